@@ -1,0 +1,167 @@
+# lspp: everything made goes to $B.  Knobs: CC CFLAGS CPPFLAGS LDFLAGS PREFIX
+# DESTDIR, SANITIZE=address,undefined (its own build folder), V=1.
+
+VERSION = 0.1.0
+B ?= build$(if $(SANITIZE),-$(firstword $(subst $(comma), ,$(SANITIZE))))
+comma = ,
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+EXAMPLESDIR ?= $(PREFIX)/share/doc/lspp/examples
+
+PKG_CONFIG ?= pkg-config
+LIBS = sqlite3 liblz4 libxxhash zlib libcurl libcrypto expat
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null || \
+	echo -lsqlite3 -llz4 -lxxhash -lz -lcurl -lcrypto -lexpat)
+
+CFLAGS ?= -O2 -g
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef \
+	-Werror
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+	-DLSPP_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS = -std=c11 -pthread $(WARN) $(CFLAGS) \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
+	-fno-sanitize-recover=all)
+# A program loads only the libraries that it calls.
+ALL_LDFLAGS = -pthread -Wl,--as-needed $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+# In layer order: a file includes only from its own layer or an earlier one
+# (tests/layers.sh).
+LAYERS = base format store engine
+LIB_SRC = $(foreach l,$(LAYERS),$(sort $(wildcard lib/$l/*.c)))
+LIB_OBJ = $(LIB_SRC:%.c=$B/%.o)
+PROGRAMS = $(patsubst bin/%.c,%,$(sort $(wildcard bin/lspp-*.c)))
+UNIT = $(patsubst tests/unit/%.c,$B/unit/%,$(sort $(wildcard tests/unit/*_test.c)))
+TOOLS = $(patsubst tests/tools/%.c,$B/tools/%,$(sort $(wildcard tests/tools/*.c)))
+SRC = $(LIB_SRC) $(wildcard bin/*.c tests/unit/*.c tests/tools/*.c)
+HDR = $(foreach l,$(LAYERS),$(wildcard lib/$l/*.h)) $(wildcard tests/unit/*.h tests/tools/*.h)
+
+Q = $(if $V,,@)
+
+all: $(PROGRAMS:%=$B/bin/%) $B/liblspp.a
+.PHONY: all
+
+$B/liblspp.a: $(LIB_OBJ)
+	@rm -f $@
+	$Q$(AR) rcs $@ $^
+
+$B/bin/%: $B/bin/%.o $B/liblspp.a
+	$Q$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$B/unit/%: $B/tests/unit/%.o $B/liblspp.a
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$B/tools/%: $B/tests/tools/%.o $B/liblspp.a
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$B/%.o: %.c
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+.SECONDARY:
+-include $(SRC:%.c=$B/%.d)
+
+clean:
+	rm -rf build build-* compile_commands.json lspp-*.tar.gz
+.PHONY: clean
+
+# Everything below is for people who work on lspp.
+
+T ?=
+SECONDS ?= 60
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+export B JOBS
+
+# Sanitizers: a finding ends the program, so that a test cannot pass over it.
+ASAN_OPTIONS ?= detect_leaks=1:abort_on_error=0
+UBSAN_OPTIONS ?= print_stacktrace=1
+export ASAN_OPTIONS UBSAN_OPTIONS
+
+tools: $(TOOLS)
+unit: $(UNIT)
+
+# T=tests/ship.bats or T=wal_test runs that alone; several in quotes.
+check: all tools unit
+	$Qtests/run $T
+
+# The full counts: hours, not minutes.
+soak: all tools unit
+	$QLSPP_SOAK=1 tests/run $T
+
+lint: export LINT_CFLAGS = $(ALL_CPPFLAGS) -std=c11 -pthread $(WARN)
+lint: export CC := $(CC)
+lint: compile_commands.json
+	$Qtests/lint
+
+# One entry a source, with the flags that the build uses.
+compile_commands.json: export COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS)
+compile_commands.json: Makefile $(SRC)
+	$Qcommand=$$(printf '%s' "$$COMPILE" | sed 's/[\\"]/\\&/g'); \
+	for f in $(SRC); do \
+		printf '%s {"directory": "%s", "file": "%s",\n' \
+			"$${sep-[}" "$$PWD" "$$f"; \
+		printf '  "command": "%s -c %s"}\n' "$$command" "$$f"; \
+		sep=,; \
+	done >$@.new; echo ']' >>$@.new
+	$Qmv $@.new $@
+
+demo: all tools
+	$Qtests/demo
+
+bench: all tools
+	$Qbench/run
+
+# One parser of foreign bytes for SECONDS with libFuzzer: make fuzz T=wal.
+# What it learns stays in build-fuzz/corpus, what breaks in build-fuzz/crash.
+CLANG ?= clang
+FUZZERS = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_FLAGS = -std=c11 -g -O1 -pthread \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_SRC = $(filter lib/base/% lib/format/%,$(LIB_SRC))
+
+fuzz: $(or $(T:%=fuzz-%),$(FUZZERS:%=fuzz-%))
+fuzz-%: build-fuzz/%
+	@mkdir -p build-fuzz/corpus/$* build-fuzz/crash tests/data/fuzz/$*
+	$Q$< -max_total_time=$(SECONDS) -print_final_stats=1 -verbosity=0 \
+		-artifact_prefix=build-fuzz/crash/$*- \
+		build-fuzz/corpus/$* tests/data/fuzz/$*
+build-fuzz/%: tests/fuzz/%_fuzz.c $(FUZZ_SRC) $(HDR)
+	@mkdir -p $(@D)
+	$Q$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -o $@ $< $(FUZZ_SRC) $(PKG_LIBS)
+
+# Line coverage of lib/ by all the tests.
+cover:
+	$Q$(MAKE) B=build-cover CFLAGS='-O0 -g --coverage' LDFLAGS=--coverage \
+		check
+	$Qtests/cover build-cover $(LIB_SRC)
+
+dist:
+	$Qgit archive --format=tar --prefix=lspp-$(VERSION)/ HEAD | \
+		gzip -9n > lspp-$(VERSION).tar.gz
+
+MAN = $(wildcard man/*.[1-9])
+EXAMPLES = $(wildcard examples/*)
+INSTALL ?= install
+
+install: all
+	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(EXAMPLESDIR)' \
+		$(foreach s,1 5 7,'$(DESTDIR)$(MANDIR)/man$s')
+	$(INSTALL) -m 755 $(PROGRAMS:%=$B/bin/%) '$(DESTDIR)$(BINDIR)'
+	for f in $(MAN); do \
+		$(INSTALL) -m 644 $$f '$(DESTDIR)$(MANDIR)/'man$${f##*.} || \
+			exit; \
+	done
+	$(INSTALL) -m 644 $(EXAMPLES) '$(DESTDIR)$(EXAMPLESDIR)'
+
+uninstall:
+	rm -f $(PROGRAMS:%='$(DESTDIR)$(BINDIR)/%') \
+		$(foreach m,$(MAN),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)') \
+		$(EXAMPLES:examples/%='$(DESTDIR)$(EXAMPLESDIR)/%')
+	-rmdir '$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))'
+
+.PHONY: tools unit check soak lint demo bench fuzz cover dist install uninstall

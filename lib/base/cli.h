@@ -1,0 +1,127 @@
+/*
+ * cli -- what every program does the same way: options, messages, signals,
+ * the report files and the exit status.  Only bin/ uses this.
+ *
+ * A main is: cli_begin, cli_option until -1, work, return cli_finish.
+ *
+ *	stdout	results only, one path a line
+ *	stderr	"lspp-ship: PATH: message", one write(2) a line
+ */
+#ifndef LSPP_BASE_CLI_H
+#define LSPP_BASE_CLI_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/base/err.h"
+
+#define CLI_OPTIONS 40 /* shared ones and a program's own together */
+
+/*
+ * The options all programs share, with their values.  A program names those
+ * it takes in 'shorts' (see cli_begin); any other is refused by name.
+ */
+struct cli {
+	const char *program; /* "lspp-ship" */
+	const char *replica; /* -r, else $LSPP_REPLICA, else NULL */
+	const char *base;    /* -C, else $LSPP_BASE, else NULL */
+	const char *state;   /* -s, else $LSPP_STATE, $LSPP_STATE_DIR,
+				$STATE_DIRECTORY, $XDG_STATE_HOME/lspp, ... */
+	unsigned jobs;       /* -j, default 8 */
+	int end;             /* '\n', or '\0' with -0 */
+	bool dry_run;        /* -n */
+	bool quiet;          /* -q */
+	bool verbose;        /* -v */
+	int errors_fd;       /* -e FILE, or -1 */
+	int failed_fd;       /* --failed FILE, or -1 */
+	/* counts for the exit status */
+	unsigned long failed;
+	unsigned long passed;
+	enum err_class first; /* class of the first failure */
+	bool mixed;           /* failures of more than one class */
+
+	/* The rest is cli's own. */
+	int argc;
+	char **argv;
+	const char *shared, *usage, *summary;
+	const struct cli_opt *own;
+	const char *errors, *failures; /* -e, --failed */
+	mode_t umask;                  /* the caller's */
+	int report_errnum;             /* of the first failed report write */
+	char state_default[4096];
+	char shorts[2 * CLI_OPTIONS + 2];
+	struct option longs[CLI_OPTIONS + 1];
+};
+
+/* An option of one program's own. */
+struct cli_opt {
+	const char *name; /* long name, without "--" */
+	int letter;       /* short option letter, or 0 for none */
+	const char *arg;  /* name of its argument in the help, NULL: none */
+	const char *help; /* one line */
+	int value;        /* what cli_option() returns for it; > 255 */
+};
+
+/*
+ * Set up c: program name; descriptors 0 to 2 open, so that no database is ever
+ * one of them; umask 077, because what we make are copies of private data (the
+ * report files go by the caller's own umask); SIGPIPE as it was; handlers for
+ * SIGINT, SIGTERM and SIGHUP (see lib/base/stop.h).
+ *
+ * shared lists the short letters of the shared options that this program
+ * takes, e.g. "rCsj0neqv" (-h and -V are always there, --failed goes with e).
+ * own is an array ended by { 0 }; usage is the operand part of the synopsis;
+ * both must outlive c.
+ */
+void cli_begin(struct cli *c, int argc, char **argv, const char *shared,
+    const struct cli_opt *own, const char *usage, const char *summary);
+
+/*
+ * Handle shared options; return the value of an own option with *arg set to
+ * its argument (or NULL), or -1 at the end, when optind is the first operand,
+ * the defaults are filled in and the report files are open.  Wrong use ends the
+ * program with status 2, --help and --version with 0, a report file that does
+ * not open with 74 or 77.
+ */
+int cli_option(struct cli *c, const char **arg);
+
+/* A number within limits from an option's argument, or exit 2. */
+uint64_t cli_number(struct cli *c, const char *opt, const char *arg,
+    uint64_t min, uint64_t max);
+/* A duration in seconds ("90s", "5m", "24h", "7d"; a unit is needed). */
+uint64_t cli_duration(struct cli *c, const char *opt, const char *arg);
+
+/* Two lines on stderr, exit 2. */
+_Noreturn void cli_usage(struct cli *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The run cannot go on (no state, no replica): print, return the status for
+ * main to return. */
+int cli_fatal(struct cli *c, const struct err *e);
+
+/*
+ * path failed: one line on stderr, a record in the report files, counted.
+ * attempts is how often it was tried; path is NULL for a failure that belongs
+ * to none.  Like all below, for one thread only.
+ */
+void cli_fail(
+    struct cli *c, const char *path, const struct err *e, unsigned attempts);
+/* Not a failure: a line on stderr unless -q. */
+void cli_warn(struct cli *c, const char *path, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* With -v only. */
+void cli_note(struct cli *c, const char *path, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void cli_pass(struct cli *c); /* one path is done */
+
+/*
+ * Flush and close stdout (a failure there is a failure of the run, 74), then
+ * the exit status: 0 all done; the class all failures share if nothing passed;
+ * else 1.  After a signal: restores the default action and raises it, so that
+ * the caller sees the truth.  Return it from main.
+ */
+int cli_finish(struct cli *c);
+
+#endif

@@ -1,0 +1,195 @@
+#include "lib/base/lines.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/err.h"
+#include "lib/base/stop.h"
+
+#define CHUNK 65536
+
+/* Of stdout, which is the process's, too. */
+static int put_errnum;
+
+int
+lines_open(struct lines *in, char **operands, int end, struct err *e)
+{
+	*in = (struct lines){ .operand = operands, .end = end };
+	in->reading = operands[0] == NULL;
+	if (in->reading && isatty(STDIN_FILENO)) {
+		err_set(e, ERR_USAGE,
+		    "no paths given, and standard input is a terminal");
+		return err_hint(e, "use \"-\" to type paths");
+	}
+	for (; end != '\0' && *operands != NULL; operands++)
+		if (strchr(*operands, end) != NULL) {
+			err_set(e, ERR_USAGE, "an operand holds a newline");
+			return err_hint(e, "use -0");
+		}
+	return 0;
+}
+
+/* Wait until stdin has something; false once a stop is requested. */
+static bool
+ready(void)
+{
+	struct pollfd fd[2] = {
+		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = stop_fd(), .events = POLLIN },
+	};
+
+	while (!stop_requested())
+		if (poll(fd, 2, -1) > 0 && fd[0].revents != 0)
+			return !stop_requested();
+	return false;
+}
+
+/* Read more of stdin; false at its end, after an error and after a signal. */
+static bool
+fill(struct lines *in)
+{
+	struct buf *b = &in->buf;
+	ssize_t n;
+
+	if (in->at > 0) {
+		b->len -= in->at;
+		memmove(b->data, b->data + in->at, b->len);
+		in->seen -= in->at;
+		in->at = 0;
+	}
+	(void)buf_room(b, CHUNK);
+	do {
+		if (!ready())
+			return false;
+		n = read(STDIN_FILENO, b->data + b->len, CHUNK);
+	} while (n == -1 && (errno == EINTR || errno == EAGAIN));
+	if (n == -1)
+		in->errnum = errno;
+	if (n <= 0)
+		return false;
+	b->len += (size_t)n;
+	return true;
+}
+
+/* Set *end to where the next record ends, if that is known. */
+static bool
+find_end(const struct lines *in, size_t *end)
+{
+	const struct buf *b = &in->buf;
+	const uint8_t *p = NULL;
+
+	if (b->len > in->seen)
+		p = memchr(b->data + in->seen, in->end, b->len - in->seen);
+	if (p != NULL)
+		*end = (size_t)(p - b->data);
+	return p != NULL;
+}
+
+/* The next record of stdin with a NUL for its end; NULL if there is none. */
+static char *
+record(struct lines *in, size_t *len)
+{
+	char *start;
+	size_t end = 0;
+
+	while (!find_end(in, &end)) {
+		in->seen = in->buf.len;
+		if (fill(in))
+			continue;
+		/* What an error or a signal cut short may be another's path. */
+		if (in->errnum != 0 || stop_requested() ||
+		    in->at == in->buf.len)
+			return NULL;
+		end = in->buf.len; /* no end byte, but room for it */
+		break;
+	}
+	in->buf.data[end] = '\0';
+	start = (char *)in->buf.data + in->at;
+	*len = end - in->at;
+	in->at = end < in->buf.len ? end + 1 : end;
+	in->seen = in->at;
+	return start;
+}
+
+static const char *
+next_record(struct lines *in)
+{
+	const char *path;
+	size_t len;
+
+	while ((path = record(in, &len)) != NULL) {
+		if (strlen(path) != len)
+			in->nul = true;
+		else if (len > 0)
+			return path;
+	}
+	return NULL;
+}
+
+bool
+lines_waits(const struct lines *in)
+{
+	size_t end;
+
+	return in->reading && !find_end(in, &end);
+}
+
+const char *
+lines_next(struct lines *in)
+{
+	const char *path;
+
+	while (!stop_requested()) {
+		if (in->reading) {
+			if ((path = next_record(in)) != NULL)
+				return path;
+			in->reading = false;
+			continue;
+		}
+		if ((path = *in->operand) == NULL)
+			return NULL;
+		in->operand++;
+		if (strcmp(path, "-") != 0)
+			return path;
+		in->reading = true;
+	}
+	return NULL;
+}
+
+int
+lines_close(struct lines *in, struct err *e)
+{
+	buf_release(&in->buf);
+	if (in->errnum != 0)
+		return err_set(e, ERR_IO, "cannot read standard input: %s",
+		    strerror(in->errnum));
+	if (in->nul) {
+		err_set(e, ERR_USAGE, "a line of standard input holds a NUL");
+		return err_hint(e, "use -0 for paths that end in NUL");
+	}
+	return 0;
+}
+
+void
+lines_put(int end, const char *path)
+{
+	if ((fputs(path, stdout) == EOF || putchar(end) == EOF) &&
+	    put_errnum == 0)
+		put_errnum = errno;
+}
+
+void
+lines_flush(void)
+{
+	if (fflush(stdout) == EOF && put_errnum == 0)
+		put_errnum = errno;
+}
+
+int
+lines_errno(void)
+{
+	return put_errnum;
+}

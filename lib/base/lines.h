@@ -1,0 +1,66 @@
+/*
+ * lines -- one path a record: from the operands if there are any, else from
+ * stdin; and back to stdout.
+ *
+ * Records end in '\n', or in NUL with -0.  Paths are bytes: nothing is
+ * trimmed, expanded or re-coded.  Empty records are skipped; a last record
+ * without its end is read.  An operand "-" means stdin.
+ *
+ * What would come out as another path than went in is refused: without -0 an
+ * operand that holds a newline, or a record that holds a NUL.
+ *
+ * lines_next() may be called on one thread and lines_put() on another.
+ */
+#ifndef LSPP_BASE_LINES_H
+#define LSPP_BASE_LINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/buf.h"
+
+struct err;
+
+struct lines {
+	char **operand; /* the next one */
+	int end;        /* '\n' or '\0' */
+	bool reading;   /* stdin, at present */
+	struct buf buf; /* what was read of stdin: */
+	size_t at;      /* up to here it is used, */
+	size_t seen;    /* up to here it holds no end */
+	int errnum;     /* of read(2), or 0 */
+	bool nul;       /* a record held a NUL: it was skipped */
+};
+
+/*
+ * operands is argv + optind; it must outlive in.  With no operands and a
+ * terminal on stdin, fails with ERR_USAGE: never a silent wait.  After a
+ * failure there is nothing to close.
+ */
+int lines_open(struct lines *in, char **operands, int end, struct err *e);
+
+/*
+ * The next path, valid until the next call; NULL at the end, and after a
+ * signal (see lib/base/stop.h).  A read error is reported by lines_close.
+ */
+const char *lines_next(struct lines *in);
+
+/*
+ * May lines_next() have to wait for input?  Then a filter flushes first, so
+ * that the next program in the pipe has all there is.
+ */
+bool lines_waits(const struct lines *in);
+
+/* 0, or -1 if reading stdin failed or a record was refused. */
+int lines_close(struct lines *in, struct err *e);
+
+/*
+ * Write path and the end byte to stdout.  Buffered: call lines_flush() after
+ * each batch.  Errors are kept for cli_finish() to report: lines_errno() is
+ * the errno of the first, or 0.
+ */
+void lines_put(int end, const char *path);
+void lines_flush(void);
+int lines_errno(void);
+
+#endif

@@ -1,0 +1,66 @@
+#include "lib/base/stop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+static atomic_int first_signal;
+static int wake[2] = { -1, -1 };
+
+static void
+on_signal(int sig)
+{
+	int errnum = errno, none = 0;
+	ssize_t n;
+
+	if (atomic_compare_exchange_strong(&first_signal, &none, sig)) {
+		n = write(wake[1], "", 1);
+		(void)n;
+	} else {
+		/* Blocked in here: it strikes when the handler returns. */
+		(void)signal(sig, SIG_DFL);
+		(void)raise(sig);
+	}
+	errno = errnum;
+}
+
+void
+stop_on_signals(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_signal }, old;
+
+	if (wake[0] != -1)
+		return;
+	/* Without a pipe there is still the flag. */
+	if (pipe2(wake, O_CLOEXEC | O_NONBLOCK) == -1)
+		wake[0] = wake[1] = -1;
+	sa.sa_flags = SA_RESTART;
+	sigemptyset(&sa.sa_mask);
+	for (unsigned i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		/* What nohup or a shell's "&" ignores for us stays ignored. */
+		if (sigaction(sigs[i], NULL, &old) == 0 &&
+		    old.sa_handler != SIG_IGN)
+			(void)sigaction(sigs[i], &sa, NULL);
+	}
+}
+
+bool
+stop_requested(void)
+{
+	return atomic_load(&first_signal) != 0;
+}
+
+int
+stop_signal(void)
+{
+	return atomic_load(&first_signal);
+}
+
+int
+stop_fd(void)
+{
+	return wake[0];
+}

@@ -1,0 +1,18 @@
+/*
+ * stop -- SIGINT, SIGTERM and SIGHUP as a request to start nothing new.
+ *
+ * The first signal sets the request and wakes whoever polls stop_fd(); what is
+ * in flight is finished and acknowledged.  A second one ends the process at
+ * once.  Async-signal-safe; the only process-wide state of the library.
+ */
+#ifndef LSPP_BASE_STOP_H
+#define LSPP_BASE_STOP_H
+
+#include <stdbool.h>
+
+void stop_on_signals(void);
+bool stop_requested(void);
+int stop_signal(void); /* the first signal, or 0 */
+int stop_fd(void);     /* readable from the request on; never read it */
+
+#endif
