@@ -1,0 +1,56 @@
+#include "lib/format/dbhdr.h"
+
+#include <string.h>
+
+#include "lib/base/be.h"
+#include "lib/base/err.h"
+
+enum {
+	AT_PAGE_SIZE = 16,
+	AT_WRITE_VERSION = 18,
+	AT_CHANGE_COUNTER = 24,
+	AT_PAGES = 28,
+	AT_APPLICATION_ID = 68,
+	AT_VERSION_VALID_FOR = 92,
+	VERSION_WAL = 2,
+};
+
+static const char magic[16] = "SQLite format 3";
+
+bool
+dbhdr_magic(const uint8_t *p, size_t n)
+{
+	return n >= sizeof(magic) && memcmp(p, magic, sizeof(magic)) == 0;
+}
+
+int
+dbhdr_parse(struct dbhdr *h, const uint8_t p[DBHDR_SIZE], struct err *e)
+{
+	uint32_t size = be16(p + AT_PAGE_SIZE);
+
+	if (!dbhdr_magic(p, DBHDR_SIZE))
+		return err_set(e, ERR_CORRUPT, "not an SQLite database");
+	/* 65536 does not fit into two bytes: it is written as 1. */
+	h->page_size = size == 1 ? 65536 : size;
+	if (h->page_size < 512 || (h->page_size & (h->page_size - 1)) != 0)
+		return err_set(
+		    e, ERR_CORRUPT, "database page size is %u", h->page_size);
+	h->wal = p[AT_WRITE_VERSION] == VERSION_WAL;
+	h->change_counter = be32(p + AT_CHANGE_COUNTER);
+	h->version_valid_for = be32(p + AT_VERSION_VALID_FOR);
+	h->pages = be32(p + AT_PAGES);
+	h->application_id = be32(p + AT_APPLICATION_ID);
+	return 0;
+}
+
+uint32_t
+dbhdr_pages(const struct dbhdr *h, uint64_t file_size)
+{
+	uint64_t n;
+
+	if (h->pages != 0 && h->version_valid_for == h->change_counter)
+		return h->pages;
+	/* A page begun counts, as in SQLite. */
+	n = file_size / h->page_size + (file_size % h->page_size != 0);
+	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}

@@ -1,0 +1,89 @@
+#include "lib/format/layout.h"
+
+#include <string.h>
+
+static void
+generations(struct buf *b, const char *db)
+{
+	if (db[0] != '\0')
+		buf_addf(b, "%s/", db);
+	buf_adds(b, "generations/");
+}
+
+void
+layout_snapshot_key(
+    struct buf *b, const char *db, const char *gen, uint32_t index)
+{
+	generations(b, db);
+	buf_addf(b, "%s/snapshots/%08x.snapshot.lz4", gen, index);
+}
+
+void
+layout_segment_key(struct buf *b, const char *db, const char *gen,
+    uint32_t index, uint32_t offset)
+{
+	generations(b, db);
+	buf_addf(b, "%s/wal/%08x_%08x.wal.lz4", gen, index, offset);
+}
+
+void
+layout_generation_prefix(struct buf *b, const char *db, const char *gen)
+{
+	generations(b, db);
+	if (gen != NULL)
+		buf_addf(b, "%s/", gen);
+}
+
+/* Exactly n lower-case hex digits, at most 8 of which are the value. */
+static const char *
+hex(const char *s, unsigned n, uint32_t *v)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *d;
+
+	for (*v = 0; n > 0; n--, s++) {
+		if (*s == '\0' || (d = strchr(digits, *s)) == NULL)
+			return NULL;
+		*v = *v << 4 | (uint32_t)(d - digits);
+	}
+	return s;
+}
+
+bool
+layout_is_generation(const char *name)
+{
+	uint32_t unused;
+
+	name = hex(name, LAYOUT_GENERATION - 1, &unused);
+	return name != NULL && *name == '\0';
+}
+
+/* Step over text at the start of *s. */
+static bool
+skip(const char **s, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (strncmp(*s, text, n) != 0)
+		return false;
+	*s += n;
+	return true;
+}
+
+bool
+layout_parse(struct layout_name *n, const char *rest)
+{
+	n->offset = 0;
+	if (skip(&rest, "snapshots/")) {
+		n->kind = LAYOUT_SNAPSHOT;
+		return (rest = hex(rest, 8, &n->index)) != NULL &&
+		    n->index <= LAYOUT_INDEX_MAX &&
+		    strcmp(rest, ".snapshot.lz4") == 0;
+	}
+	n->kind = LAYOUT_SEGMENT;
+	return skip(&rest, "wal/") &&
+	    (rest = hex(rest, 8, &n->index)) != NULL &&
+	    n->index <= LAYOUT_INDEX_MAX && skip(&rest, "_") &&
+	    (rest = hex(rest, 8, &n->offset)) != NULL &&
+	    strcmp(rest, ".wal.lz4") == 0;
+}

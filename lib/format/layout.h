@@ -1,0 +1,47 @@
+/*
+ * layout -- where the objects of a database lie in a replica.
+ *
+ * Litestream 0.3:  <db>/generations/<gen>/snapshots/<index>.snapshot.lz4
+ *                  <db>/generations/<gen>/wal/<index>_<offset>.wal.lz4
+ * gen is 16, index and offset are 8 lower-case hex digits; index is the number
+ * of one WAL file, offset the position in it, uncompressed, of the object's
+ * first byte.  <db> may be empty: a replica root that is one database.
+ */
+#ifndef LSPP_FORMAT_LAYOUT_H
+#define LSPP_FORMAT_LAYOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+
+#define LAYOUT_GENERATION 17 /* 16 hex digits and NUL */
+#define LAYOUT_INDEX_MAX  0x7fffffffu
+
+enum layout_kind { LAYOUT_SNAPSHOT, LAYOUT_SEGMENT };
+
+struct layout_name {
+	enum layout_kind kind;
+	uint32_t index;
+	uint32_t offset; /* of a segment */
+};
+
+/* Append "<db>/generations/<gen>/snapshots/<index>.snapshot.lz4" to b. */
+void layout_snapshot_key(
+    struct buf *b, const char *db, const char *gen, uint32_t index);
+void layout_segment_key(struct buf *b, const char *db, const char *gen,
+    uint32_t index, uint32_t offset);
+/* Append "<db>/generations/<gen>/" (gen NULL: "<db>/generations/"). */
+void layout_generation_prefix(struct buf *b, const char *db, const char *gen);
+
+/* Is name (no slashes) a generation id? */
+bool layout_is_generation(const char *name);
+
+/*
+ * Parse "snapshots/<name>" or "wal/<name>", the part of a key behind
+ * "generations/<gen>/".  False for anything that the layout does not know:
+ * such objects are ignored by every reader.
+ */
+bool layout_parse(struct layout_name *n, const char *rest);
+
+#endif

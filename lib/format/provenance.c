@@ -1,0 +1,132 @@
+#include "lib/format/provenance.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "lib/base/be.h"
+#include "lib/base/err.h"
+
+enum {
+	FRAME_HDR = 8,
+	PAYLOAD = PROVENANCE_SIZE - FRAME_HDR,
+	VERSION = 1,
+
+	AT_TAG = 0,
+	AT_VERSION = 4,
+	AT_CAPTURED = 8,
+	AT_WRITER = 16,
+	AT_PAGE_SIZE = 32,
+	AT_PAGES = 36,
+	AT_SUM = 40,
+	AT_MODE = 56,
+	AT_UID = 60,
+	AT_GID = 64,
+	AT_LENGTH = 68,
+	AT_GENERATION = 76,
+	AT_INDEX = 84,
+	AT_OFFSET = 88,
+	AT_KIND = 92,
+	AT_CRC = 96,
+
+	KIND_SNAPSHOT = 1,
+	KIND_SEGMENT = 2,
+};
+
+static const char tag[4] = { 'l', 's', 'p', 'p' };
+
+/* Skippable magic 0x184D2A5C and the payload's length, little-endian. */
+static const uint8_t frame_hdr[FRAME_HDR] = { 0x5c, 0x2a, 0x4d, 0x18, PAYLOAD };
+
+/* Over the payload as if its tag were ours. */
+static uint32_t
+crc(const uint8_t *payload)
+{
+	uLong c = crc32(0, (const Bytef *)tag, sizeof(tag));
+
+	return (uint32_t)crc32(c, payload + sizeof(tag), AT_CRC - sizeof(tag));
+}
+
+void
+provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE])
+{
+	memcpy(p, frame_hdr, FRAME_HDR);
+	p += FRAME_HDR;
+	memcpy(p + AT_TAG, tag, sizeof(tag));
+	be32_put(p + AT_VERSION, VERSION);
+	be64_put(p + AT_CAPTURED, (uint64_t)pv->captured_ns);
+	memcpy(p + AT_WRITER, pv->writer, sizeof(pv->writer));
+	be32_put(p + AT_PAGE_SIZE, pv->page_size);
+	be32_put(p + AT_PAGES, pv->pages);
+	pagesum_store(p + AT_SUM, pv->sum);
+	be32_put(p + AT_MODE, pv->mode);
+	be32_put(p + AT_UID, pv->uid);
+	be32_put(p + AT_GID, pv->gid);
+	be64_put(p + AT_LENGTH, pv->length);
+	be64_put(p + AT_GENERATION, strtoull(pv->generation, NULL, 16));
+	be32_put(p + AT_INDEX, pv->name.index);
+	be32_put(p + AT_OFFSET, pv->name.offset);
+	be32_put(p + AT_KIND,
+	    pv->name.kind == LAYOUT_SNAPSHOT ? KIND_SNAPSHOT : KIND_SEGMENT);
+	be32_put(p + AT_CRC, crc(p));
+}
+
+static int
+get(struct provenance *pv, const uint8_t *p, struct err *e)
+{
+	pv->captured_ns = (int64_t)be64(p + AT_CAPTURED);
+	memcpy(pv->writer, p + AT_WRITER, sizeof(pv->writer));
+	pv->page_size = be32(p + AT_PAGE_SIZE);
+	pv->pages = be32(p + AT_PAGES);
+	pv->sum = pagesum_load(p + AT_SUM);
+	pv->mode = be32(p + AT_MODE);
+	pv->uid = be32(p + AT_UID);
+	pv->gid = be32(p + AT_GID);
+	pv->length = be64(p + AT_LENGTH);
+	snprintf(pv->generation, sizeof(pv->generation), "%016" PRIx64,
+	    be64(p + AT_GENERATION));
+	pv->name.index = be32(p + AT_INDEX);
+	pv->name.offset = be32(p + AT_OFFSET);
+	switch (be32(p + AT_KIND)) {
+	case KIND_SNAPSHOT: pv->name.kind = LAYOUT_SNAPSHOT; return 1;
+	case KIND_SEGMENT: pv->name.kind = LAYOUT_SEGMENT; return 1;
+	default:
+		return err_set(e, ERR_CORRUPT,
+		    "provenance frame is of an unknown kind of object");
+	}
+}
+
+bool
+provenance_is(const struct provenance *pv, const char *generation,
+    const struct layout_name *name)
+{
+	return strcmp(pv->generation, generation) == 0 &&
+	    pv->name.kind == name->kind && pv->name.index == name->index &&
+	    (name->kind == LAYOUT_SNAPSHOT || pv->name.offset == name->offset);
+}
+
+/*
+ * Tag or checksum alone tells that the bytes are ours: otherwise damage to
+ * either would pass for an object that never had a provenance frame.
+ */
+int
+provenance_parse(
+    struct provenance *pv, const uint8_t p[PROVENANCE_SIZE], struct err *e)
+{
+	const uint8_t *payload = p + FRAME_HDR;
+	bool tagged = memcmp(payload + AT_TAG, tag, sizeof(tag)) == 0;
+	bool summed = be32(payload + AT_CRC) == crc(payload);
+
+	if (!tagged && !summed)
+		return 0;
+	if (!tagged || !summed || memcmp(p, frame_hdr, FRAME_HDR) != 0)
+		return err_set(e, ERR_CORRUPT, "provenance frame is damaged");
+	if (be32(payload + AT_VERSION) != VERSION) {
+		err_set(e, ERR_CORRUPT, "provenance frame is of version %u",
+		    be32(payload + AT_VERSION));
+		return err_hint(e, "a newer lspp wrote it");
+	}
+	return get(pv, payload, e);
+}

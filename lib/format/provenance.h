@@ -1,0 +1,68 @@
+/*
+ * provenance -- what lspp writes behind the data of every object.
+ *
+ * An LZ4 skippable frame (LZ4 Frame Format 1.6.x, "Skippable Frames") at the
+ * very end of the object: magic 0x184D2A5C, little-endian size, then
+ *
+ *	0   4  "lspp"
+ *	4   4  format version, 1
+ *	8   8  capture time, ns since 1970 UTC: the state the object brings a
+ *	       restore to was the committed state at that time
+ *	16 16  writer id
+ *	32  4  page size
+ *	36  4  page count after this object
+ *	40 16  pagesum of the database after this object
+ *	56  4  the source file's mode (permission bits only)
+ *	60  4  its owner
+ *	64  4  its group
+ *	68  8  the length of the object's data, uncompressed
+ *	76  8  the generation it belongs to
+ *	84  4  its index
+ *	88  4  its offset; 0 for a snapshot
+ *	92  4  1 for a snapshot, 2 for a segment
+ *	96  4  crc32 (zlib) of bytes 0..95
+ *
+ * all big-endian: PROVENANCE_SIZE bytes with the frame's own 8.  Both
+ * litestream 0.3.13 and 0.5.18 pass over a skippable frame after the data.
+ * Being of fixed size and last, it can be read alone from the object's end.
+ */
+#ifndef LSPP_FORMAT_PROVENANCE_H
+#define LSPP_FORMAT_PROVENANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/format/layout.h"
+#include "lib/format/pagesum.h"
+
+#define PROVENANCE_SIZE (8 + 100)
+
+struct provenance {
+	int64_t captured_ns;
+	uint8_t writer[16];
+	uint32_t page_size, pages;
+	struct pagesum sum;
+	uint32_t mode, uid, gid;
+	uint64_t length;
+	/* Where it belongs: an object under another name is not what it says.
+	 */
+	char generation[LAYOUT_GENERATION];
+	struct layout_name name;
+};
+
+void provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE]);
+
+/* Was it written as that object of that generation? */
+bool provenance_is(const struct provenance *pv, const char *generation,
+    const struct layout_name *name);
+
+/*
+ * Parse the last PROVENANCE_SIZE bytes of an object.  1: there is one; 0: there
+ * is none (an object of litestream's); -1 ERR_CORRUPT: it is one of ours and
+ * damaged, or of a version we do not know.
+ */
+struct err;
+int provenance_parse(
+    struct provenance *pv, const uint8_t p[PROVENANCE_SIZE], struct err *e);
+
+#endif
