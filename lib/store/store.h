@@ -1,0 +1,120 @@
+/*
+ * store -- objects by key, wherever they are.
+ *
+ * Keys are paths without a leading slash.  Objects are written once: nothing
+ * is ever overwritten.  Writing has two halves, so that one sync can make many
+ * objects durable:
+ *
+ *	stage    any thread: the bytes travel, under no name yet
+ *	publish  one thread: a batch gets its names, durably, in order
+ *
+ * An object is in the store, whole, exactly from the moment that publish()
+ * reports it; killed anywhere before, it is not there at all (a driver cleans
+ * up what a killed process left when it is next opened for writing).
+ *
+ * A driver embeds struct store as its first member.  stage, get and list may
+ * be called by many threads at once; publish and remove by one at a time.
+ */
+#ifndef LSPP_STORE_STORE_H
+#define LSPP_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/base/spool.h"
+
+struct store;
+
+/* What was staged; owned by the caller until published or dropped. */
+struct staged {
+	int rc; /* after publish: 0, or -1 with e filled */
+	struct err e;
+};
+
+/* Bytes of an object in order; -1 ends the get with that error. */
+typedef int store_sink(void *ctx, const uint8_t *p, size_t n, struct err *e);
+
+/* What list() reports, in byte order of keys. */
+struct store_entry {
+	const char *key; /* full key; with delimited listing a common prefix
+			    ends in '/' */
+	uint64_t size;
+	int64_t mtime_ns;
+	bool prefix; /* a common prefix, not an object */
+};
+/* 0: go on; 1: stop, list returns 0; -1: list fails with e. */
+typedef int store_each(void *ctx, const struct store_entry *en, struct err *e);
+
+struct store_stage {
+	const char *key;
+	struct spool *bytes; /* the object; only read */
+	int64_t mtime_ns; /* the object's time, where the driver can set it */
+	/*
+	 * A key that must be in the store already, or NULL: an object that
+	 * continues others is worthless without them.  A driver that can tell
+	 * for free (a directory) fails with ERR_MISSING when it is gone.
+	 */
+	const char *after;
+};
+
+struct store_ops {
+	/* NULL on failure.  ERR_BUSY is reported by publish, not here. */
+	struct staged *(*stage)(
+	    struct store *s, const struct store_stage *st, struct err *e);
+	/*
+	 * Make n staged objects durable under their keys.  Each gets its own
+	 * result: 0 also when an object with the same bytes was there already;
+	 * ERR_BUSY when one with other bytes was, which then stays as it is.
+	 */
+	void (*publish)(struct store *s, struct staged **list, size_t n);
+	/* Free a staged object; one not published leaves nothing behind. */
+	void (*drop)(struct store *s, struct staged *st);
+	/*
+	 * n bytes from off, fewer at the end of the object; n of UINT64_MAX
+	 * is all.  off of UINT64_MAX asks for the tail: the last n bytes, or
+	 * all when there are fewer.  No such key is ERR_MISSING.
+	 */
+	int (*get)(struct store *s, const char *key, uint64_t off, uint64_t n,
+	    store_sink *sink, void *ctx, struct err *e);
+	/*
+	 * Every object whose key begins with prefix.  With a delimiter ('/'),
+	 * what lies below the next '/' is reported once as a prefix.  No such
+	 * prefix: no entries, success.  A driver with real directories may
+	 * report a prefix below which there is no object.
+	 */
+	int (*list)(struct store *s, const char *prefix, bool delimited,
+	    store_each *each, void *ctx, struct err *e);
+	/* Success also when there is no such object. */
+	int (*remove)(struct store *s, const char *key, struct err *e);
+	void (*close)(struct store *s);
+};
+
+struct store {
+	const struct store_ops *ops;
+	char *url; /* normal form, without a trailing slash: names the root in
+		      state and messages; freed by store_close() */
+};
+
+/* What the caller is going to do: STORE_WRITE may create the root. */
+enum store_mode { STORE_READ, STORE_WRITE };
+
+/*
+ * Open the replica root named by url: "file:///dir" or a bare directory path
+ * (made absolute).  Other schemes are ERR_CONFIG, naming the scheme.
+ *
+ * must_exist: the root has been seen before; when it is gone (a disk that is
+ * not mounted), fail with ERR_UNAVAILABLE rather than create it anew.
+ */
+struct store *store_open(
+    const char *url, enum store_mode mode, bool must_exist, struct err *e);
+void store_close(struct store *s); /* takes NULL */
+
+/* Is s a URL ("file:///dir", "s3://bucket"), not a path? */
+bool store_is_url(const char *s);
+
+/* The normal form of url, as in store->url; NULL with ERR_CONFIG if it is none.
+ * The caller frees it. */
+char *store_url(const char *url, struct err *e);
+
+#endif
