@@ -1,0 +1,189 @@
+/* lspp-scan -- print the databases in directories and in replicas. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/cli.h"
+#include "lib/base/lines.h"
+#include "lib/base/stop.h"
+#include "lib/engine/scan.h"
+#include "lib/format/glob.h"
+#include "lib/store/store.h"
+
+enum { FOLLOW = 256, ONE_FS, EXCLUDE, EXPECT_MIN };
+
+static const struct cli_opt options[] = {
+	{ "follow", 'L', NULL, "follow symbolic links", FOLLOW },
+	{ "one-file-system", 'x', NULL, "do not enter other file systems",
+	    ONE_FS },
+	{ "exclude", 0, "PATTERN", "leave out what matches (repeatable)",
+	    EXCLUDE },
+	{ "expect-min", 0, "N", "fail if fewer databases are found",
+	    EXPECT_MIN },
+	{ 0 },
+};
+
+struct search {
+	struct cli c;
+	struct scan scan;
+	size_t excludes;
+	uint64_t found, expected;
+	const char *operand;
+	bool operand_failed;
+};
+
+static int
+found(void *ctx, const char *path)
+{
+	struct search *f = ctx;
+	struct err e;
+
+	f->found++;
+	if (f->c.end != '\0' && strchr(path, f->c.end) != NULL) {
+		err_set(&e, ERR_USAGE, "the name holds a newline");
+		err_hint(&e, "use -0");
+		cli_fail(&f->c, path, &e, 1);
+	} else
+		lines_put(f->c.end, path);
+	return stop_requested() || lines_errno() != 0 ? -1 : 0;
+}
+
+static void
+failed(void *ctx, const char *path, const struct err *e)
+{
+	struct search *f = ctx;
+
+	if (strcmp(path, f->operand) == 0)
+		f->operand_failed = true;
+	cli_fail(&f->c, path, e, 1);
+}
+
+static void
+done_with_directory(void *ctx)
+{
+	(void)ctx;
+	lines_flush();
+}
+
+/* The fixed part of a URL is the root, the rest a pattern for keys. */
+static void
+search_url(struct search *f, const char *url)
+{
+	size_t fixed = glob_is_pattern(url) ? glob_fixed(url) : strlen(url);
+	char *root = xasprintf("%.*s", (int)fixed, url);
+	struct store *st;
+	struct err e;
+
+	if ((st = store_open(root, STORE_READ, false, &e)) == NULL)
+		failed(f, url, &e);
+	else
+		(void)scan_replica(&f->scan, st, url + fixed);
+	store_close(st);
+	free(root);
+}
+
+/*
+ * An operand that could be looked at counts as passed, whatever is wrong below
+ * it: then some paths failed, and not all.
+ */
+static void
+search(struct search *f, struct lines *in)
+{
+	while (lines_errno() == 0 && (f->operand = lines_next(in)) != NULL) {
+		f->operand_failed = false;
+		if (store_is_url(f->operand))
+			search_url(f, f->operand);
+		else
+			(void)scan_local(&f->scan, f->operand);
+		if (!f->operand_failed)
+			cli_pass(&f->c);
+		lines_flush();
+	}
+}
+
+static void
+add_exclude(struct search *f, const char *pattern)
+{
+	struct scan *s = &f->scan;
+	struct err e;
+
+	if (glob_check(pattern, &e) == -1)
+		cli_usage(&f->c, "--exclude: %s", e.msg);
+	s->exclude =
+	    xrealloc(s->exclude, (f->excludes + 2) * sizeof(*s->exclude));
+	s->exclude[f->excludes++] = xstrdup(pattern);
+	s->exclude[f->excludes] = NULL;
+}
+
+static void
+take_options(struct search *f)
+{
+	const char *arg;
+	int o;
+
+	while ((o = cli_option(&f->c, &arg)) != -1)
+		switch (o) {
+		case FOLLOW: f->scan.follow = true; break;
+		case ONE_FS: f->scan.one_fs = true; break;
+		case EXCLUDE: add_exclude(f, arg); break;
+		case EXPECT_MIN:
+			f->expected = cli_number(
+			    &f->c, "--expect-min", arg, 1, UINT64_MAX);
+			break;
+		}
+}
+
+/* Were there as many as there should be?  Returns the exit status. */
+static int
+finish(struct search *f)
+{
+	bool too_few = f->found < f->expected && !stop_requested();
+	struct err e;
+	int status;
+
+	if (too_few) {
+		err_set(&e, ERR_MISSING,
+		    "found %llu databases, expected at least %llu: is the "
+		    "volume mounted?",
+		    (unsigned long long)f->found,
+		    (unsigned long long)f->expected);
+		(void)cli_fatal(&f->c, &e);
+	}
+	status = cli_finish(&f->c);
+	return status == 0 && too_few ? 1 : status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct search f = {
+		.scan = {
+			.found = found,
+			.failed = failed,
+			.pause = done_with_directory,
+		},
+	};
+	struct lines in;
+	struct err e;
+	int status;
+
+	f.scan.ctx = &f;
+	cli_begin(&f.c, argc, argv, "0eqv", options,
+	    "[DIR | FILE | PATTERN | URL ...]",
+	    "Print the databases in directories and in replicas.");
+	take_options(&f);
+	/* A pipe has a small buffer by default. */
+	(void)setvbuf(stdout, NULL, _IOFBF, 65536);
+	if (lines_open(&in, argv + optind, f.c.end, &e) == -1)
+		cli_usage(&f.c, "%s", e.msg);
+	search(&f, &in);
+	if (lines_close(&in, &e) == -1)
+		cli_fail(&f.c, NULL, &e, 1);
+	status = finish(&f);
+	for (size_t i = 0; i < f.excludes; i++)
+		free(f.scan.exclude[i]);
+	free(f.scan.exclude);
+	return status;
+}

@@ -1,0 +1,171 @@
+#include "lib/engine/dblock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/pool.h"
+#include "lib/format/pagesum.h"
+
+enum {
+	POLL_MS = 20,
+};
+
+struct held {
+	int64_t id;
+	struct job *waiters;
+};
+
+struct dblocks {
+	pthread_mutex_t mutex;
+	int fd;
+	struct held *held; /* by this process: as many as jobs are under way */
+	size_t n, cap;
+};
+
+struct dblocks *
+dblocks_open(const char *dir, struct err *e)
+{
+	char *path = xasprintf("%s/lock", dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct dblocks *l = NULL;
+
+	if (fd == -1) {
+		err_sys(e, "%s", path);
+	} else {
+		l = xcalloc(1, sizeof(*l));
+		pthread_mutex_init(&l->mutex, NULL);
+		l->fd = fd;
+	}
+	free(path);
+	return l;
+}
+
+void
+dblocks_close(struct dblocks *l)
+{
+	if (l == NULL)
+		return;
+	close(l->fd);
+	pthread_mutex_destroy(&l->mutex);
+	free(l->held);
+	free(l);
+}
+
+int64_t
+dblock_id(const char *root_url, const char *key)
+{
+	struct buf b = { 0 };
+	struct pagesum h;
+
+	buf_adds(&b, root_url);
+	buf_add(&b, "", 1);
+	buf_adds(&b, key);
+	h = pagesum_of(0, b.data, (uint32_t)b.len);
+	buf_release(&b);
+	return (int64_t)(h.lo >> 2); /* an offset in a file: not negative */
+}
+
+/* 1: locked; 0: another process has it; -1. */
+static int
+try_file(struct dblocks *l, int64_t id, struct err *e)
+{
+	struct flock fl = { .l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = id,
+		.l_len = 1 };
+
+	if (fcntl(l->fd, F_SETLK, &fl) == 0)
+		return 1;
+	return errno == EACCES || errno == EAGAIN ? 0 : err_sys(e, "lock");
+}
+
+static struct held *
+find(struct dblocks *l, int64_t id)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->held[i].id == id)
+			return &l->held[i];
+	return NULL;
+}
+
+static bool
+add_held(struct dblocks *l, int64_t id)
+{
+	bool add;
+
+	pthread_mutex_lock(&l->mutex);
+	if ((add = find(l, id) == NULL)) {
+		if (l->n == l->cap) {
+			l->cap = l->cap ? l->cap * 2 : 64;
+			l->held = xrealloc(l->held, l->cap * sizeof(*l->held));
+		}
+		l->held[l->n++] = (struct held){ id, NULL };
+	}
+	pthread_mutex_unlock(&l->mutex);
+	return add;
+}
+
+static struct job *
+drop_held(struct dblocks *l, int64_t id)
+{
+	struct job *waiters = NULL;
+	struct held *h;
+
+	pthread_mutex_lock(&l->mutex);
+	if ((h = find(l, id)) != NULL) {
+		waiters = h->waiters;
+		*h = l->held[--l->n];
+	}
+	pthread_mutex_unlock(&l->mutex);
+	return waiters;
+}
+
+bool
+dblock_wait(struct dblocks *l, int64_t id, struct job *j)
+{
+	struct held *h;
+
+	pthread_mutex_lock(&l->mutex);
+	if ((h = find(l, id)) != NULL) {
+		j->link = h->waiters;
+		h->waiters = j;
+	}
+	pthread_mutex_unlock(&l->mutex);
+	return h != NULL;
+}
+
+int
+dblock_take(struct dblocks *l, int64_t id, unsigned wait_ms, struct err *e)
+{
+	const struct timespec pause = { 0, POLL_MS * 1000000L };
+	unsigned waited = 0;
+	int rc;
+
+	if (!add_held(l, id))
+		return 0;
+	while ((rc = try_file(l, id, e)) == 0 && waited < wait_ms) {
+		nanosleep(&pause, NULL);
+		waited += POLL_MS;
+	}
+	return rc != 0 ? rc
+		       : err_set(e, ERR_BUSY, "another run is shipping it");
+}
+
+struct job *
+dblock_release(struct dblocks *l, int64_t id)
+{
+	struct flock fl = { .l_type = F_UNLCK,
+		.l_whence = SEEK_SET,
+		.l_start = id,
+		.l_len = 1 };
+
+	fcntl(l->fd, F_SETLK, &fl);
+	return drop_held(l, id);
+}

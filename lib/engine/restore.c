@@ -1,0 +1,302 @@
+#include "lib/engine/restore.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/file.h"
+#include "lib/engine/restore_apply.h"
+#include "lib/engine/restore_place.h"
+#include "lib/engine/restore_proof.h"
+#include "lib/format/layout.h"
+#include "lib/format/object.h"
+#include "lib/store/store.h"
+
+/* Beyond it an object is a bomb: what SQLite's format can hold, and what an
+ * offset of 8 hex digits can reach. */
+#define SNAPSHOT_MAX ((uint64_t)4294967294u * 65536)
+#define SEGMENT_MAX  ((uint64_t)1 << 32)
+
+struct restorer {
+	struct object_dec *dec;
+	struct apply apply;
+	struct place place;
+	uint8_t *buf; /* PROOF_BUF bytes */
+	struct buf key;
+};
+
+/* One restore. */
+struct work {
+	struct restorer *r;
+	struct store *s;
+	const char *db;
+	const struct restore_plan *p;
+	const struct restore_target *t;
+	struct restored *out;
+	struct provenance pv; /* of the object read last */
+	bool has;             /* it has one */
+};
+
+struct restorer *
+restorer_new(void)
+{
+	struct restorer *r = xcalloc(1, sizeof(*r));
+
+	r->dec = object_dec_new();
+	apply_init(&r->apply);
+	place_init(&r->place);
+	r->buf = xmalloc(PROOF_BUF);
+	return r;
+}
+
+void
+restorer_free(struct restorer *r)
+{
+	if (r == NULL)
+		return;
+	object_dec_free(r->dec);
+	apply_release(&r->apply);
+	place_release(&r->place);
+	free(r->buf);
+	buf_release(&r->key);
+	free(r);
+}
+
+/* Reading objects */
+
+static int
+decode(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return object_dec_feed(ctx, p, n, e);
+}
+
+static int
+snapshot_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return apply_snapshot(ctx, p, n, e);
+}
+
+static int
+wal_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return apply_wal(ctx, p, n, e);
+}
+
+/* Is what the object says of itself true as far as it can be told by now? */
+static int
+check_provenance(const struct work *w, const struct layout_name *name,
+    uint64_t pages, struct err *e)
+{
+	const struct provenance *pv = &w->pv;
+	uint64_t raw = object_dec_raw(w->r->dec);
+
+	if (!w->has)
+		return 0;
+	if (!provenance_is(pv, w->p->generation, name))
+		return err_set(e, ERR_CORRUPT,
+		    "is another object under this name (index %08" PRIx32
+		    ", offset %08" PRIx32 " of generation %s)",
+		    pv->name.index, pv->name.offset, pv->generation);
+	if (pv->length != raw)
+		return err_set(e, ERR_CORRUPT,
+		    "holds %" PRIu64 " bytes instead of %" PRIu64, raw,
+		    pv->length);
+	if (pv->page_size != w->r->apply.page_size || pv->pages != pages)
+		return err_set(e, ERR_CORRUPT,
+		    "brings a database of %" PRIu64 " pages of %" PRIu32
+		    " bytes, not the %" PRIu32 " of %" PRIu32 " it says",
+		    pages, w->r->apply.page_size, pv->pages, pv->page_size);
+	return 0;
+}
+
+/* The object called name, through the decoder onto the file. */
+static int
+read_object(struct work *w, const struct layout_name *name, struct err *e)
+{
+	struct restorer *r = w->r;
+	struct apply *a = &r->apply;
+	bool snapshot = name->kind == LAYOUT_SNAPSHOT;
+	uint64_t pages;
+
+	object_dec_begin(r->dec, snapshot ? snapshot_sink : wal_sink, a,
+	    snapshot ? SNAPSHOT_MAX : SEGMENT_MAX);
+	if (w->s->ops->get(
+		w->s, buf_str(&r->key), 0, UINT64_MAX, decode, r->dec, e) == -1)
+		return -1;
+	if (object_dec_finish(r->dec, &w->pv, &w->has, e) == -1)
+		return -1;
+	if (snapshot && apply_snapshot_end(a, e) == -1)
+		return -1;
+	pages = snapshot ? a->size / a->page_size : a->pages;
+	return check_provenance(w, name, pages, e);
+}
+
+static int
+read_snapshot(struct work *w, struct err *e)
+{
+	struct layout_name name = {
+		.kind = LAYOUT_SNAPSHOT,
+		.index = w->p->snapshot,
+	};
+	struct buf *key = &w->r->key;
+
+	buf_reset(key);
+	layout_snapshot_key(key, w->db, w->p->generation, name.index);
+	if (read_object(w, &name, e) == -1)
+		return err_in(e, "%s", buf_str(key));
+	return 0;
+}
+
+/* Segment i begins where the one before it ended. */
+static int
+check_offset(struct work *w, size_t i, struct err *e)
+{
+	struct buf *key = &w->r->key;
+	uint64_t end = w->r->apply.pos;
+	uint32_t offset = w->p->segment_offset[i];
+
+	if (end == offset)
+		return 0;
+	buf_reset(key);
+	if (end > offset) {
+		layout_segment_key(key, w->db, w->p->generation,
+		    w->p->segment_index[i], offset);
+		return err_set(e, ERR_CORRUPT,
+		    "%s overlaps the segment before it, which ends at "
+		    "%08" PRIx64,
+		    buf_str(key), end);
+	}
+	layout_segment_key(key, w->db, w->p->generation, w->p->segment_index[i],
+	    (uint32_t)end);
+	return err_set(e, ERR_CORRUPT, "%s is missing", buf_str(key));
+}
+
+static int
+read_segment(struct work *w, size_t i, struct err *e)
+{
+	struct layout_name name = {
+		.kind = LAYOUT_SEGMENT,
+		.index = w->p->segment_index[i],
+		.offset = w->p->segment_offset[i],
+	};
+	struct buf *key = &w->r->key;
+
+	if (check_offset(w, i, e) == -1)
+		return -1;
+	buf_reset(key);
+	layout_segment_key(
+	    key, w->db, w->p->generation, name.index, name.offset);
+	if (read_object(w, &name, e) == -1)
+		return err_in(e, "%s", buf_str(key));
+	return 0;
+}
+
+static int
+read_segments(struct work *w, struct err *e)
+{
+	const struct restore_plan *p = w->p;
+	struct apply *a = &w->r->apply;
+
+	for (size_t i = 0; i < p->segments; i++) {
+		if (i == 0 || p->segment_index[i] != a->index)
+			apply_index(a, p->segment_index[i]);
+		if (read_segment(w, i, e) == -1)
+			return -1;
+		if (i + 1 < p->segments && p->segment_index[i + 1] == a->index)
+			continue;
+		if (apply_index_end(a, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* All objects, onto the unfinished file. */
+static int
+read_all(struct work *w, struct err *e)
+{
+	struct apply *a = &w->r->apply;
+
+	apply_begin(a, w->out->fd, false);
+	do {
+		if (read_snapshot(w, e) == -1 || read_segments(w, e) == -1)
+			return -1;
+		if (!apply_again(a))
+			return 0;
+		if (ftruncate(w->out->fd, 0) == -1)
+			return err_sys(e, "unfinished file: cannot empty it");
+		apply_begin(a, w->out->fd, true);
+	} while (1);
+}
+
+/* The finished file */
+
+static int
+prove(struct work *w, struct err *e)
+{
+	enum restore_check check = w->t->check;
+	struct buf path = { 0 };
+	int rc;
+
+	if (w->has &&
+	    proof_sum(w->out->fd, w->r->apply.size, &w->pv, w->r->buf, e) == -1)
+		return -1;
+	if (check == RESTORE_CHECK_AUTO)
+		check = w->has ? RESTORE_CHECK_NONE : RESTORE_CHECK_QUICK;
+	if (check == RESTORE_CHECK_NONE)
+		return 0;
+	path_dir(w->t->path, &path);
+	buf_addf(&path, "/%s", w->out->tmp);
+	rc = proof_sqlite(buf_str(&path), check == RESTORE_CHECK_FULL, e);
+	buf_release(&path);
+	return rc;
+}
+
+/*
+ * Owner and mode of the source, as far as they are known and we may; without
+ * them the file stays ours alone.
+ */
+static int
+set_owner(struct work *w, struct err *e)
+{
+	if (!w->has)
+		return 0;
+	if (geteuid() == 0 && fchown(w->out->fd, w->pv.uid, w->pv.gid) == -1)
+		w->out->note = "its owner could not be restored";
+	if (fchmod(w->out->fd, w->pv.mode & 0777) == -1)
+		return err_sys(e, "cannot set the mode");
+	return 0;
+}
+
+int
+restore_stage(struct restorer *r, struct store *s, const char *db,
+    const struct restore_plan *p, const struct restore_target *t,
+    struct restored **out, struct err *e)
+{
+	struct work w = { .r = r, .s = s, .db = db, .p = p, .t = t };
+	const char *name;
+	int rc = -1;
+
+	w.out = xcalloc(1, sizeof(*w.out));
+	w.out->dir = w.out->fd = -1;
+	if ((name = place_open(&r->place, t->path, t->trusted, e)) == NULL)
+		goto out;
+	if (place_free(r->place.dir, name, t->force, e) == -1)
+		goto out;
+	w.out->name = xstrdup(name);
+	w.out->force = t->force;
+	if (place_create(&r->place, w.out, e) == -1)
+		goto out;
+	if (read_all(&w, e) == -1 || prove(&w, e) == -1 ||
+	    set_owner(&w, e) == -1)
+		goto out;
+	rc = 0;
+out:
+	if (rc == 0)
+		*out = w.out;
+	else
+		restored_drop(w.out);
+	return rc;
+}

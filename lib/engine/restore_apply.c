@@ -1,0 +1,238 @@
+#include "lib/engine/restore_apply.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/file.h"
+
+#define UNIT_MAX (WAL_FRAME_HDR_SIZE + 65536)
+/* SQLite's own bound on the number of pages (SQLITE_MAX_PAGE_COUNT). */
+#define PAGES_MAX 4294967294u
+
+void
+apply_init(struct apply *a)
+{
+	*a = (struct apply){ .fd = -1 };
+	a->unit = xmalloc(UNIT_MAX);
+	a->run = xmalloc(APPLY_RUN);
+}
+
+void
+apply_release(struct apply *a)
+{
+	free(a->unit);
+	free(a->run);
+	free(a->limits);
+	*a = (struct apply){ .fd = -1 };
+}
+
+void
+apply_begin(struct apply *a, int fd, bool again)
+{
+	a->fd = fd;
+	a->page_size = 0;
+	a->size = 0;
+	a->pages = 0;
+	a->pos = 0;
+	a->run_len = 0;
+	if (!again)
+		a->n_limits = 0;
+	a->n_limits_known = a->n_limits;
+}
+
+/* Writing */
+
+static int
+flush(struct apply *a, struct err *e)
+{
+	size_t n = a->run_len;
+
+	a->run_len = 0;
+	if (n == 0)
+		return 0;
+	if (file_pwrite(a->fd, a->run, n, a->run_at, e) == -1)
+		return err_in(e, "unfinished file");
+	if (a->run_at + n > a->size)
+		a->size = a->run_at + n;
+	return 0;
+}
+
+/* Put n bytes, at most APPLY_RUN, at 'at' of the file. */
+static int
+put(struct apply *a, uint64_t at, const uint8_t *p, size_t n, struct err *e)
+{
+	if (a->run_len + n > APPLY_RUN || at != a->run_at + a->run_len) {
+		if (flush(a, e) == -1)
+			return -1;
+		a->run_at = at;
+	}
+	memcpy(a->run + a->run_len, p, n);
+	a->run_len += n;
+	return 0;
+}
+
+static int
+resize(struct apply *a, uint64_t size, struct err *e)
+{
+	if (size == a->size)
+		return 0;
+	if (ftruncate(a->fd, (off_t)size) == -1)
+		return err_sys(e, "unfinished file: cannot set its size");
+	a->size = size;
+	return 0;
+}
+
+/* The snapshot */
+
+int
+apply_snapshot(struct apply *a, const uint8_t *p, size_t n, struct err *e)
+{
+	size_t part;
+
+	if (a->pos < DBHDR_SIZE) {
+		part = DBHDR_SIZE - (size_t)a->pos;
+		memcpy(a->start + a->pos, p, n < part ? n : part);
+	}
+	for (; n > 0; p += part, n -= part, a->pos += part) {
+		part = n < APPLY_RUN ? n : APPLY_RUN;
+		if (put(a, a->pos, p, part, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+apply_snapshot_end(struct apply *a, struct err *e)
+{
+	struct dbhdr h;
+
+	if (flush(a, e) == -1)
+		return -1;
+	if (a->size < DBHDR_SIZE)
+		return err_set(e, ERR_CORRUPT,
+		    "holds %" PRIu64 " bytes, which is no database", a->size);
+	if (dbhdr_parse(&h, a->start, e) == -1)
+		return -1;
+	a->page_size = h.page_size;
+	return 0;
+}
+
+/* The WAL */
+
+void
+apply_index(struct apply *a, uint32_t index)
+{
+	a->index = index;
+	a->pos = 0;
+	a->frames = a->committed = 0;
+	a->have = 0;
+	a->limit = UINT32_MAX;
+	for (size_t i = 0; i < a->n_limits_known; i++)
+		if (a->limits[i].index == index)
+			a->limit = a->limits[i].frames;
+}
+
+static int
+take_header(struct apply *a, const uint8_t *p, struct err *e)
+{
+	if (wal_hdr_parse(&a->hdr, p, e) == -1)
+		return -1;
+	if (a->hdr.page_size != a->page_size)
+		return err_set(e, ERR_CORRUPT,
+		    "page size %" PRIu32
+		    " in a WAL over a snapshot with %" PRIu32,
+		    a->hdr.page_size, a->page_size);
+	memcpy(a->sum, a->hdr.sum, sizeof(a->sum));
+	return 0;
+}
+
+static int
+take_frame(struct apply *a, const uint8_t *p, struct err *e)
+{
+	const uint8_t *page = p + WAL_FRAME_HDR_SIZE;
+	struct wal_frame f;
+
+	wal_frame_parse(&f, p);
+	if (!wal_frame_follows(&a->hdr, p, page, a->sum))
+		return err_set(e, ERR_CORRUPT,
+		    "frame %" PRIu32 " of WAL index %08" PRIx32
+		    " does not continue its chain (salt or checksum)",
+		    a->frames + 1, a->index);
+	if (f.pgno == 0 || f.pgno > PAGES_MAX || f.commit > PAGES_MAX)
+		return err_set(e, ERR_CORRUPT,
+		    "frame %" PRIu32 " of WAL index %08" PRIx32
+		    " is for page %" PRIu32 " of %" PRIu32,
+		    a->frames + 1, a->index, f.pgno, f.commit);
+	a->frames++;
+	if (f.commit != 0) {
+		a->committed = a->frames;
+		a->pages = f.commit;
+	}
+	if (a->frames > a->limit)
+		return 0;
+	return put(
+	    a, (uint64_t)(f.pgno - 1) * a->page_size, page, a->page_size, e);
+}
+
+int
+apply_wal(struct apply *a, const uint8_t *p, size_t n, struct err *e)
+{
+	const uint8_t *unit;
+	size_t need, part;
+
+	while (n > 0) {
+		need = WAL_FRAME_HDR_SIZE + a->page_size;
+		if (a->pos - a->have < WAL_HDR_SIZE)
+			need = WAL_HDR_SIZE;
+		part = need - a->have < n ? need - a->have : n;
+		unit = p;
+		if (part < need) {
+			memcpy(a->unit + a->have, p, part);
+			unit = a->unit;
+		}
+		p += part;
+		n -= part;
+		a->pos += part;
+		a->have += part;
+		if (a->have < need)
+			break;
+		a->have = 0;
+		if ((a->pos == WAL_HDR_SIZE ? take_header(a, unit, e)
+					    : take_frame(a, unit, e)) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+add_limit(struct apply *a)
+{
+	a->limits = xrealloc(a->limits, (a->n_limits + 1) * sizeof(*a->limits));
+	a->limits[a->n_limits++] = (struct apply_limit){
+		.index = a->index,
+		.frames = a->committed,
+	};
+}
+
+/* A checkpoint of the index is over: the file is as large as the database. */
+int
+apply_index_end(struct apply *a, struct err *e)
+{
+	if (a->frames > a->committed && a->limit == UINT32_MAX)
+		add_limit(a);
+	if (flush(a, e) == -1)
+		return -1;
+	if (a->committed == 0)
+		return 0;
+	return resize(a, (uint64_t)a->pages * a->page_size, e);
+}
+
+bool
+apply_again(const struct apply *a)
+{
+	return a->n_limits > a->n_limits_known;
+}

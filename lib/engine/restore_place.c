@@ -1,0 +1,319 @@
+#include "lib/engine/restore_place.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/file.h"
+#include "lib/base/rng.h"
+#include "lib/engine/restore.h"
+
+#define TMP_PREFIX ".lspp-"
+#define TMP_RANDOM 6
+
+void
+place_init(struct place *p)
+{
+	*p = (struct place){ .dir = -1 };
+}
+
+void
+place_release(struct place *p)
+{
+	file_close(p->dir);
+	free(p->path);
+	place_init(p);
+}
+
+static bool
+is_unfinished(const char *name)
+{
+	static const char set[] = "0123456789abcdef";
+	size_t n = sizeof(TMP_PREFIX) - 1;
+
+	return strncmp(name, TMP_PREFIX, n) == 0 &&
+	    strspn(name + n, set) == TMP_RANDOM && name[n + TMP_RANDOM] == '\0';
+}
+
+/*
+ * Remove an unfinished file unless somebody holds its lock.  Its owner may just
+ * have created and not yet locked it: place_create() notices.
+ */
+static void
+remove_leftover(int dir, const char *name)
+{
+	struct stat st;
+	int fd;
+
+	fd = openat(dir, name,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd == -1)
+		return;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)unlinkat(dir, name, 0);
+	file_close(fd);
+}
+
+/* What cannot be looked through or removed stays: it is in nobody's way. */
+static void
+remove_leftovers(int dir)
+{
+	struct dirent *d;
+	DIR *all;
+	int fd;
+
+	fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	if ((all = fdopendir(fd)) == NULL) {
+		file_close(fd);
+		return;
+	}
+	while ((d = readdir(all)) != NULL)
+		if (is_unfinished(d->d_name))
+			remove_leftover(dir, d->d_name);
+	(void)closedir(all);
+}
+
+/* The first time p comes to its directory. */
+static void
+clean(struct place *p)
+{
+	struct stat st;
+	size_t i;
+
+	if (fstat(p->dir, &st) == -1)
+		return;
+	i = (st.st_ino ^ st.st_dev * 31) % PLACE_SEEN;
+	if (p->seen[i].dev == st.st_dev && p->seen[i].ino == st.st_ino)
+		return;
+	p->seen[i].dev = st.st_dev;
+	p->seen[i].ino = st.st_ino;
+	remove_leftovers(p->dir);
+}
+
+static int
+open_trusted(const char *path, size_t n, struct err *e)
+{
+	char *dir;
+	int fd;
+
+	if (n == 0)
+		dir = xstrdup(path[0] == '/' ? "/" : ".");
+	else
+		dir = xasprintf("%.*s", (int)n, path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 && errno == ENOENT) {
+		if (file_mkdirs(dir, e) == -1)
+			goto out;
+		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd == -1 && errno == ENOTDIR)
+		err_set(e, ERR_EXISTS, "%s is not a directory", dir);
+	else if (fd == -1)
+		err_sys(e, "cannot open directory %s", dir);
+out:
+	free(dir);
+	return fd;
+}
+
+/* Open the directory called name in dir; made if it is not there. */
+static int
+step(int dir, const char *name, bool *made, struct err *e)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int fd;
+
+	fd = openat(dir, name, flags);
+	if (fd == -1 && errno == ENOENT) {
+		if (mkdirat(dir, name, 0777) == 0)
+			*made = true;
+		else if (errno != EEXIST)
+			return err_sys(e, "cannot create directory %s", name);
+		fd = openat(dir, name, flags);
+	}
+	if (fd == -1 && (errno == ELOOP || errno == ENOTDIR))
+		return err_set(e, ERR_EXISTS,
+		    "%s on the way is a link or no directory", name);
+	if (fd == -1)
+		return err_sys(e, "cannot open directory %s", name);
+	return fd;
+}
+
+/* Walk from the trusted part down to the directory of path, 'end' bytes. */
+static int
+walk(const char *path, size_t trusted, size_t end, bool *made, struct err *e)
+{
+	char *name;
+	int fd, next;
+	size_t n;
+
+	if ((fd = open_trusted(path, trusted < end ? trusted : end, e)) == -1)
+		return -1;
+	for (size_t at = trusted; at < end && fd != -1; at += n) {
+		at += strspn(path + at, "/");
+		n = strcspn(path + at, "/");
+		if (at >= end)
+			break;
+		name = xasprintf("%.*s", (int)n, path + at);
+		*made = false;
+		if (strcmp(name, "..") == 0)
+			next = err_set(e, ERR_USAGE, "\"..\" in a path");
+		else
+			next = step(fd, name, made, e);
+		free(name);
+		file_close(fd);
+		fd = next;
+	}
+	return fd;
+}
+
+/* Is p at the first 'end' bytes of path, and that still a directory there? */
+static bool
+is_here(const struct place *p, const char *path, size_t end, size_t trusted)
+{
+	struct stat st;
+
+	return p->path != NULL && strlen(p->path) == end &&
+	    memcmp(p->path, path, end) == 0 && p->trusted == trusted &&
+	    fstat(p->dir, &st) == 0 && st.st_nlink > 0;
+}
+
+const char *
+place_open(struct place *p, const char *path, size_t trusted, struct err *e)
+{
+	const char *name = path_base(path);
+	size_t end = (size_t)(name - path);
+	bool made = false;
+
+	/* "a/b/" + "x.db"; but the slash of "/x.db" is its directory. */
+	if (end > 1)
+		end--;
+	if (is_here(p, path, end, trusted))
+		return name;
+	file_close(p->dir);
+	free(p->path);
+	p->path = NULL;
+	if ((p->dir = walk(path, trusted, end, &made, e)) == -1)
+		return NULL;
+	p->path = xasprintf("%.*s", (int)end, path);
+	p->trusted = trusted;
+	if (!made)
+		clean(p);
+	return name;
+}
+
+static int
+exists(const char *what, struct err *e)
+{
+	err_set(e, ERR_EXISTS, "%s exists", what);
+	return err_hint(e, "--force replaces it");
+}
+
+static const char *const side_files[] = { "-wal", "-shm", "-journal" };
+
+/* 1: there and in the way; 0: not; -1: it cannot be told. */
+static int
+in_the_way(int dir, const char *name, bool force, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT ? 0 : err_sys(e, "cannot stat %s", name);
+	if (!S_ISREG(st.st_mode)) {
+		err_set(e, ERR_EXISTS, "%s is there and not a regular file",
+		    path_base(name));
+		return 1;
+	}
+	if (force)
+		return 0;
+	exists(path_base(name), e);
+	return 1;
+}
+
+int
+place_free(int dir, const char *name, bool force, struct err *e)
+{
+	struct buf side = { 0 };
+	int rc = in_the_way(dir, name, force, e);
+
+	for (size_t i = 0; i < 3 && rc == 0; i++) {
+		buf_reset(&side);
+		buf_adds(&side, name);
+		buf_adds(&side, side_files[i]);
+		rc = in_the_way(dir, buf_str(&side), force, e);
+	}
+	buf_release(&side);
+	return rc == 0 ? 0 : -1;
+}
+
+int
+restore_target_free(const char *path, struct err *e)
+{
+	return place_free(AT_FDCWD, path, false, e);
+}
+
+/* A name that is not taken; 1: somebody was faster. */
+static int
+create(struct place *p, struct restored *r, struct err *e)
+{
+	uint8_t random[TMP_RANDOM / 2];
+	struct stat st;
+
+	if (rng_bytes(random, sizeof(random), e) == -1)
+		return -1;
+	(void)snprintf(r->tmp, sizeof(r->tmp), TMP_PREFIX "%02x%02x%02x",
+	    random[0], random[1], random[2]);
+	r->fd = openat(p->dir, r->tmp,
+	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r->fd == -1) {
+		r->tmp[0] = '\0';
+		if (errno == EEXIST)
+			return 1;
+		return err_sys(e, "cannot create a file in %s", p->path);
+	}
+	/*
+	 * Between the two somebody may have taken it for a leftover, and then
+	 * has the lock, or had it.  A file system without locks has none who
+	 * could hold one.
+	 */
+	if ((flock(r->fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) ||
+	    fstat(r->fd, &st) == -1 || st.st_nlink == 0) {
+		(void)unlinkat(p->dir, r->tmp, 0);
+		file_close(r->fd);
+		r->fd = -1;
+		r->tmp[0] = '\0';
+		return 1;
+	}
+	r->dev = st.st_dev;
+	return 0;
+}
+
+int
+place_create(struct place *p, struct restored *r, struct err *e)
+{
+	int rc = 1;
+
+	for (int tries = 0; rc == 1 && tries < 100; tries++)
+		rc = create(p, r, e);
+	if (rc == 1)
+		return err_set(e, ERR_BUSY, "no free name in %s", p->path);
+	if (rc == -1)
+		return -1;
+	r->dir = fcntl(p->dir, F_DUPFD_CLOEXEC, 3);
+	if (r->dir == -1) {
+		err_sys(e, "cannot keep directory %s open", p->path);
+		(void)unlinkat(p->dir, r->tmp, 0);
+		r->tmp[0] = '\0';
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,53 @@
+/*
+ * restore_place -- the directories that restored files go to, and the
+ * unfinished files in them.  Private to restore.
+ *
+ * Everything is done relative to a descriptor of the directory, so that what is
+ * renamed or removed is what was looked at, whatever becomes of the path.
+ */
+#ifndef LSPP_ENGINE_RESTORE_PLACE_H
+#define LSPP_ENGINE_RESTORE_PLACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct restored;
+
+#define PLACE_SEEN 1024
+
+/*
+ * The directory used last, and which ones were looked through for what killed
+ * runs left: a bounded memory, so one may be looked through twice.
+ */
+struct place {
+	char *path; /* of dir; NULL: none */
+	size_t trusted;
+	int dir;
+	struct {
+		uint64_t dev, ino;
+	} seen[PLACE_SEEN];
+};
+
+void place_init(struct place *p);
+void place_release(struct place *p);
+
+/*
+ * Open the directory of 'path' in p->dir, making what is missing of it; links
+ * are followed in the first 'trusted' bytes only.  Returns where the name
+ * begins in path, or NULL.
+ */
+const char *place_open(
+    struct place *p, const char *path, size_t trusted, struct err *e);
+
+/*
+ * ERR_EXISTS if name, or with a suffix one of SQLite's side files, is there.
+ * With force only what cannot be replaced is: anything but a regular file.
+ */
+int place_free(int dir, const char *name, bool force, struct err *e);
+
+/* A new unfinished file in p->dir, locked; r gets the descriptors. */
+int place_create(struct place *p, struct restored *r, struct err *e);
+
+#endif

@@ -1,0 +1,207 @@
+/*
+ * Names for what was restored.  Order, for each file: its bytes are durable,
+ * then it has its name, then the name is durable, then it is reported.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/file.h"
+#include "lib/engine/restore.h"
+#include "lib/engine/restore_place.h"
+
+/* From so many files on, one sync of their file system is cheaper. */
+#define MANY 4
+
+/* Those of the file system of r that wait for a sync. */
+static size_t
+waiting(struct restored **list, size_t n, const struct restored *r)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += !list[i]->synced && list[i]->dev == r->dev;
+	return count;
+}
+
+/* One sync for all files of r's file system: they share its fate. */
+static void
+sync_fs(struct restored **list, size_t n, const struct restored *r)
+{
+	uint64_t dev = r->dev;
+	struct err e;
+	int rc;
+
+	rc = syncfs(r->dir) == 0 ? 0
+				 : err_sys(&e, "cannot sync the file system");
+	for (size_t i = 0; i < n; i++) {
+		if (list[i]->synced || list[i]->dev != dev)
+			continue;
+		list[i]->synced = true;
+		if (rc == -1)
+			list[i]->e = e;
+		list[i]->rc = rc;
+	}
+}
+
+/* Have 'each' done to the files of a file system, or one sync if many. */
+static void
+sync_group(struct restored **list, size_t n,
+    int (*each)(struct restored *r, struct err *e))
+{
+	struct restored *r;
+
+	for (size_t i = 0; i < n; i++)
+		list[i]->synced = list[i]->rc == -1;
+	for (size_t i = 0; i < n; i++) {
+		r = list[i];
+		if (r->synced)
+			continue;
+		if (waiting(list, n, r) >= MANY) {
+			sync_fs(list, n, r);
+			continue;
+		}
+		r->rc = each(r, &r->e);
+		r->synced = true;
+	}
+}
+
+static int
+sync_data(struct restored *r, struct err *e)
+{
+	return fsync(r->fd) == 0 ? 0 : err_sys(e, "cannot sync");
+}
+
+/*
+ * Sync the directory, and those above it on the file system, any of which may
+ * have been made in this run, by this worker or another.  A clean one costs
+ * next to nothing.  One that may not be read was not made by us.
+ */
+static int
+sync_name(struct restored *r, struct err *e)
+{
+	struct stat st, above;
+	int fd, up;
+
+	/* EINVAL: a file system that has no such thing, and says so. */
+	if (fsync(r->dir) == -1 && errno != EINVAL)
+		return err_sys(e, "cannot sync the directory");
+	if ((fd = openat(r->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) ==
+	    -1)
+		return err_sys(e, "cannot open the directory");
+	while (fstat(fd, &st) == 0) {
+		up = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		file_close(fd);
+		fd = up;
+		if (fd == -1 || fstat(fd, &above) == -1 ||
+		    above.st_dev != st.st_dev || above.st_ino == st.st_ino)
+			break;
+		(void)fsync(fd);
+	}
+	file_close(fd);
+	return 0;
+}
+
+/* Remove name, with a suffix, if it is there. */
+static int
+take_away(int dir, const char *name, const char *suffix, struct err *e)
+{
+	char *side = xasprintf("%s%s", name, suffix);
+	int rc = 0;
+
+	if (unlinkat(dir, side, 0) == -1 && errno != ENOENT)
+		rc = err_sys(e, "cannot remove %s", side);
+	free(side);
+	return rc;
+}
+
+static bool
+has(int dir, const char *name, const char *suffix)
+{
+	char *side = xasprintf("%s%s", name, suffix);
+	struct stat st;
+	bool there = fstatat(dir, side, &st, AT_SYMLINK_NOFOLLOW) == 0;
+
+	free(side);
+	return there;
+}
+
+/*
+ * A log or journal must meet neither the new database nor, should we end here,
+ * be missed by the old one: the old database goes first.
+ */
+static int
+clear_the_way(const struct restored *r, struct err *e)
+{
+	if ((has(r->dir, r->name, "-wal") ||
+		has(r->dir, r->name, "-journal")) &&
+	    take_away(r->dir, r->name, "", e) == -1)
+		return -1;
+	if (take_away(r->dir, r->name, "-wal", e) == -1 ||
+	    take_away(r->dir, r->name, "-journal", e) == -1)
+		return -1;
+	return take_away(r->dir, r->name, "-shm", e);
+}
+
+/* rename(2) that replaces nothing. */
+static int
+rename_new(int dir, const char *from, const char *to)
+{
+	if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	/* A file system, or a kernel, that does not know the flag. */
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (linkat(dir, from, dir, to, 0) == -1)
+		return -1;
+	(void)unlinkat(dir, from, 0);
+	return 0;
+}
+
+static int
+give_name(struct restored *r, struct err *e)
+{
+	int rc;
+
+	if (place_free(r->dir, r->name, r->force, e) == -1)
+		return -1;
+	if (r->force && clear_the_way(r, e) == -1)
+		return -1;
+	rc = r->force ? renameat(r->dir, r->tmp, r->dir, r->name)
+		      : rename_new(r->dir, r->tmp, r->name);
+	if (rc == -1 && errno == EEXIST)
+		return err_set(e, ERR_EXISTS, "%s exists", r->name);
+	if (rc == -1)
+		return err_sys(e, "cannot rename to %s", r->name);
+	r->tmp[0] = '\0';
+	return 0;
+}
+
+void
+restore_publish(struct restored **list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		list[i]->rc = 0;
+	sync_group(list, n, sync_data);
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->rc == 0)
+			list[i]->rc = give_name(list[i], &list[i]->e);
+	sync_group(list, n, sync_name);
+}
+
+void
+restored_drop(struct restored *r)
+{
+	if (r->tmp[0] != '\0')
+		(void)unlinkat(r->dir, r->tmp, 0);
+	file_close(r->fd);
+	file_close(r->dir);
+	free(r->name);
+	free(r);
+}

@@ -1,0 +1,278 @@
+/*
+ * Adopting the replica's tail: the state is older than the replica, because a
+ * run was killed between object and record, or a copy of the state was put
+ * back.  Everything from the record's position on was written by this writer,
+ * or it is not ours to go on with.
+ *
+ * GetObject is all that is needed: the next object can only have one of two
+ * names (see ship.h).
+ */
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/engine/ship_job.h"
+#include "lib/store/store.h"
+
+/* A segment on its way from the store into the record. */
+struct tail {
+	struct ship_worker *w;
+	struct ship_job *j;
+	struct wal_hdr hdr;
+	uint32_t sum[2];
+	bool has_hdr;
+	struct buf pending; /* less than a frame */
+	uint32_t commit;    /* of the last frame seen; 0: in a transaction */
+	struct ship_step *step;
+};
+
+/* -- decoding -------------------------------------------------------------- */
+
+static int
+broken(struct err *e)
+{
+	return err_set(e, ERR_CORRUPT, "does not continue what was shipped");
+}
+
+static int
+take_hdr(struct tail *t, struct err *e)
+{
+	if (wal_hdr_parse(&t->hdr, t->pending.data, e) == -1)
+		return -1;
+	if (t->hdr.page_size != t->j->next.page_size)
+		return broken(e);
+	memcpy(t->sum, t->hdr.sum, sizeof(t->sum));
+	t->has_hdr = true;
+	return 0;
+}
+
+static int
+take_frame(struct tail *t, const uint8_t *p, struct err *e)
+{
+	const uint8_t *page = p + WAL_FRAME_HDR_SIZE;
+	struct sum_entry en;
+	struct wal_frame f;
+
+	if (!wal_frame_follows(&t->hdr, p, page, t->sum))
+		return broken(e);
+	wal_frame_parse(&f, p);
+	t->commit = f.commit;
+	en = (struct sum_entry){ .pgno = f.pgno,
+		.sum = pagesum_of(f.pgno, page, t->hdr.page_size) };
+	return spool_write(&t->step->log, &en, sizeof(en), e);
+}
+
+static void
+drop_front(struct buf *b, size_t n)
+{
+	b->len -= n;
+	memmove(b->data, b->data + n, b->len);
+}
+
+static int
+take_bytes(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	struct tail *t = ctx;
+	size_t frame, at = 0;
+
+	buf_add(&t->pending, p, n);
+	if (!t->has_hdr) {
+		if (t->pending.len < WAL_HDR_SIZE)
+			return 0;
+		if (take_hdr(t, e) == -1)
+			return -1;
+		drop_front(&t->pending, WAL_HDR_SIZE);
+	}
+	frame = WAL_FRAME_HDR_SIZE + t->hdr.page_size;
+	for (; t->pending.len - at >= frame; at += frame)
+		if (take_frame(t, t->pending.data + at, e) == -1)
+			return -1;
+	drop_front(&t->pending, at);
+	return 0;
+}
+
+static int
+feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return object_dec_feed(ctx, p, n, e);
+}
+
+/* -- whose it is ----------------------------------------------------------- */
+
+static int
+check_writer(struct tail *t, bool has, const struct provenance *pv,
+    const char *key, struct err *e)
+{
+	if (has &&
+	    memcmp(pv->writer, t->w->ship->writer, sizeof(pv->writer)) == 0)
+		return 0;
+	err_set(e, ERR_BUSY, "%s was written by somebody else", key);
+	return err_hint(e,
+	    "another machine ships this database to the same replica; end "
+	    "one of the two, or go on with --new-generation");
+}
+
+struct last_bytes {
+	uint8_t p[PROVENANCE_SIZE];
+	size_t n;
+};
+
+static int
+keep_last(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	struct last_bytes *l = ctx;
+
+	if (n > sizeof(l->p) - l->n)
+		return err_set(e, ERR_BUG, "more bytes than asked for");
+	memcpy(l->p + l->n, p, n);
+	l->n += n;
+	return 0;
+}
+
+/* Is there an object of ours?  1 with *pv filled, 0, -1. */
+static int
+peek(struct tail *t, const char *key, struct provenance *pv, struct err *e)
+{
+	struct store *s = t->w->ship->store;
+	struct last_bytes l = { .n = 0 };
+	int has = 0;
+
+	if (s->ops->get(
+		s, key, UINT64_MAX, PROVENANCE_SIZE, keep_last, &l, e) == -1)
+		return e->class == ERR_MISSING ? 0 : -1;
+	if (l.n == sizeof(l.p) && (has = provenance_parse(pv, l.p, e)) == -1)
+		return err_in(e, "%s", key);
+	return check_writer(t, has == 1, pv, key, e) == -1 ? -1 : 1;
+}
+
+/* -- one object ------------------------------------------------------------ */
+
+static void
+begin_tail(struct tail *t)
+{
+	const struct vwal_pos *pos = &t->j->next.pos;
+
+	t->has_hdr = pos->offset > 0;
+	t->hdr = (struct wal_hdr){ .page_size = t->j->next.page_size,
+		.salt = { pos->salt[0], pos->salt[1] } };
+	memcpy(t->sum, pos->sum, sizeof(t->sum));
+	t->commit = 0;
+	buf_reset(&t->pending);
+	t->step = ship_job_step(t->j, 0, false);
+}
+
+static void
+pass_segment(struct tail *t, const struct provenance *pv)
+{
+	struct record *n = &t->j->next;
+	uint64_t raw = object_dec_raw(t->w->dec);
+
+	memcpy(n->pos.salt, t->hdr.salt, sizeof(n->pos.salt));
+	memcpy(n->pos.sum, t->sum, sizeof(n->pos.sum));
+	/* Whether its writer left the index here, the next objects tell. */
+	ship_advance(&n->pos, raw, (uint64_t)UINT32_MAX + 1);
+	n->wal_bytes += raw;
+	n->segments++;
+	n->pages = t->step->pages = pv->pages;
+	n->sum = pv->sum;
+	n->captured_ns = pv->captured_ns;
+}
+
+static int
+decode_segment(
+    struct tail *t, const char *key, const struct provenance *pv, struct err *e)
+{
+	struct store *s = t->w->ship->store;
+	struct object_dec *dec = t->w->dec;
+	struct provenance whole;
+	bool has;
+
+	begin_tail(t);
+	object_dec_begin(dec, take_bytes, t, UINT64_MAX);
+	if (s->ops->get(s, key, 0, UINT64_MAX, feed, dec, e) == -1 ||
+	    object_dec_finish(dec, &whole, &has, e) == -1)
+		return -1;
+	return t->pending.len > 0 || t->commit != pv->pages ? broken(e) : 0;
+}
+
+/* The segment at the position: 1 adopted, 0 there is none, -1. */
+static int
+adopt_segment(struct tail *t, struct err *e)
+{
+	struct record *n = &t->j->next;
+	struct provenance pv;
+	struct buf key = { 0 };
+	int rc;
+
+	layout_segment_key(
+	    &key, n->key, n->pos.generation, n->pos.index, n->pos.offset);
+	if ((rc = peek(t, buf_str(&key), &pv, e)) == 1) {
+		if (decode_segment(t, buf_str(&key), &pv, e) == -1)
+			rc = err_in(e, "%s", buf_str(&key));
+		else
+			pass_segment(t, &pv);
+	}
+	buf_release(&key);
+	return rc;
+}
+
+/*
+ * The index that comes next, begun by a snapshot or by WAL alone; an index
+ * that has no WAL yet may still have got its snapshot.  1, 0, -1.
+ */
+static int
+adopt_index(struct tail *t, struct err *e)
+{
+	struct record *n = &t->j->next;
+	uint32_t index = n->pos.index + (n->pos.offset > 0);
+	struct buf key = { 0 };
+	struct provenance pv;
+	int rc;
+
+	if (index == n->snapshot_index)
+		return 0;
+	layout_snapshot_key(&key, n->key, n->pos.generation, index);
+	rc = peek(t, buf_str(&key), &pv, e);
+	if (rc == 1) {
+		n->snapshot_index = index;
+		n->snapshot_ns = n->captured_ns = pv.captured_ns;
+		n->snapshot_size = (uint64_t)pv.pages * pv.page_size;
+		n->wal_bytes = 0;
+		n->segments = 0;
+	} else if (rc == 0 && n->pos.offset > 0) {
+		buf_reset(&key);
+		layout_segment_key(&key, n->key, n->pos.generation, index, 0);
+		rc = peek(t, buf_str(&key), &pv, e);
+	}
+	buf_release(&key);
+	if (rc == 1) {
+		n->pos.index = index;
+		n->pos.offset = 0;
+	}
+	return rc;
+}
+
+int
+ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	struct tail t = { .w = w, .j = j };
+	int segments, index;
+
+	ship_job_forget(j);
+	j->next = j->rec;
+	do {
+		index = 0;
+		if ((segments = adopt_segment(&t, e)) == 0)
+			index = adopt_index(&t, e);
+	} while (segments == 1 || index == 1);
+	buf_release(&t.pending);
+	if (segments == -1 || index == -1)
+		return -1;
+	ship_advance(&j->next.pos, 0, w->ship->conf->roll_at);
+	/* What of the source is in it is not known: look at all of it. */
+	memset(&j->next.source, 0, sizeof(j->next.source));
+	memset(&j->next.sig, 0, sizeof(j->next.sig));
+	j->next.racy = true;
+	j->dirty = true;
+	return 0;
+}

@@ -1,0 +1,123 @@
+#include "lib/engine/signature.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+
+enum {
+	SECOND = 1000000000,
+	/* File times move with the timer tick: 10 ms at the slowest. */
+	TICK = 20000000,
+};
+
+int64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * SECOND + ts.tv_nsec;
+}
+
+static int64_t
+ns_of(const struct timespec *ts)
+{
+	return (int64_t)ts->tv_sec * SECOND + ts->tv_nsec;
+}
+
+void
+file_sig_of(struct file_sig *f, const struct stat *st)
+{
+	f->dev = (int64_t)st->st_dev;
+	f->ino = (int64_t)st->st_ino;
+	f->size = st->st_size;
+	f->mtime_ns = ns_of(&st->st_mtim);
+	f->ctime_ns = ns_of(&st->st_ctim);
+}
+
+static int64_t
+newest(const struct signature *s)
+{
+	return s->db.ctime_ns > s->wal.ctime_ns ? s->db.ctime_ns
+						: s->wal.ctime_ns;
+}
+
+static bool
+within(int64_t a, int64_t b, int64_t span)
+{
+	return a > b ? a - b < span : b - a < span;
+}
+
+static int
+take_real(struct signature *s, const char *path, struct err *e)
+{
+	char wal[PATH_MAX];
+	size_t n = strlen(path);
+	struct stat st;
+
+	if (n + sizeof("-wal") > sizeof(wal)) {
+		errno = ENAMETOOLONG;
+		return err_sys(e, "stat");
+	}
+	memcpy(wal, path, n);
+	memcpy(wal + n, "-wal", sizeof("-wal"));
+	if (stat(wal, &st) == 0)
+		file_sig_of(&s->wal, &st);
+	else if (errno == ENOENT)
+		memset(&s->wal, 0, sizeof(s->wal));
+	else
+		return err_sys(e, "-wal");
+	return 0;
+}
+
+int
+signature_take(struct signature *s, const char *path, bool *racy, struct err *e)
+{
+	int64_t now = now_ns();
+	char *real = NULL;
+	struct stat st;
+	int rc;
+
+	if (lstat(path, &st) == -1)
+		return err_sys(e, "stat");
+	if (S_ISLNK(st.st_mode)) {
+		if ((real = realpath(path, NULL)) == NULL ||
+		    stat(real, &st) == -1) {
+			err_sys(e, "symbolic link");
+			free(real);
+			return -1;
+		}
+		path = real;
+	}
+	file_sig_of(&s->db, &st);
+	rc = take_real(s, path, e);
+	free(real);
+	*racy = signature_racy(s, now);
+	return rc;
+}
+
+bool
+signature_racy(const struct signature *s, int64_t at_ns)
+{
+	return within(at_ns, newest(s), SECOND);
+}
+
+bool
+signature_equal(const struct signature *a, const struct signature *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+int64_t
+signature_settle_ns(const struct signature *s)
+{
+	int64_t now = now_ns(), last = newest(s);
+
+	return within(now, last, TICK) ? last + TICK - now : 0;
+}

@@ -1,0 +1,53 @@
+/*
+ * signature -- what two stat calls say about a database.
+ *
+ * A commit changes the database file or its -wal: in WAL mode it does not touch
+ * the main file, so both are looked at.  Equal signatures mean the same
+ * content, except that a change within the same tick of the file system's clock
+ * leaves no trace: a signature whose newest ctime is within a second of the
+ * moment it was taken is racy (as git's index calls it), and equality with it
+ * proves nothing.
+ */
+#ifndef LSPP_ENGINE_SIGNATURE_H
+#define LSPP_ENGINE_SIGNATURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct stat;
+
+struct file_sig {
+	int64_t dev, ino, size, mtime_ns, ctime_ns; /* all 0: no such file */
+};
+
+/* No padding: stored and compared as bytes. */
+struct signature {
+	struct file_sig db, wal;
+};
+
+/* The time of day in ns since 1970. */
+int64_t now_ns(void);
+
+void file_sig_of(struct file_sig *f, const struct stat *st);
+
+/*
+ * Take the signature of the database at path; symbolic links are followed, and
+ * the -wal is the one beside the file itself.  *racy as described above.
+ * ERR_MISSING when there is no such file.
+ */
+int signature_take(
+    struct signature *s, const char *path, bool *racy, struct err *e);
+
+/* Is s racy, taken at that time? */
+bool signature_racy(const struct signature *s, int64_t at_ns);
+
+bool signature_equal(const struct signature *a, const struct signature *b);
+
+/*
+ * Could a change from now on keep the signature equal, because its ctime is
+ * still the current tick?  Then wait this many ns and take it again; 0: no.
+ */
+int64_t signature_settle_ns(const struct signature *s);
+
+#endif

@@ -1,0 +1,255 @@
+/*
+ * The files of a source: opening them, letting go of them, and what stands at
+ * their beginning.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/file.h"
+#include "lib/engine/guard.h"
+#include "lib/engine/rodb.h"
+#include "lib/engine/source_impl.h"
+#include "lib/format/dbhdr.h"
+
+enum {
+	JOURNAL_MAGIC_SIZE = 8,
+};
+
+void
+source_sleep_ns(int64_t ns)
+{
+	struct timespec ts = { ns / 1000000000, ns % 1000000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+void
+source_let_go(struct source *s)
+{
+	rodb_end(s->lock); /* before any descriptor of the same files */
+	s->lock = NULL;
+	s->hold_until = 0;
+	file_close(s->shm_fd);
+	file_close(s->wal_fd);
+	if (s->fd != -1) {
+		close(s->fd);
+		guard_leave(s->st.sig.db.dev, s->st.sig.db.ino);
+	}
+	s->fd = s->wal_fd = s->shm_fd = -1;
+}
+
+struct source *
+source_open(const char *path, unsigned max_hold_ms, struct err *e)
+{
+	char *real = realpath(path, NULL);
+	struct source *s;
+
+	if (real == NULL) {
+		err_sys(e, "open");
+		return NULL;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->path = real;
+	s->wal_path = xasprintf("%s-wal", real);
+	s->shm_path = xasprintf("%s-shm", real);
+	s->journal_path = xasprintf("%s-journal", real);
+	s->max_hold_ms = max_hold_ms;
+	s->fd = s->wal_fd = s->shm_fd = -1;
+	return s;
+}
+
+void
+source_close(struct source *s)
+{
+	if (s == NULL)
+		return;
+	source_let_go(s);
+	overlay_release(&s->overlay);
+	overlay_release(&s->old);
+	free(s->pages);
+	free(s->window);
+	free(s->page);
+	free(s->path);
+	free(s->wal_path);
+	free(s->shm_path);
+	free(s->journal_path);
+	free(s);
+}
+
+const struct source_state *
+source_state(const struct source *s)
+{
+	return &s->st;
+}
+
+/* The main file, by what the path names now; its signature in st.sig. */
+static int
+open_file(struct source *s, struct err *e)
+{
+	struct stat st;
+
+	s->st.captured_ns = now_ns();
+	if ((s->fd = file_open(s->path, &st, e)) == -1)
+		return -1;
+	guard_enter((int64_t)st.st_dev, (int64_t)st.st_ino);
+	file_sig_of(&s->st.sig.db, &st);
+	s->st.mode = st.st_mode & 0777;
+	s->st.uid = st.st_uid;
+	s->st.gid = st.st_gid;
+	return 0;
+}
+
+/* 0 also when there is no such file: then *fd is -1. */
+static int
+open_beside(int *fd, const char *path, struct stat *st, struct err *e)
+{
+	*fd = file_open(path, st, e);
+	if (*fd == -1 && e->class != ERR_MISSING)
+		return err_in(e, "%s", path_base(path));
+	return 0;
+}
+
+/* Open all there is; the signature is what the descriptors say. */
+int
+source_open_all(struct source *s, struct err *e)
+{
+	struct stat st;
+
+	source_let_go(s);
+	if (open_file(s, e) == -1 ||
+	    open_beside(&s->wal_fd, s->wal_path, &st, e) == -1)
+		return -1;
+	if (s->wal_fd != -1)
+		file_sig_of(&s->st.sig.wal, &st);
+	else
+		memset(&s->st.sig.wal, 0, sizeof(s->st.sig.wal));
+	s->st.racy = signature_racy(&s->st.sig, s->st.captured_ns);
+	return open_beside(&s->shm_fd, s->shm_path, &st, e);
+}
+
+/* Has any process the wal-index open?  Each holds a lock on one byte. */
+bool
+source_index_in_use(const struct source *s)
+{
+	struct flock fl = { .l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = WALINDEX_DMS_BYTE,
+		.l_len = 1 };
+
+	if (s->shm_fd == -1)
+		return false;
+	return fcntl(s->shm_fd, F_GETLK, &fl) == -1 || fl.l_type != F_UNLCK;
+}
+
+/* A journal that SQLite would look at: one with a header. */
+int
+source_journal_in_use(const struct source *s, struct err *e)
+{
+	static const uint8_t magic[JOURNAL_MAGIC_SIZE] = { 0xd9, 0xd5, 0x05,
+		0xf9, 0x20, 0xa1, 0x63, 0xd7 };
+	uint8_t head[JOURNAL_MAGIC_SIZE];
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	if (open_beside(&fd, s->journal_path, &st, e) == -1)
+		return -1;
+	if (fd == -1)
+		return 0;
+	n = file_pread(fd, head, sizeof(head), 0, e);
+	close(fd);
+	if (n == -1)
+		return -1;
+	return n == sizeof(head) && memcmp(head, magic, sizeof(head)) == 0;
+}
+
+bool
+source_wal_has_frames(const struct source *s)
+{
+	return s->st.sig.wal.size > WAL_HDR_SIZE + WAL_FRAME_HDR_SIZE;
+}
+
+int
+source_read_index(struct source *s, struct walindex *x, struct err *e)
+{
+	uint8_t p[WALINDEX_SIZE];
+	ssize_t n = file_pread(s->shm_fd, p, sizeof(p), 0, e);
+
+	if (n == -1)
+		return -1;
+	return n == sizeof(p) && walindex_parse(x, p);
+}
+
+/* Read the WAL's header.  1: valid; 0: not a WAL (recovery ignores it). */
+int
+source_read_wal_hdr(struct source *s, struct err *e)
+{
+	struct err why;
+	ssize_t n;
+
+	memset(s->hdr_bytes, 0, sizeof(s->hdr_bytes));
+	n = file_pread(s->wal_fd, s->hdr_bytes, sizeof(s->hdr_bytes), 0, e);
+	if (n == -1)
+		return -1;
+	return n == WAL_HDR_SIZE &&
+	    wal_hdr_parse(&s->hdr, s->hdr_bytes, &why) == 0;
+}
+
+/* The sizes as the main file has them: there is no frame over it. */
+int
+source_size_from_header(struct source *s, struct err *e)
+{
+	uint8_t p[DBHDR_SIZE];
+	struct dbhdr h;
+	ssize_t n = file_pread(s->fd, p, sizeof(p), 0, e);
+
+	if (n == -1)
+		return -1;
+	if (n == 0)
+		return err_set(e, ERR_CORRUPT, "empty file");
+	if (n < DBHDR_SIZE || !dbhdr_magic(p, (size_t)n))
+		return err_set(e, ERR_CORRUPT, "not a database");
+	if (dbhdr_parse(&h, p, e) == -1)
+		return -1;
+	if (h.application_id == DBHDR_APPLICATION_ID)
+		return err_set(e, ERR_CORRUPT, "this is the state of lspp");
+	s->counter = h.change_counter;
+	s->st.page_size = h.page_size;
+	s->st.pages = dbhdr_pages(&h, (uint64_t)s->st.sig.db.size);
+	if ((uint64_t)s->st.pages * h.page_size > (uint64_t)s->st.sig.db.size)
+		return err_set(e, ERR_CORRUPT,
+		    "truncated: %u pages of %u bytes in %lld bytes",
+		    s->st.pages, h.page_size, (long long)s->st.sig.db.size);
+	if (s->st.pages == 0)
+		return err_set(e, ERR_CORRUPT, "no pages");
+	return 0;
+}
+
+/* The header says another page size than the WAL: not its WAL. */
+int
+source_check_page_size(struct source *s, struct err *e)
+{
+	uint8_t p[DBHDR_SIZE];
+	struct dbhdr h;
+	ssize_t n = file_pread(s->fd, p, sizeof(p), 0, e);
+
+	if (n == -1)
+		return -1;
+	if (n == 0)
+		return 0; /* all of it is still in the WAL */
+	if (n < DBHDR_SIZE || !dbhdr_magic(p, (size_t)n))
+		return err_set(e, ERR_CORRUPT, "not a database");
+	if (dbhdr_parse(&h, p, e) == -1)
+		return -1;
+	if (h.page_size != s->hdr.page_size)
+		return err_set(e, ERR_CORRUPT,
+		    "page size %u, but %u in its -wal: not its own",
+		    h.page_size, s->hdr.page_size);
+	return 0;
+}

@@ -1,0 +1,308 @@
+/*
+ * Which pages may have moved since a position, as far as a WAL tells.  A hint
+ * need only be a superset: images come from the state that is held still, and
+ * a page whose sum is unchanged is dropped by the caller.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/file.h"
+#include "lib/engine/source_impl.h"
+
+/* Does the frame at pos still stand where it stood, as it stood? */
+static int
+frame_stands(struct source *s, const struct source_pos *pos, struct err *e)
+{
+	uint8_t p[WAL_FRAME_HDR_SIZE];
+	struct wal_frame f;
+	ssize_t n;
+
+	n = file_pread(s->wal_fd, p, sizeof(p),
+	    wal_frame_offset(s->st.page_size, pos->frames), e);
+	if (n == -1)
+		return -1;
+	if (n < WAL_FRAME_HDR_SIZE)
+		return 0;
+	wal_frame_parse(&f, p);
+	return f.salt[0] == pos->salt[0] && f.salt[1] == pos->salt[1] &&
+	    f.sum[0] == pos->sum[0] && f.sum[1] == pos->sum[1];
+}
+
+bool
+source_same_salts(const uint32_t a[2], const uint32_t b[2])
+{
+	return a[0] == b[0] && a[1] == b[1];
+}
+
+/*
+ * A WAL database changes its main file only by checkpoints.  Did it change for
+ * another reason, its pages are anybody's guess.
+ */
+static bool
+file_explained(const struct source *s, const struct source_pos *since)
+{
+	const struct file_sig *now = &s->st.sig.db;
+
+	if (memcmp(now, &since->db, sizeof(*now)) == 0)
+		return true;
+	return now->dev == since->db.dev && now->ino == since->db.ino &&
+	    s->has_index &&
+	    (s->index.backfill != since->backfill ||
+		!source_same_salts(s->index.salt, since->salt));
+}
+
+/* Frames of the WAL in use that are part of the state: index, or to its end. */
+static uint32_t
+frame_limit(const struct source *s)
+{
+	return s->has_index ? s->index.frames : UINT32_MAX;
+}
+
+/* The state's size and position from where the chain was followed to. */
+static int
+take_end(struct source *s, const struct overlay_end *end)
+{
+	if (s->has_index) {
+		/* FORMAT 3.5: the chain must end on the index's own commit */
+		if (end->frame != s->index.frames ||
+		    end->sum[0] != s->index.sum[0] ||
+		    end->sum[1] != s->index.sum[1] ||
+		    end->pages != s->index.pages)
+			return 0;
+	}
+	s->st.pages = end->pages;
+	s->st.pos.frames = end->frame;
+	s->st.pos.sum[0] = end->sum[0];
+	s->st.pos.sum[1] = end->sum[1];
+	return 1;
+}
+
+/* All frames of the WAL in use.  1, 0: look again, -1. */
+static int
+follow_all(struct source *s, struct err *e)
+{
+	struct overlay_end end;
+
+	overlay_reset(&s->overlay);
+	if (overlay_follow(&s->overlay, s->wal_fd, &s->hdr, 0, s->hdr.sum,
+		frame_limit(s), &end, e) == -1)
+		return -1;
+	if (end.frame == 0 && !s->has_index) {
+		s->overlay_used = false; /* nothing was ever committed to it */
+		return source_size_from_header(s, e) == -1 ? -1 : 1;
+	}
+	return take_end(s, &end);
+}
+
+/* The frames behind since.  2: not a tail; else as follow_all(). */
+static int
+follow_tail(struct source *s, const struct source_pos *since,
+    uint32_t since_pages, struct err *e)
+{
+	struct overlay_end end;
+	int stands = 1;
+
+	if (!source_same_salts(s->hdr.salt, since->salt) ||
+	    s->hdr.big_endian != since->big_endian ||
+	    since->frames > frame_limit(s))
+		return 2;
+	if (since->frames > 0 && (stands = frame_stands(s, since, e)) == -1)
+		return -1;
+	if (!stands)
+		return 2;
+	overlay_reset(&s->overlay);
+	if (overlay_follow(&s->overlay, s->wal_fd, &s->hdr, since->frames,
+		since->frames > 0 ? since->sum : s->hdr.sum, frame_limit(s),
+		&end, e) == -1)
+		return -1;
+	if (end.frame == 0) { /* nothing new */
+		end.frame = since->frames;
+		end.pages = s->has_index ? s->index.pages : since_pages;
+		end.sum[0] = since->sum[0];
+		end.sum[1] = since->sum[1];
+		if (since->frames == 0)
+			return 2;
+	}
+	return take_end(s, &end);
+}
+
+/*
+ * The old frames behind since, when the WAL was restarted exactly once: they
+ * stand until new frames reach them.  As frames are written in order, the one
+ * at since standing before and after the walk means that all behind it did.
+ * 1: in s->old; 0: not so; -1.
+ */
+static int
+follow_old(struct source *s, const struct source_pos *since, struct err *e)
+{
+	struct wal_hdr h = { .big_endian = since->big_endian,
+		.page_size = s->st.page_size,
+		.salt = { since->salt[0], since->salt[1] } };
+	struct overlay_end end;
+	int stands;
+
+	if (since->frames == 0 || !s->has_index ||
+	    s->index.salt[0] != since->salt[0] + 1)
+		return 0;
+	if ((stands = frame_stands(s, since, e)) != 1)
+		return stands;
+	overlay_reset(&s->old);
+	if (overlay_follow(&s->old, s->wal_fd, &h, since->frames, since->sum,
+		UINT32_MAX, &end, e) == -1)
+		return -1;
+	return frame_stands(s, since, e);
+}
+
+static void
+add_page(struct source *s, uint32_t pgno, size_t *cap)
+{
+	if (s->n_pages == *cap) {
+		*cap = *cap ? *cap * 2 : 256;
+		s->pages = xrealloc(s->pages, *cap * sizeof(*s->pages));
+	}
+	s->pages[s->n_pages++] = pgno;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * The pages to look at: those of the overlay and of the old frames, and those
+ * the database grew by, whether or not a frame holds them.
+ */
+static void
+collect_pages(struct source *s, uint32_t since_pages)
+{
+	size_t cap = 0;
+
+	free(s->pages);
+	s->pages = NULL;
+	s->n_pages = 0;
+	for (size_t i = 0; i < s->overlay.n; i++)
+		add_page(s, s->overlay.v[i].pgno, &cap);
+	for (size_t i = 0; i < s->old.n; i++)
+		add_page(s, s->old.v[i].pgno, &cap);
+	for (uint32_t p = since_pages; p < s->st.pages; p++)
+		add_page(s, p + 1, &cap);
+	if (s->n_pages > 1)
+		qsort(s->pages, s->n_pages, sizeof(*s->pages), by_number);
+	s->all = false;
+}
+
+/* Are all pages the database grew by among the tail's frames? */
+static bool
+growth_in_tail(const struct source *s, uint32_t since_pages)
+{
+	for (uint32_t p = since_pages; p < s->st.pages; p++)
+		if (overlay_find(&s->overlay, p + 1) == 0)
+			return false;
+	return true;
+}
+
+static void
+set_pos(struct source *s)
+{
+	struct source_pos *pos = &s->st.pos;
+
+	pos->valid = 1;
+	pos->big_endian = s->hdr.big_endian;
+	memcpy(pos->salt, s->has_index ? s->index.salt : s->hdr.salt,
+	    sizeof(pos->salt));
+	if (s->has_index) {
+		pos->backfill = s->index.backfill;
+		pos->frames = s->index.frames;
+		memcpy(pos->sum, s->index.sum, sizeof(pos->sum));
+	}
+	pos->db = s->st.sig.db;
+}
+
+/*
+ * No frame counts: the WAL was reset, or there is none.  What the file says is
+ * the state.  If a wal-index names the salts of the WAL to come, that is a
+ * position: everything after it will be in that WAL.
+ */
+int
+source_begin_bare(struct source *s, const struct source_pos *since,
+    uint32_t since_pages, struct err *e)
+{
+	int old;
+
+	s->overlay_used = false;
+	if (source_size_from_header(s, e) == -1)
+		return -1;
+	if (s->has_index)
+		set_pos(s);
+	if (since == NULL || s->wal_fd == -1 || !file_explained(s, since))
+		return 1;
+	if (s->has_index && since->frames == 0 &&
+	    source_same_salts(s->index.salt, since->salt)) {
+		collect_pages(s, since_pages); /* that WAL has not begun */
+		s->st.hint = SOURCE_TAIL;
+		return 1;
+	}
+	if ((old = follow_old(s, since, e)) != 1)
+		return old == -1 ? -1 : 1;
+	overlay_seal(&s->old);
+	collect_pages(s, since_pages);
+	s->st.hint = SOURCE_RECOVERED;
+	return 1;
+}
+
+static int
+begin_tail(struct source *s, const struct source_pos *since,
+    uint32_t since_pages, struct err *e)
+{
+	int rc = follow_tail(s, since, since_pages, e);
+
+	if (rc != 1)
+		return rc;
+	overlay_seal(&s->overlay);
+	if (growth_in_tail(s, since_pages)) {
+		collect_pages(s, since_pages);
+		s->st.hint = SOURCE_TAIL;
+		return 1;
+	}
+	/* Pages that no new frame holds: older ones may. */
+	collect_pages(s, since_pages);
+	if ((rc = follow_all(s, e)) != 1)
+		return rc;
+	overlay_seal(&s->overlay);
+	s->st.hint = SOURCE_TAIL;
+	return 1;
+}
+
+/* Frames count: overlay them.  1, 0: look again, -1. */
+int
+source_begin_wal(struct source *s, const struct source_pos *since,
+    uint32_t since_pages, struct err *e)
+{
+	int rc, old = 0;
+
+	s->overlay_used = true;
+	s->st.page_size = s->hdr.page_size;
+	if (source_check_page_size(s, e) == -1)
+		return -1;
+	set_pos(s);
+	if (since != NULL && !file_explained(s, since))
+		since = NULL;
+	if (since != NULL && (rc = begin_tail(s, since, since_pages, e)) != 2)
+		return rc;
+	if (since != NULL && (old = follow_old(s, since, e)) == -1)
+		return -1;
+	if ((rc = follow_all(s, e)) != 1)
+		return rc;
+	overlay_seal(&s->overlay);
+	if (old == 1 && s->overlay_used) {
+		overlay_seal(&s->old);
+		collect_pages(s, since_pages);
+		s->st.hint = SOURCE_RECOVERED;
+	}
+	return 1;
+}

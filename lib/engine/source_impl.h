@@ -1,0 +1,66 @@
+/*
+ * source_impl -- what the files of source share; nobody else includes this.
+ */
+#ifndef LSPP_ENGINE_SOURCE_IMPL_H
+#define LSPP_ENGINE_SOURCE_IMPL_H
+
+#include "lib/engine/overlay.h"
+#include "lib/engine/source.h"
+#include "lib/format/walindex.h"
+
+struct sqlite3;
+
+struct source {
+	char *path, *wal_path, *shm_path, *journal_path;
+	unsigned max_hold_ms, tries;
+	int fd, wal_fd, shm_fd; /* -1: closed */
+	struct sqlite3 *lock;   /* the read transaction, or NULL */
+	bool no_lock;           /* it cannot be had here */
+	bool unlocked_journal;  /* read without; checked under it */
+	int64_t hold_until; /* a writer waits: let go by then; 0: no limit */
+
+	struct source_state st;
+	uint32_t counter;             /* the header's change counter */
+	bool has_index, overlay_used; /* index is valid; frames are overlaid */
+	bool frozen;                  /* under the lock the file is the state */
+	struct walindex index;
+	struct wal_hdr hdr;
+	uint8_t hdr_bytes[WAL_HDR_SIZE];
+	struct overlay overlay, old;
+
+	/* which pages to look at */
+	bool all;
+	uint32_t *pages;
+	size_t n_pages, at_page;
+	uint32_t next;
+
+	uint8_t *window; /* a run of the file's bytes */
+	uint64_t window_at;
+	size_t window_len, window_room;
+	uint8_t *page;
+};
+
+/* source_files.c: an answer of 1 or 0 is yes or no, -1 an error. */
+int source_open_all(struct source *s, struct err *e);
+void source_let_go(struct source *s);
+void source_sleep_ns(int64_t ns);
+bool source_index_in_use(const struct source *s);
+int source_journal_in_use(const struct source *s, struct err *e);
+bool source_wal_has_frames(const struct source *s);
+int source_read_index(struct source *s, struct walindex *x, struct err *e);
+int source_read_wal_hdr(struct source *s, struct err *e);
+int source_size_from_header(struct source *s, struct err *e);
+int source_check_page_size(struct source *s, struct err *e);
+
+/* source_hint.c: 1; 0: look again; -1. */
+int source_begin_bare(struct source *s, const struct source_pos *since,
+    uint32_t since_pages, struct err *e);
+int source_begin_wal(struct source *s, const struct source_pos *since,
+    uint32_t since_pages, struct err *e);
+bool source_same_salts(const uint32_t a[2], const uint32_t b[2]);
+
+/* source.c */
+bool source_by_signature(const struct source *s);
+int source_take_lock(struct source *s, struct err *e);
+
+#endif

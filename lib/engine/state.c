@@ -1,0 +1,515 @@
+#include "lib/engine/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/file.h"
+#include "lib/base/rng.h"
+#include "lib/engine/state_impl.h"
+
+enum {
+	VERSION = 1,
+	BUSY_MS = 30000,
+};
+
+static const char schema[] =
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;"
+    "CREATE TABLE root(id INTEGER PRIMARY KEY, url TEXT UNIQUE);"
+    "CREATE TABLE db("
+    " id INTEGER PRIMARY KEY, root INTEGER, key BLOB, path BLOB,"
+    " generation TEXT, idx INTEGER, off INTEGER, chain BLOB,"
+    " page_size INTEGER, pages INTEGER, sum BLOB,"
+    " source BLOB, sig BLOB, racy INTEGER,"
+    " snapshot_index INTEGER, snapshot_ns INTEGER, snapshot_size INTEGER,"
+    " wal_bytes INTEGER, segments INTEGER, captured_ns INTEGER,"
+    " UNIQUE(root, key));"
+    "CREATE INDEX db_path ON db(path);"
+    "CREATE TABLE sums(id INTEGER PRIMARY KEY, sums BLOB);";
+
+#define COLUMNS                                                                \
+	"root, key, path, generation, idx, off, chain, page_size, pages, sum," \
+	" source, sig, racy, snapshot_index, snapshot_ns, snapshot_size,"      \
+	" wal_bytes, segments, captured_ns"
+
+static const char *const sql[QUERIES] = {
+	[Q_FIND] = "SELECT id, " COLUMNS " FROM db WHERE root = ? AND key = ?",
+	[Q_SHIPPED] = "SELECT root, sig, racy FROM db WHERE path = ?",
+	[Q_INSERT] = "INSERT INTO db(id, " COLUMNS ") VALUES"
+		     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[Q_UPDATE] = "REPLACE INTO db(id, " COLUMNS ") VALUES"
+		     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[Q_SUMS_GET] = "SELECT sums FROM sums WHERE id = ?",
+	[Q_SUMS_PUT] = "REPLACE INTO sums(id, sums) VALUES(?, ?)",
+	[Q_SUMS_CUT] = "DELETE FROM sums WHERE id BETWEEN ? AND ?",
+	[Q_BEGIN] = "BEGIN IMMEDIATE",
+	[Q_COMMIT] = "COMMIT",
+	[Q_STEP_BEGIN] = "SAVEPOINT step",
+	[Q_STEP_UNDO] = "ROLLBACK TO step",
+	[Q_STEP_END] = "RELEASE step",
+};
+
+/* -- errors and statements ------------------------------------------------- */
+
+int
+state_fail(struct state *st, struct err *e)
+{
+	int rc = st->db != NULL ? sqlite3_errcode(st->db) : SQLITE_NOMEM;
+	const char *why = st->db != NULL ? sqlite3_errmsg(st->db) : "no memory";
+
+	switch (rc & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		err_set(e, ERR_CONFIG, "state: %s", why);
+		return err_hint(e,
+		    "move the state directory away: the next "
+		    "run starts a new generation of each "
+		    "database");
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED: return err_set(e, ERR_BUSY, "state: %s", why);
+	case SQLITE_PERM:
+	case SQLITE_AUTH: return err_set(e, ERR_DENIED, "state: %s", why);
+	default: return err_set(e, ERR_IO, "state: %s", why);
+	}
+}
+
+static int
+run(struct state *st, const char *text, struct err *e)
+{
+	return sqlite3_exec(st->db, text, NULL, NULL, NULL) == SQLITE_OK
+	    ? 0
+	    : state_fail(st, e);
+}
+
+sqlite3_stmt *
+state_query(struct state *st, enum state_query n, struct err *e)
+{
+	if (st->q[n] == NULL &&
+	    sqlite3_prepare_v3(st->db, sql[n], -1, SQLITE_PREPARE_PERSISTENT,
+		&st->q[n], NULL) != SQLITE_OK) {
+		state_fail(st, e);
+		return NULL;
+	}
+	return st->q[n];
+}
+
+int
+state_run(struct state *st, sqlite3_stmt *q, struct err *e)
+{
+	int rc = sqlite3_step(q) == SQLITE_DONE ? 0 : state_fail(st, e);
+
+	sqlite3_reset(q);
+	return rc;
+}
+
+void
+state_bind(sqlite3_stmt *q, int at, const void *p, size_t n)
+{
+	sqlite3_bind_blob(q, at, p, (int)n, SQLITE_STATIC);
+}
+
+/* -- opening --------------------------------------------------------------- */
+
+static int
+number(struct state *st, const char *text, int64_t *out, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int rc = -1;
+
+	if (sqlite3_prepare_v2(st->db, text, -1, &q, NULL) == SQLITE_OK &&
+	    sqlite3_step(q) == SQLITE_ROW) {
+		*out = sqlite3_column_int64(q, 0);
+		rc = 0;
+	} else {
+		state_fail(st, e);
+	}
+	sqlite3_finalize(q);
+	return rc;
+}
+
+static int
+create(struct state *st, struct err *e)
+{
+	char text[256];
+	uint8_t id[STATE_ID_SIZE];
+	struct buf hex = { 0 };
+
+	if (rng_bytes(id, sizeof(id), e) == -1)
+		return -1;
+	for (size_t i = 0; i < sizeof(id); i++)
+		buf_addf(&hex, "%02x", id[i]);
+	snprintf(text, sizeof(text),
+	    "PRAGMA application_id = 0x6c737070; PRAGMA user_version = %d;"
+	    "INSERT INTO meta VALUES('id', x'%s'); COMMIT",
+	    VERSION, buf_str(&hex));
+	buf_release(&hex);
+	return run(st, schema, e) == -1 ? -1 : run(st, text, e);
+}
+
+static int
+check_version(struct state *st, bool write, struct err *e)
+{
+	int64_t version;
+
+	if (number(st, "PRAGMA user_version", &version, e) == -1)
+		return -1;
+	if (version == VERSION)
+		return 0;
+	if (version != 0 || !write)
+		return err_set(e, ERR_CONFIG,
+		    "state: version %lld is not known to this program",
+		    (long long)version);
+	/* Two programs may come here at once: the second finds it made. */
+	if (run(st, "BEGIN IMMEDIATE", e) == -1 ||
+	    number(st, "PRAGMA user_version", &version, e) == -1)
+		return -1;
+	if (version == VERSION)
+		return run(st, "COMMIT", e);
+	return create(st, e);
+}
+
+/*
+ * The writer's id is that of the state and the machine together: a copy of the
+ * state on another machine is another writer.
+ */
+static int
+load_writer(struct state *st, struct err *e)
+{
+	struct buf machine = { 0 };
+	sqlite3_stmt *q = NULL;
+	struct pagesum id;
+	struct err why;
+	int rc = -1;
+
+	if (sqlite3_prepare_v2(st->db,
+		"SELECT value FROM meta WHERE name = 'id'", -1, &q,
+		NULL) != SQLITE_OK ||
+	    sqlite3_step(q) != SQLITE_ROW) {
+		state_fail(st, e);
+		goto out;
+	}
+	file_slurp("/etc/machine-id", 4096, &machine, &why); /* may be none */
+	buf_add(&machine, sqlite3_column_blob(q, 0),
+	    (size_t)sqlite3_column_bytes(q, 0));
+	id = pagesum_of(0, machine.data, (uint32_t)machine.len);
+	pagesum_store(st->writer, id);
+	rc = 0;
+out:
+	sqlite3_finalize(q);
+	buf_release(&machine);
+	return rc;
+}
+
+static int
+open_file(struct state *st, const char *path, bool write, struct err *e)
+{
+	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE |
+	    (write ? SQLITE_OPEN_CREATE : 0);
+	struct stat sb;
+
+	if (!write && stat(path, &sb) == -1)
+		return err_sys(e, "state: %s", path);
+	if (sqlite3_open_v2(path, &st->db, flags, NULL) != SQLITE_OK) {
+		state_fail(st, e);
+		return err_in(e, "%s", path);
+	}
+	sqlite3_busy_timeout(st->db, BUSY_MS);
+	if (run(st,
+		"PRAGMA cache_size = -512; PRAGMA synchronous = FULL;"
+		"PRAGMA journal_size_limit = 1048576",
+		e) == -1)
+		return -1;
+	if (write && run(st, "PRAGMA journal_mode = WAL", e) == -1)
+		return -1;
+	if (check_version(st, write, e) == -1)
+		return -1;
+	if (write && run(st, "BEGIN IMMEDIATE; ROLLBACK", e) == -1)
+		return -1;
+	return load_writer(st, e);
+}
+
+struct state *
+state_open(const char *dir, bool write, struct err *e)
+{
+	struct state *st = xcalloc(1, sizeof(*st));
+	char *path = xasprintf("%s/state.db", dir);
+	mode_t mask = umask(077);
+	int rc = 0;
+
+	if (write)
+		rc = file_mkdirs(dir, e);
+	if (rc == 0)
+		rc = open_file(st, path, write, e);
+	umask(mask);
+	free(path);
+	if (rc == -1) {
+		state_close(st);
+		return NULL;
+	}
+	return st;
+}
+
+void
+state_close(struct state *st)
+{
+	if (st == NULL)
+		return;
+	for (int i = 0; i < QUERIES; i++)
+		sqlite3_finalize(st->q[i]);
+	sqlite3_close(st->db);
+	free(st);
+}
+
+void
+state_writer(const struct state *st, uint8_t id[16])
+{
+	memcpy(id, st->writer, STATE_ID_SIZE);
+}
+
+int
+state_root(struct state *st, const char *url, bool create_it, int64_t *root,
+    struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	if (create_it) {
+		if (sqlite3_prepare_v2(st->db,
+			"INSERT OR IGNORE INTO root(url) VALUES(?)", -1, &q,
+			NULL) != SQLITE_OK)
+			return state_fail(st, e);
+		state_bind(q, 1, url, strlen(url));
+		rc = state_run(st, q, e);
+		sqlite3_finalize(q);
+		if (rc == -1)
+			return -1;
+	}
+	if (sqlite3_prepare_v2(st->db, "SELECT id FROM root WHERE url = ?", -1,
+		&q, NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	state_bind(q, 1, url, strlen(url));
+	if ((rc = sqlite3_step(q)) == SQLITE_ROW)
+		*root = sqlite3_column_int64(q, 0);
+	else if (rc != SQLITE_DONE)
+		state_fail(st, e);
+	sqlite3_finalize(q);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+}
+
+/* -- records --------------------------------------------------------------- */
+
+static char *
+column_text(sqlite3_stmt *q, int at)
+{
+	size_t n = (size_t)sqlite3_column_bytes(q, at);
+	char *s = xmalloc(n + 1);
+
+	if (n > 0)
+		memcpy(s, sqlite3_column_blob(q, at), n);
+	s[n] = '\0';
+	return s;
+}
+
+/* Exactly n bytes, or the record is not to be trusted. */
+static bool
+column_bytes(sqlite3_stmt *q, int at, void *p, size_t n)
+{
+	if ((size_t)sqlite3_column_bytes(q, at) != n)
+		return false;
+	memcpy(p, sqlite3_column_blob(q, at), n);
+	return true;
+}
+
+static bool
+read_record(sqlite3_stmt *q, struct record *r)
+{
+	uint8_t sum[PAGESUM_SIZE];
+	uint32_t chain[4];
+	char *generation;
+	bool ok;
+
+	*r = (struct record){ 0 };
+	r->id = sqlite3_column_int64(q, 0);
+	r->root = sqlite3_column_int64(q, 1);
+	r->key = column_text(q, 2);
+	r->path = column_text(q, 3);
+	generation = column_text(q, 4);
+	ok = layout_is_generation(generation) &&
+	    column_bytes(q, 7, chain, sizeof(chain)) &&
+	    column_bytes(q, 10, sum, sizeof(sum)) &&
+	    column_bytes(q, 11, &r->source, sizeof(r->source)) &&
+	    column_bytes(q, 12, &r->sig, sizeof(r->sig));
+	if (ok) {
+		memcpy(r->pos.generation, generation, LAYOUT_GENERATION);
+		memcpy(r->pos.salt, chain, sizeof(r->pos.salt));
+		memcpy(r->pos.sum, chain + 2, sizeof(r->pos.sum));
+		r->sum = pagesum_load(sum);
+	}
+	free(generation);
+	r->pos.index = (uint32_t)sqlite3_column_int64(q, 5);
+	r->pos.offset = (uint32_t)sqlite3_column_int64(q, 6);
+	r->page_size = (uint32_t)sqlite3_column_int64(q, 8);
+	r->pages = (uint32_t)sqlite3_column_int64(q, 9);
+	r->racy = sqlite3_column_int(q, 13) != 0;
+	r->snapshot_index = (uint32_t)sqlite3_column_int64(q, 14);
+	r->snapshot_ns = sqlite3_column_int64(q, 15);
+	r->snapshot_size = (uint64_t)sqlite3_column_int64(q, 16);
+	r->wal_bytes = (uint64_t)sqlite3_column_int64(q, 17);
+	r->segments = (uint32_t)sqlite3_column_int64(q, 18);
+	r->captured_ns = sqlite3_column_int64(q, 19);
+	return ok;
+}
+
+void
+record_release(struct record *r)
+{
+	free(r->key);
+	free(r->path);
+	r->key = r->path = NULL;
+}
+
+int
+state_find(struct state *st, int64_t root, const char *key, struct record *r,
+    struct err *e)
+{
+	sqlite3_stmt *q = state_query(st, Q_FIND, e);
+	int rc;
+
+	if (q == NULL)
+		return -1;
+	sqlite3_bind_int64(q, 1, root);
+	state_bind(q, 2, key, strlen(key));
+	if ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+		rc = 1;
+		if (!read_record(q, r)) {
+			record_release(r);
+			rc = err_set(
+			    e, ERR_CONFIG, "state: the record is damaged");
+		}
+	} else {
+		rc = rc == SQLITE_DONE ? 0 : state_fail(st, e);
+	}
+	sqlite3_reset(q);
+	return rc;
+}
+
+int
+state_shipped(struct state *st, int64_t root, const char *path,
+    const struct signature *sig, struct err *e)
+{
+	sqlite3_stmt *q = state_query(st, Q_SHIPPED, e);
+	bool known = false, same = true;
+	struct signature was;
+	int rc;
+
+	if (q == NULL)
+		return -1;
+	state_bind(q, 1, path, strlen(path));
+	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+		if (root != 0 && sqlite3_column_int64(q, 0) != root)
+			continue;
+		known = true;
+		if (sqlite3_column_int(q, 2) != 0 ||
+		    !column_bytes(q, 1, &was, sizeof(was)) ||
+		    !signature_equal(&was, sig))
+			same = false;
+	}
+	rc = rc == SQLITE_DONE ? known && same : state_fail(st, e);
+	sqlite3_reset(q);
+	return rc;
+}
+
+static int
+run_query(struct state *st, enum state_query n, struct err *e)
+{
+	sqlite3_stmt *q = state_query(st, n, e);
+
+	return q == NULL ? -1 : state_run(st, q, e);
+}
+
+int
+state_begin(struct state *st, struct err *e)
+{
+	return run_query(st, Q_BEGIN, e);
+}
+
+int
+state_commit(struct state *st, struct err *e)
+{
+	return run_query(st, Q_COMMIT, e);
+}
+
+int
+state_step_begin(struct state *st, struct err *e)
+{
+	return run_query(st, Q_STEP_BEGIN, e);
+}
+
+int
+state_step_end(struct state *st, bool ok, struct err *e)
+{
+	if (!ok && run_query(st, Q_STEP_UNDO, e) == -1)
+		return -1;
+	return run_query(st, Q_STEP_END, e);
+}
+
+void
+state_rollback(struct state *st)
+{
+	if (!sqlite3_get_autocommit(st->db))
+		sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static int
+bind_record(sqlite3_stmt *q, const struct record *r, uint32_t chain[4],
+    uint8_t sum[PAGESUM_SIZE])
+{
+	int at = 1;
+
+	memcpy(chain, r->pos.salt, sizeof(r->pos.salt));
+	memcpy(chain + 2, r->pos.sum, sizeof(r->pos.sum));
+	pagesum_store(sum, r->sum);
+	if (r->id != 0)
+		sqlite3_bind_int64(q, at++, r->id);
+	else
+		sqlite3_bind_null(q, at++);
+	sqlite3_bind_int64(q, at++, r->root);
+	state_bind(q, at++, r->key, strlen(r->key));
+	state_bind(q, at++, r->path, strlen(r->path));
+	sqlite3_bind_text(q, at++, r->pos.generation, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, at++, r->pos.index);
+	sqlite3_bind_int64(q, at++, r->pos.offset);
+	state_bind(q, at++, chain, 4 * sizeof(*chain));
+	sqlite3_bind_int64(q, at++, r->page_size);
+	sqlite3_bind_int64(q, at++, r->pages);
+	state_bind(q, at++, sum, PAGESUM_SIZE);
+	state_bind(q, at++, &r->source, sizeof(r->source));
+	state_bind(q, at++, &r->sig, sizeof(r->sig));
+	sqlite3_bind_int(q, at++, r->racy);
+	sqlite3_bind_int64(q, at++, r->snapshot_index);
+	sqlite3_bind_int64(q, at++, r->snapshot_ns);
+	sqlite3_bind_int64(q, at++, (int64_t)r->snapshot_size);
+	sqlite3_bind_int64(q, at++, (int64_t)r->wal_bytes);
+	sqlite3_bind_int64(q, at++, r->segments);
+	return sqlite3_bind_int64(q, at, r->captured_ns);
+}
+
+int
+state_put(struct state *st, struct record *r, struct err *e)
+{
+	sqlite3_stmt *q = state_query(st, r->id != 0 ? Q_UPDATE : Q_INSERT, e);
+	uint8_t sum[PAGESUM_SIZE];
+	uint32_t chain[4];
+
+	if (q == NULL)
+		return -1;
+	bind_record(q, r, chain, sum);
+	if (state_run(st, q, e) == -1)
+		return -1;
+	if (r->id == 0)
+		r->id = sqlite3_last_insert_rowid(st->db);
+	return 0;
+}

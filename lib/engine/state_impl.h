@@ -1,0 +1,46 @@
+/*
+ * state_impl -- what the files of state share; nobody else includes this.
+ */
+#ifndef LSPP_ENGINE_STATE_IMPL_H
+#define LSPP_ENGINE_STATE_IMPL_H
+
+#include <sqlite3.h>
+
+#include "lib/engine/state.h"
+
+enum { STATE_ID_SIZE = 16 };
+
+enum state_query {
+	Q_FIND,
+	Q_SHIPPED,
+	Q_INSERT,
+	Q_UPDATE,
+	Q_SUMS_GET,
+	Q_SUMS_PUT,
+	Q_SUMS_CUT,
+	Q_BEGIN,
+	Q_COMMIT,
+	Q_STEP_BEGIN,
+	Q_STEP_UNDO,
+	Q_STEP_END,
+	QUERIES,
+};
+
+struct state {
+	sqlite3 *db;
+	sqlite3_stmt *q[QUERIES];
+	uint8_t writer[STATE_ID_SIZE];
+};
+
+/* Fill e from the connection's last error; -1. */
+int state_fail(struct state *st, struct err *e);
+
+/* The prepared statement, or NULL. */
+sqlite3_stmt *state_query(struct state *st, enum state_query n, struct err *e);
+
+/* Step once and reset: for statements without a result. */
+int state_run(struct state *st, sqlite3_stmt *q, struct err *e);
+
+void state_bind(sqlite3_stmt *q, int at, const void *p, size_t n);
+
+#endif

@@ -1,0 +1,162 @@
+#include "lib/engine/target.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "lib/base/err.h"
+#include "lib/base/file.h"
+#include "lib/store/store.h"
+
+/* Append path to key as a normal key. */
+static int
+normal(const char *path, struct buf *key, struct err *e)
+{
+	size_t n;
+
+	for (; *path != '\0'; path += n) {
+		path += strspn(path, "/");
+		n = strcspn(path, "/");
+		if (n == 0 || (n == 1 && path[0] == '.'))
+			continue;
+		if (n == 2 && path[0] == '.' && path[1] == '.')
+			return err_set(e, ERR_USAGE,
+			    "\"..\" in the name of a database in a replica");
+		if (key->len > 0)
+			buf_add(key, "/", 1);
+		buf_add(key, path, n);
+	}
+	return 0;
+}
+
+static int
+url_key(const struct target_conf *c, const char *operand, struct buf *key,
+    struct err *e)
+{
+	char *url = store_url(operand, e);
+	const char *below;
+	int rc = -1;
+
+	if (url == NULL)
+		return -1;
+	if (strcmp(url, c->url) == 0)
+		rc = 0; /* the root itself: an empty key */
+	else if ((below = path_below(c->url, url)) == NULL)
+		err_set(e, ERR_USAGE, "not below the replica %s", c->url);
+	else
+		rc = normal(below, key, e);
+	free(url);
+	return rc;
+}
+
+static int
+path_key(const struct target_conf *c, const char *operand, struct buf *key,
+    struct err *e)
+{
+	struct buf path = { 0 };
+	const char *below;
+	int rc = -1;
+
+	if (path_absolute(operand, &path, e) == -1)
+		goto out;
+	below = path_below(c->base, buf_str(&path));
+	if (below == NULL)
+		err_set(e, ERR_USAGE, "not below the base %s", c->base);
+	else
+		rc = normal(below, key, e);
+out:
+	buf_release(&path);
+	return rc;
+}
+
+int
+target_key(const struct target_conf *c, const char *operand, struct buf *key,
+    struct err *e)
+{
+	int rc;
+
+	buf_reset(key);
+	if (store_is_url(operand))
+		rc = url_key(c, operand, key, e);
+	else if (operand[0] == '/')
+		rc = path_key(c, operand, key, e);
+	else
+		rc = normal(operand, key, e);
+	if (rc == 0 && key->len == 0) {
+		rc = err_set(e, ERR_USAGE,
+		    "names the replica itself, not a database in it");
+		err_hint(e,
+		    "for a replica of one database use -r with the "
+		    "part of its URL before the last slash");
+	}
+	return rc;
+}
+
+void
+target_path(const struct target_conf *c, const char *key, struct buf *path,
+    size_t *trusted)
+{
+	const char *dir = c->into != NULL ? c->into : c->base;
+	size_t n = strlen(dir);
+
+	buf_reset(path);
+	buf_adds(path, dir);
+	if (n == 0 || dir[n - 1] != '/')
+		buf_adds(path, "/");
+	*trusted = path->len;
+	buf_adds(path, key);
+	if (c->into == NULL)
+		*trusted = path->len - strlen(path_base(key));
+}
+
+/* The slot of h, or the free one where it would be. */
+static struct target_hash *
+slot_of(const struct target_set *s, struct target_hash h)
+{
+	size_t i = h.hi & (s->size - 1);
+
+	while (s->slot[i].lo != 0 &&
+	    (s->slot[i].hi != h.hi || s->slot[i].lo != h.lo))
+		i = (i + 1) & (s->size - 1);
+	return &s->slot[i];
+}
+
+/* At most half full, and a power of two. */
+static void
+make_room(struct target_set *s)
+{
+	struct target_set bigger = { .n = s->n };
+
+	if (s->n * 2 < s->size)
+		return;
+	bigger.size = s->size == 0 ? 64 : s->size * 2;
+	bigger.slot = xcalloc(bigger.size, sizeof(*bigger.slot));
+	for (size_t i = 0; i < s->size; i++)
+		if (s->slot[i].lo != 0)
+			*slot_of(&bigger, s->slot[i]) = s->slot[i];
+	free(s->slot);
+	*s = bigger;
+}
+
+bool
+target_set_add(struct target_set *s, const char *key)
+{
+	XXH128_hash_t x = XXH3_128bits(key, strlen(key));
+	struct target_hash h = { .hi = x.high64, .lo = x.low64 | 1 };
+	struct target_hash *slot;
+
+	make_room(s);
+	slot = slot_of(s, h);
+	if (slot->lo != 0)
+		return false;
+	*slot = h;
+	s->n++;
+	return true;
+}
+
+void
+target_set_release(struct target_set *s)
+{
+	free(s->slot);
+	*s = (struct target_set){ 0 };
+}
