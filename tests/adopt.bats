@@ -1,0 +1,176 @@
+# A state that is older than the replica, or another's: the history goes on, or
+# the path stops; it never breaks.
+
+load lib/lspp
+
+setup() {
+	cd "$T"
+	export LSPP_REPLICA=$T/rep LSPP_BASE=$T LSPP_STATE=$T/state
+	sqlite3 x.db "CREATE TABLE t(a INTEGER PRIMARY KEY, b);
+		INSERT INTO t VALUES(1, randomblob(20000))"
+	lspp-ship x.db
+	grow_and_ship
+	cp -r state old
+}
+
+grow_and_ship() { # [OPTION...]
+	sqlite3 x.db "INSERT INTO t VALUES(NULL, randomblob(3000))"
+	lspp-ship "$@" x.db
+}
+
+old_state_back() {
+	rm -rf state
+	cp -r old state
+}
+
+generations() {
+	ls rep/x.db/generations | wc -l
+}
+
+# All three readers restore what the source is.
+assert_restores() {
+	local v
+	for v in 03 05; do
+		rm -f o.db*
+		litestream $v restore -o o.db "file://$T/rep/x.db"
+		cmp o.db x.db
+	done
+	rm -f o.db*
+	lspp-restore -o out x.db
+	cmp out/x.db x.db
+	rm -rf out
+}
+
+@test "an old copy of the state adopts the segments it does not know" {
+	for i in 1 2 3; do grow_and_ship; done
+	old_state_back
+	grow_and_ship
+	assert_equal "$(generations)" 1
+	assert_restores
+}
+
+@test "and a snapshot among them, which begins an index" {
+	grow_and_ship
+	grow_and_ship --snapshot-interval 0s
+	grow_and_ship
+	old_state_back
+	grow_and_ship
+	assert_equal "$(generations)" 1
+	assert_exists rep/x.db/generations/*/snapshots/00000001.snapshot.lz4
+	assert_restores
+}
+
+@test "and indexes that begin without a snapshot, whatever --roll-at is now" {
+	grow_and_ship --roll-at 4096
+	grow_and_ship --roll-at 4096
+	old_state_back
+	grow_and_ship
+	assert_equal "$(generations)" 1
+	assert_restores
+	old_state_back
+	grow_and_ship --roll-at 4096
+	assert_equal "$(generations)" 1
+	assert_restores
+}
+
+@test "a shrunk and grown database is adopted page by page" {
+	for i in 1 2 3 4 5 6; do grow_and_ship; done
+	sqlite3 x.db "DELETE FROM t WHERE a > 2; VACUUM"
+	lspp-ship x.db
+	for i in 1 2 3; do grow_and_ship; done
+	old_state_back
+	grow_and_ship
+	assert_equal "$(generations)" 1
+	assert_restores
+	# The sums are right, too: a full pass finds nothing to ship.
+	sqlite3 x.db "PRAGMA user_version" # no change
+	touch x.db
+	run --separate-stderr lspp-ship -v x.db
+	assert_success
+	assert_regex "$stderr" 'unchanged, hint diff'
+	refute_regex "$stderr" 'new generation'
+}
+
+@test "another writer's object stops the path with 75, by name" {
+	grow_and_ship
+	old_state_back
+	sqlite3 state/state.db "UPDATE meta SET value = randomblob(16)"
+	sqlite3 x.db "INSERT INTO t VALUES(NULL, 1)"
+	run -75 --separate-stderr lspp-ship x.db
+	assert_output ''
+	assert_regex "$stderr" 'lspp-ship: x.db: x.db/generations/.*wal/00000000_.*wal.lz4 was written by somebody else'
+	run -75 lspp-ship x.db
+	run --separate-stderr lspp-ship --new-generation x.db
+	assert_success
+	assert_output x.db
+	assert_equal "$(generations)" 2
+	assert_restores
+}
+
+@test "a lost state starts a new generation" {
+	rm -rf state
+	grow_and_ship
+	assert_equal "$(generations)" 2
+	assert_restores
+}
+
+@test "a damaged tail is not adopted: a new generation" {
+	grow_and_ship
+	old_state_back
+	# The last segment: its first bytes are another's magic now.
+	local f
+	f=$(ls rep/x.db/generations/*/wal/* | tail -n 1)
+	chmod u+w "$f"
+	printf 'XXXXXXXXXX' | dd of="$f" conv=notrunc bs=1 seek=40 status=none
+	run --separate-stderr grow_and_ship
+	assert_success
+	assert_regex "$stderr" 'a new generation begins: the state is older'
+	assert_equal "$(generations)" 2
+	lspp-restore -o out x.db
+	cmp out/x.db x.db
+}
+
+@test "a replica that lost the generation gets a new one" {
+	rm -rf rep/x.db
+	run --separate-stderr grow_and_ship
+	assert_success
+	assert_regex "$stderr" 'a new generation begins: the replica has lost'
+	assert_restores
+}
+
+@test "sums that disagree with their record are not trusted" {
+	sqlite3 state/state.db "UPDATE sums SET sums = randomblob(length(sums))"
+	run --separate-stderr grow_and_ship
+	assert_success
+	assert_regex "$stderr" 'the state disagrees with itself'
+	assert_restores
+}
+
+@test "a state that is no database is an error of its own" {
+	echo 'not a database, but more than sixteen bytes' >state/state.db
+	run -78 --separate-stderr lspp-ship x.db
+	assert_output ''
+	assert_regex "$stderr" 'state: file is not a database'
+	assert_regex "$stderr" 'hint: move the state directory away'
+}
+
+@test "two databases cannot have one name in the replica" {
+	mkdir other
+	sqlite3 other/x.db "CREATE TABLE u(a)"
+	run -78 --separate-stderr lspp-ship -C "$T/other" other/x.db
+	assert_regex "$stderr" "its name in the replica, x.db, belongs to $T/x.db"
+	# Moved there, it is the same database.
+	mv x.db other/x.db
+	run lspp-ship -C "$T/other" other/x.db
+	assert_success
+	assert_equal "$(generations)" 1
+}
+
+@test "the same path many times is one ship" {
+	rm -rf state rep
+	run --separate-stderr lspp-ship -j 2 -v x.db ./x.db x.db x.db x.db x.db
+	assert_success
+	assert_equal "${#lines[@]}" 6
+	assert_equal "$(grep -c 'shipped snapshot' <<<"$stderr")" 1
+	assert_equal "$(generations)" 1
+}

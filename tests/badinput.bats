@@ -1,0 +1,242 @@
+# One bad path costs one path: whatever it is, it is named with its reason and
+# class, and all others are shipped.
+
+load lib/lspp
+
+setup() {
+	cd "$T"
+	export LSPP_REPLICA=$T/rep LSPP_BASE=$T/src LSPP_STATE=$T/state
+	mkdir src
+	cd src
+	sqlite3 good1.db "CREATE TABLE t AS SELECT 1 a"
+	sqlite3 good2.db "CREATE TABLE t AS SELECT 2 a"
+}
+
+# ship_bad STATUS MESSAGE PATH -- PATH alone has that status; between two good
+# ones it costs only itself.
+ship_bad() {
+	run -"$1" --separate-stderr lspp-ship -- "$3"
+	assert_output ''
+	assert_regex "$stderr" "^lspp-ship: [^:]*: $2"
+	rm -rf "$T/rep" "$T/state"
+	run -1 --separate-stderr lspp-ship -j 1 -e "$T/errors" \
+		--failed "$T/failed" -- good1.db "$3" good2.db
+	assert_output $'good1.db\ngood2.db'
+	assert_equal "$(cat "$T/failed")" "$3"
+	assert_equal "$(cat "$T/errors")" "$1"$'\t1\t'"$3"
+	rm "$T/failed" "$T/errors"
+}
+
+@test "a path that is not there" {
+	ship_bad 66 '.*No such file' gone.db
+}
+
+@test "a dangling link" {
+	ln -s nowhere dangling.db
+	ship_bad 66 '.*No such file' dangling.db
+}
+
+@test "a looping link" {
+	ln -s loop.db loop.db
+	ship_bad 66 '.*Too many levels' loop.db
+}
+
+@test "a directory" {
+	mkdir dir.db
+	ship_bad 65 'not a regular file' dir.db
+}
+
+@test "a FIFO, without waiting for it" {
+	mkfifo fifo.db
+	ship_bad 65 'not a regular file' fifo.db
+}
+
+@test "a device" {
+	ship_bad 78 'not below the base' /dev/null
+	LSPP_BASE=/ run -65 --separate-stderr lspp-ship -s "$T/s2" \
+		-r "$T/r2" /dev/null
+	assert_regex "$stderr" 'not a regular file'
+}
+
+@test "an empty file" {
+	: >empty.db
+	ship_bad 65 'empty file' empty.db
+}
+
+@test "a file that is no database, long or short" {
+	echo hello >short.db
+	ship_bad 65 'not a database' short.db
+	head -c 10000 /dev/zero >long.db
+	ship_bad 65 'not a database' long.db
+}
+
+@test "a header that promises an impossible page size" {
+	cp good1.db size.db
+	printf '\003\003' | dd of=size.db bs=1 seek=16 conv=notrunc status=none
+	ship_bad 65 '.*page size' size.db
+}
+
+@test "a truncated database" {
+	sqlite3 cut.db "CREATE TABLE t AS SELECT randomblob(20000) a"
+	truncate -s 12288 cut.db
+	ship_bad 65 'truncated' cut.db
+	truncate -s 60 cut.db
+	ship_bad 65 'not a database' cut.db
+}
+
+@test "a file that may not be read" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root to have a second user"
+	sqlite3 secret.db "CREATE TABLE t(a)"
+	chmod 600 secret.db
+	chmod 755 "$T" .
+	chmod 644 good?.db
+	mkdir -m 777 "$T/theirs"
+	cp "$B/bin/lspp-ship" "$T/lspp-ship"
+	d=$T
+	while [ -n "$d" ]; do
+		chmod o+x "$d"
+		d=${d%/*}
+	done
+	run -1 --separate-stderr setpriv --reuid 65534 --regid 65534 \
+		--clear-groups "$T/lspp-ship" -j 1 -r "$T/theirs/rep" \
+		-s "$T/theirs/state" good1.db secret.db good2.db
+	assert_output $'good1.db\ngood2.db'
+	assert_regex "$stderr" 'secret.db: .*Permission denied'
+}
+
+@test "a -wal with a corrupt header is passed over, as SQLite does" {
+	sqlite3 w.db "PRAGMA journal_mode=WAL; CREATE TABLE t AS SELECT 7 a"
+	head -c 8000 /dev/urandom >w.db-wal
+	run --separate-stderr lspp-ship w.db
+	assert_success
+	lspp-restore -o "$T/out" w.db
+	cmp w.db "$T/out/w.db"
+}
+
+@test "the -wal of a database with another page size is refused" {
+	sqlite3 other.db "PRAGMA page_size=1024; PRAGMA journal_mode=WAL"
+	sqlite3 other.db ".dbconfig no_ckpt_on_close on" \
+		"CREATE TABLE t AS SELECT 7 a" >/dev/null
+	[ -s other.db-wal ]
+	cp good1.db mixed.db
+	cp other.db-wal mixed.db-wal
+	ship_bad 65 'page size 4096, but 1024 in its -wal' mixed.db
+}
+
+@test "a hot journal is left alone, and shipped after the application came" {
+	sqlite3 hot.db "CREATE TABLE t(a, b);
+		WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c
+			WHERE x < 500)
+		INSERT INTO t SELECT x, randomblob(400) FROM c"
+	# Die in the middle of a transaction that has spilled.
+	printf '%s\n' "PRAGMA cache_size=5; BEGIN;" \
+		"UPDATE t SET b = randomblob(400);" \
+		".shell kill -9 \$PPID" | sqlite3 hot.db || :
+	[ -s hot.db-journal ]
+	sha=$(sha256sum hot.db hot.db-journal)
+	ship_bad 75 'hot journal' hot.db
+	assert_equal "$(sha256sum hot.db hot.db-journal)" "$sha"
+	assert_equal "$(sqlite3 hot.db 'PRAGMA integrity_check')" ok
+	lspp-ship hot.db
+	lspp-restore -o "$T/out" hot.db
+	cmp hot.db "$T/out/hot.db"
+}
+
+@test "lspp's own state is not a database to ship" {
+	lspp-ship good1.db
+	run -65 --separate-stderr lspp-ship -C / -r "$T/r2" -s "$T/s2" \
+		"$T/state/state.db"
+	assert_regex "$stderr" 'the state of lspp'
+}
+
+@test "names with spaces, UTF-8, bytes that are none, and a newline" {
+	cp good1.db 'two words .db'
+	cp good1.db 'größe 数据.db'
+	cp good1.db $'bad\xff\xfe.db'
+	cp good1.db $'new\nline.db'
+	cp good1.db -- '-dash.db'
+	cp good1.db '#?%20[a].db'
+	cp good1.db $'tail\r'
+	find . -type f -print0 | sort -z >"$T/list"
+	lspp-ship -0 <"$T/list" | sort -z >"$T/printed"
+	cmp "$T/list" "$T/printed"
+	sed -z 's,^\./,,' "$T/list" | lspp-restore -0 -o "$T/out" >/dev/null
+	diff -r . "$T/out"
+	sleep 1.1
+	lspp-ship -0 <"$T/list" >/dev/null
+	run lspp-hot -0 <"$T/list"
+	assert_output ''
+}
+
+@test "a path of 4,000 bytes" {
+	long=$T/src
+	while [ ${#long} -lt 3900 ]; do long=$long/$(printf 'd%.0s' {1..99}); done
+	# Deeper than PATH_MAX allows in one call from here: go step by step.
+	mkdir -p "$long"
+	cp good1.db "$long/x.db"
+	run --separate-stderr lspp-ship "$long/x.db"
+	if [ "$status" -ne 0 ]; then
+		assert_regex "$stderr" 'name too long'
+		assert_equal "$status" 66
+	fi
+	run -66 --separate-stderr lspp-ship "$long/$(printf 'x%.0s' {1..250})"
+	assert_regex "$stderr" 'lspp-ship: '
+	ship_bad 66 '.*' "$(printf 'y%.0s' {1..300})"
+}
+
+@test "a database that is deleted while it is read costs itself" {
+	sqlite3 big.db "CREATE TABLE t AS SELECT randomblob(3000000) a"
+	sleep 0.1
+	# Stopped at the end of the read, when the file is there no more.
+	run -1 --separate-stderr atcall -f big.db -k read -n 5 \
+		-x 'rm big.db' lspp-ship -j 1 good1.db big.db good2.db
+	assert_regex "$stderr" 'big.db: '
+	assert_output --partial good1.db
+	assert_output --partial good2.db
+}
+
+@test "a database that is replaced while it is read ships as one of the two" {
+	sqlite3 big.db "CREATE TABLE t AS SELECT randomblob(3000000) a"
+	sqlite3 new.db "CREATE TABLE t AS SELECT randomblob(2000000) a"
+	sleep 0.1
+	atcall -f big.db -k read -n 5 -x 'mv new.db big.db' \
+		lspp-ship -j 1 big.db
+	lspp-restore -o "$T/out" big.db
+	cmp big.db "$T/out/big.db"
+}
+
+@test "a database that grows while it is read ships whole" {
+	sqlite3 big.db "CREATE TABLE t AS SELECT randomblob(3000000) a"
+	sleep 0.1
+	atcall -f big.db -k read -n 5 -x \
+		'sqlite3 big.db "INSERT INTO t SELECT randomblob(2000000)"' \
+		lspp-ship -j 1 big.db
+	lspp-restore -o "$T/out" big.db
+	cmp big.db "$T/out/big.db"
+}
+
+@test "two ships of the same paths at once" {
+	for i in $(seq 3 60); do cp good1.db "good$i.db"; done
+	ls good*.db >"$T/list"
+	lspp-ship <"$T/list" >"$T/one" 3>&- &
+	lspp-ship <"$T/list" >"$T/two"
+	wait $!
+	sort "$T/list" >"$T/sorted"
+	diff "$T/sorted" <(sort "$T/one")
+	diff "$T/sorted" <(sort "$T/two")
+	for g in "$T"/rep/*/generations; do
+		assert_equal "$(ls "$g" | wc -l)" 1
+	done
+}
+
+@test "an option of a later version is refused by name" {
+	for o in --metrics=x --json -p --config=x; do
+		run -2 --separate-stderr lspp-ship "$o" good1.db
+		assert_regex "$stderr" 'not supported yet'
+		[ ! -e "$T/rep" ]
+	done
+	run -78 --separate-stderr lspp-ship -r s3://bucket/x good1.db
+	assert_regex "$stderr" 's3'
+	run -2 --separate-stderr env -u LSPP_REPLICA lspp-ship good1.db
+	assert_regex "$stderr" 'no replica'
+}

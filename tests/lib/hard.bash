@@ -1,0 +1,162 @@
+# For the tests that ship what live writers write.  Loads lib/lspp; sets
+#	D	directory of the sources, base of all keys
+#	R	replica root
+#	S	state directory
+#	LIVE	process ids of what to end when the test is over
+
+load lib/lspp
+
+hard_setup() {
+	need lspp-ship lspp-restore writer judge image atcall sqlite3 lz4 \
+		"$LITESTREAM_03" "$LITESTREAM_05"
+	D=$T/src R=$T/replica S=$T/state
+	LIVE=()
+	mkdir "$D" "$R"
+	cd "$D"
+}
+
+hard_teardown() {
+	local pid
+	for pid in "${LIVE[@]}"; do
+		kill -KILL "$pid" 2>/dev/null && wait "$pid" || :
+	done
+}
+
+# ship ARGUMENT... -- with the replica, base and state of this test.
+ship() {
+	lspp-ship -r "$R" -C "$D" -s "$S" "$@"
+}
+
+# shipped PATH... -- ship must print exactly these and nothing on stderr.
+shipped() {
+	ship "$@" >"$T/stdout" 2>"$T/stderr" || {
+		echo "lspp-ship $*: status $?"
+		cat "$T/stderr"
+		return 1
+	}
+	[ ! -s "$T/stderr" ] || {
+		cat "$T/stderr"
+		return 1
+	}
+	diff <(printf '%s\n' "$@" | grep -v ^- | sort) <(sort "$T/stdout")
+}
+
+# restore BY KEY OUT -- the newest state of KEY as the file OUT; BY is lspp or
+# a litestream, 03 or 05.  Judge and cmp need no name beside it.
+restore() {
+	rm -rf "$3" "$3".tmp-*
+	case $1 in
+	lspp)
+		rm -rf "$T/lspp-out"
+		lspp-restore -r "$R" -o "$T/lspp-out" "$2" >/dev/null || return
+		mv "$T/lspp-out/$2" "$3" ;;
+	*)
+		litestream "$1" restore -o "$3" "file://$R/$2" \
+			>"$T/litestream.log" 2>&1 3>&- || {
+			echo "litestream $1: restore of $2 failed"
+			cat "$T/litestream.log"
+			return 1
+		} ;;
+	esac
+}
+
+# restores_to KEY IMAGE [BY...] -- all of them (default lspp 03 05) must give
+# exactly these bytes.
+restores_to() {
+	local key=$1 image=$2 by
+	shift 2
+	[ $# -gt 0 ] || set -- lspp 03 05
+	for by; do
+		restore "$by" "$key" "$T/restored" || return
+		cmp "$T/restored" "$image" || {
+			echo "$key as restored by $by is not $image"
+			return 1
+		}
+	done
+}
+
+# generations KEY -- how many the replica has.
+generations() {
+	find "$R/$1/generations" -mindepth 1 -maxdepth 1 | wc -l
+}
+
+# objects KEY -- how many the replica has.
+objects() {
+	find "$R/$1/generations" -type f | wc -l
+}
+
+# no_litter -- nothing in replica and state that a finished run leaves out.
+no_litter() {
+	local found
+	found=$(find "$R" -type f ! -name '*.snapshot.lz4' ! -name '*.wal.lz4'
+		find "$S" -type f ! -name state.db ! -name state.db-wal \
+			! -name state.db-shm ! -name lock)
+	[ -z "$found" ] || {
+		echo "left over: $found"
+		return 1
+	}
+}
+
+# start_writer DB OPTION... -- in the background: its id in WRITER, what it
+# committed in $T/committed.
+start_writer() {
+	local db=$1
+	shift
+	rm -f "$T/writer.out"
+	writer -c "$T/committed" "$@" "$db" >"$T/writer.out" 3>&- &
+	WRITER=$!
+	LIVE+=("$WRITER")
+	wait_for writer_ready
+}
+
+writer_ready() {
+	grep -q ready "$T/writer.out" 2>/dev/null ||
+		! kill -0 "$WRITER" 2>/dev/null
+}
+
+stop_writer() {
+	kill "$WRITER"
+	wait "$WRITER"
+	LIVE=()
+}
+
+# committed -- the number of the writer's last transaction.
+committed() {
+	od -An -td8 "$T/committed" | tr -d ' '
+}
+
+# app DB -- an application that keeps DB open; tell it what to do with "sql".
+app() {
+	coproc APP { exec sqlite3 -batch -bail "$1" 2>&1 3>&-; }
+	APP_PID=$!
+	LIVE+=("$APP_PID")
+}
+
+# sql TEXT -- done by the application when this returns.
+sql() {
+	local line
+	printf '%s;\n.print "=="\n' "$1" >&"${APP[1]}"
+	while IFS= read -r -t 60 line <&"${APP[0]}"; do
+		[ "$line" != == ] || return 0
+		case $line in *rror*) echo "$line"; return 1 ;; esac
+	done
+	echo "the application died of: $1"
+	return 1
+}
+
+app_quit() {
+	echo .quit >&"${APP[1]}"
+	wait "$APP_PID"
+	LIVE=()
+}
+
+# rows N SIZE -- SQL that makes N rows of about SIZE bytes, none like another.
+rows() {
+	echo "WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c
+		WHERE i < $1) INSERT INTO t(x) SELECT randomblob($2) FROM c"
+}
+
+# root_or_skip WHAT -- visibly.
+root_or_skip() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root for $1"
+}

@@ -1,0 +1,121 @@
+# What every bats file loads first:
+#
+#	load lib/lspp
+#
+# Sets (all exported):
+#	LSPP_ROOT	the source tree
+#	B		the build folder (absolute; default LSPP_ROOT/build)
+#	PATH		programs, then test tools, then what it was
+#	LITESTREAM_03	litestream 0.3.13
+#	LITESTREAM_05	litestream 0.5.18
+#	T		$BATS_TEST_TMPDIR, resolved: in here a test may do anything
+# A variable that is set already wins, so a test can be run by hand with other
+# binaries.  A peer that is missing is a failure, never a skip: a test that did
+# not run proves nothing.
+
+bats_require_minimum_version 1.5.0
+
+LSPP_ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd -P)
+: "${B:=$LSPP_ROOT/build}"
+case $B in /*) ;; *) B=$LSPP_ROOT/$B ;; esac
+PATH=$B/bin:$B/tools:$PATH
+: "${LITESTREAM_03:=$LSPP_ROOT/.tools/litestream-0.3.13}"
+: "${LITESTREAM_05:=$LSPP_ROOT/.tools/litestream-0.5.18}"
+BATS_LIB_PATH=${BATS_LIB_PATH:+$BATS_LIB_PATH:}$LSPP_ROOT/.tools/bats
+BATS_LIB_PATH=$BATS_LIB_PATH:/usr/lib/bats:/usr/share/bats:/usr/lib
+BATS_LIB_PATH=$BATS_LIB_PATH:/opt/homebrew/lib:/usr/local/lib
+export LSPP_ROOT B PATH LITESTREAM_03 LITESTREAM_05 BATS_LIB_PATH
+
+# The caller's own settings must not leak into a test.
+unset LSPP_REPLICA LSPP_BASE LSPP_STATE LSPP_STATE_DIR STATE_DIRECTORY
+unset XDG_STATE_HOME
+
+bats_load_library bats-support
+bats_load_library bats-assert
+bats_load_library bats-file
+
+if [ -n "${BATS_TEST_TMPDIR:-}" ]; then
+	T=$(cd "$BATS_TEST_TMPDIR" && pwd -P)
+	export T
+fi
+
+# need PROGRAM... -- fail, with the cure, unless each can be run.
+need() {
+	local p
+	for p; do
+		command -v -- "$p" >/dev/null && continue
+		echo "$p: not found: run make and ./bootstrap --test" >&2
+		return 1
+	done
+}
+
+# litestream 03|05 ARGUMENT... -- the real one, of that line of versions.
+litestream() {
+	local bin
+	case $1 in
+	03) bin=$LITESTREAM_03 ;;
+	05) bin=$LITESTREAM_05 ;;
+	*) echo "litestream: which version?" >&2; return 2 ;;
+	esac
+	need "$bin" || return 1
+	shift
+	"$bin" "$@"
+}
+
+# count SOAK CHECK -- how often to do a thing: SOAK times under `make soak`
+# (LSPP_SOAK set), else CHECK times.
+count() {
+	if [ -n "${LSPP_SOAK:-}" ]; then
+		echo "$1"
+	else
+		echo "$2"
+	fi
+}
+
+# sha_tree DIR... -- "hash mode path" of every file and "dir mode path" of
+# every directory, sorted: equal output is an equal tree.
+sha_tree() {
+	find "$@" -type d -printf 'dir %m %p\n' | LC_ALL=C sort
+	find "$@" -type f -print0 | LC_ALL=C sort -z |
+		xargs -0 -r sh -c 'for f; do
+			sum=$(sha256sum <"$f") || exit
+			printf "%s %s %s\n" "${sum%% *}" \
+				"$(stat -c %a -- "$f")" "$f"
+		done' sh
+	find "$@" ! -type d ! -type f -printf '%y %m %p -> %l\n' |
+		LC_ALL=C sort
+}
+
+# same_db A B -- both pass integrity_check and hold the same schema and rows.
+same_db() {
+	local f sums=() out
+	for f; do
+		out=$(sqlite3 -readonly "$f" 'PRAGMA integrity_check') || return
+		if [ "$out" != ok ]; then
+			echo "$f: $out" >&2
+			return 1
+		fi
+		sums+=("$(set -o pipefail; sqlite3 -readonly "$f" .dump | sha256sum)") ||
+			return
+	done
+	if [ "${sums[0]}" != "${sums[1]}" ]; then
+		echo "$1 and $2 differ" >&2
+		return 1
+	fi
+}
+
+# wait_for COMMAND... -- until it succeeds, at most a minute.
+wait_for() {
+	local i
+	for ((i = 0; i < 1200; i++)); do
+		"$@" && return
+		sleep 0.05
+	done
+	echo "waited in vain for: $*" >&2
+	return 1
+}
+
+# say ... -- a line for people, whatever the test's outcome.
+say() {
+	echo "# $*" >&3
+}

@@ -1,0 +1,239 @@
+/*
+ * atcall -- run a program up to its N-th system call, then something happens.
+ *
+ *	atcall [-f NAME] [-k KIND] [-n N] [-o FILE] [-x COMMAND] PROGRAM...
+ *
+ *	-f	count only calls on a descriptor of a file whose path ends so
+ *	-k	count: "write" (what changes files or makes them durable),
+ *		"read" (read and pread), "all" [all]
+ *	-n	at this call, before it is carried out [never]
+ *	-o	write how many were counted to FILE at the end
+ *	-x	what happens: run COMMAND, then let the program go on; without
+ *		it the program is killed, with SIGKILL
+ *
+ * All threads are counted together; those other than the one that made the
+ * call go on while COMMAND runs.  Exits as the program did, 137 if it was
+ * killed.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const long write_calls[] = {
+	SYS_write,
+	SYS_writev,
+	SYS_pwrite64,
+	SYS_openat,
+	SYS_linkat,
+	SYS_unlinkat,
+	SYS_mkdirat,
+	SYS_renameat2,
+	SYS_ftruncate,
+	SYS_fallocate,
+	SYS_fsync,
+	SYS_fdatasync,
+	SYS_syncfs,
+	SYS_utimensat,
+	SYS_fchmod,
+#ifdef SYS_open
+	SYS_open,
+	SYS_link,
+	SYS_unlink,
+	SYS_mkdir,
+	SYS_rename,
+#endif
+#ifdef SYS_renameat
+	SYS_renameat,
+#endif
+};
+
+static const long read_calls[] = { SYS_read, SYS_pread64, SYS_readv,
+	SYS_preadv };
+
+struct watch {
+	const char *file, *command, *out;
+	const long *calls; /* NULL: all */
+	size_t n_calls;
+	long at, count;
+	pid_t child;
+	int status;
+};
+
+static _Noreturn void
+die(const char *what)
+{
+	(void)fprintf(stderr, "atcall: %s: %s\n", what, strerror(errno));
+	exit(125);
+}
+
+static bool
+ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* Is the descriptor fd of the thread one of the file that is watched? */
+static bool
+is_file(const struct watch *w, pid_t tid, unsigned long long fd)
+{
+	char link[64], path[PATH_MAX + 1];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/%d/fd/%llu", (int)tid, fd);
+	if ((n = readlink(link, path, sizeof(path) - 1)) == -1)
+		return false;
+	path[n] = '\0';
+	return ends_with(path, w->file);
+}
+
+static bool
+counts(const struct watch *w, pid_t tid)
+{
+	struct __ptrace_syscall_info info = { 0 };
+	bool found = w->calls == NULL;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) == -1 ||
+	    info.op != PTRACE_SYSCALL_INFO_ENTRY)
+		return false;
+	for (size_t i = 0; i < w->n_calls; i++)
+		if ((long)info.entry.nr == w->calls[i])
+			found = true;
+	return found &&
+	    (w->file == NULL || is_file(w, tid, info.entry.args[0]));
+}
+
+static void
+at_call(struct watch *w)
+{
+	if (w->command == NULL)
+		kill(w->child, SIGKILL);
+	else if (system(w->command) != 0)
+		(void)fprintf(stderr, "atcall: %s: failed\n", w->command);
+}
+
+/* A stop of a thread: what signal to pass on when it goes on. */
+static int
+look(struct watch *w, pid_t tid, int status)
+{
+	int sig = WSTOPSIG(status);
+
+	if (sig == (SIGTRAP | 0x80)) {
+		if (counts(w, tid) && ++w->count == w->at)
+			at_call(w);
+		return 0;
+	}
+	/* A new thread, an exec: ptrace's own stops. */
+	if (status >> 16 != 0 || sig == SIGSTOP || sig == SIGTRAP)
+		return 0;
+	return sig;
+}
+
+static void
+watch(struct watch *w)
+{
+	int status, sig;
+	pid_t tid;
+
+	for (;;) {
+		while ((tid = waitpid(-1, &status, __WALL)) == -1)
+			if (errno != EINTR)
+				return; /* ECHILD: all have gone */
+		if (!WIFSTOPPED(status)) {
+			if (tid == w->child)
+				w->status = status;
+			continue;
+		}
+		sig = look(w, tid, status);
+		if (ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(ptrdiff_t)sig) ==
+			-1 &&
+		    errno != ESRCH)
+			die("ptrace");
+	}
+}
+
+static void
+start(struct watch *w, char *argv[])
+{
+	int status;
+
+	if ((w->child = fork()) == -1)
+		die("fork");
+	if (w->child == 0) {
+		/* The leak checker is a tracer, too: there can be only one. */
+		(void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1)
+			die("ptrace");
+		raise(SIGSTOP);
+		execvp(argv[0], argv);
+		die(argv[0]);
+	}
+	if (waitpid(w->child, &status, 0) == -1 || !WIFSTOPPED(status))
+		die("cannot trace");
+	if (ptrace(PTRACE_SETOPTIONS, w->child, NULL,
+		(void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
+		    PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) == -1 ||
+	    ptrace(PTRACE_SYSCALL, w->child, NULL, NULL) == -1)
+		die("ptrace");
+}
+
+static void
+set_kind(struct watch *w, const char *kind)
+{
+	if (strcmp(kind, "write") == 0) {
+		w->calls = write_calls;
+		w->n_calls = sizeof(write_calls) / sizeof(write_calls[0]);
+	} else if (strcmp(kind, "read") == 0) {
+		w->calls = read_calls;
+		w->n_calls = sizeof(read_calls) / sizeof(read_calls[0]);
+	} else if (strcmp(kind, "all") != 0) {
+		(void)fprintf(stderr, "atcall: -k %s?\n", kind);
+		exit(2);
+	}
+}
+
+static void
+write_count(const struct watch *w)
+{
+	FILE *f = fopen(w->out, "we");
+
+	if (f == NULL || fprintf(f, "%ld\n", w->count) < 0 || fclose(f) == EOF)
+		die(w->out);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct watch w = { 0 };
+	int c;
+
+	while ((c = getopt(argc, argv, "+f:k:n:o:x:")) != -1)
+		switch (c) {
+		case 'f': w.file = optarg; break;
+		case 'k': set_kind(&w, optarg); break;
+		case 'n': w.at = strtol(optarg, NULL, 10); break;
+		case 'o': w.out = optarg; break;
+		case 'x': w.command = optarg; break;
+		default: return 2;
+		}
+	if (optind == argc) {
+		(void)fprintf(stderr, "usage: atcall [option ...] PROGRAM\n");
+		return 2;
+	}
+	start(&w, argv + optind);
+	watch(&w);
+	if (w.out != NULL)
+		write_count(&w);
+	return WIFSIGNALED(w.status) ? 128 + WTERMSIG(w.status)
+				     : WEXITSTATUS(w.status);
+}

@@ -1,0 +1,95 @@
+#include "lib/format/layout.h"
+
+#include "tests/unit/tap.h"
+
+static const char gen[] = "0123456789abcdef";
+
+static void
+test_keys(void)
+{
+	struct buf b = { 0 };
+
+	layout_snapshot_key(&b, "acme/a.db", gen, 0x1a);
+	is_str(buf_str(&b),
+	    "acme/a.db/generations/0123456789abcdef/"
+	    "snapshots/0000001a.snapshot.lz4",
+	    "snapshot");
+	buf_reset(&b);
+	layout_segment_key(&b, "", gen, LAYOUT_INDEX_MAX, 0xffffffff);
+	is_str(buf_str(&b),
+	    "generations/0123456789abcdef/wal/7fffffff_ffffffff.wal.lz4",
+	    "segment of a root that is one database");
+	buf_reset(&b);
+	layout_generation_prefix(&b, "a", NULL);
+	layout_generation_prefix(&b, "", gen);
+	is_str(buf_str(&b), "a/generations/generations/0123456789abcdef/",
+	    "prefixes, appended");
+	buf_release(&b);
+}
+
+static void
+test_generation(void)
+{
+	ok(layout_is_generation(gen), "a generation");
+	ok(!layout_is_generation(""), "not nothing");
+	ok(!layout_is_generation("0123456789abcde"), "not 15 digits");
+	ok(!layout_is_generation("0123456789abcdef0"), "not 17");
+	ok(!layout_is_generation("0123456789ABCDEF"), "not upper case");
+	ok(!layout_is_generation("0123456789abcdeg"), "not other letters");
+}
+
+static void
+test_good(void)
+{
+	struct layout_name n;
+
+	ok(layout_parse(&n, "snapshots/0000001a.snapshot.lz4"), "snapshot");
+	ok(n.kind == LAYOUT_SNAPSHOT && n.index == 0x1a && n.offset == 0,
+	    "its fields");
+	ok(layout_parse(&n, "wal/7fffffff_fedcba98.wal.lz4"), "segment");
+	ok(n.kind == LAYOUT_SEGMENT && n.index == LAYOUT_INDEX_MAX &&
+		n.offset == 0xfedcba98,
+	    "its fields");
+}
+
+static void
+test_bad(void)
+{
+	static const char *const bad[] = {
+		"",
+		"snapshots",
+		"snapshots/",
+		"snapshots/0000001.snapshot.lz4",
+		"snapshots/000000001.snapshot.lz4",
+		"snapshots/0000001A.snapshot.lz4",
+		"snapshots/00000001.snapshot.lz4.tmp",
+		"snapshots/00000001.snapshot",
+		"snapshots/80000000.snapshot.lz4",
+		"snapshots/00000001_00000000.wal.lz4",
+		"snapshots/x/00000001.snapshot.lz4",
+		"wal/00000001.wal.lz4",
+		"wal/00000001-00000000.wal.lz4",
+		"wal/00000001_00000000.wal.lz4/",
+		"wal/00000001_000000000.wal.lz4",
+		"wal/00000001_0000000.wal.lz4",
+		"wal/80000000_00000000.wal.lz4",
+		"wal/ 0000001_00000000.wal.lz4",
+		"/wal/00000001_00000000.wal.lz4",
+		"ltx/0/0000000000000001-0000000000000001.ltx",
+	};
+	struct layout_name n;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ok(!layout_parse(&n, bad[i]), "not \"%s\"", bad[i]);
+}
+
+int
+main(void)
+{
+	test_keys();
+	test_generation();
+	test_good();
+	test_bad();
+	return done();
+}

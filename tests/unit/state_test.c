@@ -1,0 +1,234 @@
+/* The state: records and sums change together, and survive as one. */
+#include "lib/engine/state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "tests/unit/tap.h"
+
+static char dir[] = "/tmp/lspp-state-XXXXXX";
+
+static struct pagesum
+sum_of(uint32_t n)
+{
+	return (struct pagesum){ .hi = n, .lo = ~(uint64_t)n };
+}
+
+static void
+log_pages(struct spool *log, uint32_t from, uint32_t to, uint32_t salt)
+{
+	struct sum_entry en;
+	struct err e;
+
+	spool_init(log, dir, 4096);
+	for (en.pgno = from; en.pgno <= to; en.pgno++) {
+		en.sum = sum_of(en.pgno + salt);
+		if (spool_write(log, &en, sizeof(en), &e) == -1)
+			abort();
+	}
+}
+
+/* How many of pages 1..n have the sum that log_pages() gave them. */
+static uint32_t
+count_sums(struct state *st, int64_t id, uint32_t n, uint32_t salt)
+{
+	struct sums s = { .st = st, .id = id };
+	struct pagesum got;
+	uint32_t right = 0;
+	struct err e;
+
+	for (uint32_t p = 1; p <= n; p++)
+		if (sums_get(&s, p, &got, &e) == 1 &&
+		    pagesum_equal(got, sum_of(p + salt)))
+			right++;
+	return right;
+}
+
+static struct record
+a_record(void)
+{
+	struct record r = { .root = 1,
+		.key = xstrdup("a/b.db"),
+		.path = xstrdup("/srv/a/b.db"),
+		.pos = { "0123456789abcdef", 3, 4096, { 1, 2 }, { 3, 4 } },
+		.page_size = 4096,
+		.pages = 7,
+		.sum = sum_of(99),
+		.source = { .valid = 1, .frames = 12, .db = { .ino = 5 } },
+		.sig = { .db = { 1, 2, 3, 4, 5 }, .wal = { 6, 7, 8, 9, 10 } },
+		.snapshot_index = 2,
+		.snapshot_ns = -1,
+		.snapshot_size = 1ull << 40,
+		.wal_bytes = 11,
+		.segments = 12,
+		.captured_ns = 1234567890123456789 };
+
+	return r;
+}
+
+static void
+records(struct state *st)
+{
+	struct record r = a_record(), got;
+	struct err e = { 0 };
+
+	is_int(state_find(st, 1, "a/b.db", &got, &e), 0, "not there yet");
+	ok(state_begin(st, &e) == 0 && state_put(st, &r, &e) == 0 &&
+		state_commit(st, &e) == 0,
+	    "a record is put");
+	ok(r.id != 0, "and has got an id");
+	if (!ok(state_find(st, 1, "a/b.db", &got, &e) == 1, "it is found"))
+		return;
+	is_str(got.path, r.path, "path");
+	ok(memcmp(&got.pos, &r.pos, sizeof(got.pos)) == 0, "position");
+	ok(memcmp(&got.source, &r.source, sizeof(got.source)) == 0, "source");
+	ok(memcmp(&got.sig, &r.sig, sizeof(got.sig)) == 0, "signature");
+	ok(pagesum_equal(got.sum, r.sum), "sum");
+	ok(got.pages == 7 && got.page_size == 4096 && got.snapshot_index == 2 &&
+		got.snapshot_ns == -1 && got.snapshot_size == 1ull << 40 &&
+		got.wal_bytes == 11 && got.segments == 12 &&
+		got.captured_ns == r.captured_ns,
+	    "numbers");
+	record_release(&got);
+	is_int(state_find(st, 2, "a/b.db", &got, &e), 0, "of its root only");
+	record_release(&r);
+}
+
+static void
+shipped(struct state *st)
+{
+	struct record r = a_record();
+	struct err e = { 0 };
+
+	is_int(state_shipped(st, 1, r.path, &r.sig, &e), 1, "same signature");
+	is_int(state_shipped(st, 0, r.path, &r.sig, &e), 1, "to any root");
+	is_int(state_shipped(st, 2, r.path, &r.sig, &e), 0, "another root");
+	is_int(state_shipped(st, 1, "/else", &r.sig, &e), 0, "another path");
+	r.sig.wal.size++;
+	is_int(state_shipped(st, 1, r.path, &r.sig, &e), 0, "the WAL grew");
+	r.sig.wal.size--;
+	r.id = 1;
+	r.racy = true;
+	ok(state_begin(st, &e) == 0 && state_put(st, &r, &e) == 0 &&
+		state_commit(st, &e) == 0,
+	    "the record is replaced");
+	is_int(state_shipped(st, 1, r.path, &r.sig, &e), 0, "racy");
+	record_release(&r);
+}
+
+static void
+put(struct state *st, uint32_t from, uint32_t to, uint32_t salt, uint32_t pages,
+    bool anew)
+{
+	struct err e = { 0 };
+	struct spool log;
+
+	log_pages(&log, from, to, salt);
+	ok(state_begin(st, &e) == 0 &&
+		state_put_sums(st, 1, &log, pages, anew, &e) == 0 &&
+		state_commit(st, &e) == 0,
+	    "sums of %u to %u of %u pages%s", from, to, pages, e.msg);
+	spool_release(&log);
+}
+
+static void
+sums(struct state *st)
+{
+	struct err e = { 0 };
+	struct spool log;
+
+	put(st, 1, 1000, 0, 1000, true);
+	is_int(count_sums(st, 1, 1200, 0), 1000, "all are there");
+	put(st, 300, 500, 7, 1000, false);
+	is_int(count_sums(st, 1, 1000, 0), 799, "others are kept");
+	is_int(count_sums(st, 1, 1000, 7), 201, "some are new");
+	put(st, 1, 1, 0, 250, false);
+	is_int(count_sums(st, 1, 1000, 0), 250, "a shrink cuts them off");
+	put(st, 251, 480, 0, 480, false);
+	is_int(count_sums(st, 1, 1000, 0), 480, "growth is appended");
+	log_pages(&log, 900, 900, 0);
+	ok(state_begin(st, &e) == 0 &&
+		state_put_sums(st, 1, &log, 900, false, &e) == -1,
+	    "a hole is refused");
+	is_int(e.class, ERR_BUG, "as a bug");
+	state_rollback(st);
+	spool_release(&log);
+	put(st, 1, 3, 5, 3, true);
+	is_int(count_sums(st, 1, 1000, 0), 0, "anew: none of the old");
+	is_int(count_sums(st, 1, 1000, 5), 3, "anew: the new");
+}
+
+static void
+steps(struct state *st)
+{
+	struct record r = a_record(), got;
+	struct err e = { 0 };
+
+	r.root = 5;
+	ok(state_begin(st, &e) == 0 && state_step_begin(st, &e) == 0 &&
+		state_put(st, &r, &e) == 0 &&
+		state_step_end(st, false, &e) == 0 && state_commit(st, &e) == 0,
+	    "a step is undone");
+	is_int(state_find(st, 5, r.key, &got, &e), 0, "nothing of it is left");
+	record_release(&r);
+}
+
+static void
+opening(struct state *st)
+{
+	char *none = xasprintf("%s/none", dir), path[64];
+	struct state *other, *no;
+	uint8_t a[16], b[16];
+	struct err e = { 0 };
+	int64_t root;
+	int fd;
+
+	no = state_open(none, false, &e);
+	ok(no == NULL && e.class == ERR_MISSING, "none: not made by a reader");
+	other = state_open(none, true, &e);
+	ok(other != NULL, "made by a writer");
+	state_writer(st, a);
+	state_writer(other, b);
+	ok(memcmp(a, b, 16) != 0, "each state is a writer of its own");
+	is_int(state_root(other, "file:///x", false, &root, &e), 0, "no root");
+	is_int(state_root(other, "file:///x", true, &root, &e), 1, "made");
+	is_int(state_root(other, "file:///x", false, &root, &e), 1, "found");
+	state_close(other);
+	snprintf(path, sizeof(path), "%s/state.db", none);
+	if ((fd = open(path, O_WRONLY | O_TRUNC)) == -1 ||
+	    write(fd, "this is no database at all, is it", 33) != 33)
+		abort();
+	close(fd);
+	no = state_open(none, true, &e);
+	ok(no == NULL && e.class == ERR_CONFIG, "damaged: %s", e.msg);
+	ok(e.hint[0] != '\0', "with a hint");
+	free(none);
+}
+
+int
+main(void)
+{
+	struct err e = { 0 };
+	struct state *st;
+	char cmd[64];
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	if (ok((st = state_open(dir, true, &e)) != NULL, "opened %s", e.msg)) {
+		records(st);
+		shipped(st);
+		sums(st);
+		steps(st);
+		opening(st);
+	}
+	state_close(st);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	if (system(cmd) != 0)
+		return 1;
+	return done();
+}
