@@ -89,6 +89,14 @@ unit: $(UNIT)
 check: all tools unit
 	$Qtests/run $T
 
+# The tests of S3 against each server that ./bootstrap --test-s3 brings.
+S3_KINDS = versitygw minio
+check-s3: all tools
+	$Qfor kind in $(S3_KINDS); do \
+		echo "== $$kind"; \
+		S3_KIND=$$kind tests/run s3_store.bats s3.bats || exit; \
+	done
+
 # The full counts: hours, not minutes.
 soak: all tools unit
 	$QLSPP_SOAK=1 tests/run $T
@@ -162,6 +170,7 @@ uninstall:
 	rm -f $(PROGRAMS:%='$(DESTDIR)$(BINDIR)/%') \
 		$(foreach m,$(MAN),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)') \
 		$(EXAMPLES:examples/%='$(DESTDIR)$(EXAMPLESDIR)/%')
-	-rmdir '$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))'
+	rmdir '$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
+		2>/dev/null || :
 
-.PHONY: tools unit check soak lint demo bench fuzz cover dist install uninstall
+.PHONY: tools unit check check-s3 soak lint demo bench fuzz cover dist install uninstall

@@ -8,6 +8,7 @@
 #include "lib/base/lines.h"
 #include "lib/engine/signature.h"
 #include "lib/engine/state.h"
+#include "lib/store/conf.h"
 #include "lib/store/store.h"
 
 static const struct cli_opt options[] = { { 0 } };
@@ -38,7 +39,8 @@ is_hot(struct hot *h, const char *path, struct buf *abs, struct err *e)
 }
 
 static int
-open_hot(struct hot *h, const struct cli *c, struct err *e)
+open_hot(struct hot *h, const struct cli *c, const struct store_conf *conf,
+    struct err *e)
 {
 	char *url;
 	int known;
@@ -48,7 +50,7 @@ open_hot(struct hot *h, const struct cli *c, struct err *e)
 		return e->class == ERR_MISSING ? 0 : -1;
 	if (c->replica == NULL)
 		return 0;
-	if ((url = store_url(c->replica, e)) == NULL)
+	if ((url = store_url(c->replica, conf, e)) == NULL)
 		return -1;
 	known = state_root(h->st, url, false, &h->root, e);
 	free(url);
@@ -84,17 +86,21 @@ main(int argc, char **argv)
 {
 	struct hot h = { 0 };
 	struct lines in;
+	struct store_conf conf = STORE_CONF;
 	const char *arg;
 	struct cli c;
 	struct err e;
+	int o;
 
 	cli_begin(&c, argc, argv, "rs0eqv", options, "[PATH ...]",
 	    "Print the databases that changed since they were shipped.");
-	while (cli_option(&c, &arg) != -1)
-		continue;
+	cli_more(&c, store_options, "s3");
+	while ((o = cli_option(&c, &arg)) != -1)
+		if (store_conf_take(&conf, o, arg, &e) == -1)
+			cli_usage(&c, "%s", e.msg);
 	if (lines_open(&in, argv + optind, c.end, &e) == -1)
 		cli_usage(&c, "%s", e.msg);
-	if (open_hot(&h, &c, &e) == -1)
+	if (open_hot(&h, &c, &conf, &e) == -1)
 		return cli_fatal(&c, &e);
 	filter(&h, &in, &c);
 	state_close(h.st);

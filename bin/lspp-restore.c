@@ -17,6 +17,7 @@
 #include "lib/engine/restore.h"
 #include "lib/engine/target.h"
 #include "lib/format/glob.h"
+#include "lib/store/conf.h"
 #include "lib/store/store.h"
 
 /* Unfinished files at once, at two descriptors each, and in one batch. */
@@ -38,6 +39,7 @@ struct run {
 	struct cli cli;
 	struct lines in;
 	struct store *store;
+	struct store_conf conf;
 	struct target_conf target;
 	struct target_set seen; /* keys; the reader's */
 	bool force, if_not_exists;
@@ -255,6 +257,7 @@ static void
 take_options(struct run *run)
 {
 	const char *arg;
+	struct err e;
 	int o;
 
 	while ((o = cli_option(&run->cli, &arg)) != -1)
@@ -268,6 +271,9 @@ take_options(struct run *run)
 		case OPT_FORCE: run->force = true; break;
 		case OPT_IF_NOT_EXISTS: run->if_not_exists = true; break;
 		case OPT_CHECK: run->check = check_of(&run->cli, arg); break;
+		default:
+			if (store_conf_take(&run->conf, o, arg, &e) == -1)
+				cli_usage(&run->cli, "%s", e.msg);
 		}
 	if (run->cli.replica == NULL)
 		cli_usage(&run->cli, "no replica: -r URL or LSPP_REPLICA");
@@ -275,6 +281,32 @@ take_options(struct run *run)
 		cli_usage(&run->cli,
 		    "--force and --if-not-exists exclude "
 		    "each other");
+	if (store_conf_check(&run->conf, &e) == -1)
+		cli_usage(&run->cli, "%s", e.msg);
+}
+
+/* --whoami: instead of everything else. */
+static int
+whoami(struct run *run)
+{
+	struct buf b = { 0 };
+	struct err e;
+
+	if (store_whoami(run->cli.replica, &run->conf, &b, &e) == -1)
+		return cli_fatal(&run->cli, &e);
+	(void)fputs(buf_str(&b), stdout);
+	buf_release(&b);
+	return cli_finish(&run->cli);
+}
+
+static void
+note_requests(struct run *run)
+{
+	struct buf b = { 0 };
+
+	if (store_stats_text(run->store, &b))
+		cli_note(&run->cli, NULL, "requests: %s", buf_str(&b));
+	buf_release(&b);
 }
 
 static int
@@ -304,26 +336,32 @@ run_pool(struct run *run, struct err *e)
 int
 main(int argc, char *argv[])
 {
-	struct run run = { 0 };
+	struct run run = { .conf = STORE_CONF };
 	struct buf base = { 0 };
 	struct err e;
 	int rc = -1;
 
 	cli_begin(&run.cli, argc, argv, "rCj0neqv", options, "[PATH ...]",
 	    "Restore databases from a replica and print where they are.");
+	cli_more(&run.cli, store_options, "s3");
 	take_options(&run);
+	store_conf_tell(&run.conf, cli_on_warn, cli_on_debug, &run.cli);
+	if (run.conf.whoami)
+		return whoami(&run);
 	if (path_absolute(
 		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
 		goto out;
 	run.target.base = buf_str(&base);
-	run.store = store_open(run.cli.replica, STORE_READ, true, &e);
+	run.store =
+	    store_open(run.cli.replica, STORE_READ, true, &run.conf, &e);
 	if (run.store == NULL)
 		goto out;
-	run.target.url = run.store->url;
+	run.target.url = run.store->root;
 	if (lines_open(&run.in, argv + optind, run.cli.end, &e) == -1)
 		goto out;
 	if ((rc = run_pool(&run, &e)) == 0 && lines_close(&run.in, &e) == -1)
 		cli_fail(&run.cli, NULL, &e, 1);
+	note_requests(&run);
 out:
 	target_set_release(&run.seen);
 	store_close(run.store);

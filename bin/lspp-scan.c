@@ -10,6 +10,7 @@
 #include "lib/base/stop.h"
 #include "lib/engine/scan.h"
 #include "lib/format/glob.h"
+#include "lib/store/conf.h"
 #include "lib/store/store.h"
 
 enum { FOLLOW = 256, ONE_FS, EXCLUDE, EXPECT_MIN };
@@ -28,6 +29,7 @@ static const struct cli_opt options[] = {
 struct search {
 	struct cli c;
 	struct scan scan;
+	struct store_conf conf;
 	size_t excludes;
 	uint64_t found, expected;
 	const char *operand;
@@ -71,17 +73,24 @@ done_with_directory(void *ctx)
 static void
 search_url(struct search *f, const char *url)
 {
-	size_t fixed = glob_is_pattern(url) ? glob_fixed(url) : strlen(url);
-	char *root = xasprintf("%.*s", (int)fixed, url);
+	const char *query = store_query(url);
+	char *all = xasprintf("%.*s", (int)(query - url), url);
+	size_t fixed = glob_is_pattern(all) ? glob_fixed(all) : strlen(all);
+	char *root = xasprintf("%.*s%s", (int)fixed, url, query);
+	struct buf requests = { 0 };
 	struct store *st;
 	struct err e;
 
-	if ((st = store_open(root, STORE_READ, false, &e)) == NULL)
+	if ((st = store_open(root, STORE_READ, false, &f->conf, &e)) == NULL)
 		failed(f, url, &e);
 	else
-		(void)scan_replica(&f->scan, st, url + fixed);
+		(void)scan_replica(&f->scan, st, all + fixed);
+	if (st != NULL && store_stats_text(st, &requests))
+		cli_note(&f->c, url, "requests: %s", buf_str(&requests));
+	buf_release(&requests);
 	store_close(st);
 	free(root);
+	free(all);
 }
 
 /*
@@ -91,14 +100,19 @@ search_url(struct search *f, const char *url)
 static void
 search(struct search *f, struct lines *in)
 {
+	uint64_t before;
+
 	while (lines_errno() == 0 && (f->operand = lines_next(in)) != NULL) {
 		f->operand_failed = false;
+		before = f->found;
 		if (store_is_url(f->operand))
 			search_url(f, f->operand);
 		else
 			(void)scan_local(&f->scan, f->operand);
 		if (!f->operand_failed)
 			cli_pass(&f->c);
+		cli_note(&f->c, f->operand, "%llu databases",
+		    (unsigned long long)(f->found - before));
 		lines_flush();
 	}
 }
@@ -121,6 +135,7 @@ static void
 take_options(struct search *f)
 {
 	const char *arg;
+	struct err e;
 	int o;
 
 	while ((o = cli_option(&f->c, &arg)) != -1)
@@ -132,6 +147,9 @@ take_options(struct search *f)
 			f->expected = cli_number(
 			    &f->c, "--expect-min", arg, 1, UINT64_MAX);
 			break;
+		default:
+			if (store_conf_take(&f->conf, o, arg, &e) == -1)
+				cli_usage(&f->c, "%s", e.msg);
 		}
 }
 
@@ -164,6 +182,7 @@ main(int argc, char **argv)
 			.failed = failed,
 			.pause = done_with_directory,
 		},
+		.conf = STORE_CONF,
 	};
 	struct lines in;
 	struct err e;
@@ -173,7 +192,9 @@ main(int argc, char **argv)
 	cli_begin(&f.c, argc, argv, "0eqv", options,
 	    "[DIR | FILE | PATTERN | URL ...]",
 	    "Print the databases in directories and in replicas.");
+	cli_more(&f.c, store_options, "s3");
 	take_options(&f);
+	store_conf_tell(&f.conf, cli_on_warn, cli_on_debug, &f.c);
 	/* A pipe has a small buffer by default. */
 	(void)setvbuf(stdout, NULL, _IOFBF, 65536);
 	if (lines_open(&in, argv + optind, f.c.end, &e) == -1)

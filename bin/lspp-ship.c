@@ -1,5 +1,6 @@
 /* lspp-ship -- bring replicas up to date; print each path that is durable. */
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #include "lib/base/lines.h"
 #include "lib/base/pool.h"
 #include "lib/engine/ship.h"
+#include "lib/store/conf.h"
+#include "lib/store/store.h"
 
 enum {
 	SNAPSHOT_INTERVAL = 256,
@@ -63,6 +66,8 @@ note(struct cli *c, const struct ship_report *r)
 		    *r->read ? ", read " : "", r->read);
 		return;
 	}
+	if (r->ending_key != NULL)
+		cli_note(c, path, "ended a generation %s", r->ending_key);
 	if (r->key != NULL)
 		cli_note(c, path,
 		    "shipped segment %s, pages %u, bytes %llu, hint %s, read "
@@ -94,6 +99,8 @@ report(void *ctx, const struct ship_report *r)
 		lines_put(c->end, r->path);
 		return;
 	}
+	if (r->ending_key != NULL)
+		lines_put(c->end, r->ending_key);
 	if (r->key != NULL)
 		lines_put(c->end, r->key);
 	if (r->snapshot_key != NULL)
@@ -109,6 +116,16 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 	lines_flush();
 }
 
+/* A job may hold an object's descriptor or two, and one of its sums. */
+static size_t
+in_flight(unsigned workers)
+{
+	size_t files = file_limit(), own = 64 + (size_t)workers * 16;
+	size_t jobs = files > own ? (files - own) / 3 : 1;
+
+	return jobs < IN_FLIGHT ? jobs : IN_FLIGHT;
+}
+
 static int
 run(struct run *r, struct err *e)
 {
@@ -117,6 +134,7 @@ run(struct run *r, struct err *e)
 		.finish = finish,
 		.linger_ms = LINGER_MS };
 	unsigned n = r->cli.jobs, i;
+	size_t limit = in_flight(n);
 	void **workers = xcalloc(n, sizeof(*workers));
 	int rc = 0;
 
@@ -124,7 +142,7 @@ run(struct run *r, struct err *e)
 		if ((workers[i] = ship_worker_new(r->ship, e)) == NULL)
 			rc = -1;
 	if (rc == 0)
-		rc = pool_run(&ops, r, workers, n, IN_FLIGHT, BATCH, e);
+		rc = pool_run(&ops, r, workers, n, limit, BATCH, e);
 	for (i = 0; i < n; i++)
 		ship_worker_free(workers[i]);
 	free(workers);
@@ -132,10 +150,11 @@ run(struct run *r, struct err *e)
 }
 
 static void
-read_options(struct run *r, struct ship_conf *conf)
+read_options(struct run *r, struct ship_conf *conf, struct store_conf *store)
 {
 	struct cli *c = &r->cli;
 	const char *arg;
+	struct err e;
 	int opt;
 
 	while ((opt = cli_option(c, &arg)) != -1)
@@ -157,20 +176,43 @@ read_options(struct run *r, struct ship_conf *conf)
 			    1000 * (unsigned)cli_duration(c, "lock-wait", arg);
 			break;
 		case NEW_GENERATION: conf->new_generation = true; break;
+		default:
+			if (store_conf_take(store, opt, arg, &e) == -1)
+				cli_usage(c, "%s", e.msg);
 		}
 	if (c->replica == NULL)
 		cli_usage(c, "no replica: use -r URL or LSPP_REPLICA");
+	if (store_conf_check(store, &e) == -1)
+		cli_usage(c, "%s", e.msg);
 }
 
 static int
 ship_all(struct run *r, struct ship_conf *conf, struct err *e)
 {
+	struct buf requests = { 0 };
 	int rc = -1;
 
 	if ((r->ship = ship_open(conf, e)) != NULL)
 		rc = run(r, e);
+	if (r->ship != NULL && ship_requests(r->ship, &requests))
+		cli_note(&r->cli, NULL, "requests: %s", buf_str(&requests));
+	buf_release(&requests);
 	ship_close(r->ship);
 	return rc;
+}
+
+/* --whoami: instead of everything else. */
+static int
+whoami(struct cli *c, const struct store_conf *conf)
+{
+	struct buf b = { 0 };
+	struct err e;
+
+	if (store_whoami(c->replica, conf, &b, &e) == -1)
+		return cli_fatal(c, &e);
+	(void)fputs(buf_str(&b), stdout);
+	buf_release(&b);
+	return cli_finish(c);
 }
 
 int
@@ -180,6 +222,7 @@ main(int argc, char **argv)
 		.roll_at = 1 << 30,
 		.max_hold_ms = 200,
 		.lock_wait_ms = 10000 };
+	struct store_conf store = STORE_CONF;
 	struct run r = { 0 };
 	struct buf base = { 0 };
 	struct err e;
@@ -187,10 +230,15 @@ main(int argc, char **argv)
 
 	cli_begin(&r.cli, argc, argv, "rCsj0neqv", options, "[PATH ...]",
 	    "Ship what changed in SQLite databases to a replica.");
-	read_options(&r, &conf);
+	cli_more(&r.cli, store_options, "s3");
+	read_options(&r, &conf, &store);
+	store_conf_tell(&store, cli_on_warn, cli_on_debug, &r.cli);
+	conf.store = &store;
 	conf.url = r.cli.replica;
 	conf.state_dir = r.cli.state;
 	conf.dry_run = r.cli.dry_run;
+	if (store.whoami)
+		return whoami(&r.cli, &store);
 	if (lines_open(&r.in, argv + optind, r.cli.end, &e) == -1)
 		cli_usage(&r.cli, "%s", e.msg);
 	rc = path_absolute(r.cli.base != NULL ? r.cli.base : "/", &base, &e);

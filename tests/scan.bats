@@ -300,6 +300,14 @@ lspp-scan: hint: use -0'
 	scan 2 --expect-min many d
 }
 
+@test "-v says how many there were, -q does not silence failures" {
+	db d/1 d/2 e/3
+	scan 0 -v d e
+	assert_equal "$stderr" $'lspp-scan: d: 2 databases\nlspp-scan: e: 1 databases'
+	scan 66 -q gone
+	assert [ -n "$stderr" ]
+}
+
 @test "a tree deeper than descriptors last, with something after it" {
 	local i path=d
 	for ((i = 0; i < 300; i++)); do
@@ -400,9 +408,9 @@ lspp-scan: hint: use -0'
 
 @test "a replica that is missing or elsewhere" {
 	scan 66 "file://$T/gone"
-	scan 78 s3://bucket/fleet
-	assert_regex "$stderr" 's3://'
-	scan 78 's3://bucket/fleet/**/*.db'
+	scan 78 sftp://host/fleet
+	assert_regex "$stderr" 'sftp://'
+	scan 78 'sftp://host/fleet/**/*.db'
 	scan 78 file://host/x
 }
 

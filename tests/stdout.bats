@@ -68,13 +68,14 @@ assert_shipped() { # FILE
 @test "acknowledgements come while the input goes on" {
 	mkfifo in
 	lspp-ship <in >printed 3>&- &
+	local pid=$!
 	exec 4>in
 	echo src/1.db >&4
 	for _ in $(seq 100); do [ -s printed ] && break; sleep 0.1; done
 	assert_equal "$(cat printed)" src/1.db
 	echo src/2.db >&4
 	exec 4>&-
-	wait
+	wait $pid
 	assert_equal "$(wc -l <printed)" 2
 }
 

@@ -22,6 +22,7 @@
 #define FAILED       1 /* value of --failed, which has no letter */
 #define METRICS      2
 #define JSON         3
+#define HELP_MORE    4
 
 /* In the order of the help.  Without help: a name kept for later. */
 static const struct cli_opt shared_options[] = {
@@ -178,6 +179,23 @@ cli_warn(struct cli *c, const char *path, const char *fmt, ...)
 }
 
 void
+cli_on_warn(void *cli, const char *text)
+{
+	cli_warn(cli, NULL, "%s", text);
+}
+
+void
+cli_on_debug(void *cli, const char *text)
+{
+	struct cli *c = cli;
+	char *all = xasprintf("%s: %s\n", c->program, text);
+	ssize_t n = write(STDERR_FILENO, all, strlen(all));
+
+	(void)n;
+	free(all);
+}
+
+void
 cli_note(struct cli *c, const char *path, const char *fmt, ...)
 {
 	va_list ap;
@@ -199,6 +217,9 @@ find(const struct cli *c, int o)
 
 	for (t = c->own; t->name != NULL; t++)
 		if ((t->letter != 0 && t->letter == o) || t->value == o)
+			return t;
+	for (t = c->more; t != NULL && t->name != NULL; t++)
+		if (t->value == o)
 			return t;
 	for (t = shared_options; t->name != NULL; t++)
 		if (t->value == o)
@@ -268,6 +289,21 @@ add_options(struct cli *c)
 	for (t = shared_options; t->name != NULL; t++)
 		if (!hidden(c, t))
 			add_option(c, t, &n);
+}
+
+void
+cli_more(struct cli *c, const struct cli_opt *more, const char *title)
+{
+	unsigned n = 0;
+
+	while (c->longs[n].name != NULL)
+		n++;
+	c->more = more;
+	for (const struct cli_opt *t = more; t->name != NULL; t++)
+		add_option(c, t, &n);
+	(void)snprintf(c->help_more, sizeof(c->help_more), "help-%s", title);
+	assert(n < CLI_OPTIONS);
+	c->longs[n] = (struct option){ .name = c->help_more, .val = HELP_MORE };
 }
 
 /*
@@ -341,6 +377,17 @@ help(struct cli *c)
 	for (t = shared_options; t->name != NULL; t++)
 		if (takes(c, t) && !hidden(c, t))
 			help_option(t);
+	if (c->more != NULL)
+		(void)printf("      --%-16s options for %s\n", c->help_more,
+		    c->help_more + strlen("help-"));
+	finish_output(c);
+}
+
+static _Noreturn void
+help_more(struct cli *c)
+{
+	for (const struct cli_opt *t = c->more; t->name != NULL; t++)
+		help_option(t);
 	finish_output(c);
 }
 
@@ -506,6 +553,8 @@ cli_option(struct cli *c, const char **arg)
 			settle(c);
 			return -1;
 		}
+		if (o == HELP_MORE && c->more != NULL)
+			help_more(c);
 		if (o == '?' || o == ':' || (t = find(c, o)) == NULL)
 			refuse(c, o);
 		if (is_own(c, t)) {

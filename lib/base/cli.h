@@ -16,8 +16,9 @@
 #include <sys/types.h>
 
 #include "lib/base/err.h"
+#include "lib/base/opt.h"
 
-#define CLI_OPTIONS 40 /* shared ones and a program's own together */
+#define CLI_OPTIONS 80 /* shared ones and a program's own together */
 
 /*
  * The options all programs share, with their values.  A program names those
@@ -46,22 +47,14 @@ struct cli {
 	int argc;
 	char **argv;
 	const char *shared, *usage, *summary;
-	const struct cli_opt *own;
+	const struct cli_opt *own, *more;
 	const char *errors, *failures; /* -e, --failed */
 	mode_t umask;                  /* the caller's */
 	int report_errnum;             /* of the first failed report write */
+	char help_more[16]; /* "help-s3" */
 	char state_default[4096];
 	char shorts[2 * CLI_OPTIONS + 2];
 	struct option longs[CLI_OPTIONS + 1];
-};
-
-/* An option of one program's own. */
-struct cli_opt {
-	const char *name; /* long name, without "--" */
-	int letter;       /* short option letter, or 0 for none */
-	const char *arg;  /* name of its argument in the help, NULL: none */
-	const char *help; /* one line */
-	int value;        /* what cli_option() returns for it; > 255 */
 };
 
 /*
@@ -77,6 +70,13 @@ struct cli_opt {
  */
 void cli_begin(struct cli *c, int argc, char **argv, const char *shared,
     const struct cli_opt *own, const char *usage, const char *summary);
+
+/*
+ * Between cli_begin and cli_option: a further table of options, without
+ * letters, for what the program uses.  They have a help of their own, --help-s3
+ * if title is "s3".
+ */
+void cli_more(struct cli *c, const struct cli_opt *more, const char *title);
 
 /*
  * Handle shared options; return the value of an own option with *arg set to
@@ -115,6 +115,11 @@ void cli_warn(struct cli *c, const char *path, const char *fmt, ...)
 void cli_note(struct cli *c, const char *path, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void cli_pass(struct cli *c); /* one path is done */
+
+/* For a library part that wants to tell something; cli is a struct cli.  One
+ * write each, so any thread may call them. */
+void cli_on_warn(void *cli, const char *text);
+void cli_on_debug(void *cli, const char *text);
 
 /*
  * Flush and close stdout (a failure there is a failure of the run, 74), then

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/base/err.h"
@@ -49,6 +50,23 @@ file_open(const char *path, struct stat *st, struct err *e)
 		return fd;
 	file_close(fd);
 	return -1;
+}
+
+size_t
+file_limit(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return 256; /* what POSIX systems have at least */
+	if (rl.rlim_cur < rl.rlim_max) {
+		rlim_t was = rl.rlim_cur;
+
+		rl.rlim_cur = rl.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+			rl.rlim_cur = was;
+	}
+	return rl.rlim_cur < 1 << 20 ? (size_t)rl.rlim_cur : 1 << 20;
 }
 
 void

@@ -23,6 +23,9 @@ struct err;
  */
 int file_open(const char *path, struct stat *st, struct err *e);
 
+/* Raise the limit of open descriptors as far as allowed; returns it. */
+size_t file_limit(void);
+
 /* close(2) that takes -1. */
 void file_close(int fd);
 

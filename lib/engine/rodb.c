@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -32,11 +33,25 @@ delete_nothing(sqlite3_vfs *vfs, const char *name, int sync)
 	return SQLITE_IOERR_DELETE;
 }
 
+/*
+ * As root SQLite gives a -wal and a -shm that it opens the database's owner.
+ * On the files of others that is a change, if only of their ctime.
+ */
+static int
+chown_nothing(int fd, uid_t uid, gid_t gid)
+{
+	(void)fd, (void)uid, (void)gid;
+	return 0;
+}
+
 static void
 register_vfs(void)
 {
 	if ((system_vfs = sqlite3_vfs_find(NULL)) == NULL)
 		return;
+	if (system_vfs->xSetSystemCall != NULL)
+		system_vfs->xSetSystemCall(
+		    system_vfs, "fchown", (sqlite3_syscall_ptr)chown_nothing);
 	readonly_vfs = *system_vfs;
 	readonly_vfs.zName = VFS_NAME;
 	readonly_vfs.pNext = NULL;

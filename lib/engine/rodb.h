@@ -4,6 +4,8 @@
  * SQLite runs over a VFS of ours that opens every file read-only and creates
  * and deletes none, and with readonly_shm=1, so that the wal-index is not
  * written either.  What needs a write (a hot journal, a recovery) is an error.
+ * The first use also keeps SQLite from changing owners of files, in the whole
+ * process.
  */
 #ifndef LSPP_ENGINE_RODB_H
 #define LSPP_ENGINE_RODB_H

@@ -1,6 +1,10 @@
 /*
- * Finding the databases of a replica: one delimited listing for each directory
- * on the way, none of the objects of a database but the first.
+ * Finding the databases of a replica.  In a directory: one delimited listing
+ * for each directory on the way, none of the objects of a database but the
+ * first.  On S3: one listing of all keys, in which whatever lies below
+ * "<key>/generations/" is one entry, so that the requests follow the number of
+ * databases and not that of their objects.  There a folder of that name is
+ * always taken for a database's.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +33,7 @@ struct search {
 	struct buf url;      /* of what is looked at */
 	bool proven;         /* there is an object of a database */
 	size_t skip;         /* bytes before the name of an object */
+	char *last;          /* what a rolled-up listing reported last */
 };
 
 static void
@@ -57,7 +62,7 @@ url_of(struct search *f, const char *key)
 	size_t n = strlen(key);
 
 	buf_reset(&f->url);
-	buf_adds(&f->url, f->st->url);
+	buf_adds(&f->url, f->st->root);
 	if (n > 0)
 		buf_add(&f->url, "/", 1);
 	buf_add(&f->url, key, n > 0 && key[n - 1] == '/' ? n - 1 : n);
@@ -68,7 +73,7 @@ url_of(struct search *f, const char *key)
 static const char *
 key_in(const struct search *f)
 {
-	const char *key = buf_str(&f->url) + strlen(f->st->url);
+	const char *key = buf_str(&f->url) + strlen(f->st->root);
 
 	return *key == '/' ? key + 1 : key;
 }
@@ -215,6 +220,48 @@ begin(struct search *f)
 	buf_release(&p);
 }
 
+/* An entry of the listing that is rolled up. */
+static int
+note_rolled(void *ctx, const struct store_entry *en, struct err *e)
+{
+	const char *end = strstr(en->key, "/" GENERATIONS);
+	struct search *f = ctx;
+	char *key;
+	bool is;
+
+	if (stop_requested())
+		return 1;
+	if (end == NULL || end == en->key)
+		return 0;
+	key = xasprintf("%.*s", (int)(end - en->key), en->key);
+	/* A server that knows "/" alone for a delimiter reports objects. */
+	is = (f->last == NULL || strcmp(f->last, key) != 0) && wanted(f, key) &&
+	    (f->pattern == NULL || matches(f->pattern, key));
+	(void)url_of(f, key);
+	free(f->last);
+	f->last = key;
+	if (!is || f->s->found(f->s->ctx, buf_str(&f->url)) == 0)
+		return 0;
+	e->class = ERR_NONE; /* it was found() that wanted no more */
+	return -1;
+}
+
+/* 0, or -1 if found() said so. */
+static int
+scan_rolled(struct search *f, const char *from)
+{
+	struct store *st = f->st;
+	struct err e;
+
+	if (st->ops->list_rolled(
+		st, from, "/" GENERATIONS, note_rolled, f, &e) == 0)
+		return 0;
+	if (e.class == ERR_NONE)
+		return -1;
+	f->s->failed(f->s->ctx, url_of(f, from), &e);
+	return 0;
+}
+
 int
 scan_replica(const struct scan *s, struct store *st, const char *pattern)
 {
@@ -234,13 +281,15 @@ scan_replica(const struct scan *s, struct store *st, const char *pattern)
 	begin(&f);
 	while (f.todo.n > 0 && rc == 0 && !stop_requested()) {
 		p = f.todo.v[--f.todo.n];
-		rc = look(&f, p);
+		rc = st->ops->list_rolled != NULL ? scan_rolled(&f, p)
+						  : look(&f, p);
 		free(p);
 		if (s->pause != NULL)
 			s->pause(s->ctx);
 	}
 out:
 	clear(&f.todo);
+	free(f.last);
 	buf_release(&f.url);
 	return rc;
 }

@@ -20,6 +20,31 @@ enum {
 
 /* -- the shipper and its workers ------------------------------------------- */
 
+/*
+ * Does the store keep what it has, whoever puts the same key?  Asked when a
+ * root is new, and remembered before the root is: then a run that is killed in
+ * between asks again.
+ */
+static int
+trust_store(struct ship *s, bool known, struct err *e)
+{
+	const struct store_ops *ops = s->store->ops;
+	char *mark;
+	int rc;
+
+	if (ops->probe == NULL)
+		return 0;
+	mark = xasprintf("overwrites %s", s->store->url);
+	if (known) {
+		if ((rc = state_marked(s->st, mark, e)) == 1)
+			ops->assume(s->store, false);
+	} else if ((rc = ops->probe(s->store, e)) == 0) {
+		rc = state_mark(s->st, mark, e);
+	}
+	free(mark);
+	return rc == -1 ? -1 : 0;
+}
+
 /* A root that was seen before must be there: is its disk mounted? */
 static int
 open_store(struct ship *s, const char *url, struct err *e)
@@ -31,8 +56,9 @@ open_store(struct ship *s, const char *url, struct err *e)
 		return -1;
 	if (s->conf->dry_run)
 		return 0;
-	s->store = store_open(url, STORE_WRITE, known == 1, e);
-	if (s->store == NULL)
+	s->store = store_open(
+	    s->conf->url, STORE_WRITE, known == 1, s->conf->store, e);
+	if (s->store == NULL || trust_store(s, known == 1, e) == -1)
 		return -1;
 	return state_root(s->st, url, true, &s->root, e) == -1 ? -1 : 0;
 }
@@ -41,7 +67,7 @@ struct ship *
 ship_open(const struct ship_conf *conf, struct err *e)
 {
 	struct ship *s = xcalloc(1, sizeof(*s));
-	char *url = store_url(conf->url, e);
+	char *url = store_url(conf->url, conf->store, e);
 	int rc = -1;
 
 	s->conf = conf;
@@ -76,6 +102,12 @@ ship_close(struct ship *s)
 	store_close(s->store);
 	state_close(s->st);
 	free(s);
+}
+
+bool
+ship_requests(struct ship *s, struct buf *out)
+{
+	return s->store != NULL && store_stats_text(s->store, out);
 }
 
 struct ship_worker *
@@ -309,6 +341,9 @@ stage_all(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return 0;
 	if (stage(j, 0, &w->segment_bytes, e) == -1)
 		return -1;
+	/* Refused already: a snapshot is never there without it. */
+	if (j->staged[0] != NULL && j->staged[0]->rc == -1)
+		return 0;
 	return stage(j, 1, &w->snapshot_bytes, e);
 }
 

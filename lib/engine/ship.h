@@ -31,11 +31,14 @@
 #include "lib/base/err.h"
 #include "lib/base/pool.h"
 
+struct buf;
 struct ship;
 struct ship_worker;
+struct store_conf;
 
 struct ship_conf {
 	const char *url; /* of the replica root */
+	const struct store_conf *store; /* NULL: the defaults */
 	const char *state_dir;
 	const char *base; /* absolute; keys are paths below it */
 	int64_t snapshot_interval_ns;
@@ -68,6 +71,9 @@ typedef void ship_report_fn(void *ctx, const struct ship_report *r);
 /* conf must outlive it.  Opens state and store. */
 struct ship *ship_open(const struct ship_conf *conf, struct err *e);
 void ship_close(struct ship *s); /* takes NULL */
+
+/* The requests that were made; false: none are counted. */
+bool ship_requests(struct ship *s, struct buf *out);
 
 /* What one thread needs. */
 struct ship_worker *ship_worker_new(struct ship *s, struct err *e);

@@ -16,6 +16,7 @@ const char *const source_hint_name[] = { "diff", "tail", "recovered" };
 
 enum {
 	TRIES = 12,       /* before a database counts as too busy */
+	CERTAIN = 4,      /* by then a lock was taken where there is one */
 	SETTLES = 3,      /* waits for the clock to leave the last change */
 	LOCK_WAIT = 2000, /* ms, for a writer that is committing */
 	WINDOW = 256 * 1024,
@@ -23,16 +24,16 @@ enum {
 
 /* -- beginning ------------------------------------------------------------- */
 
-/* Does the header say WAL mode?  Then only a WAL can be locked. */
+/* Does the header say rollback mode?  Only then a journal's lock holds it. */
 static bool
-wal_mode(const struct source *s)
+rollback_mode(const struct source *s)
 {
 	uint8_t p[DBHDR_SIZE];
 	struct dbhdr h;
 	struct err why;
 
 	return file_pread(s->fd, p, sizeof(p), 0, &why) == sizeof(p) &&
-	    dbhdr_parse(&h, p, &why) == 0 && h.wal;
+	    dbhdr_parse(&h, p, &why) == 0 && !h.wal;
 }
 
 /*
@@ -57,7 +58,7 @@ choose_read(struct source *s, struct err *e)
 	if ((journal = source_journal_in_use(s, e)) == -1)
 		return -1;
 	s->st.read = SOURCE_PLAIN;
-	if (journal || (s->tries > 2 && !wal_mode(s))) {
+	if (journal || (s->tries > 2 && rollback_mode(s))) {
 		s->st.read = SOURCE_JOURNAL;
 		s->unlocked_journal = journal && s->tries == 1;
 	}
@@ -221,6 +222,9 @@ source_begin(struct source *s, const struct source_pos *since,
 			source_sleep_ns(INT64_C(1000000) << (s->tries - 3));
 		forget(s);
 		rc = begin_once(s, since, since_pages, e);
+		/* What looks damaged may be in the middle of a change. */
+		if (rc == -1 && e->class == ERR_CORRUPT && s->tries < CERTAIN)
+			rc = 0;
 	} while (rc == 0);
 	if (rc == -1) {
 		source_let_go(s);

@@ -299,6 +299,39 @@ state_root(struct state *st, const char *url, bool create_it, int64_t *root,
 	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 
+/* -- marks ----------------------------------------------------------------- */
+
+static int
+ask_mark(
+    struct state *st, const char *text, const char *mark, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	if (sqlite3_prepare_v2(st->db, text, -1, &q, NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	sqlite3_bind_text(q, 1, mark, -1, SQLITE_STATIC);
+	rc = sqlite3_step(q);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		state_fail(st, e);
+	sqlite3_finalize(q);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+}
+
+int
+state_mark(struct state *st, const char *mark, struct err *e)
+{
+	return ask_mark(st,
+	    "INSERT OR IGNORE INTO meta VALUES('mark ' || ?, 1)", mark, e);
+}
+
+int
+state_marked(struct state *st, const char *mark, struct err *e)
+{
+	return ask_mark(
+	    st, "SELECT 1 FROM meta WHERE name = 'mark ' || ?", mark, e);
+}
+
 /* -- records --------------------------------------------------------------- */
 
 static char *

@@ -80,6 +80,10 @@ void state_writer(const struct state *st, uint8_t id[16]);
 int state_root(struct state *st, const char *url, bool create, int64_t *root,
     struct err *e);
 
+/* A mark stays set; 1: it is, 0: it is not, -1. */
+int state_mark(struct state *st, const char *mark, struct err *e);
+int state_marked(struct state *st, const char *mark, struct err *e);
+
 /* 1: *r filled (release it); 0: no such record; -1. */
 int state_find(struct state *st, int64_t root, const char *key,
     struct record *r, struct err *e);

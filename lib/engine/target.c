@@ -33,7 +33,7 @@ static int
 url_key(const struct target_conf *c, const char *operand, struct buf *key,
     struct err *e)
 {
-	char *url = store_url(operand, e);
+	char *url = store_root(operand, e);
 	const char *below;
 	int rc = -1;
 

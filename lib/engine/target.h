@@ -21,7 +21,7 @@
 struct err;
 
 struct target_conf {
-	const char *url;  /* of the replica root, in its normal form */
+	const char *url;  /* of the replica root: store->root */
 	const char *base; /* absolute and normal */
 	const char *into; /* a directory, or NULL: the original place */
 };

@@ -126,26 +126,39 @@ blame(struct dir *d, const char *key, size_t len, struct err *e)
 	return -1;
 }
 
+/* How missing directories are made on a walk. */
+struct making {
+	unsigned made; /* how many of the last ones on the way */
+	/*
+	 * Always ask for a new one first.  While a directory is being removed
+	 * it can be opened, and is dead then; making one waits for the end.
+	 */
+	bool first;
+};
+
 /* Open the directory key[from..to) in 'at', making it when it is missing. */
 static int
 enter(struct dir *d, int at, const char *key, size_t from, size_t to,
-    unsigned *made)
+    struct making *m)
 {
 	char name[NAME_MAX + 1];
 	int fd;
 
 	memcpy(name, key + from, to - from);
 	name[to - from] = '\0';
-	fd = openat(at, name, DIR_FLAGS | O_NOFOLLOW);
-	if (fd != -1 || errno != ENOENT || made == NULL) {
-		if (made != NULL)
-			*made = 0;
-		return fd;
+	if (m == NULL)
+		return openat(at, name, DIR_FLAGS | O_NOFOLLOW);
+	if (!m->first) {
+		fd = openat(at, name, DIR_FLAGS | O_NOFOLLOW);
+		if (fd != -1)
+			m->made = 0;
+		if (fd != -1 || errno != ENOENT)
+			return fd;
 	}
 	if (mkdirat(at, name, 0750) == 0)
-		++*made;
+		m->made++;
 	else if (errno == EEXIST)
-		*made = 0;
+		m->made = 0;
 	else
 		return -1;
 	pthread_mutex_lock(&d->lock);
@@ -155,22 +168,23 @@ enter(struct dir *d, int at, const char *key, size_t from, size_t to,
 }
 
 /*
- * Open the directory that the object key is in.  made: make what is missing,
- * and count the levels made.  On failure errno tells, and *len is how much of
- * key could not be opened.
+ * Open the directory that the object key is in; m is NULL to make nothing.  On
+ * failure errno tells, and *len is how much of key could not be opened.
  */
 static int
-walk(struct dir *d, const char *key, unsigned *made, size_t *len)
+walk(struct dir *d, const char *key, struct making *m, size_t *len)
 {
 	size_t from = 0, to;
-	int at, next;
+	int at, next, errnum;
 
 	*len = 0;
 	at = openat(d->root, ".", DIR_FLAGS);
 	while (at != -1 && key[to = from + strcspn(key + from, "/")] != '\0') {
 		*len = to;
-		next = enter(d, at, key, from, to, made);
+		next = enter(d, at, key, from, to, m);
+		errnum = errno;
 		close(at); /* only read from: cannot fail with a loss */
+		errno = errnum;
 		at = next;
 		from = to + 1;
 	}
@@ -180,22 +194,30 @@ walk(struct dir *d, const char *key, unsigned *made, size_t *len)
 int
 dir_open_parent(struct dir *d, struct dir_object *o, struct err *e)
 {
+	struct making m = { .first = false };
 	struct stat st;
 	size_t len = 0;
 
 	file_close(o->parent);
-	/* A retention run may take an empty directory from under us. */
-	for (int i = 0; i < DIR_RACES; i++) {
-		o->made = 0;
-		o->parent = walk(d, o->key, &o->made, &len);
-		if (o->parent != -1 || errno != ENOENT)
+	o->parent = -1;
+	/* Another run may clear away a directory while it is empty. */
+	for (int i = 0; o->parent == -1 && i < DIR_RACES; i++) {
+		m = (struct making){ .first = i > 0 };
+		o->parent = walk(d, o->key, &m, &len);
+		if (o->parent == -1 && errno != ENOENT)
 			break;
+		if (o->parent != -1 && dir_is_removed(o->parent)) {
+			close(o->parent);
+			o->parent = -1;
+			errno = ENOENT;
+		}
 	}
 	if (o->parent == -1)
 		return blame(d, o->key, len, e);
 	if (fstat(o->parent, &st) == -1)
 		return err_sys(e, "cannot stat the directory of %s", o->key);
 	o->dev = st.st_dev;
+	o->made = m.made;
 	return 0;
 }
 

@@ -1,13 +1,16 @@
 #include "lib/store/store.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
+#include "lib/store/conf.h"
 #include "lib/store/dir.h"
+#include "lib/store/s3.h"
 
 /* The length of the scheme of url ("s3" of "s3://x"), 0 if it has none. */
 static size_t
@@ -70,29 +73,78 @@ locate(const char *url, struct buf *out, struct err *e)
 	return 0;
 }
 
+static bool
+is_s3(const char *url)
+{
+	return strncmp(url, "s3://", 5) == 0;
+}
+
+/* "?" is also a pattern's: what begins a query is known by its name. */
+const char *
+store_query(const char *url)
+{
+	static const char *const names[] = {
+		"endpoint=", "region=", "path-style="
+	};
+	const char *p = is_s3(url) ? strchr(url, '?') : NULL;
+
+	for (; p != NULL; p = strchr(p + 1, '?'))
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (strncmp(p + 1, names[i], strlen(names[i])) == 0)
+				return p;
+	return url + strlen(url);
+}
+
+static const struct store_conf defaults = STORE_CONF;
+
 char *
-store_url(const char *url, struct err *e)
+store_url(const char *url, const struct store_conf *conf, struct err *e)
 {
 	struct buf path = { 0 };
 	char *normal = NULL;
 
+	if (is_s3(url))
+		return s3_url(url, conf != NULL ? conf : &defaults, e);
 	if (locate(url, &path, e) == 0)
 		normal = xasprintf("file://%s", buf_str(&path));
 	buf_release(&path);
 	return normal;
 }
 
+char *
+store_root(const char *url, struct err *e)
+{
+	return is_s3(url) ? s3_root(url, e) : store_url(url, NULL, e);
+}
+
+static struct store *
+open_s3(const char *url, const struct store_conf *conf, enum store_mode mode,
+    struct err *e)
+{
+	struct store *s = s3_open(url, conf, mode, e);
+
+	if (s != NULL && (s->root = s3_root(url, e)) == NULL) {
+		store_close(s);
+		return NULL;
+	}
+	return s;
+}
+
 struct store *
-store_open(
-    const char *url, enum store_mode mode, bool must_exist, struct err *e)
+store_open(const char *url, enum store_mode mode, bool must_exist,
+    const struct store_conf *conf, struct err *e)
 {
 	struct buf path = { 0 };
 	struct store *s = NULL;
 
+	if (is_s3(url))
+		return open_s3(url, conf != NULL ? conf : &defaults, mode, e);
 	if (locate(url, &path, e) == 0)
 		s = store_dir_open(buf_str(&path), mode, must_exist, e);
-	if (s != NULL)
+	if (s != NULL) {
 		s->url = xasprintf("file://%s", buf_str(&path));
+		s->root = xstrdup(s->url);
+	}
 	buf_release(&path);
 	return s;
 }
@@ -103,5 +155,50 @@ store_close(struct store *s)
 	if (s == NULL)
 		return;
 	free(s->url);
+	free(s->root);
 	s->ops->close(s);
+}
+
+void
+store_stats(struct store *s, struct store_stats *out)
+{
+	*out = (struct store_stats){ 0 };
+	if (s->ops->stats != NULL)
+		s->ops->stats(s, out);
+}
+
+bool
+store_stats_text(struct store *s, struct buf *out)
+{
+	struct store_stats x;
+
+	if (s->ops->stats == NULL)
+		return false;
+	s->ops->stats(s, &x);
+	for (int i = 0; i < STORE_REQUESTS; i++)
+		buf_addf(out, "%s=%" PRIu64 " ", store_request_names[i],
+		    x.requests[i]);
+	buf_addf(out,
+	    "retries=%" PRIu64 " slow-downs=%" PRIu64 " sent=%" PRIu64
+	    " received=%" PRIu64,
+	    x.retries, x.slow_downs, x.sent, x.received);
+	return true;
+}
+
+int
+store_whoami(const char *url, const struct store_conf *conf, struct buf *out,
+    struct err *e)
+{
+	struct store *s;
+	int rc;
+
+	if (!is_s3(url)) {
+		buf_adds(out, "a directory: no credentials\n");
+		return 0;
+	}
+	if ((s = store_open(url, STORE_READ, false, conf, e)) == NULL)
+		return -1;
+	rc = s->ops->whoami(s, out, e);
+	store_close(s);
+	return rc;
 }

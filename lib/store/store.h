@@ -5,12 +5,15 @@
  * is ever overwritten.  Writing has two halves, so that one sync can make many
  * objects durable:
  *
- *	stage    any thread: the bytes travel, under no name yet
+ *	stage    any thread: the bytes travel
  *	publish  one thread: a batch gets its names, durably, in order
  *
- * An object is in the store, whole, exactly from the moment that publish()
- * reports it; killed anywhere before, it is not there at all (a driver cleans
- * up what a killed process left when it is next opened for writing).
+ * An object that publish() reports is in the store, whole and durable.  Before
+ * that a directory holds nothing of it, also after a kill (what a killed
+ * process left is cleaned up when it is next opened for writing).  On S3 it is
+ * there, whole, from a moment within stage() on, also when it is dropped.  So
+ * who stages an object that needs another one stages the other first, and only
+ * goes on if its rc is not -1.
  *
  * A driver embeds struct store as its first member.  stage, get and list may
  * be called by many threads at once; publish and remove by one at a time.
@@ -24,12 +27,16 @@
 #include "lib/base/err.h"
 #include "lib/base/spool.h"
 
+struct buf;
 struct store;
+struct store_conf;
+struct store_stats;
 
 /* What was staged; owned by the caller until published or dropped. */
 struct staged {
 	int rc; /* after publish: 0, or -1 with e filled */
 	struct err e;
+	bool failed; /* publish is going to say so: known while staging */
 };
 
 /* Bytes of an object in order; -1 ends the get with that error. */
@@ -68,7 +75,7 @@ struct store_ops {
 	 * ERR_BUSY when one with other bytes was, which then stays as it is.
 	 */
 	void (*publish)(struct store *s, struct staged **list, size_t n);
-	/* Free a staged object; one not published leaves nothing behind. */
+	/* Free a staged object. */
 	void (*drop)(struct store *s, struct staged *st);
 	/*
 	 * n bytes from off, fewer at the end of the object; n of UINT64_MAX
@@ -88,26 +95,48 @@ struct store_ops {
 	/* Success also when there is no such object. */
 	int (*remove)(struct store *s, const char *key, struct err *e);
 	void (*close)(struct store *s);
+
+	/* What only remote stores have; NULL in others. */
+
+	/*
+	 * Every object below prefix, but what contains delimiter behind the
+	 * prefix is reported once, up to and with it, as a prefix.
+	 */
+	int (*list_rolled)(struct store *s, const char *prefix,
+	    const char *delimiter, store_each *each, void *ctx, struct err *e);
+	/*
+	 * Is an object never overwritten?  1; 0: not if two put it at the same
+	 * moment; -1.  To be asked once for a root; later runs assume() it.
+	 */
+	int (*probe)(struct store *s, struct err *e);
+	void (*assume)(struct store *s, bool never_overwrites);
+	void (*stats)(struct store *s, struct store_stats *out);
+	/* Lines for people: with which credentials, and where. */
+	int (*whoami)(struct store *s, struct buf *out, struct err *e);
 };
 
 struct store {
 	const struct store_ops *ops;
-	char *url; /* normal form, without a trailing slash: names the root in
-		      state and messages; freed by store_close() */
+	char *url;  /* normal form, without a trailing slash: names the root in
+		       state and messages; freed by store_close() */
+	char *root; /* what the names of its databases begin with: url, less
+		       a query; likewise */
 };
 
 /* What the caller is going to do: STORE_WRITE may create the root. */
 enum store_mode { STORE_READ, STORE_WRITE };
 
 /*
- * Open the replica root named by url: "file:///dir" or a bare directory path
- * (made absolute).  Other schemes are ERR_CONFIG, naming the scheme.
+ * Open the replica root named by url: "file:///dir", a bare directory path
+ * (made absolute), or "s3://bucket/prefix" (lib/store/s3_place.h).  Other
+ * schemes are ERR_CONFIG, naming the scheme.  conf (NULL: the defaults) is for
+ * S3 and must outlive the store; no request is made here.
  *
  * must_exist: the root has been seen before; when it is gone (a disk that is
  * not mounted), fail with ERR_UNAVAILABLE rather than create it anew.
  */
-struct store *store_open(
-    const char *url, enum store_mode mode, bool must_exist, struct err *e);
+struct store *store_open(const char *url, enum store_mode mode, bool must_exist,
+    const struct store_conf *conf, struct err *e);
 void store_close(struct store *s); /* takes NULL */
 
 /* Is s a URL ("file:///dir", "s3://bucket"), not a path? */
@@ -115,6 +144,23 @@ bool store_is_url(const char *s);
 
 /* The normal form of url, as in store->url; NULL with ERR_CONFIG if it is none.
  * The caller frees it. */
-char *store_url(const char *url, struct err *e);
+char *store_url(const char *url, const struct store_conf *conf, struct err *e);
+
+/* Where the query of an S3 URL begins; the end of all others. */
+const char *store_query(const char *url);
+
+/* The same as in store->root. */
+char *store_root(const char *url, struct err *e);
+
+/* Lines for people, appended to out: with which credentials, and where. */
+int store_whoami(const char *url, const struct store_conf *conf,
+    struct buf *out, struct err *e);
+
+/* All zero where nothing is counted. */
+void store_stats(struct store *s, struct store_stats *out);
+
+/* "put=1 get=0 ..., 40960 bytes sent, ..." in out; false: nothing is counted.
+ */
+bool store_stats_text(struct store *s, struct buf *out);
 
 #endif

@@ -12,7 +12,7 @@ hard_setup() {
 	D=$T/src R=$T/replica S=$T/state
 	LIVE=()
 	mkdir "$D" "$R"
-	cd "$D"
+	cd "$D" || return
 }
 
 hard_teardown() {
@@ -128,8 +128,8 @@ committed() {
 # app DB -- an application that keeps DB open; tell it what to do with "sql".
 app() {
 	coproc APP { exec sqlite3 -batch -bail "$1" 2>&1 3>&-; }
-	APP_PID=$!
-	LIVE+=("$APP_PID")
+	APP_ID=$! # bash forgets its own APP_PID as soon as it has ended
+	LIVE+=("$APP_ID")
 }
 
 # sql TEXT -- done by the application when this returns.
@@ -146,7 +146,7 @@ sql() {
 
 app_quit() {
 	echo .quit >&"${APP[1]}"
-	wait "$APP_PID"
+	wait "$APP_ID"
 	LIVE=()
 }
 

@@ -104,6 +104,9 @@ same_db() {
 	fi
 }
 
+# A test waits for its own processes by id: the shell has another child, bats'
+# watchdog, and a bare `wait` would wait for that too.
+
 # wait_for COMMAND... -- until it succeeds, at most a minute.
 wait_for() {
 	local i

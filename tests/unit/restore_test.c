@@ -195,7 +195,7 @@ main(void)
 
 	must(mkdtemp(dir) != NULL && chdir(dir) == 0, dir);
 	make_replica();
-	store = store_open("replica", STORE_READ, true, &e);
+	store = store_open("replica", STORE_READ, true, NULL, &e);
 	must(store != NULL, "store");
 	restorer = restorer_new();
 	appears_meanwhile();

@@ -246,11 +246,17 @@ shared(void)
 	check("one row more", &img, path, &img.st.pos, SOURCE_SHARED,
 	    SOURCE_TAIL);
 	ok(img.looked_at < 4, "a tail of few pages: %u", img.looked_at);
-	app_do(&a, "UPDATE t SET b = 'y' WHERE a = 1");
 	app_do(&a, "PRAGMA wal_checkpoint(RESTART)");
-	app_do(&a, "UPDATE t SET b = 'z' WHERE a = 150");
-	check("restarted and written", &img, path, &img.st.pos, SOURCE_SHARED,
-	    SOURCE_RECOVERED);
+	for (int i = 0; i < 5; i++)
+		app_do(&a, "UPDATE t SET b = b || 'y' WHERE a = 1");
+	check("restarted: the old frames end with the file", &img, path,
+	    &img.st.pos, SOURCE_SHARED, SOURCE_DIFF);
+	for (int i = 0; i < 3; i++)
+		app_do(&a, "UPDATE t SET b = b || 'z' WHERE a = 150");
+	app_do(&a, "PRAGMA wal_checkpoint(RESTART)");
+	app_do(&a, "UPDATE t SET b = 'z' WHERE a = 20");
+	check("restarted: the old frames end among older ones", &img, path,
+	    &img.st.pos, SOURCE_SHARED, SOURCE_RECOVERED);
 	ok(img.looked_at < 6, "old tail and new pages: %u", img.looked_at);
 	app_do(&a, "PRAGMA wal_checkpoint(RESTART)");
 	app_do(&a, fill);

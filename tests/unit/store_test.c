@@ -26,7 +26,7 @@ static void
 normal(const char *url, const char *want)
 {
 	struct err e;
-	char *got = store_url(url, &e);
+	char *got = store_url(url, NULL, &e);
 
 	is_str(got, want, "\"%s\" is %s", url, want);
 	free(got);
@@ -36,7 +36,7 @@ static void
 refused(const char *url, const char *said)
 {
 	struct err e = { .msg = "" };
-	char *got = store_url(url, &e);
+	char *got = store_url(url, NULL, &e);
 
 	ok(got == NULL, "\"%s\" is refused", url);
 	is_int(e.class, ERR_CONFIG, "as configuration");
@@ -59,7 +59,23 @@ test_url(void)
 	normal("FILE://localhost/x", "file:///x");
 	normal("/a%20b/?#", "file:///a%20b/?#");
 	normal("file:///a%20b", "file:///a%20b");
-	refused("s3://bucket/x", "s3://");
+	normal("s3://bucket//x/y/", "s3://bucket/x/y");
+	normal("s3://bucket", "s3://bucket");
+	normal("s3://b/p?endpoint=localhost:9000/",
+	    "s3://b/p?endpoint=http://localhost:9000");
+	normal("s3://b/p?endpoint=s3.example.org&region=x",
+	    "s3://b/p?endpoint=https://s3.example.org");
+	normal("s3://b.localhost:9000/p",
+	    "s3://b/p?endpoint="
+	    "http://localhost:9000");
+	normal("s3://b.s3.eu-x-1.amazonaws.com/p", "s3://b/p");
+	normal("s3://b.s3.us-west-004.backblazeb2.com/p",
+	    "s3://b/p?endpoint=https://s3.us-west-004.backblazeb2.com");
+	refused("s3://", "bucket");
+	refused("s3://a b/x", "bucket");
+	refused("s3://bucket/../x", "..");
+	refused("s3://bucket/x?y=1", "not known");
+	refused("s3://bucket/x?endpoint=ftp://h", "http");
 	refused("sftp://host/x", "sftp://");
 	refused("file://host/x", "absolute");
 	refused("file://", "absolute");
@@ -78,19 +94,24 @@ test_open(void)
 	struct err e;
 	char *url = xasprintf("file://%s/root", dir);
 
-	s = store_open("root", STORE_READ, false, &e);
+	s = store_open("root", STORE_READ, false, NULL, &e);
 	ok(s == NULL, "nothing to read");
 	is_int(e.class, ERR_MISSING, "is missing");
-	s = store_open("root/", STORE_WRITE, false, &e);
+	s = store_open("root/", STORE_WRITE, false, NULL, &e);
 	ok(s != NULL, "made for writing");
 	is_str(s == NULL ? NULL : s->url, url, "with its normal name");
 	store_close(s);
 	is_int(stat("root", &st), 0, "the directory is there");
-	s = store_open(url, STORE_READ, false, &e);
+	s = store_open(url, STORE_READ, false, NULL, &e);
 	ok(s != NULL, "opened by its URL");
 	store_close(s);
-	ok(store_open("s3://b", STORE_WRITE, false, &e) == NULL, "no S3");
-	is_int(e.class, ERR_CONFIG, "yet");
+	s = store_open("s3://b/p?endpoint=h", STORE_WRITE, false, NULL, &e);
+	ok(s != NULL, "S3 is opened without a request");
+	is_str(s == NULL ? NULL : s->url, "s3://b/p?endpoint=https://h",
+	    "under a name that says where");
+	is_str(s == NULL ? NULL : s->root, "s3://b/p",
+	    "its databases under one that does not");
+	store_close(s);
 	store_close(NULL);
 	is_int(rmdir("root"), 0, "nothing is in it");
 	free(url);

@@ -1,0 +1,88 @@
+/*
+ * s3 -- a bucket, or a part of one, as a store.
+ *
+ * stage carries out the whole PUT on the caller's thread, so workers upload
+ * side by side; publish hands the results out.  So an object is there from a
+ * moment within stage() on, and stays when it is dropped unpublished: whoever
+ * stages an object that needs another stages the other first, and looks at its
+ * rc.  'after' and 'mtime_ns' are not for S3: it cannot tell for free, and sets
+ * the time itself.
+ *
+ * Objects are put with "If-None-Match: *".  When the answer is 412, what lies
+ * there is compared with what was sent: the same bytes are success, others are
+ * ERR_BUSY.  That also resolves an upload whose answer was lost (the second
+ * try finds the first one's object).  Where looking is not allowed (a policy
+ * of s3:PutObject alone) it cannot be told, and is ERR_BUSY: shipping then
+ * begins a new generation, which is never wrong.
+ *
+ * Beyond part_size an object goes up in parts, several at a time, read from
+ * the spool while they are sent: no part is ever in memory.  What was begun is
+ * aborted when it fails and when a signal comes.
+ *
+ * Payloads are signed with their SHA-256 and carry their MD5; on AWS, or with
+ * AWS_REQUEST_CHECKSUM_CALCULATION=when_supported, also their CRC32.  The
+ * answer's ETag and checksum are compared with ours.
+ *
+ * Every request is tried again when it may help: connection lost or standing
+ * still, 5xx, 429, SlowDown, a digest that did not match, a clock that is
+ * wrong (once, by the server's Date), keys that have expired (once), another
+ * region (once).  Waits are random and grow, Retry-After is obeyed; no try
+ * begins after the timeout, or the deadline, or a signal.  What fails for all
+ * (wrong keys, no such bucket, nobody there who ever answered) fails at once
+ * for the rest of the run.
+ *
+ * Any function may be called by any thread.
+ */
+#ifndef LSPP_STORE_S3_H
+#define LSPP_STORE_S3_H
+
+#include "lib/store/conf.h"
+#include "lib/store/stats.h"
+#include "lib/store/store.h"
+
+/* conf must outlive the store.  No request is made. */
+struct store *s3_open(const char *url, const struct store_conf *conf,
+    enum store_mode mode, struct err *e);
+
+/* The normal form of url; the caller frees it.  NULL with ERR_CONFIG. */
+char *s3_url(const char *url, const struct store_conf *conf, struct err *e);
+
+/* "s3://BUCKET/PREFIX" of any S3 URL, without its query. */
+char *s3_root(const char *url, struct err *e);
+
+void s3_stats(struct store *s, struct store_stats *out);
+
+/*
+ * Does the server honour "If-None-Match: *"?  1, or 0: then each PUT from now
+ * on looks first, which cannot exclude a race.  -1: it could not be found out.
+ * Leaves a small object, ".lspp-probe", in the root.
+ */
+int s3_probe(struct store *s, struct err *e);
+/* What was found out earlier. */
+void s3_assume(struct store *s, bool conditional);
+
+/* What became of each key, in any order. */
+typedef void s3_removed(void *ctx, size_t i, int rc, const struct err *e);
+
+/*
+ * Delete n objects, 1000 a request; each is reported once.  0, or -1 when at
+ * least one failed, with the first error.
+ */
+int s3_remove_many(struct store *s, const char *const *keys, size_t n,
+    s3_removed *removed, void *ctx, struct err *e);
+
+/*
+ * As list_rolled (delimiter NULL: every object), from behind the key 'after'
+ * on (NULL: from the beginning).
+ */
+int s3_list_after(struct store *s, const char *prefix, const char *delimiter,
+    const char *after, store_each *each, void *ctx, struct err *e);
+
+/*
+ * Who we are, for people: where the keys are from, their id's end, until when,
+ * and which endpoint and region.  Appended to out, a line each.
+ */
+struct buf;
+int s3_whoami(struct store *s, struct buf *out, struct err *e);
+
+#endif

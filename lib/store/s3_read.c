@@ -1,0 +1,321 @@
+/*
+ * Reading: objects, going on where a connection broke, and listings.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "lib/base/be.h"
+#include "lib/store/s3_impl.h"
+
+/* -- objects --------------------------------------------------------------- */
+
+/* One get, over all its tries. */
+struct fetch {
+	store_sink *sink;
+	void *ctx;
+	const struct http_response *r;
+	uint64_t off, n; /* as asked for */
+	uint64_t at;     /* the next byte of the object that is wanted */
+	uint64_t pass;   /* bytes of this answer that are before it */
+	uint64_t left;   /* bytes that are wanted yet */
+	bool known;      /* at is: of a tail not before the first answer */
+	bool begun;      /* of this answer a byte was seen */
+	bool whole;      /* it is all of the object, from its first byte */
+	uLong crc;
+	char range[80], match[160];
+};
+
+/* "bytes 17-21/22": the 17; 0 if it does not say. */
+static uint64_t
+range_start(const struct http_response *r)
+{
+	const char *v = http_header(r, "content-range");
+
+	if (v == NULL || strncmp(v, "bytes ", 6) != 0)
+		return 0;
+	return strtoull(v + 6, NULL, 10);
+}
+
+/* Where in the object does this answer begin?  200: a server that knows no
+ * ranges sends all of it. */
+static int
+begin_answer(struct fetch *f, struct err *e)
+{
+	const char *size = http_header(f->r, "content-length");
+	uint64_t start = f->r->status == 206 ? range_start(f->r) : 0, total;
+
+	f->begun = true;
+	if (!f->known && f->r->status == 200) {
+		if (size == NULL)
+			return err_set(e, ERR_UNAVAILABLE,
+			    "the answer does not say how long it is");
+		total = strtoull(size, NULL, 10);
+		f->at = total > f->n ? total - f->n : 0;
+	} else if (!f->known) {
+		f->at = start;
+	}
+	f->known = true;
+	if (start > f->at)
+		return err_set(e, ERR_UNAVAILABLE,
+		    "the answer begins at byte %" PRIu64
+		    ", asked for was %" PRIu64,
+		    start, f->at);
+	f->pass = f->at - start;
+	return 0;
+}
+
+static int
+take(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	struct fetch *f = ctx;
+
+	if (!f->begun && begin_answer(f, e) == -1)
+		return -1;
+	if (f->pass > 0) {
+		size_t skip = n < f->pass ? n : (size_t)f->pass;
+
+		f->pass -= skip;
+		p += skip;
+		n -= skip;
+	}
+	if (n > f->left)
+		n = (size_t)f->left;
+	if (n == 0)
+		return 0;
+	if (f->whole)
+		f->crc = crc32(f->crc, p, (uInt)n);
+	f->at += n;
+	f->left -= n;
+	return f->sink(f->ctx, p, n, e);
+}
+
+/* What to ask for: "" for all. */
+static void
+set_range(struct fetch *f, struct s3_call *c)
+{
+	uint64_t last;
+
+	c->n_plain = 0;
+	f->begun = false;
+	if (!f->known) {
+		(void)snprintf(
+		    f->range, sizeof(f->range), "Range: bytes=-%" PRIu64, f->n);
+	} else if (f->left == UINT64_MAX - (f->at - f->off)) {
+		if (f->at == 0)
+			return;
+		(void)snprintf(f->range, sizeof(f->range),
+		    "Range: bytes=%" PRIu64 "-", f->at);
+	} else {
+		last = f->at + f->left - 1;
+		(void)snprintf(f->range, sizeof(f->range),
+		    "Range: bytes=%" PRIu64 "-%" PRIu64, f->at, last);
+	}
+	s3_plain(c, f->range);
+}
+
+/* After a break: the rest, of the same object. */
+static void
+go_on(void *ctx, struct s3_call *c, struct http_response *r)
+{
+	struct fetch *f = ctx;
+	const char *etag = http_header(r, "etag");
+
+	if (f->known && f->begun && etag != NULL)
+		(void)snprintf(
+		    f->match, sizeof(f->match), "If-Match: %s", etag);
+	set_range(f, c);
+	if (f->match[0] != '\0')
+		s3_plain(c, f->match);
+}
+
+/* CRC32 of the object, where the server has it. */
+static int
+check_sum(const struct fetch *f, const struct http_response *r, const char *key,
+    struct err *e)
+{
+	const char *want = http_header(r, "x-amz-checksum-crc32");
+	uint8_t be[4];
+	char got[12];
+
+	if (!f->whole || want == NULL || strchr(want, '-') != NULL)
+		return 0;
+	be32_put(be, (uint32_t)f->crc);
+	s3_base64(got, be, sizeof(be));
+	if (strcmp(got, want) == 0)
+		return 0;
+	return err_set(e, ERR_CORRUPT,
+	    "%s: CRC32 is %s, that of the object is %s", key, got, want);
+}
+
+int
+s3_get(struct store *st, const char *key, uint64_t off, uint64_t n,
+    store_sink *sink, void *ctx, struct err *e)
+{
+	struct s3 *s = (struct s3 *)st;
+	struct http_response r = { 0 };
+	struct buf full = { 0 };
+	struct fetch f = { .sink = sink,
+		.ctx = ctx,
+		.r = &r,
+		.off = off,
+		.n = n,
+		.crc = crc32(0, NULL, 0) };
+	struct s3_call c = { .method = "GET",
+		.class = STORE_REQUEST_GET,
+		.sink = take,
+		.sink_ctx = &f,
+		.again = go_on,
+		.expect = 416 };
+	int rc = -1;
+
+	f.known = off != UINT64_MAX || n == UINT64_MAX;
+	f.off = f.at = f.known && off != UINT64_MAX ? off : 0;
+	f.left = n == UINT64_MAX ? UINT64_MAX : n;
+	f.whole = f.known && f.at == 0 && n == UINT64_MAX;
+	if (n == 0)
+		return 0;
+	if (s3_full_key(s, key, &full, e) == -1)
+		goto out;
+	c.key = buf_str(&full);
+	set_range(&f, &c);
+	s3_sse_c_headers(s, &c);
+	if (s->checksums && f.whole)
+		s3_amz(&c, "x-amz-checksum-mode", "ENABLED");
+	rc = s3_do(s, &c, &r, e);
+	/* 416: it ends before what was asked for. */
+	if (rc == 0 && r.status != 416)
+		rc = check_sum(&f, &r, key, e);
+out:
+	buf_release(&full);
+	http_response_release(&r);
+	return rc;
+}
+
+/* -- listings -------------------------------------------------------------- */
+
+struct listing {
+	struct s3 *s;
+	struct buf prefix;     /* in the bucket */
+	size_t skip;           /* of each key: the store's own prefix */
+	const char *delimiter; /* or NULL */
+	char *after;           /* in the bucket, or NULL */
+	char *token;           /* of the next page, or NULL */
+};
+
+static int
+get_page(struct listing *l, struct s3_page *page, struct err *e)
+{
+	struct http_response r = { 0 };
+	struct s3_call c = {
+		.method = "GET", .class = STORE_REQUEST_LIST, .key = ""
+	};
+	int rc;
+
+	if (l->token != NULL)
+		s3_param(&c, "continuation-token", l->token);
+	else if (l->after != NULL)
+		s3_param(&c, "start-after", l->after);
+	if (l->delimiter != NULL)
+		s3_param(&c, "delimiter", l->delimiter);
+	s3_param(&c, "encoding-type", "url");
+	s3_param(&c, "list-type", "2");
+	s3_param(&c, "max-keys", "1000");
+	s3_param(&c, "prefix", buf_str(&l->prefix));
+	rc = s3_do(l->s, &c, &r, e);
+	if (rc == 0 && (rc = s3_xml_page(&r.body, page, e)) == -1)
+		err_in(e, "list %s", buf_str(&l->prefix));
+	http_response_release(&r);
+	return rc;
+}
+
+/* 1: the caller has enough. */
+static int
+report_page(struct listing *l, const struct s3_page *page, store_each *each,
+    void *ctx, struct err *e)
+{
+	struct store_entry en;
+	int rc;
+
+	for (size_t i = 0; i < page->n; i++) {
+		const struct s3_entry *x = &page->v[i];
+
+		/* Not all servers keep to start-after and prefix. */
+		if (strncmp(x->key, buf_str(&l->prefix), l->prefix.len) != 0 ||
+		    (l->after != NULL && strcmp(x->key, l->after) <= 0))
+			continue;
+		if (strcmp(x->key + l->skip, ".lspp-probe") == 0)
+			continue;
+		en = (struct store_entry){ .key = x->key + l->skip,
+			.size = x->size,
+			.mtime_ns = x->mtime_ns,
+			.prefix = x->prefix };
+		if ((rc = each(ctx, &en, e)) != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+list_pages(struct listing *l, store_each *each, void *ctx, struct err *e)
+{
+	struct s3_page page = { 0 };
+	int rc;
+
+	do {
+		rc = get_page(l, &page, e);
+		if (rc == 0)
+			rc = report_page(l, &page, each, ctx, e);
+		if (rc == 0 && page.truncated && l->token != NULL &&
+		    strcmp(l->token, page.token) == 0)
+			rc = err_set(e, ERR_UNAVAILABLE,
+			    "a listing does not come to its end");
+		free(l->token);
+		l->token = NULL;
+		if (rc == 0 && page.truncated) {
+			l->token = page.token;
+			page.token = NULL;
+		}
+		s3_page_release(&page);
+	} while (rc == 0 && l->token != NULL);
+	return rc == -1 ? -1 : 0;
+}
+
+int
+s3_list_after(struct store *st, const char *prefix, const char *delimiter,
+    const char *after, store_each *each, void *ctx, struct err *e)
+{
+	struct s3 *s = (struct s3 *)st;
+	struct listing l = { .s = s, .delimiter = delimiter };
+	const char *own = s->place.prefix;
+	int rc;
+
+	if (*own != '\0')
+		buf_addf(&l.prefix, "%s/", own);
+	l.skip = l.prefix.len;
+	if (after != NULL)
+		l.after = xasprintf("%s%s", buf_str(&l.prefix), after);
+	buf_adds(&l.prefix, prefix);
+	rc = list_pages(&l, each, ctx, e);
+	buf_release(&l.prefix);
+	free(l.after);
+	free(l.token);
+	return rc;
+}
+
+int
+s3_list(struct store *st, const char *prefix, bool delimited, store_each *each,
+    void *ctx, struct err *e)
+{
+	return s3_list_after(
+	    st, prefix, delimited ? "/" : NULL, NULL, each, ctx, e);
+}
+
+int
+s3_list_rolled(struct store *st, const char *prefix, const char *delimiter,
+    store_each *each, void *ctx, struct err *e)
+{
+	return s3_list_after(st, prefix, delimiter, NULL, each, ctx, e);
+}

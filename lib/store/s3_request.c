@@ -1,0 +1,473 @@
+/*
+ * One request to S3: signed, sent, its answer judged, tried again.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/rng.h"
+#include "lib/base/stop.h"
+#include "lib/store/s3_impl.h"
+
+enum {
+	FEW = 2, /* tries after the first while nobody ever answered */
+	RETRY_AFTER_MAX = 300,
+};
+
+void
+s3_param(struct s3_call *c, const char *name, const char *value)
+{
+	c->params[c->n_params++] = (struct sigv4_param){ name, value };
+}
+
+void
+s3_amz(struct s3_call *c, const char *name, const char *value)
+{
+	c->amz[c->n_amz++] = (struct sigv4_header){ name, value };
+}
+
+void
+s3_plain(struct s3_call *c, const char *line)
+{
+	c->plain[c->n_plain++] = line;
+}
+
+void
+s3_warn(struct s3 *s, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (s->conf->warn == NULL)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	s->conf->warn(s->conf->tell_ctx, text);
+}
+
+/* -- connections ----------------------------------------------------------- */
+
+static struct s3_handle *
+take_handle(struct s3 *s, struct err *e)
+{
+	struct s3_handle *h;
+
+	pthread_mutex_lock(&s->lock);
+	if ((h = s->idle) != NULL)
+		s->idle = h->next;
+	pthread_mutex_unlock(&s->lock);
+	if (h != NULL)
+		return h;
+	h = xcalloc(1, sizeof(*h));
+	if ((h->http = http_new(&s->http, e)) == NULL) {
+		free(h);
+		return NULL;
+	}
+	return h;
+}
+
+static void
+give_handle(struct s3 *s, struct s3_handle *h)
+{
+	pthread_mutex_lock(&s->lock);
+	h->next = s->idle;
+	s->idle = h;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* -- signing --------------------------------------------------------------- */
+
+/* A call as it goes over the wire; the texts behind it. */
+struct wire {
+	struct buf host, path, url;
+	char region[64];
+	char date[SIGV4_DATE];
+	struct sigv4_header headers[S3_SIGNED + 5];
+	size_t n;
+	char *lines[S3_SIGNED + S3_UNSIGNED + 6];
+	size_t n_lines;
+	struct creds creds;
+};
+
+static void
+wire_release(struct wire *w)
+{
+	for (size_t i = 0; i < w->n_lines; i++) {
+		OPENSSL_cleanse(w->lines[i], strlen(w->lines[i]));
+		free(w->lines[i]);
+	}
+	buf_release(&w->host);
+	buf_release(&w->path);
+	buf_release(&w->url);
+	creds_release(&w->creds);
+}
+
+static void
+locate(struct s3 *s, const struct s3_call *c, struct wire *w)
+{
+	pthread_mutex_lock(&s->lock);
+	s3_place_target(&s->place, c->key, &w->host, &w->path);
+	(void)snprintf(w->region, sizeof(w->region), "%s", s->place.region);
+	buf_addf(&w->url, "%s://%s", s->place.scheme, buf_str(&w->host));
+	pthread_mutex_unlock(&s->lock);
+	sigv4_encode(&w->url, buf_str(&w->path), w->path.len, true);
+	if (c->n_params > 0) {
+		buf_add(&w->url, "?", 1);
+		sigv4_query(&w->url, c->params, c->n_params);
+	}
+}
+
+/* Not for anybody's eyes: the token, and a key of SSE-C. */
+static void
+mask(struct buf *text)
+{
+	static const char *const names[] = { "x-amz-security-token:",
+		"customer-key:" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *p = strstr((char *)text->data, names[i]);
+
+		if (p == NULL)
+			continue;
+		for (p += strlen(names[i]); *p != '\n' && *p != '\0'; p++)
+			*p = '*';
+	}
+}
+
+static void
+show_signing(struct s3 *s, struct sigv4_trace *t)
+{
+	struct buf text = { 0 };
+
+	mask(&t->canonical);
+	buf_addf(&text, "canonical request:\n%s\nstring to sign:\n%s",
+	    buf_str(&t->canonical), buf_str(&t->to_sign));
+	s->conf->debug(s->conf->tell_ctx, buf_str(&text));
+	buf_release(&text);
+}
+
+static void
+sign(struct s3 *s, const struct s3_call *c, struct wire *w)
+{
+	bool debug = s->conf->debug_sign && s->conf->debug != NULL;
+	struct sigv4_trace trace = { { 0 }, { 0 } };
+	struct buf auth = { 0 };
+	const char *hash = c->sha256 != NULL ? c->sha256 : S3_EMPTY_SHA256;
+	struct sigv4 r = { .key = w->creds.key,
+		.secret = w->creds.secret,
+		.region = w->region,
+		.service = "s3",
+		.date = w->date,
+		.method = c->method,
+		.path = buf_str(&w->path),
+		.params = c->params,
+		.n_params = c->n_params,
+		.headers = w->headers,
+		.payload = hash };
+
+	sigv4_date((int64_t)time(NULL) + atomic_load(&s->skew), w->date);
+	w->headers[w->n++] = (struct sigv4_header){ "Host", buf_str(&w->host) };
+	w->headers[w->n++] =
+	    (struct sigv4_header){ "x-amz-content-sha256", hash };
+	w->headers[w->n++] = (struct sigv4_header){ "x-amz-date", w->date };
+	if (w->creds.token != NULL)
+		w->headers[w->n++] =
+		    (struct sigv4_header){ "x-amz-security-token",
+			    w->creds.token };
+	for (size_t i = 0; i < c->n_amz; i++)
+		w->headers[w->n++] = c->amz[i];
+	r.n_headers = w->n;
+	sigv4_sign(&r, &auth, debug ? &trace : NULL);
+	if (debug)
+		show_signing(s, &trace);
+	sigv4_trace_release(&trace);
+	w->lines[w->n_lines++] = xasprintf("Authorization: %s", buf_str(&auth));
+	for (size_t i = 0; i < w->n; i++)
+		w->lines[w->n_lines++] = xasprintf(
+		    "%s: %s", w->headers[i].name, w->headers[i].value);
+	for (size_t i = 0; i < c->n_plain; i++)
+		w->lines[w->n_lines++] = xstrdup(c->plain[i]);
+	buf_release(&auth);
+}
+
+/* -- one try --------------------------------------------------------------- */
+
+static bool
+cancelled(void *ctx)
+{
+	const struct s3_call *c = ctx;
+
+	return !c->finish && !c->clean && stop_requested();
+}
+
+/* How far the tries of one call have come. */
+struct progress {
+	unsigned tries;     /* since something last came */
+	uint64_t began;     /* pace_now() of the first of these */
+	unsigned rejected;  /* serial of the keys that were refused */
+	unsigned serial;    /* of those used last */
+	bool skewed, moved; /* that was put right already */
+	uint64_t wait_s;    /* what Retry-After asks for */
+};
+
+static enum pace_outcome
+outcome(int rc, const struct http_response *r)
+{
+	if (rc == -1)
+		return PACE_OTHER;
+	if (r->status == 503 || r->status == 429)
+		return PACE_TOO_MUCH;
+	return r->status < 300 ? PACE_WELL : PACE_OTHER;
+}
+
+static int
+send_once(struct s3 *s, struct s3_call *c, struct progress *p,
+    struct http_response *r, struct err *e)
+{
+	struct wire w = { .n = 0 };
+	struct s3_handle *h = NULL;
+	int rc = -1;
+
+	if (creds_get(s->creds, p->rejected, &w.creds, e) == -1) {
+		r->fault = HTTP_CALLER;
+		return -1;
+	}
+	p->serial = w.creds.serial;
+	locate(s, c, &w);
+	sign(s, c, &w);
+	struct http_request q = { .method = c->method,
+		.url = buf_str(&w.url),
+		.headers = (const char *const *)w.lines,
+		.n_headers = w.n_lines,
+		.read = c->read,
+		.read_ctx = c->read_ctx,
+		.size = c->size,
+		.sink = c->sink,
+		.sink_ctx = c->sink_ctx,
+		.cancelled = cancelled,
+		.cancel_ctx = c,
+		.timeout_ms = (long)pace_left(s->pace) };
+
+	if ((h = take_handle(s, e)) == NULL) {
+		r->fault = HTTP_BAD;
+		goto out;
+	}
+	if (pace_enter(s->pace, c->clean, e) == -1) {
+		r->fault = HTTP_CALLER;
+		goto out;
+	}
+	atomic_fetch_add(&s->requests[c->class], 1);
+	rc = http_do(h->http, &q, r, e);
+	pace_leave(s->pace, outcome(rc, r));
+	atomic_fetch_add(&s->sent, r->sent);
+	atomic_fetch_add(&s->received, r->received);
+	if (rc == 0 || r->status != 0)
+		atomic_store(&s->answered, true);
+	if (rc == -1 && r->fault != HTTP_CALLER)
+		err_in(e, "%s %s", c->method, buf_str(&w.url));
+out:
+	if (h != NULL)
+		give_handle(s, h);
+	wire_release(&w);
+	return rc;
+}
+
+/* -- what comes next ------------------------------------------------------- */
+
+/* Fails for all that follow, too. */
+static int
+fatal(struct s3 *s, const struct err *e)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->fatal.class == ERR_NONE)
+		s->fatal = *e;
+	pthread_mutex_unlock(&s->lock);
+	return -1;
+}
+
+/* The seconds that Retry-After asks for. */
+static uint64_t
+retry_after(const struct http_response *r)
+{
+	const char *v = http_header(r, "retry-after");
+	int64_t s;
+
+	if (v == NULL)
+		return 0;
+	if (isdigit((unsigned char)v[0]))
+		s = strtoll(v, NULL, 10);
+	else
+		s = http_date(v) - (int64_t)time(NULL);
+	if (s < 0)
+		return 0;
+	return s > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : (uint64_t)s;
+}
+
+static bool
+learn_clock(struct s3 *s, struct progress *p, const struct http_response *r)
+{
+	int64_t there = http_date(http_header(r, "date"));
+	long long skew = there - (int64_t)time(NULL);
+
+	if (p->skewed || there == -1)
+		return false;
+	p->skewed = true;
+	atomic_store(&s->skew, skew);
+	if (!atomic_exchange(&s->skew_warned, true))
+		s3_warn(s,
+		    "this machine's clock is %lld s %s the server's: "
+		    "requests are dated by the server's",
+		    skew < 0 ? -skew : skew, skew < 0 ? "ahead of" : "behind");
+	return true;
+}
+
+static bool
+follow_region(struct s3 *s, struct progress *p, const struct s3_error *x)
+{
+	bool follow;
+
+	pthread_mutex_lock(&s->lock);
+	follow = x->region[0] != '\0' && !p->moved && !s->place.region_asked;
+	if (follow && strcmp(x->region, s->place.region) != 0)
+		s3_place_region(&s->place, x->region);
+	pthread_mutex_unlock(&s->lock);
+	p->moved = true;
+	return follow;
+}
+
+/* An answer that is no success: 0 to try again, or -1 with e. */
+static int
+handle_answer(struct s3 *s, struct s3_call *c, struct progress *p,
+    struct http_response *r, struct err *e)
+{
+	struct s3_error x;
+	enum s3_verdict v = s3_judge(c, r, &x, e);
+
+	p->wait_s = retry_after(r);
+	switch (v) {
+	case S3_FINAL: return -1;
+	case S3_FATAL: return fatal(s, e);
+	case S3_SLOWER: atomic_fetch_add(&s->slow_downs, 1); return 0;
+	case S3_AGAIN: return 0;
+	case S3_SKEWED: return learn_clock(s, p, r) ? 0 : fatal(s, e);
+	case S3_MOVED: return follow_region(s, p, &x) ? 0 : fatal(s, e);
+	case S3_EXPIRED:
+		if (p->rejected != 0)
+			return fatal(s, e);
+		p->rejected = p->serial;
+		return 0;
+	}
+	return -1;
+}
+
+/* No answer at all: 0 to try again, or -1. */
+static int
+handle_fault(
+    struct s3 *s, struct progress *p, struct http_response *r, struct err *e)
+{
+	bool never = !atomic_load(&s->answered);
+
+	p->wait_s = 0;
+	switch (r->fault) {
+	case HTTP_CALLER:
+		/* No keys are no keys for the next one either. */
+		return -1;
+	case HTTP_BAD: return fatal(s, e);
+	case HTTP_CANCELLED:
+		return err_set(e, ERR_BUSY, "interrupted by a signal");
+	case HTTP_TLS:
+		if (never)
+			return fatal(s, e);
+		return 0;
+	case HTTP_UNSENT:
+		if (never && p->tries > FEW)
+			return fatal(s, e);
+		return 0;
+	default: return 0;
+	}
+}
+
+/* Is there time for another try?  Waits for it. */
+static int
+wait_turn(struct s3 *s, struct progress *p, struct err *e)
+{
+	uint64_t spent = pace_now() - p->began, ms, random = 0;
+	uint64_t limit = s->conf->timeout_s * 1000;
+	struct err why = *e;
+
+	if (p->tries > s->retries_max) {
+		return err_hint(e, "tried %u times", p->tries);
+	}
+	if (rng_bytes(&random, sizeof(random), e) == -1)
+		return -1;
+	ms = pace_backoff(p->tries, s->conf->retry_wait_s * 1000, random);
+	if (ms < p->wait_s * 1000)
+		ms = p->wait_s * 1000;
+	if (spent + ms > limit) {
+		*e = why;
+		return err_hint(e, "tried %u times in %" PRIu64 " s", p->tries,
+		    (spent + 500) / 1000);
+	}
+	if (pace_sleep(s->pace, ms, e) == -1)
+		return err_in(e, "%s", why.msg);
+	return 0;
+}
+
+static bool
+wanted(const struct s3_call *c, const struct http_response *r)
+{
+	return (r->status >= 200 && r->status < 300) ||
+	    (c->expect != 0 && r->status == c->expect);
+}
+
+static int
+given_up(struct s3 *s, struct err *e)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->fatal.class != ERR_NONE) {
+		*e = s->fatal;
+		rc = -1;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+int
+s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
+{
+	struct progress p = { .began = pace_now() };
+
+	r->status = 0;
+	for (;;) {
+		if (!c->clean && given_up(s, e) == -1)
+			return -1;
+		p.tries++;
+		if (send_once(s, c, &p, r, e) == 0) {
+			if (wanted(c, r))
+				return 0;
+			if (handle_answer(s, c, &p, r, e) == -1)
+				return -1;
+		} else if (handle_fault(s, &p, r, e) == -1) {
+			return -1;
+		}
+		/* What moves is not failing: its time begins anew. */
+		if (c->sink != NULL && r->received > 0 &&
+		    (r->status == 200 || r->status == 206)) {
+			p.tries = 1;
+			p.began = pace_now();
+		}
+		if (wait_turn(s, &p, e) == -1)
+			return -1;
+		atomic_fetch_add(&s->retries, 1);
+		if (c->again != NULL)
+			c->again(c->sink_ctx, c, r);
+	}
+}

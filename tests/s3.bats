@@ -1,0 +1,523 @@
+#!/usr/bin/env bats
+# The programs against real object storage.
+
+# shellcheck disable=SC2154  # stderr is set by run --separate-stderr
+
+load lib/lspp
+load lib/s3
+
+setup_file() {
+	s3_start
+}
+
+teardown_file() {
+	s3_stop
+}
+
+setup() {
+	need lspp-ship lspp-restore lspp-scan lspp-hot s3tool faulty sqlite3
+	s3_bucket
+	R=s3://$BUCKET/fleet
+	cd "$T" || return
+	mkdir src
+}
+
+teardown() {
+	end_process "$T/toxiproxy.pid"
+	s3_faulty_stop
+	# A test that ends the server leaves one for the next.
+	answers "$S3_PORT" || s3_serve --keep-alive
+}
+
+# databases N -- src/1/1.db and so on, each with rows of its own.
+databases() {
+	local i
+	for ((i = 1; i <= $1; i++)); do
+		mkdir -p "src/$((i % 7))"
+		sqlite3 "src/$((i % 7))/$i.db" "CREATE TABLE t(x);
+			INSERT INTO t VALUES($i), (hex(randomblob(1000)))"
+	done
+}
+
+# change FILE...
+change() {
+	local f
+	for f; do
+		sqlite3 "$f" "INSERT INTO t VALUES(hex(randomblob(50)))"
+	done
+}
+
+# A signature is not racy after a second; a racy one means another look.
+settle() {
+	sleep 1.1
+	ship >/dev/null
+}
+
+ship() {
+	lspp-scan src | lspp-ship -C src -s state -r "$R" "$@"
+}
+
+# restored -- all of src is in the replica.
+restored() {
+	rm -rf out
+	lspp-scan "$R" | lspp-restore -r "$R" -o out >restored.list
+	local f
+	while IFS= read -r f; do
+		same_db "$f" "out/${f#src/}" || return
+	done < <(lspp-scan src)
+	assert_equal "$(wc -l <restored.list)" "$(lspp-scan src | wc -l)"
+}
+
+@test "ship, scan, hot and restore" {
+	databases 5
+	run --separate-stderr ship
+	assert_success
+	assert_equal "$stderr" ''
+	assert_equal "${#lines[@]}" 5
+	run lspp-scan "$R"
+	assert_output "$(printf "$R/%s\n" 1/1.db 2/2.db 3/3.db 4/4.db 5/5.db)"
+	run lspp-scan "s3://$BUCKET/**/[12].db"
+	assert_output "$(printf "$R/%s\n" 1/1.db 2/2.db)"
+	run lspp-scan "s3://$BUCKET/fleet/3/*?endpoint=$AWS_ENDPOINT_URL"
+	assert_output "$R/3/3.db"
+	settle
+	change src/2/2.db
+	run -0 lspp-hot -s state -r "$R" src/1/1.db src/2/2.db
+	assert_output src/2/2.db
+	ship
+	restored
+	run -0 lspp-restore -r "$R" -o one 3/3.db "$R/4/4.db"
+	assert_equal "$(sort <<<"$output")" $'one/3/3.db\none/4/4.db'
+}
+
+@test "another endpoint is another replica to the state" {
+	databases 1
+	ship
+	run -0 lspp-hot -s state -r "$R?endpoint=http://other:1" src/1/1.db
+	assert_output src/1/1.db
+}
+
+@test "steady state: one PUT for each that changed, nothing for none" {
+	local n changed
+	n=$(count 1000 70)
+	databases "$n"
+	s3_faulty
+	ship >/dev/null
+	# each once, and two to find out about conditions
+	assert_equal "$(requests)" $((n + 2))
+	settle
+	: >requests
+	ship >/dev/null
+	assert_equal "$(requests)" 0
+	mapfile -t changed < <(lspp-scan src | head -n 10)
+	change "${changed[@]}"
+	ship >/dev/null
+	assert_equal "$(requests)" 10
+	assert_equal "$(requests PUT)" 10
+	settle
+	: >requests
+	lspp-scan src | lspp-hot -s state -r "$R" >hot
+	ship >/dev/null
+	assert_equal "$(requests)" 0
+	refute [ -s hot ]
+	restored
+}
+
+# litestream_config DB KEY -- for both versions.
+litestream_config() {
+	cat <<-END
+	access-key-id: $S3_KEY
+	secret-access-key: $S3_SECRET
+	dbs:
+	  - path: $1
+	    replicas:
+	      - type: s3
+	        bucket: $BUCKET
+	        path: $2
+	        region: us-east-1
+	        endpoint: http://127.0.0.1:$S3_PORT
+	        force-path-style: true
+	END
+}
+
+@test "both litestreams restore what was shipped" {
+	databases 2
+	ship
+	change src/1/1.db
+	ship
+	change src/1/1.db
+	ship
+	for v in 03 05; do
+		litestream_config "$T/src/1/1.db" fleet/1/1.db >l.yml
+		run litestream $v restore -config l.yml -o "out.$v" \
+			"$T/src/1/1.db"
+		assert_success
+		same_db src/1/1.db "out.$v"
+	done
+}
+
+@test "what litestream 0.3 shipped is restored" {
+	sqlite3 l.db 'PRAGMA journal_mode=wal; CREATE TABLE t(x);
+		INSERT INTO t VALUES(1)' >/dev/null
+	litestream_config "$T/l.db" fleet/l.db >l.yml
+	"$LITESTREAM_03" replicate -config l.yml >l.log 2>&1 3>&- &
+	echo $! >l.pid
+	wait_for find_object snapshot.lz4
+	wait_for find_object wal.lz4
+	end_process l.pid
+	run -0 lspp-scan "$R"
+	assert_output "$R/l.db"
+	run -0 lspp-restore -r "$R" -o out l.db
+	run -0 sqlite3 out/l.db 'SELECT * FROM t'
+	assert_output 1
+}
+
+find_object() {
+	s3_objects | grep -q "$1"
+}
+
+@test "a state that is older than the replica adopts its tail" {
+	databases 1
+	ship
+	settle
+	cp -r state state.old
+	change src/1/1.db
+	ship
+	change src/1/1.db
+	ship
+	rm -r state
+	mv state.old state
+	change src/1/1.db
+	run --separate-stderr ship
+	assert_success
+	assert_equal "$stderr" ''
+	assert_equal "$(s3_objects | grep -c snapshots)" 1
+	restored
+}
+
+@test "two machines ship one database: one goes on, the other stops with 75" {
+	databases 1
+	ship
+	settle
+	# The other machine: a copy of the state, with another identity.
+	cp -r state copy
+	change src/1/1.db
+	ship
+	sqlite3 copy/state.db "UPDATE meta SET value = randomblob(16)
+		WHERE name = 'id'"
+	change src/1/1.db
+	run --separate-stderr lspp-ship -C src -s copy -r "$R" src/1/1.db
+	assert_equal "$status" 75
+	[[ $stderr == *'/wal/00000000_'*'was written by somebody else'* ]]
+	ship
+	restored
+}
+
+@test "s3:PutObject is all that shipping needs" {
+	[ "$S3_KIND" = versitygw ] ||
+		skip "users are made with versitygw's own command"
+	"$VERSITYGW" admin --access "$S3_KEY" --secret "$S3_SECRET" \
+		--endpoint-url "http://127.0.0.1:$S3_PORT" create-user \
+		--access "putter$BATS_TEST_NUMBER" --secret puttersecret \
+		--role user >admin.log 2>&1
+	cat >policy <<-END
+	{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+	 "Principal": {"AWS": ["putter$BATS_TEST_NUMBER"]},
+	 "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
+	 "Resource": ["arn:aws:s3:::$BUCKET/*"]}]}
+	END
+	s3tool "$R" policy policy
+	putter() {
+		AWS_ACCESS_KEY_ID=putter$BATS_TEST_NUMBER \
+			AWS_SECRET_ACCESS_KEY=puttersecret "$@"
+	}
+	databases 3
+	sqlite3 src/large.db 'CREATE TABLE t(x);
+		INSERT INTO t VALUES(zeroblob(10)), (randomblob(12000000))'
+	run --separate-stderr putter ship --part-size 5M
+	assert_success
+	assert_equal "$stderr" ''
+	change src/1/1.db src/large.db
+	run --separate-stderr putter ship
+	assert_success
+	restored
+	# It may really do nothing else.
+	run -77 putter s3tool "$R" ls
+	run -77 putter s3tool "$R" get nothing
+	# A state that is too old begins a new generation: looking is not
+	# allowed.
+	sleep 1.1
+	putter ship >/dev/null
+	cp -r state old
+	change src/1/1.db
+	putter ship >/dev/null
+	rm -r state
+	mv old state
+	change src/1/1.db
+	run --separate-stderr putter ship
+	assert_success
+	[[ $stderr == *'a new generation begins'* ]]
+	restored
+}
+
+@test "a server that ignores conditions is found out once, and looked at" {
+	databases 2
+	s3_faulty
+	rules 'PUT * - strip If-None-Match'
+	run --separate-stderr ship
+	assert_success
+	[[ $stderr == *'the server ignores conditions on PUT'* ]]
+	settle
+	: >requests
+	cp -r state copy
+	change src/1/1.db
+	run --separate-stderr ship
+	assert_success
+	assert_equal "$stderr" ''
+	assert_equal "$(requests HEAD)/$(requests PUT)/$(requests)" 1/1/2
+	# and nothing is overwritten
+	sqlite3 copy/state.db "UPDATE meta SET value = randomblob(16)
+		WHERE name = 'id'"
+	change src/1/1.db
+	run --separate-stderr lspp-ship -C src -s copy -r "$R" src/1/1.db
+	assert_equal "$status" 75
+	ship >/dev/null
+	restored
+}
+
+@test "answers that are lost: all is there, once" {
+	databases 12
+	s3_faulty
+	rules 'PUT /snapshots/ 5 drop' 'PUT /snapshots/ 3 refuse'
+	run --separate-stderr ship
+	assert_success
+	assert_equal "${#lines[@]}" 12
+	assert_equal "$(s3_objects | grep -c lz4)" 12
+	restored
+}
+
+@test "reading: connections that break, and bytes that change on the way" {
+	databases 6
+	sqlite3 src/large.db 'CREATE TABLE t(x);
+		INSERT INTO t VALUES(randomblob(900000))'
+	ship >/dev/null
+	s3_faulty
+	rules 'GET large.db/generations 2 cut 100000' 'GET lz4 3 cut 100' \
+		'GET list-type 2 cut 50' 'GET lz4 2 status 503 SlowDown'
+	restored
+	for at in 20 100 5000 400000; do
+		rm -rf out
+		rules "GET large.db/generations 1 flip $at"
+		run lspp-restore -r "$R" -o out large.db
+		assert_equal "$status" 65
+		refute [ -e out/large.db ]
+	done
+}
+
+@test "a run that is over its budget goes on at the next" {
+	databases 10
+	run --separate-stderr ship --max-requests 6 --failed failed
+	assert_equal "$status" 1
+	[[ $stderr == *'the budget of 6 requests (--max-requests) is used up'* ]]
+	assert_equal "$(wc -l <failed)" $((10 - ${#lines[@]}))
+	lspp-ship -C src -s state -r "$R" <failed
+	restored
+}
+
+@test "a missing bucket, wrong keys, nobody there: one line, its own status" {
+	databases 3
+	R=s3://none-$BUCKET/x run --separate-stderr ship
+	assert_equal "$status" 78
+	[[ $stderr == *NoSuchBucket* ]]
+	AWS_SECRET_ACCESS_KEY=x run --separate-stderr ship
+	assert_equal "$status" 77
+	AWS_ENDPOINT_URL=http://127.0.0.1:$(free_port) \
+		run --separate-stderr ship
+	assert_equal "$status" 69
+	run --separate-stderr lspp-restore -r "$R" -o out none.db
+	assert_equal "$status" 66
+	AWS_SECRET_ACCESS_KEY=x run --separate-stderr lspp-scan "$R"
+	assert_equal "$status" 77
+	ship >/dev/null
+	restored
+}
+
+@test "--whoami in every program that opens a replica" {
+	for p in lspp-ship lspp-restore; do
+		run -0 $p -r "$R" --whoami
+		assert_line 'credentials: environment (AWS_ACCESS_KEY_ID)'
+	done
+	run -0 lspp-ship --help-s3
+	assert_line --partial '--endpoint-url URL'
+}
+
+# has_requests N -- so many have reached the server.
+has_requests() {
+	[ "$(wc -l <requests)" -ge "$1" ]
+}
+
+@test "killed at any request: what was acknowledged restores, the rest follows" {
+	local k
+	databases 12
+	s3_faulty
+	for ((k = 1; k <= $(count 40 8); k++)); do
+		mapfile -t all < <(lspp-scan src)
+		change "${all[@]}"
+		: >requests
+		lspp-scan src >paths
+		(exec lspp-ship -j3 -C src -s state -r "$R" <paths >acked \
+			2>ship.err 3>&-) &
+		pid=$!
+		wait_for has_requests $k
+		kill -9 $pid 2>/dev/null || :
+		wait $pid || :
+		# nothing has changed since: each acknowledged one is as it is
+		while IFS= read -r f; do
+			rm -rf out
+			run -0 lspp-restore -r "$R" -o out "${f#src/}"
+			same_db "$f" "out/${f#src/}"
+		done <acked
+	done
+	ship >/dev/null
+	restored
+	# no new histories came of it
+	run ! grep -q 'a new generation' ship.err
+}
+
+@test "a signal ends a run between requests: acknowledged, or named as failed" {
+	databases 30
+	s3_faulty
+	lspp-scan src >paths
+	(exec lspp-ship -j2 -C src -s state -r "$R" --failed failed <paths \
+		>acked 2>ship.err 3>&-) &
+	pid=$!
+	wait_for has_requests 6
+	kill -TERM $pid
+	status=0
+	wait $pid || status=$?
+	assert_equal "$status" 143
+	sort acked failed >known
+	# those it had not read yet are neither; none is both
+	assert_equal "$(uniq -d known)" ''
+	rm -rf out
+	sed 's|^src/||' acked | lspp-restore -r "$R" -o out >/dev/null
+	while IFS= read -r f; do
+		same_db "$f" "out/${f#src/}"
+	done <acked
+	ship >/dev/null
+	restored
+}
+
+@test "ten databases of twenty objects are one request to list" {
+	local i j args=()
+	: >empty
+	for i in {1..10}; do
+		for j in {10..29}; do
+			args+=("t$i/a.db/generations/0123456789abcdef/wal/000000${j}_00000000.wal.lz4" empty)
+		done
+	done
+	s3tool -j8 "$R" put "${args[@]}" >/dev/null
+	s3_faulty
+	run -0 lspp-scan "$R"
+	assert_equal "${#lines[@]}" 10
+	assert_equal "$(requests)" 1
+}
+
+# -- through a bad network -----------------------------------------------------
+
+# toxic NAME JSON -- over a connection of bash's own.
+toxic_call() {
+	local method=$1 path=$2 body=${3:-} line
+	exec 4<>"/dev/tcp/127.0.0.1/$TOXIC_API"
+	printf '%s %s HTTP/1.1\r\nHost: x\r\nUser-Agent: t\r\nConnection: close\r\nContent-Length: %s\r\n\r\n%s' \
+		"$method" "$path" "${#body}" "$body" >&4
+	IFS= read -r line <&4
+	cat <&4 >/dev/null
+	exec 4>&-
+	[[ $line == *' 20'* ]] || { echo "$method $path: $line" >&2; return 1; }
+}
+
+toxiproxy() {
+	need "$TOXIPROXY"
+	TOXIC_API=$(free_port)
+	TOXIC_PORT=$(free_port)
+	"$TOXIPROXY" -host 127.0.0.1 -port "$TOXIC_API" >toxiproxy.log 2>&1 3>&- &
+	echo $! >"$T/toxiproxy.pid"
+	wait_for answers "$TOXIC_API"
+	toxic_call POST /proxies "{\"name\":\"s3\",\"enabled\":true,
+		\"listen\":\"127.0.0.1:$TOXIC_PORT\",
+		\"upstream\":\"127.0.0.1:$S3_PORT\"}"
+	wait_for answers "$TOXIC_PORT"
+	export AWS_ENDPOINT_URL=http://127.0.0.1:$TOXIC_PORT
+}
+
+# toxic NAME TYPE STREAM TOXICITY ATTRIBUTES
+toxic() {
+	toxic_call POST /proxies/s3/toxics "{\"name\":\"$1\",\"type\":\"$2\",
+		\"stream\":\"$3\",\"toxicity\":$4,\"attributes\":{$5}}"
+}
+
+# everything_arrives -- ship until all is there; each run ends well or with a
+# code of its own, and what it acknowledged can be restored.
+everything_arrives() {
+	local i
+	for i in 1 2 3 4; do
+		status=0
+		ship --stall-timeout 2s --retry-max-wait 1s >>acked 2>>err ||
+			status=$?
+		[ "$status" -ne 0 ] || break
+		case $status in 1 | 69 | 75) ;; *) cat err >&2; return 1 ;; esac
+	done
+	assert_equal "$status" 0
+	toxic_call POST /reset
+	restored
+}
+
+@test "latency, little bandwidth, and connections that are reset" {
+	toxiproxy
+	databases "$(count 200 40)"
+	toxic slow latency downstream 0.5 '"latency":30,"jitter":20'
+	toxic thin bandwidth upstream 0.3 '"rate":100'
+	toxic cut reset_peer downstream 0.2 '"timeout":15'
+	everything_arrives
+}
+
+@test "connections that end after some bytes, either way" {
+	toxiproxy
+	databases "$(count 200 40)"
+	toxic up limit_data upstream 0.3 '"bytes":2000'
+	toxic down limit_data downstream 0.2 '"bytes":60'
+	everything_arrives
+}
+
+@test "connections that stand still" {
+	toxiproxy
+	databases 20
+	toxic still timeout upstream 0.15 '"timeout":0'
+	everything_arrives
+}
+
+@test "a server that is killed and comes back" {
+	toxiproxy
+	databases "$(count 200 60)"
+	toxic slow latency downstream 1 '"latency":40'
+	(exec 3>&-; ship -j2 --timeout 60s >acked 2>err; echo $? >status) &
+	pid=$!
+	wait_for test -s acked
+	kill -9 "$(cat "$S3_DIR/pid")"
+	sleep 0.5
+	s3_serve --keep-alive
+	wait "$pid"
+	assert_equal "$(cat status)" 0
+	toxic_call POST /reset
+	restored
+}
+
+@test "the same with a server that closes every connection" {
+	s3_stop
+	s3_serve
+	databases 20
+	ship >/dev/null
+	restored
+	s3_stop
+}

@@ -1,0 +1,314 @@
+#!/usr/bin/env bats
+# Whose keys are used, and until when: every provider, against doubles.
+
+# shellcheck disable=SC2154  # stderr is set by run --separate-stderr
+
+load lib/lspp
+load lib/s3
+
+U=s3://bucket/fleet
+
+setup() {
+	need s3tool faulty
+	s3_clean_environment "$T"
+	export AWS_ENDPOINT_URL=http://127.0.0.1:9 # nobody
+	mkdir "$T/.aws"
+	cd "$T" || return
+}
+
+teardown() {
+	s3_faulty_stop
+}
+
+whoami() {
+	run --separate-stderr s3tool "$@" "$U" whoami
+}
+
+# json FILE KEY [TOKEN-NAME] [EXPIRATION]
+json() {
+	cat >"$1" <<-END
+	{"Version": 1, "Code": "Success", "AccessKeyId": "AKIA$2",
+	 "SecretAccessKey": "secret-$2", "${3:-Token}": "token-$2",
+	 "Expiration": "${4:-2099-01-02T03:04:05Z}"}
+	END
+}
+
+@test "the environment, with a session token" {
+	AWS_ACCESS_KEY_ID=AKIAENV1 AWS_SECRET_ACCESS_KEY=s whoami
+	assert_success
+	assert_line 'credentials: environment (AWS_ACCESS_KEY_ID)'
+	assert_line 'access key: ...ENV1'
+	assert_line 'expires: never'
+	s3_faulty 0
+	: >empty
+	rules "PUT * - answer $T/empty"
+	AWS_ACCESS_KEY_ID=AKIAENV1 AWS_SECRET_ACCESS_KEY=s \
+		AWS_SESSION_TOKEN=tok run s3tool "$U" put a empty
+	assert_success
+	grep -q '^x-amz-security-token: tok' requests.head
+	grep -q 'SignedHeaders=[^ ]*x-amz-security-token' requests.head
+}
+
+@test "half a pair is an error, and says which half" {
+	AWS_ACCESS_KEY_ID=AKIAENV1 whoami
+	assert_equal "$status" 78
+	assert_equal "$stderr" 'whoami: AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not'
+	AWS_SECRET_ACCESS_KEY=x whoami
+	assert_equal "$status" 78
+	LITESTREAM_ACCESS_KEY_ID=x whoami
+	assert_equal "$status" 78
+}
+
+@test "Litestream's variables do when AWS's are not set" {
+	export LITESTREAM_ACCESS_KEY_ID=AKIALITE LITESTREAM_SECRET_ACCESS_KEY=s
+	whoami
+	assert_line 'credentials: environment (LITESTREAM_ACCESS_KEY_ID)'
+	AWS_ACCESS_KEY_ID=AKIAENV1 AWS_SECRET_ACCESS_KEY=s whoami
+	assert_line 'access key: ...ENV1'
+}
+
+@test "nobody: it says what to set, and that cron passes nothing on" {
+	whoami
+	assert_equal "$status" 78
+	[[ $stderr == *'no credentials for S3 were found'*cron* ]]
+}
+
+@test "profiles: default, AWS_PROFILE, --profile, and files elsewhere" {
+	cat >.aws/credentials <<-'END'
+	[default]
+	aws_access_key_id = AKIADEF1
+	aws_secret_access_key = s#1;x	; a comment
+	[other]
+	aws_access_key_id=AKIAOTH2
+	aws_secret_access_key=s2
+	END
+	cat >.aws/config <<-'END'
+	[profile  other]
+	region = eu-north-7
+	[profile third]
+	aws_access_key_id = AKIATHR3
+	aws_secret_access_key = s3
+	END
+	whoami
+	assert_line 'credentials: profile default'
+	AWS_PROFILE=other whoami
+	assert_line 'access key: ...OTH2'
+	assert_line 'region: eu-north-7'
+	AWS_PROFILE=other whoami --profile third
+	assert_line 'access key: ...THR3'
+	# --profile is asked for; keys in the environment beat AWS_PROFILE only
+	export AWS_ACCESS_KEY_ID=AKIAENV1 AWS_SECRET_ACCESS_KEY=s
+	AWS_PROFILE=other whoami
+	assert_line 'access key: ...ENV1'
+	AWS_PROFILE=other whoami --profile third
+	assert_line 'access key: ...THR3'
+	unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+	AWS_PROFILE=nobody whoami
+	assert_equal "$status" 78
+	[[ $stderr == *'there is no profile nobody'* ]]
+	mv .aws/credentials "$T/elsewhere"
+	# shellcheck disable=SC2088  # it is lspp that expands it
+	AWS_SHARED_CREDENTIALS_FILE='~/elsewhere' whoami
+	assert_line 'access key: ...DEF1'
+}
+
+@test "a profile's endpoint, also in a services section" {
+	unset AWS_ENDPOINT_URL
+	cat >.aws/config <<-'END'
+	[default]
+	aws_access_key_id = AKIADEF1
+	aws_secret_access_key = s
+	endpoint_url = http://all.example
+	[profile serv]
+	aws_access_key_id = AKIADEF1
+	aws_secret_access_key = s
+	endpoint_url = http://all.example
+	services = mine
+	[services mine]
+	s3 =
+	  endpoint_url = http://s3.example:81
+	END
+	whoami
+	assert_line 'endpoint: http://all.example'
+	whoami --profile serv
+	assert_line 'endpoint: http://s3.example:81'
+	AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true whoami --profile serv
+	assert_line 'endpoint: https://s3.us-east-1.amazonaws.com'
+	assert_line 'addressing: virtual host'
+	AWS_USE_FIPS_ENDPOINT=true whoami --profile serv
+	assert_equal "$status" 78
+}
+
+@test "credential_process" {
+	json keys PRC4 SessionToken
+	cat >.aws/config <<-END
+	[profile p]
+	credential_process = cat '$T/keys'
+	[profile bad]
+	credential_process = echo oops; exit 3
+	[profile nonsense]
+	credential_process = echo hello
+	END
+	whoami --profile p
+	assert_success
+	assert_line 'credentials: profile p, credential_process'
+	assert_line 'expires: 2099-01-02T03:04:05Z'
+	whoami --profile bad
+	assert_equal "$status" 78
+	[[ $stderr == *'credential_process: it failed (status 3)'* ]]
+	whoami --profile nonsense
+	assert_equal "$status" 78
+	[[ $stderr == *'not JSON'* ]]
+}
+
+@test "SSO is not supported, and said so" {
+	printf '[profile s]\nsso_session = x\n' >.aws/config
+	whoami --profile s
+	assert_equal "$status" 78
+	[[ $stderr == *'SSO is not supported'*export-credentials* ]]
+}
+
+@test "a container: address, token file, and what is not local is refused" {
+	s3_faulty 0
+	json keys CON5
+	rules "GET /creds - answer $T/keys"
+	echo 'file-token' >token
+	export AWS_CONTAINER_CREDENTIALS_FULL_URI=$FAULTY/creds
+	AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=$T/token whoami
+	assert_success
+	assert_line 'credentials: container'
+	grep -q '^Authorization: file-token' requests.head
+	AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.example.com/creds whoami
+	assert_equal "$status" 78
+	[[ $stderr == *'neither https nor on this machine'* ]]
+}
+
+@test "an instance: IMDSv2, with its token" {
+	s3_faulty 0
+	json keys IMD6
+	echo imds-token >token
+	echo my-role >roles
+	rules "PUT /latest/api/token - answer $T/token" \
+		"GET security-credentials/my-role - answer $T/keys" \
+		"GET security-credentials/ - answer $T/roles"
+	unset AWS_EC2_METADATA_DISABLED
+	AWS_EC2_METADATA_SERVICE_ENDPOINT=$FAULTY/ whoami
+	assert_success
+	assert_line 'credentials: instance metadata, role my-role'
+	grep -qi '^x-aws-ec2-metadata-token-ttl-seconds: ' requests.head
+	assert_equal "$(grep -ci '^x-aws-ec2-metadata-token: imds-token' \
+		requests.head)" 2
+}
+
+sts_answer() {
+	cat >"$1" <<-END
+	<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+	<$2Result><Credentials><AccessKeyId>AKIA$3</AccessKeyId>
+	<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+	<Expiration>2099-01-02T03:04:05Z</Expiration></Credentials></$2Result>
+	</AssumeRoleResponse>
+	END
+}
+
+@test "a role that a profile assumes" {
+	s3_faulty 0
+	sts_answer answer AssumeRole ROL7
+	rules "POST / - answer $T/answer"
+	cat >.aws/config <<-'END'
+	[profile base]
+	aws_access_key_id = AKIABASE
+	aws_secret_access_key = s
+	[profile r]
+	role_arn = arn:aws:iam::1:role/x
+	source_profile = base
+	[profile loop]
+	role_arn = arn:aws:iam::1:role/x
+	source_profile = loop2
+	[profile loop2]
+	role_arn = arn:aws:iam::1:role/x
+	source_profile = loop
+	[profile alone]
+	role_arn = arn:aws:iam::1:role/x
+	END
+	export AWS_ENDPOINT_URL_STS=$FAULTY
+	whoami --profile r
+	assert_success
+	assert_line 'credentials: profile r, role arn:aws:iam::1:role/x (STS)'
+	assert_line 'access key: ...ROL7'
+	grep -q 'Credential=AKIABASE/[0-9]*/us-east-1/sts/' requests.head
+	whoami --profile loop
+	assert_equal "$status" 78
+	[[ $stderr == *'too many source profiles'* ]]
+	whoami --profile alone
+	assert_equal "$status" 78
+	rules 'POST / - status 403 AccessDenied'
+	whoami --profile r
+	assert_equal "$status" 77
+	[[ $stderr == *AccessDenied* ]]
+}
+
+@test "a role by a web identity, whose token is read anew" {
+	s3_faulty 0
+	sts_answer answer AssumeRoleWithWebIdentity WEB8
+	rules "POST / - answer $T/answer"
+	echo jwt >token
+	export AWS_ENDPOINT_URL_STS=$FAULTY AWS_ROLE_ARN=arn:aws:iam::1:role/w
+	export AWS_WEB_IDENTITY_TOKEN_FILE=$T/token
+	whoami
+	assert_success
+	assert_line 'credentials: web identity, role arn:aws:iam::1:role/w (STS)'
+	refute grep -qi '^authorization:' requests.head
+	unset AWS_ROLE_ARN
+	whoami
+	assert_equal "$status" 78
+}
+
+@test "keys that run out are fetched again while the run goes on" {
+	# They end before five minutes are over: due at each request.
+	s3_faulty 0
+	: >empty
+	printf '%s\n' "date +x >>'$T/fetched'; cat '$T/keys'" >fetch
+	json keys OLD9 SessionToken \
+		"$(date -u -d '+100 seconds' +%Y-%m-%dT%H:%M:%SZ)"
+	printf '[default]\ncredential_process = sh %s\n' "$T/fetch" >.aws/config
+	rules "PUT * - answer $T/empty"
+	run s3tool "$U" put a empty b empty c empty
+	assert_success
+	assert_equal "$(wc -l <fetched)" 3
+	json keys NEW9 SessionToken
+	: >fetched
+	run s3tool "$U" put a empty b empty c empty
+	assert_success
+	assert_equal "$(wc -l <fetched)" 1
+}
+
+@test "keys a server calls expired are fetched anew, once" {
+	s3_faulty 0
+	: >empty
+	printf '%s\n' "date +x >>'$T/fetched'; cat '$T/keys'" >fetch
+	json keys OLD9 SessionToken
+	printf '[default]\ncredential_process = sh %s\n' "$T/fetch" >.aws/config
+	rules 'PUT * 1 status 400 ExpiredToken' "PUT * - answer $T/empty"
+	run s3tool "$U" put a empty b empty
+	assert_success
+	assert_equal "$(wc -l <fetched)" 2
+}
+
+@test "secrets are on no command line, and core dumps are off" {
+	s3_faulty 0
+	json keys SEC1 SessionToken
+	# The process that asks looks at the one that wants to know.
+	cat >fetch <<-END
+	tr '\\0' ' ' </proc/\$PPID/cmdline >'$T/cmdline'
+	grep core /proc/\$PPID/limits >'$T/limits'
+	cat '$T/keys'
+	END
+	printf '[default]\ncredential_process = exec sh %s\n' "$T/fetch" \
+		>.aws/config
+	whoami
+	assert_success
+	grep -q 's3tool' cmdline
+	refute grep -q secret cmdline
+	grep -qE 'core file size +0 ' limits
+	[[ $output$stderr != *secret-* ]]
+}

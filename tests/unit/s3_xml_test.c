@@ -1,0 +1,132 @@
+/* What servers answer, well formed and otherwise. */
+#include <stdlib.h>
+
+#include "lib/base/err.h"
+#include "lib/store/s3_xml.h"
+#include "tests/unit/tap.h"
+
+static int
+page_of(const char *xml, struct s3_page *page, struct err *e)
+{
+	struct buf b = { 0 };
+	int rc;
+
+	*page = (struct s3_page){ 0 };
+	buf_adds(&b, xml);
+	rc = s3_xml_page(&b, page, e);
+	buf_release(&b);
+	return rc;
+}
+
+static void
+test_page(void)
+{
+	struct s3_page p;
+	struct err e;
+
+	is_int(page_of("<ListBucketResult xmlns=\"u\"><IsTruncated>true"
+		       "</IsTruncated><Contents><Key>b</Key><Size>7</Size>"
+		       "<LastModified>1970-01-01T00:00:02.500Z</LastModified>"
+		       "<Owner><ID>x</ID></Owner></Contents><CommonPrefixes>"
+		       "<Prefix>a/</Prefix></CommonPrefixes>"
+		       "<NextContinuationToken>t&amp;1</NextContinuationToken>"
+		       "</ListBucketResult>",
+		   &p, &e),
+	    0, "a page");
+	is_int(p.n, 2, "of two entries");
+	if (p.n == 2) {
+		is_str(p.v[0].key, "a/", "in byte order");
+		ok(p.v[0].prefix && !p.v[1].prefix, "a prefix and an object");
+		is_int(p.v[1].size, 7, "with its size");
+		is_int(p.v[1].mtime_ns, 2500000000, "and time");
+	}
+	ok(p.truncated, "there is more");
+	is_str(p.token, "t&1", "from there");
+	s3_page_release(&p);
+}
+
+static void
+test_encoded(void)
+{
+	struct s3_page p;
+	struct err e;
+
+	is_int(page_of("<ListBucketResult><Contents><Key>a+%2B%25%C3%A9%2"
+		       "</Key></Contents><EncodingType>url</EncodingType>"
+		       "</ListBucketResult>",
+		   &p, &e),
+	    0, "an encoded page");
+	is_str(p.n == 1 ? p.v[0].key : NULL, "a +%\xc3\xa9%2", "is decoded");
+	s3_page_release(&p);
+	is_int(page_of("<ListBucketResult><Contents><Key>a+%2B</Key>"
+		       "</Contents></ListBucketResult>",
+		   &p, &e),
+	    0, "one that is not");
+	is_str(p.n == 1 ? p.v[0].key : NULL, "a+%2B", "is left alone");
+	s3_page_release(&p);
+}
+
+static void
+test_broken(void)
+{
+	static const char *const bad[] = { "", "x", "<html>", "<a/>",
+		"<ListBucketResult><Contents><Key>a</Key>",
+		"<ListBucketResult><IsTruncated>true</IsTruncated>"
+		"</ListBucketResult>",
+		"<!DOCTYPE x [<!ENTITY y \"z\">]><ListBucketResult/>" };
+	struct s3_page p;
+	struct err e;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		is_int(page_of(bad[i], &p, &e), -1, "refused: %s", bad[i]);
+		is_int(e.class, ERR_UNAVAILABLE, "as no answer: %s", e.msg);
+		s3_page_release(&p);
+	}
+}
+
+static void
+test_error(void)
+{
+	struct buf b = { 0 };
+	struct s3_error x;
+
+	buf_adds(&b,
+	    "<Error><Code>C</Code><Message>a\nb</Message>"
+	    "<Region>r</Region></Error>");
+	ok(s3_xml_error(&b, &x), "an error");
+	is_str(x.code, "C", "its code");
+	is_str(x.message, "a b", "its message, on one line");
+	is_str(x.region, "r", "its region");
+	buf_reset(&b);
+	buf_adds(&b,
+	    "<ErrorResponse><Error><Code>D</Code></Error>"
+	    "</ErrorResponse>");
+	ok(s3_xml_error(&b, &x), "one of STS");
+	is_str(x.code, "D", "its code");
+	buf_reset(&b);
+	buf_adds(&b, "<html><body>Error</body>");
+	ok(!s3_xml_error(&b, &x), "a page of a proxy's is none");
+	is_str(x.code, "", "without a code");
+	buf_release(&b);
+}
+
+static void
+test_escape(void)
+{
+	struct buf b = { 0 };
+
+	s3_xml_escape(&b, "a&<>\"\xc3\xa9\n");
+	is_str(buf_str(&b), "a&amp;&lt;&gt;&quot;\xc3\xa9&#10;", "escaped");
+	buf_release(&b);
+}
+
+int
+main(void)
+{
+	test_page();
+	test_encoded();
+	test_broken();
+	test_error();
+	test_escape();
+	return done();
+}
