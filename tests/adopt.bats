@@ -174,3 +174,64 @@ assert_restores() {
 	assert_equal "$(grep -c 'shipped snapshot' <<<"$stderr")" 1
 	assert_equal "$(generations)" 1
 }
+
+# A state from before a new generation began must not go on with the old one:
+# litestream 0.5 reads the generation of the newest snapshot, 0.3 that of the
+# newest object.
+ends_the_old() { # LAST-STEP...
+	old_state_back_to=$1
+	lspp-ship --new-generation x.db
+	grow_and_ship
+	rm -rf state
+	cp -r "$old_state_back_to" state
+	run --separate-stderr grow_and_ship
+	assert_success
+	assert_regex "$stderr" 'a new generation begins: the one it had was ended'
+	assert_equal "$(generations)" 3
+	assert_restores
+}
+
+@test "a record of a generation that was left begins anew, behind WAL" {
+	ends_the_old old
+}
+
+@test "a record of a generation that was left begins anew, behind a snapshot" {
+	grow_and_ship --snapshot-interval 0s
+	cp -r state at-snapshot
+	ends_the_old at-snapshot
+}
+
+@test "a generation that was ended is restored by all" {
+	local gen v
+	gen=$(ls rep/x.db/generations)
+	cp x.db was.db
+	lspp-ship --new-generation x.db
+	rm -rf "rep/x.db/generations/$(ls rep/x.db/generations | grep -v "$gen")"
+	assert_equal "$(ls rep/x.db/generations/*/wal | wc -l)" 2
+	for v in 03 05; do
+		rm -f o.db*
+		litestream $v restore -o o.db "file://$T/rep/x.db"
+		cmp o.db was.db
+	done
+	lspp-restore -o out x.db
+	cmp out/x.db was.db
+}
+
+@test "a tail of 150 segments is adopted, with few descriptors" {
+	for i in $(seq 150); do
+		sqlite3 x.db "INSERT INTO t VALUES(NULL, $i)"
+		lspp-ship x.db >/dev/null
+	done
+	old_state_back
+	sqlite3 x.db "INSERT INTO t VALUES(NULL, 'last')"
+	run --separate-stderr bash -c 'ulimit -n 100; lspp-ship -j 1 x.db'
+	assert_success
+	assert_equal "$stderr" ''
+	assert_equal "$(generations)" 1
+	assert_restores
+}
+
+@test "the state itself is never read as a source" {
+	run -1 --separate-stderr lspp-ship -C / state/state.db x.db
+	assert_regex "$stderr" 'state/state.db: this is the state of lspp'
+}

@@ -123,6 +123,18 @@ ship_bad() {
 	ship_bad 65 'page size 4096, but 1024 in its -wal' mixed.db
 }
 
+@test "the -wal of a database with the same page size is what SQLite makes of it" {
+	sqlite3 other.db "PRAGMA journal_mode=WAL"
+	sqlite3 other.db ".dbconfig no_ckpt_on_close on" \
+		"CREATE TABLE t AS SELECT randomblob(30000) a" >/dev/null
+	cp good1.db mixed.db
+	cp other.db-wal mixed.db-wal
+	lspp-ship mixed.db
+	image mixed.db "$T/image"
+	lspp-restore -o "$T/out" mixed.db
+	cmp "$T/image" "$T/out/mixed.db"
+}
+
 @test "a hot journal is left alone, and shipped after the application came" {
 	sqlite3 hot.db "CREATE TABLE t(a, b);
 		WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c
@@ -215,6 +227,16 @@ ship_bad() {
 	cmp big.db "$T/out/big.db"
 }
 
+@test "the same path several times is one history" {
+	run -0 --separate-stderr lspp-ship good1.db good1.db ./good1.db \
+		../src/good1.db good2.db good1.db
+	assert_equal "$stderr" ''
+	assert_equal "${#lines[@]}" 6
+	assert_equal "$(find "$T/rep" -type f | wc -l)" 2
+	lspp-restore -o "$T/out" good1.db
+	cmp good1.db "$T/out/good1.db"
+}
+
 @test "two ships of the same paths at once" {
 	for i in $(seq 3 60); do cp good1.db "good$i.db"; done
 	ls good*.db >"$T/list"
@@ -235,8 +257,8 @@ ship_bad() {
 		assert_regex "$stderr" 'not supported yet'
 		[ ! -e "$T/rep" ]
 	done
-	run -78 --separate-stderr lspp-ship -r s3://bucket/x good1.db
-	assert_regex "$stderr" 's3'
+	run -78 --separate-stderr lspp-ship -r gs://bucket/x good1.db
+	assert_regex "$stderr" 'gs'
 	run -2 --separate-stderr env -u LSPP_REPLICA lspp-ship good1.db
 	assert_regex "$stderr" 'no replica'
 }

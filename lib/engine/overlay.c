@@ -66,8 +66,10 @@ overlay_follow(struct overlay *o, int fd, const struct wal_hdr *h,
 		got = take_frames(o, h, buf, (size_t)n / step, from, running,
 		    end, &committed);
 		from += (uint32_t)got;
-		if (got < want)
+		if (got < want) {
+			end->cut = got == (size_t)n / step;
 			break;
+		}
 	}
 	free(buf);
 	o->n = committed;

@@ -8,6 +8,7 @@
 #ifndef LSPP_ENGINE_OVERLAY_H
 #define LSPP_ENGINE_OVERLAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ struct overlay_end {
 	uint32_t frame; /* 0: none was met */
 	uint32_t pages; /* database size */
 	uint32_t sum[2];
+	bool cut; /* the file ended where the next frame would have stood */
 };
 
 /*

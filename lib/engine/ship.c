@@ -78,8 +78,10 @@ ship_open(const struct ship_conf *conf, struct err *e)
 		goto out;
 	if (open_store(s, url, e) == -1)
 		goto out;
-	if (s->st != NULL)
+	if (s->st != NULL) {
 		state_writer(s->st, s->writer);
+		state_file(s->st, &s->state_file);
+	}
 	if (!conf->dry_run &&
 	    (s->locks = dblocks_open(conf->state_dir, e)) == NULL)
 		goto out;
@@ -190,7 +192,7 @@ ship_job_forget(struct ship_job *j)
 		free(j->keys[i]);
 		j->keys[i] = NULL;
 	}
-	j->dirty = false;
+	j->dirty = j->ending = false;
 }
 
 static void
@@ -307,6 +309,10 @@ unchanged(struct ship_job *j, struct err *e)
 
 	if (signature_take(&now, j->abs, &racy, e) == -1)
 		return -1;
+	/* Closing any descriptor of it would drop our own locks on it. */
+	if (now.db.ino == j->ship->state_file.ino &&
+	    now.db.dev == j->ship->state_file.dev)
+		return err_set(e, ERR_CORRUPT, "this is the state of lspp");
 	return j->known && !j->anew && !j->rec.racy &&
 	    signature_equal(&now, &j->rec.sig);
 }
@@ -321,10 +327,13 @@ stage(struct ship_job *j, int which, struct spool *bytes, struct err *e)
 	struct store_stage st = { .key = j->keys[which],
 		.bytes = bytes,
 		.mtime_ns = j->next.captured_ns };
+	bool ending = which == 0 && j->ending;
 
 	if (j->keys[which] == NULL)
 		return 0;
-	if (j->known && !j->anew) {
+	if (ending)
+		st.mtime_ns = j->rec.captured_ns;
+	if (ending || (j->known && !j->anew)) {
 		layout_snapshot_key(&after, j->rec.key, j->rec.pos.generation,
 		    j->rec.snapshot_index);
 		st.after = buf_str(&after);
@@ -342,7 +351,7 @@ stage_all(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (stage(j, 0, &w->segment_bytes, e) == -1)
 		return -1;
 	/* Refused already: a snapshot is never there without it. */
-	if (j->staged[0] != NULL && j->staged[0]->rc == -1)
+	if (!j->ending && j->staged[0] != NULL && j->staged[0]->failed)
 		return 0;
 	return stage(j, 1, &w->snapshot_bytes, e);
 }
@@ -372,9 +381,10 @@ prepare(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return -1;
 	if (stage_all(w, j, e) == 0)
 		return 0;
-	if (e->class != ERR_MISSING || !j->known || j->anew)
+	if (e->class != ERR_MISSING || !j->known || j->ended)
 		return -1;
 	ship_anew(j, "the replica has lost the one it had");
+	j->ended = true;
 	if (ship_read(w, j, e) == -1)
 		return -1;
 	return stage_all(w, j, e);
@@ -392,6 +402,7 @@ adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	ship_anew(j,
 	    "the state is older than the replica, whose tail "
 	    "cannot be adopted");
+	j->ended = true; /* something is at the position */
 	return 0;
 }
 
@@ -439,9 +450,12 @@ publish(struct ship *s, struct job **jobs, size_t n, int which)
 
 		if (j->rc == -1 || st == NULL || st->rc == 0)
 			continue;
+		/* What stands there ends the old generation as well. */
+		if (which == 0 && j->ending && st->e.class == ERR_BUSY)
+			continue;
 		fail_job(j, &st->e);
 		/* Somebody was here before: the state is old, or not alone. */
-		if (st->e.class == ERR_BUSY && j->attempts < ROUNDS &&
+		if (st->e.class == ERR_BUSY && ++j->conflicts < ROUNDS &&
 		    j->known && !j->anew)
 			j->phase = SHIP_ADOPT;
 	}
@@ -515,7 +529,8 @@ end_job(struct ship *s, struct pool *p, struct ship_job *j,
 	r->rc = j->rc;
 	r->e = &j->e;
 	r->attempts = j->attempts;
-	r->key = j->keys[0];
+	r->key = j->ending ? NULL : j->keys[0];
+	r->ending_key = j->ending ? j->keys[0] : NULL;
 	r->snapshot_key = j->keys[1];
 	r->notice = j->notice[0] != '\0' ? j->notice : NULL;
 	if (r->hint == NULL)
@@ -538,7 +553,8 @@ go_round(struct pool *p, struct ship_job *j)
 	if (j->rc == 0) { /* adopted */
 		if (j->dirty)
 			j->rec = j->next;
-		j->phase = SHIP_PREPARE;
+		j->phase = j->more ? SHIP_ADOPT : SHIP_PREPARE;
+		j->more = false;
 	}
 	j->rc = 0;
 	ship_job_forget(j);

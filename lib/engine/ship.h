@@ -15,6 +15,9 @@
  *    together with it.  So any progress of the replica beyond a record begins
  *    with an object at exactly the record's position: a run with an older
  *    record cannot pass by it (FORMAT rules 1, 2, 4, 6, 9);
+ *  - a new generation of a database that had one first ends the old one, with
+ *    an empty segment at the record's position (rule 8): so this holds for a
+ *    record of an old generation, too;
  *  - an object at that position with other bytes means that the record is old
  *    (then the tail is adopted, if this writer wrote it) or that somebody else
  *    ships the database (then this path stops with ERR_BUSY);
@@ -37,7 +40,7 @@ struct ship_worker;
 struct store_conf;
 
 struct ship_conf {
-	const char *url; /* of the replica root */
+	const char *url;                /* of the replica root */
 	const struct store_conf *store; /* NULL: the defaults */
 	const char *state_dir;
 	const char *base; /* absolute; keys are paths below it */
@@ -59,6 +62,7 @@ struct ship_report {
 	unsigned attempts;
 	enum ship_what what;
 	const char *key, *snapshot_key; /* of the objects */
+	const char *ending_key;         /* of one that ends an old generation */
 	uint32_t pages;                 /* in the segment, or the snapshot */
 	uint64_t bytes;                 /* of the objects, as stored */
 	const char *hint, *read;        /* "" if it was not read */

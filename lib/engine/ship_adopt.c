@@ -14,6 +14,10 @@
 #include "lib/engine/ship_job.h"
 #include "lib/store/store.h"
 
+enum {
+	AT_ONCE = 64, /* segments adopted in one step: each holds its sums */
+};
+
 /* A segment on its way from the store into the record. */
 struct tail {
 	struct ship_worker *w;
@@ -195,7 +199,10 @@ decode_segment(
 	return t->pending.len > 0 || t->commit != pv->pages ? broken(e) : 0;
 }
 
-/* The segment at the position: 1 adopted, 0 there is none, -1. */
+/*
+ * The segment at the position: 1 adopted, 0 there is none, -1; or 2: it goes
+ * on, but this is enough for one round; 3: it ends the generation.
+ */
 static int
 adopt_segment(struct tail *t, struct err *e)
 {
@@ -206,7 +213,12 @@ adopt_segment(struct tail *t, struct err *e)
 
 	layout_segment_key(
 	    &key, n->key, n->pos.generation, n->pos.index, n->pos.offset);
-	if ((rc = peek(t, buf_str(&key), &pv, e)) == 1) {
+	rc = peek(t, buf_str(&key), &pv, e);
+	if (rc == 1 && pv.length == 0) {
+		rc = 3;
+	} else if (rc == 1 && t->j->n_steps >= AT_ONCE) {
+		rc = 2; /* what it continues is a record's position */
+	} else if (rc == 1) {
 		if (decode_segment(t, buf_str(&key), &pv, e) == -1)
 			rc = err_in(e, "%s", buf_str(&key));
 		else
@@ -268,7 +280,17 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	buf_release(&t.pending);
 	if (segments == -1 || index == -1)
 		return -1;
-	ship_advance(&j->next.pos, 0, w->ship->conf->roll_at);
+	if (segments == 3) {
+		ship_job_forget(j);
+		ship_anew(j,
+		    "the one it had was ended by a run that was "
+		    "killed, or has a newer state");
+		j->ended = true;
+		return 0;
+	}
+	j->more = segments == 2;
+	if (!j->more)
+		ship_advance(&j->next.pos, 0, w->ship->conf->roll_at);
 	/* What of the source is in it is not known: look at all of it. */
 	memset(&j->next.source, 0, sizeof(j->next.source));
 	memset(&j->next.sig, 0, sizeof(j->next.sig));

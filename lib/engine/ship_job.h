@@ -41,6 +41,13 @@ struct ship_job {
 	bool known; /* rec is what the state says */
 	struct record rec;
 	bool anew; /* the objects begin a new generation */
+	/*
+	 * Beginning anew, the first object ends the old generation, by taking
+	 * the position of the record; unless that is taken or gone already.
+	 */
+	bool ending, ended;
+	bool more; /* the tail that is being adopted goes on */
+	unsigned conflicts;
 
 	/* What work() found. */
 	bool dirty;         /* next is to be recorded */
@@ -76,6 +83,7 @@ struct ship {
 	struct dblocks *locks;
 	int64_t root;
 	uint8_t writer[16];
+	struct file_sig state_file; /* never to be read as a source */
 };
 
 struct ship_step *ship_job_step(struct ship_job *j, uint32_t pages, bool anew);

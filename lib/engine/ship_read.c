@@ -397,6 +397,39 @@ end_snapshot(struct pass *p, struct err *e)
 	return 0;
 }
 
+/*
+ * End the generation that the record is in: an empty segment at its position.
+ * It changes nothing for a reader, but a run that still has the record, and
+ * would go on behind it, meets an object.
+ */
+static int
+end_old_generation(struct pass *p, struct err *e)
+{
+	const struct record *r = &p->j->rec;
+	struct object_enc *o = p->w->segment;
+	struct provenance pv = { .captured_ns = r->captured_ns,
+		.page_size = r->page_size,
+		.pages = r->pages,
+		.sum = r->sum,
+		.mode = p->st->mode,
+		.uid = p->st->uid,
+		.gid = p->st->gid,
+		.name = { LAYOUT_SEGMENT, r->pos.index, r->pos.offset } };
+	struct buf key = { 0 };
+
+	memcpy(pv.writer, p->w->ship->writer, sizeof(pv.writer));
+	memcpy(pv.generation, r->pos.generation, sizeof(pv.generation));
+	if (spool_reset(&p->w->segment_bytes, e) == -1 ||
+	    object_enc_begin(o, &p->w->segment_bytes, e) == -1 ||
+	    object_enc_finish(o, &pv, e) == -1)
+		return -1;
+	layout_segment_key(
+	    &key, r->key, r->pos.generation, r->pos.index, r->pos.offset);
+	p->j->keys[0] = xstrdup(buf_str(&key));
+	buf_release(&key);
+	return 0;
+}
+
 /* What the state is to say once the objects are durable. */
 static int
 end_pass(struct pass *p, struct err *e)
@@ -421,6 +454,9 @@ end_pass(struct pass *p, struct err *e)
 	n->captured_ns = p->st->captured_ns > j->rec.captured_ns
 	    ? p->st->captured_ns
 	    : j->rec.captured_ns + 1;
+	j->ending = p->first && j->known && !j->ended;
+	if (j->ending && end_old_generation(p, e) == -1)
+		return -1;
 	if (!p->first && end_segment(p, e) == -1)
 		return -1;
 	return p->snapshot ? end_snapshot(p, e) : 0;
@@ -430,7 +466,8 @@ static void
 fill_report(struct pass *p)
 {
 	struct ship_report *r = &p->j->report;
-	bool segment = p->j->keys[0] != NULL, snap = p->j->keys[1] != NULL;
+	bool segment = p->j->keys[0] != NULL && !p->j->ending;
+	bool snap = p->j->keys[1] != NULL;
 
 	r->what = segment ? (snap ? SHIP_BOTH : SHIP_SEGMENT)
 			  : (snap ? SHIP_SNAPSHOT : SHIP_UNCHANGED);

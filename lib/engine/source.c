@@ -43,9 +43,10 @@ rollback_mode(const struct source *s)
 static int
 choose_read(struct source *s, struct err *e)
 {
+	bool locked;
 	int journal;
 
-	s->unlocked_journal = false;
+	s->unlocked_journal = s->rollback = false;
 	if (source_wal_has_frames(s)) {
 		if (!source_index_in_use(s))
 			s->st.read = SOURCE_CHAIN;
@@ -57,10 +58,12 @@ choose_read(struct source *s, struct err *e)
 	}
 	if ((journal = source_journal_in_use(s, e)) == -1)
 		return -1;
+	s->rollback = rollback_mode(s);
+	locked = s->rollback && source_file_locked(s);
 	s->st.read = SOURCE_PLAIN;
-	if (journal || (s->tries > 2 && rollback_mode(s))) {
+	if (journal || locked || (s->tries > 2 && s->rollback)) {
 		s->st.read = SOURCE_JOURNAL;
-		s->unlocked_journal = journal && s->tries == 1;
+		s->unlocked_journal = s->tries == 1;
 	}
 	return 0;
 }
@@ -158,6 +161,11 @@ source_take_lock(struct source *s, struct err *e)
 			s->no_lock = true;
 			return 0;
 		}
+		/* Read on: we can say better what is wrong with it. */
+		if (s->st.read == SOURCE_JOURNAL && e->class == ERR_CORRUPT) {
+			s->st.read = SOURCE_PLAIN;
+			return 1;
+		}
 		return -1;
 	}
 	if (s->st.read == SOURCE_JOURNAL)
@@ -226,6 +234,8 @@ source_begin(struct source *s, const struct source_pos *since,
 		if (rc == -1 && e->class == ERR_CORRUPT && s->tries < CERTAIN)
 			rc = 0;
 	} while (rc == 0);
+	if (rc == 1 && (rc = source_unpublished(s, e)) == 1)
+		s->st.racy = true;
 	if (rc == -1) {
 		source_let_go(s);
 		return -1;

@@ -147,6 +147,21 @@ source_index_in_use(const struct source *s)
 	return fcntl(s->shm_fd, F_GETLK, &fl) == -1 || fl.l_type != F_UNLCK;
 }
 
+/*
+ * A writer without a journal file (journal_mode MEMORY or OFF) shows by its
+ * locks alone: PENDING_BYTE and what follows (sqlite.org/lockingv3.html).
+ */
+bool
+source_file_locked(const struct source *s)
+{
+	struct flock fl = { .l_type = F_RDLCK,
+		.l_whence = SEEK_SET,
+		.l_start = 0x40000000,
+		.l_len = 512 };
+
+	return fcntl(s->fd, F_GETLK, &fl) == -1 || fl.l_type != F_UNLCK;
+}
+
 /* A journal that SQLite would look at: one with a header. */
 int
 source_journal_in_use(const struct source *s, struct err *e)
@@ -201,31 +216,42 @@ source_read_wal_hdr(struct source *s, struct err *e)
 	    wal_hdr_parse(&s->hdr, s->hdr_bytes, &why) == 0;
 }
 
+static int
+parse_header(struct dbhdr *h, const uint8_t p[DBHDR_SIZE], struct err *e)
+{
+	if (dbhdr_parse(h, p, e) == -1)
+		return -1;
+	if (h->application_id == DBHDR_APPLICATION_ID)
+		return err_set(e, ERR_CORRUPT, "this is the state of lspp");
+	return 0;
+}
+
 /* The sizes as the main file has them: there is no frame over it. */
 int
 source_size_from_header(struct source *s, struct err *e)
 {
 	uint8_t p[DBHDR_SIZE];
 	struct dbhdr h;
+	struct stat now; /* it may have grown since it was opened */
 	ssize_t n = file_pread(s->fd, p, sizeof(p), 0, e);
 
 	if (n == -1)
 		return -1;
+	if (fstat(s->fd, &now) == -1)
+		return err_sys(e, "stat");
 	if (n == 0)
 		return err_set(e, ERR_CORRUPT, "empty file");
 	if (n < DBHDR_SIZE || !dbhdr_magic(p, (size_t)n))
 		return err_set(e, ERR_CORRUPT, "not a database");
-	if (dbhdr_parse(&h, p, e) == -1)
+	if (parse_header(&h, p, e) == -1)
 		return -1;
-	if (h.application_id == DBHDR_APPLICATION_ID)
-		return err_set(e, ERR_CORRUPT, "this is the state of lspp");
 	s->counter = h.change_counter;
 	s->st.page_size = h.page_size;
-	s->st.pages = dbhdr_pages(&h, (uint64_t)s->st.sig.db.size);
-	if ((uint64_t)s->st.pages * h.page_size > (uint64_t)s->st.sig.db.size)
+	s->st.pages = dbhdr_pages(&h, (uint64_t)now.st_size);
+	if ((uint64_t)s->st.pages * h.page_size > (uint64_t)now.st_size)
 		return err_set(e, ERR_CORRUPT,
 		    "truncated: %u pages of %u bytes in %lld bytes",
-		    s->st.pages, h.page_size, (long long)s->st.sig.db.size);
+		    s->st.pages, h.page_size, (long long)now.st_size);
 	if (s->st.pages == 0)
 		return err_set(e, ERR_CORRUPT, "no pages");
 	return 0;
@@ -245,7 +271,7 @@ source_check_page_size(struct source *s, struct err *e)
 		return 0; /* all of it is still in the WAL */
 	if (n < DBHDR_SIZE || !dbhdr_magic(p, (size_t)n))
 		return err_set(e, ERR_CORRUPT, "not a database");
-	if (dbhdr_parse(&h, p, e) == -1)
+	if (parse_header(&h, p, e) == -1)
 		return -1;
 	if (h.page_size != s->hdr.page_size)
 		return err_set(e, ERR_CORRUPT,

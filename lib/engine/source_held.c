@@ -31,6 +31,8 @@ held_by_signature(struct source *s, struct err *e)
 		return 0;
 	if (s->unlocked_journal || source_wal_has_frames(s))
 		return 1;
+	if (s->rollback && source_file_locked(s))
+		return 0;
 	journal = source_journal_in_use(s, e);
 	return journal == -1 ? -1 : !journal;
 }

@@ -131,7 +131,9 @@ follow_tail(struct source *s, const struct source_pos *since,
 /*
  * The old frames behind since, when the WAL was restarted exactly once: they
  * stand until new frames reach them.  As frames are written in order, the one
- * at since standing before and after the walk means that all behind it did.
+ * at since standing before and after the walk means that none behind it was
+ * overwritten.  But a restart may have cut the file (journal_size_limit): only
+ * a frame that is there and does not continue the chain is its end.
  * 1: in s->old; 0: not so; -1.
  */
 static int
@@ -152,7 +154,29 @@ follow_old(struct source *s, const struct source_pos *since, struct err *e)
 	if (overlay_follow(&s->old, s->wal_fd, &h, since->frames, since->sum,
 		UINT32_MAX, &end, e) == -1)
 		return -1;
-	return frame_stands(s, since, e);
+	return end.cut ? 0 : frame_stands(s, since, e);
+}
+
+/*
+ * Is there a whole transaction in the WAL that its writer has not published
+ * yet?  It will be, without any file's time changing again: the signature that
+ * was taken says nothing then.
+ */
+int
+source_unpublished(struct source *s, struct err *e)
+{
+	struct overlay beyond = { 0 };
+	struct overlay_end end;
+	int rc;
+
+	if (!s->has_index || s->wal_fd == -1 ||
+	    !source_same_salts(s->hdr.salt, s->index.salt))
+		return 0;
+	rc = overlay_follow(&beyond, s->wal_fd, &s->hdr, s->index.frames,
+	    s->index.frames > 0 ? s->index.sum : s->hdr.sum, UINT32_MAX, &end,
+	    e);
+	overlay_release(&beyond);
+	return rc == -1 ? -1 : end.frame > 0;
 }
 
 static void

@@ -16,8 +16,9 @@ struct source {
 	int fd, wal_fd, shm_fd; /* -1: closed */
 	struct sqlite3 *lock;   /* the read transaction, or NULL */
 	bool no_lock;           /* it cannot be had here */
-	bool unlocked_journal;  /* read without; checked under it */
-	int64_t hold_until; /* a writer waits: let go by then; 0: no limit */
+	bool rollback; /* plain, and so no other locks than the file's */
+	bool unlocked_journal; /* read without; checked under it */
+	int64_t hold_until;    /* a writer waits: let go by then; 0: no limit */
 
 	struct source_state st;
 	uint32_t counter;             /* the header's change counter */
@@ -46,6 +47,8 @@ void source_let_go(struct source *s);
 void source_sleep_ns(int64_t ns);
 bool source_index_in_use(const struct source *s);
 int source_journal_in_use(const struct source *s, struct err *e);
+/* Has another process a lock on the file itself that goes with writing? */
+bool source_file_locked(const struct source *s);
 bool source_wal_has_frames(const struct source *s);
 int source_read_index(struct source *s, struct walindex *x, struct err *e);
 int source_read_wal_hdr(struct source *s, struct err *e);
@@ -57,6 +60,7 @@ int source_begin_bare(struct source *s, const struct source_pos *since,
     uint32_t since_pages, struct err *e);
 int source_begin_wal(struct source *s, const struct source_pos *since,
     uint32_t since_pages, struct err *e);
+int source_unpublished(struct source *s, struct err *e);
 bool source_same_salts(const uint32_t a[2], const uint32_t b[2]);
 
 /* source.c */

@@ -1,15 +1,18 @@
 #include "lib/engine/state.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
 #include "lib/base/rng.h"
 #include "lib/engine/state_impl.h"
+#include "lib/format/dbhdr.h"
 
 enum {
 	VERSION = 1,
@@ -72,6 +75,10 @@ state_fail(struct state *st, struct err *e)
 	case SQLITE_LOCKED: return err_set(e, ERR_BUSY, "state: %s", why);
 	case SQLITE_PERM:
 	case SQLITE_AUTH: return err_set(e, ERR_DENIED, "state: %s", why);
+	case SQLITE_IOERR:
+		errno = sqlite3_system_errno(st->db);
+		return errno != 0 ? err_sys(e, "state: %s", why)
+				  : err_set(e, ERR_IO, "state: %s", why);
 	default: return err_set(e, ERR_IO, "state: %s", why);
 	}
 }
@@ -152,10 +159,15 @@ create(struct state *st, struct err *e)
 static int
 check_version(struct state *st, bool write, struct err *e)
 {
-	int64_t version;
+	int64_t version, whose, tables;
 
-	if (number(st, "PRAGMA user_version", &version, e) == -1)
+	if (number(st, "PRAGMA user_version", &version, e) == -1 ||
+	    number(st, "PRAGMA application_id", &whose, e) == -1 ||
+	    number(st, "SELECT count(*) FROM sqlite_schema", &tables, e) == -1)
 		return -1;
+	if (tables > 0 && whose != DBHDR_APPLICATION_ID)
+		return err_set(e, ERR_CONFIG,
+		    "state: the database is not a state of lspp");
 	if (version == VERSION)
 		return 0;
 	if (version != 0 || !write)
@@ -203,6 +215,25 @@ out:
 	return rc;
 }
 
+/*
+ * SQLite does not wait when two programs change the journal mode of a new
+ * state at once: one of them is told that it is locked.
+ */
+static int
+use_wal(struct state *st, struct err *e)
+{
+	const struct timespec pause = { 0, 20000000 };
+	int rc;
+
+	for (int ms = 0; ms < BUSY_MS; ms += 20) {
+		rc = run(st, "PRAGMA journal_mode = WAL", e);
+		if (rc == 0 || e->class != ERR_BUSY)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return rc;
+}
+
 static int
 open_file(struct state *st, const char *path, bool write, struct err *e)
 {
@@ -222,7 +253,7 @@ open_file(struct state *st, const char *path, bool write, struct err *e)
 		"PRAGMA journal_size_limit = 1048576",
 		e) == -1)
 		return -1;
-	if (write && run(st, "PRAGMA journal_mode = WAL", e) == -1)
+	if (write && use_wal(st, e) == -1)
 		return -1;
 	if (check_version(st, write, e) == -1)
 		return -1;
@@ -269,6 +300,16 @@ state_writer(const struct state *st, uint8_t id[16])
 	memcpy(id, st->writer, STATE_ID_SIZE);
 }
 
+void
+state_file(const struct state *st, struct file_sig *f)
+{
+	struct stat sb = { 0 };
+
+	*f = (struct file_sig){ 0 };
+	if (stat(sqlite3_db_filename(st->db, "main"), &sb) == 0)
+		file_sig_of(f, &sb);
+}
+
 int
 state_root(struct state *st, const char *url, bool create_it, int64_t *root,
     struct err *e)
@@ -302,8 +343,7 @@ state_root(struct state *st, const char *url, bool create_it, int64_t *root,
 /* -- marks ----------------------------------------------------------------- */
 
 static int
-ask_mark(
-    struct state *st, const char *text, const char *mark, struct err *e)
+ask_mark(struct state *st, const char *text, const char *mark, struct err *e)
 {
 	sqlite3_stmt *q = NULL;
 	int rc;
@@ -321,8 +361,8 @@ ask_mark(
 int
 state_mark(struct state *st, const char *mark, struct err *e)
 {
-	return ask_mark(st,
-	    "INSERT OR IGNORE INTO meta VALUES('mark ' || ?, 1)", mark, e);
+	return ask_mark(
+	    st, "INSERT OR IGNORE INTO meta VALUES('mark ' || ?, 1)", mark, e);
 }
 
 int

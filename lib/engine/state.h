@@ -76,6 +76,9 @@ void state_close(struct state *st); /* takes NULL */
 /* Who writes: an id of this state on this machine. */
 void state_writer(const struct state *st, uint8_t id[16]);
 
+/* The state's own file, to know it by. */
+void state_file(const struct state *st, struct file_sig *f);
+
 /* The number of a replica root: 1 found (or made, with create), 0 not, -1. */
 int state_root(struct state *st, const char *url, bool create, int64_t *root,
     struct err *e);
