@@ -40,6 +40,7 @@ struct run {
 	struct lines in;
 	struct store *store;
 	struct store_conf conf;
+	uint64_t gets, lists, bytes; /* that a dry run would cost */
 	struct target_conf target;
 	struct target_set seen; /* keys; the reader's */
 	bool force, if_not_exists;
@@ -196,6 +197,9 @@ report(struct run *run, struct request *q)
 		return;
 	}
 	tell_plan(run, q);
+	run->lists++;
+	run->gets += q->plan.segments + 1;
+	run->bytes += q->plan.bytes;
 	if (q->restored != NULL && q->restored->note != NULL)
 		cli_note(&run->cli, q->operand, "%s", q->restored->note);
 	lines_put(run->cli.end, buf_str(&q->path));
@@ -302,7 +306,16 @@ whoami(struct run *run)
 static void
 note_requests(struct run *run)
 {
+	const struct store_conf *c = &run->conf;
 	struct buf b = { 0 };
+
+	if (run->cli.dry_run && (c->price_get > 0 || c->price_put > 0))
+		cli_warn(&run->cli, NULL,
+		    "would read %" PRIu64 " bytes, with %" PRIu64
+		    " GET and %" PRIu64 " LIST requests: $%.6f",
+		    run->bytes, run->gets, run->lists,
+		    (double)run->gets * c->price_get / 1000 +
+			(double)run->lists * c->price_put / 1000);
 
 	if (store_stats_text(run->store, &b))
 		cli_note(&run->cli, NULL, "requests: %s", buf_str(&b));

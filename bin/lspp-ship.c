@@ -44,6 +44,8 @@ struct run {
 	struct cli cli;
 	struct lines in;
 	struct ship *ship;
+	const struct store_conf *store;
+	uint64_t objects, puts, bytes; /* that a dry run would send */
 };
 
 static struct job *
@@ -82,10 +84,50 @@ note(struct cli *c, const struct ship_report *r)
 		    r->read, r->reason);
 }
 
+/* What r would cost.  The bytes are all objects' together: of several, all but
+ * the largest are taken for small. */
+static void
+count(struct run *run, const struct ship_report *r)
+{
+	unsigned n = (r->ending_key != NULL) + (r->key != NULL) +
+	    (r->snapshot_key != NULL);
+
+	if (n == 0)
+		return;
+	run->objects += n;
+	run->bytes += r->bytes;
+	run->puts += n - 1 + store_conf_puts(run->store, r->bytes);
+}
+
+static void
+tell_price(struct run *run)
+{
+	double price = run->store->price_put;
+
+	if (!run->cli.dry_run)
+		return;
+	if (price > 0)
+		cli_warn(&run->cli, NULL,
+		    "would send %llu objects, %llu bytes, with %llu PUT "
+		    "requests: $%.6f",
+		    (unsigned long long)run->objects,
+		    (unsigned long long)run->bytes,
+		    (unsigned long long)run->puts,
+		    (double)run->puts * price / 1000);
+	else
+		cli_note(&run->cli, NULL,
+		    "would send %llu objects, %llu bytes, with %llu PUT "
+		    "requests",
+		    (unsigned long long)run->objects,
+		    (unsigned long long)run->bytes,
+		    (unsigned long long)run->puts);
+}
+
 static void
 report(void *ctx, const struct ship_report *r)
 {
-	struct cli *c = ctx;
+	struct run *run = ctx;
+	struct cli *c = &run->cli;
 
 	if (r->rc == -1) {
 		cli_fail(c, r->path, r->e, r->attempts);
@@ -99,6 +141,7 @@ report(void *ctx, const struct ship_report *r)
 		lines_put(c->end, r->path);
 		return;
 	}
+	count(run, r);
 	if (r->ending_key != NULL)
 		lines_put(c->end, r->ending_key);
 	if (r->key != NULL)
@@ -112,7 +155,7 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 {
 	struct run *r = ctx;
 
-	ship_finish(r->ship, p, jobs, n, report, &r->cli);
+	ship_finish(r->ship, p, jobs, n, report, r);
 	lines_flush();
 }
 
@@ -194,6 +237,7 @@ ship_all(struct run *r, struct ship_conf *conf, struct err *e)
 
 	if ((r->ship = ship_open(conf, e)) != NULL)
 		rc = run(r, e);
+	tell_price(r);
 	if (r->ship != NULL && ship_requests(r->ship, &requests))
 		cli_note(&r->cli, NULL, "requests: %s", buf_str(&requests));
 	buf_release(&requests);
@@ -233,7 +277,7 @@ main(int argc, char **argv)
 	cli_more(&r.cli, store_options, "s3");
 	read_options(&r, &conf, &store);
 	store_conf_tell(&store, cli_on_warn, cli_on_debug, &r.cli);
-	conf.store = &store;
+	conf.store = r.store = &store;
 	conf.url = r.cli.replica;
 	conf.state_dir = r.cli.state;
 	conf.dry_run = r.cli.dry_run;

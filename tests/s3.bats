@@ -408,6 +408,22 @@ has_requests() {
 	restored
 }
 
+@test "a dry run sends nothing, and says what it would cost" {
+	databases 4
+	s3_faulty
+	run --separate-stderr ship -n --price-put 5
+	assert_success
+	assert_equal "${#lines[@]}" 4
+	[[ $stderr == *'would send 4 objects, '*' with 4 PUT requests: $0.020000' ]]
+	assert_equal "$(requests)" 0
+	ship >/dev/null
+	run --separate-stderr lspp-restore -n --price-put 5 --price-get 0.4 \
+		-r "$R" -o out 1/1.db 2/2.db
+	assert_success
+	[[ $stderr == *' with 2 GET and 2 LIST requests: $0.010800' ]]
+	refute [ -e out ]
+}
+
 @test "ten databases of twenty objects are one request to list" {
 	local i j args=()
 	: >empty

@@ -170,7 +170,9 @@ check_version(struct state *st, bool write, struct err *e)
 		    "state: the database is not a state of lspp");
 	if (version == VERSION)
 		return 0;
-	if (version != 0 || !write)
+	if (version == 0 && !write) /* somebody is about to make it */
+		return err_set(e, ERR_MISSING, "state: there is none yet");
+	if (version != 0)
 		return err_set(e, ERR_CONFIG,
 		    "state: version %lld is not known to this program",
 		    (long long)version);

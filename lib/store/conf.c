@@ -29,6 +29,8 @@ enum {
 	RETRY_MAX_WAIT,
 	RATE,
 	MAX_REQUESTS,
+	PRICE_PUT,
+	PRICE_GET,
 	WHOAMI,
 	DEBUG,
 };
@@ -61,6 +63,9 @@ const struct cli_opt store_options[] = {
 	{ "rate", 0, "N/s", "requests a second at most", RATE },
 	{ "max-requests", 0, "N", "end the run (75) after so many",
 	    MAX_REQUESTS },
+	{ "price-put", 0, "USD", "of 1000 PUT and LIST, for --dry-run",
+	    PRICE_PUT },
+	{ "price-get", 0, "USD", "of 1000 GET, for --dry-run", PRICE_GET },
 	{ "whoami", 0, NULL, "print which credentials are used", WHOAMI },
 	{ "debug", 0, "sign", "print what is signed", DEBUG },
 	{ 0 },
@@ -130,6 +135,18 @@ take_debug(struct store_conf *c, const char *arg, struct err *e)
 }
 
 static int
+take_price(const char *name, const char *arg, double *out, struct err *e)
+{
+	char *end;
+
+	*out = strtod(arg, &end);
+	if (end == arg || *end != '\0' || !(*out > 0 && *out < 1e6))
+		return err_set(e, ERR_USAGE,
+		    "--%s: \"%s\" is not a price like 0.005", name, arg);
+	return 0;
+}
+
+static int
 take_number(struct store_conf *c, int value, const char *arg, struct err *e)
 {
 	switch (value) {
@@ -147,6 +164,8 @@ take_number(struct store_conf *c, int value, const char *arg, struct err *e)
 	case RETRY_MAX_WAIT:
 		return opt_duration("retry-max-wait", arg, &c->retry_wait_s, e);
 	case RATE: return take_rate(c, arg, e);
+	case PRICE_PUT: return take_price("price-put", arg, &c->price_put, e);
+	case PRICE_GET: return take_price("price-get", arg, &c->price_get, e);
 	case MAX_REQUESTS:
 		return opt_number("max-requests", arg, 1, UINT64_MAX / 2,
 		    &c->max_requests, e);
@@ -204,4 +223,12 @@ store_conf_tell(
 	c->warn = warn;
 	c->debug = debug;
 	c->tell_ctx = ctx;
+}
+
+uint64_t
+store_conf_puts(const struct store_conf *c, uint64_t bytes)
+{
+	if (bytes <= c->part_size)
+		return 1;
+	return 2 + (bytes + c->part_size - 1) / c->part_size;
 }

@@ -47,6 +47,8 @@ struct store_conf {
 	uint64_t rate;         /* requests a second; 0: any */
 	uint64_t max_requests; /* of the run; 0: any */
 
+	double price_put, price_get; /* of 1000 requests; 0: not asked */
+
 	bool whoami;     /* the program is to say who it is, and end */
 	bool debug_sign; /* debug gets what is signed */
 	store_tell *warn, *debug;
@@ -69,6 +71,9 @@ extern const struct cli_opt store_options[];
  */
 int store_conf_take(
     struct store_conf *c, int value, const char *arg, struct err *e);
+
+/* The PUT requests that an object of so many bytes needs. */
+uint64_t store_conf_puts(const struct store_conf *c, uint64_t bytes);
 
 /* Whom to tell. */
 void store_conf_tell(

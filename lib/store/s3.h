@@ -4,9 +4,9 @@
  * stage carries out the whole PUT on the caller's thread, so workers upload
  * side by side; publish hands the results out.  So an object is there from a
  * moment within stage() on, and stays when it is dropped unpublished: whoever
- * stages an object that needs another stages the other first, and looks at its
- * rc.  'after' and 'mtime_ns' are not for S3: it cannot tell for free, and sets
- * the time itself.
+ * stages an object that needs another stages the other first, and looks whether
+ * it failed.  'after' and 'mtime_ns' are not for S3: it cannot tell for free,
+ * and sets the time itself.
  *
  * Objects are put with "If-None-Match: *".  When the answer is 412, what lies
  * there is compared with what was sent: the same bytes are success, others are

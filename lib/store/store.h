@@ -13,7 +13,7 @@
  * process left is cleaned up when it is next opened for writing).  On S3 it is
  * there, whole, from a moment within stage() on, also when it is dropped.  So
  * who stages an object that needs another one stages the other first, and only
- * goes on if its rc is not -1.
+ * goes on if it has not failed.
  *
  * A driver embeds struct store as its first member.  stage, get and list may
  * be called by many threads at once; publish and remove by one at a time.

@@ -71,8 +71,8 @@ test_broken(void)
 {
 	static const char *const bad[] = { "", "x", "<html>", "<a/>",
 		"<ListBucketResult><Contents><Key>a</Key>",
-		"<ListBucketResult><IsTruncated>true</IsTruncated>"
-		"</ListBucketResult>",
+		("<ListBucketResult><IsTruncated>true</IsTruncated>"
+		 "</ListBucketResult>"),
 		"<!DOCTYPE x [<!ENTITY y \"z\">]><ListBucketResult/>" };
 	struct s3_page p;
 	struct err e;
