@@ -19,7 +19,6 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,8 +154,7 @@ watch(struct watch *w)
 			continue;
 		}
 		sig = look(w, tid, status);
-		if (ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(ptrdiff_t)sig) ==
-			-1 &&
+		if (ptrace(PTRACE_SYSCALL, tid, NULL, (long)sig) == -1 &&
 		    errno != ESRCH)
 			die("ptrace");
 	}
@@ -181,7 +179,7 @@ start(struct watch *w, char *argv[])
 	if (waitpid(w->child, &status, 0) == -1 || !WIFSTOPPED(status))
 		die("cannot trace");
 	if (ptrace(PTRACE_SETOPTIONS, w->child, NULL,
-		(void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
+		(long)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
 		    PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) == -1 ||
 	    ptrace(PTRACE_SYSCALL, w->child, NULL, NULL) == -1)
 		die("ptrace");

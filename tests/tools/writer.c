@@ -2,7 +2,7 @@
  * writer -- an application that writes, and knows what it committed.
  *
  *	writer [-Hl] [-b KB] [-c FILE] [-d USEC] [-j MODE] [-n N] [-p SIZE]
- *	    [-s SEED] DB
+ *	    [-s SEED] [-w MS] DB
  *
  *	-H	hostile: changes its autocheckpoint from 5 to 1000, checkpoints
  *		in all ways, reconnects, vacuums
@@ -14,6 +14,7 @@
  *	-j	journal mode of a new database [wal]
  *	-n	end after so many transactions; else on SIGTERM
  *	-p	page size of a new database [4096]
+ *	-w	wait so long for a lock [60000], then roll back and exit with 1
  *
  * Prints "ready" after the first transaction.  Every one moves money between
  * accounts, counts itself and changes large rows; `judge` tells whether a copy
@@ -39,6 +40,7 @@ struct writer {
 	const char *path, *journal;
 	bool hostile, report;
 	long fill, pause, count, page_size;
+	int wait;
 	sqlite3 *db, *keeper; /* keeper: keeps the WAL when db reconnects */
 	volatile int64_t *committed;
 	int64_t n;
@@ -100,6 +102,17 @@ try_sql(sqlite3 *db, const char *fmt, ...)
 	return rc;
 }
 
+/* Leaves nothing half done. */
+static _Noreturn void
+locked_out(struct writer *w)
+{
+	try_sql(w->db, "%s",
+	    sqlite3_get_autocommit(w->db) ? "SELECT 1" : "ROLLBACK");
+	sqlite3_close(w->keeper);
+	sqlite3_close(w->db);
+	die(w->path, "locked");
+}
+
 static sqlite3 *
 open_db(struct writer *w)
 {
@@ -107,7 +120,7 @@ open_db(struct writer *w)
 
 	if (sqlite3_open(w->path, &db) != SQLITE_OK)
 		die(w->path, sqlite3_errmsg(db));
-	sqlite3_busy_timeout(db, 60000);
+	sqlite3_busy_timeout(db, w->wait);
 	return db;
 }
 
@@ -225,7 +238,7 @@ transact(struct writer *w)
 	unsigned sum = below(w, 100);
 
 	if (try_sql(w->db, "BEGIN IMMEDIATE") != SQLITE_OK)
-		die("begin", "locked for a minute");
+		locked_out(w);
 	try_sql(w->db,
 	    "UPDATE account SET balance = balance - %u WHERE id = %u;"
 	    "UPDATE account SET balance = balance + %u WHERE id = %u;"
@@ -236,7 +249,7 @@ transact(struct writer *w)
 	if (below(w, 5) == 0)
 		change_ballast(w);
 	if (try_sql(w->db, "COMMIT") != SQLITE_OK)
-		die("commit", "locked for a minute");
+		locked_out(w);
 	w->n++;
 	*w->committed = w->n;
 }
@@ -321,7 +334,7 @@ options(struct writer *w, int argc, char *argv[])
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "Hlb:c:d:j:n:p:s:")) != -1)
+	while ((c = getopt(argc, argv, "Hlb:c:d:j:n:p:s:w:")) != -1)
 		switch (c) {
 		case 'H': w->hostile = true; break;
 		case 'l': w->report = true; break;
@@ -332,6 +345,7 @@ options(struct writer *w, int argc, char *argv[])
 		case 'n': w->count = strtol(optarg, NULL, 10); break;
 		case 'p': w->page_size = strtol(optarg, NULL, 10); break;
 		case 's': w->seed = strtoull(optarg, NULL, 10) + 1; break;
+		case 'w': w->wait = (int)strtol(optarg, NULL, 10); break;
 		default: exit(2);
 		}
 	if (optind != argc - 1)
@@ -347,6 +361,7 @@ main(int argc, char *argv[])
 	int64_t nowhere;
 	struct writer w = { .journal = "wal",
 		.page_size = 4096,
+		.wait = 60000,
 		.seed = 1,
 		.committed = &nowhere };
 
