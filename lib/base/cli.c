@@ -1,11 +1,10 @@
-#include "lib/base/cli.h"
+#include "lib/base/cli_impl.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,166 +45,6 @@ static const struct cli_opt shared_options[] = {
 	{ "json", 0, NULL, NULL, JSON },
 	{ 0 },
 };
-
-/* Messages */
-
-struct line {
-	char text[PIPE_BUF];
-	size_t len;
-};
-
-/* Whatever is in a path stays on its line and cannot steer a terminal. */
-static void
-line_add(struct line *l, const char *s, size_t n)
-{
-	unsigned char ch;
-
-	for (; n > 0 && l->len < sizeof(l->text) - 1; s++, n--) {
-		ch = (unsigned char)*s;
-		if (ch < 0x20 || ch == 0x7f)
-			ch = '?';
-		l->text[l->len++] = (char)ch;
-	}
-}
-
-static void
-line_adds(struct line *l, const char *s)
-{
-	line_add(l, s, strlen(s));
-}
-
-/* Add s; when longer than max, without its middle. */
-static void
-line_add_cut(struct line *l, const char *s, size_t max)
-{
-	size_t n = strlen(s), half = (max - 3) / 2;
-
-	if (n <= max) {
-		line_add(l, s, n);
-		return;
-	}
-	line_add(l, s, half);
-	line_adds(l, "...");
-	line_add(l, s + n - half, half);
-}
-
-static void
-line_end(struct line *l)
-{
-	if (l->len == sizeof(l->text))
-		l->len--;
-	l->text[l->len++] = '\n';
-}
-
-/*
- * One write of at most PIPE_BUF bytes, so that processes side by side do not
- * tear each other's lines, nor a hint from its line.
- */
-static void
-say(const struct cli *c, const char *path, const char *msg, const char *hint)
-{
-	struct line l = { .len = 0 };
-	size_t others, max = 64;
-
-	others = 2 * strlen(c->program) + strlen(msg) + strlen(hint) +
-	    sizeof(": : \n: hint: \n");
-	if (others + max < sizeof(l.text))
-		max = sizeof(l.text) - others;
-
-	line_adds(&l, c->program);
-	line_adds(&l, ": ");
-	if (path != NULL) {
-		line_add_cut(&l, path, max);
-		line_adds(&l, ": ");
-	}
-	line_adds(&l, msg);
-	line_end(&l);
-	if (hint[0] != '\0' && l.len < sizeof(l.text)) {
-		line_adds(&l, c->program);
-		line_adds(&l, ": hint: ");
-		line_adds(&l, hint);
-		line_end(&l);
-	}
-	while (write(STDERR_FILENO, l.text, l.len) == -1 && errno == EINTR)
-		;
-}
-
-static void
-sayv(const struct cli *c, const char *path, const char *fmt, va_list ap)
-{
-	char msg[sizeof(((struct err *)NULL)->msg)];
-
-	if (vsnprintf(msg, sizeof(msg), fmt, ap) >= 0)
-		say(c, path, msg, "");
-}
-
-void
-cli_usage(struct cli *c, const char *fmt, ...)
-{
-	char msg[1024], hint[128];
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vsnprintf(msg, sizeof(msg), fmt, ap) < 0)
-		msg[0] = '\0';
-	va_end(ap);
-	(void)snprintf(hint, sizeof(hint), "see %s --help", c->program);
-	say(c, NULL, msg, hint);
-	exit(ERR_USAGE);
-}
-
-static int status_of(enum err_class class)
-{
-	return class == ERR_NONE ? ERR_BUG : (int)class;
-}
-
-int
-cli_fatal(struct cli *c, const struct err *e)
-{
-	say(c, NULL, e->msg, e->hint);
-	return status_of(e->class);
-}
-
-void
-cli_warn(struct cli *c, const char *path, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (c->quiet)
-		return;
-	va_start(ap, fmt);
-	sayv(c, path, fmt, ap);
-	va_end(ap);
-}
-
-void
-cli_on_warn(void *cli, const char *text)
-{
-	cli_warn(cli, NULL, "%s", text);
-}
-
-void
-cli_on_debug(void *cli, const char *text)
-{
-	struct cli *c = cli;
-	char *all = xasprintf("%s: %s\n", c->program, text);
-	ssize_t n = write(STDERR_FILENO, all, strlen(all));
-
-	(void)n;
-	free(all);
-}
-
-void
-cli_note(struct cli *c, const char *path, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!c->verbose)
-		return;
-	va_start(ap, fmt);
-	sayv(c, path, fmt, ap);
-	va_end(ap);
-}
 
 /* Options */
 
@@ -514,7 +353,7 @@ open_report(struct cli *c, const char *file)
 	umask(c->umask | 077);
 	if (fd == -1) {
 		err_sys(&e, "cannot open report");
-		say(c, file, e.msg, "");
+		cli_say(c, file, e.msg, "");
 		exit(e.class == ERR_DENIED ? ERR_DENIED : ERR_IO);
 	}
 	return fd;
@@ -640,7 +479,7 @@ report_failure(
 	struct buf b = { 0 };
 	char end = (char)c->end;
 
-	buf_addf(&b, "%d\t%u\t%s", status_of(e->class), attempts, path);
+	buf_addf(&b, "%d\t%u\t%s", cli_status_of(e->class), attempts, path);
 	buf_add(&b, &end, 1);
 	report(c, c->errors_fd, &b);
 	buf_reset(&b);
@@ -675,7 +514,7 @@ cli_fail(
 		c->first = e->class;
 	else if (c->first != e->class)
 		c->mixed = true;
-	say(c, path, e->msg, path == NULL ? e->hint : hint_of(c, path, e));
+	cli_say(c, path, e->msg, path == NULL ? e->hint : hint_of(c, path, e));
 	/* Never one path as two records. */
 	if (path != NULL && (c->end == '\0' || strchr(path, c->end) == NULL))
 		report_failure(c, path, e, attempts);
@@ -727,7 +566,8 @@ cli_finish(struct cli *c)
 	int status = 0, out, sig;
 
 	if (c->failed > 0)
-		status = c->passed > 0 || c->mixed ? 1 : status_of(c->first);
+		status =
+		    c->passed > 0 || c->mixed ? 1 : cli_status_of(c->first);
 	close_report(c, &c->errors_fd);
 	close_report(c, &c->failed_fd);
 	if (c->report_errnum != 0)

@@ -51,7 +51,7 @@ struct cli {
 	const char *errors, *failures; /* -e, --failed */
 	mode_t umask;                  /* the caller's */
 	int report_errnum;             /* of the first failed report write */
-	char help_more[16]; /* "help-s3" */
+	char help_more[16];            /* "help-s3" */
 	char state_default[4096];
 	char shorts[2 * CLI_OPTIONS + 2];
 	struct option longs[CLI_OPTIONS + 1];
@@ -94,8 +94,8 @@ uint64_t cli_number(struct cli *c, const char *opt, const char *arg,
 uint64_t cli_duration(struct cli *c, const char *opt, const char *arg);
 
 /* Two lines on stderr, exit 2. */
-_Noreturn void cli_usage(struct cli *c, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+void cli_usage(struct cli *c, const char *fmt, ...)
+    __attribute__((noreturn, format(printf, 2, 3)));
 
 /* The run cannot go on (no state, no replica): print, return the status for
  * main to return. */
