@@ -111,9 +111,10 @@ check_writer(struct tail *t, bool has, const struct provenance *pv,
 	    memcmp(pv->writer, t->w->ship->writer, sizeof(pv->writer)) == 0)
 		return 0;
 	err_set(e, ERR_BUSY, "%s was written by somebody else", key);
-	return err_hint(e,
+	err_hint(e,
 	    "another machine ships this database to the same replica; end "
 	    "one of the two, or go on with --new-generation");
+	return -1;
 }
 
 struct last_bytes {

@@ -48,7 +48,7 @@ held_under_lock(struct source *s, struct err *e)
 	struct dbhdr h;
 	int rc;
 
-	if ((rc = source_take_lock(s, e)) != 1)
+	if (source_take_lock(s, e) != 1)
 		return e->class == ERR_BUSY && e->hint[0] == '\0' ? 0 : -1;
 	if (file_pread(s->fd, p, sizeof(p), 0, e) != sizeof(p) ||
 	    dbhdr_parse(&h, p, e) == -1)

@@ -101,7 +101,7 @@ edit_set(struct state *st, int64_t id, struct edit *ed,
 	if (at > ed->n)
 		return err_set(
 		    e, ERR_BUG, "page sum %u has no predecessor", en->pgno);
-	pagesum_store(ed->buf + at * PAGESUM_SIZE, en->sum);
+	pagesum_store(ed->buf + (size_t)at * PAGESUM_SIZE, en->sum);
 	if (at == ed->n)
 		ed->n++;
 	return 0;
@@ -162,6 +162,6 @@ sums_get(struct sums *s, uint32_t pgno, struct pagesum *out, struct err *e)
 	}
 	if (at >= s->n)
 		return 0;
-	*out = pagesum_load(s->buf + at * PAGESUM_SIZE);
+	*out = pagesum_load(s->buf + (size_t)at * PAGESUM_SIZE);
 	return 1;
 }
