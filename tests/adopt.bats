@@ -206,7 +206,8 @@ ends_the_old() { # LAST-STEP...
 	gen=$(ls rep/x.db/generations)
 	cp x.db was.db
 	lspp-ship --new-generation x.db
-	rm -rf "rep/x.db/generations/$(ls rep/x.db/generations | grep -v "$gen")"
+	find rep/x.db/generations -mindepth 1 -maxdepth 1 ! -name "$gen" \
+		-exec rm -r {} +
 	assert_equal "$(ls rep/x.db/generations/*/wal | wc -l)" 2
 	for v in 03 05; do
 		rm -f o.db*

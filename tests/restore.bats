@@ -424,9 +424,9 @@ no snapshot: passed over"
 	# Rows without their entries in the index.
 	sqlite3 live.db "PRAGMA writable_schema=ON;
 		UPDATE sqlite_schema SET type = 'tabula' WHERE name = 't_x' AND 0;
-		DELETE FROM sqlite_schema WHERE name = 't_x'" 
+		DELETE FROM sqlite_schema WHERE name = 't_x'"
 	sqlite3 live.db "PRAGMA writable_schema=ON;
-		INSERT INTO t(x) VALUES(1)" 
+		INSERT INTO t(x) VALUES(1)"
 	local root
 	root=$(sqlite3 s1 "SELECT rootpage FROM sqlite_schema WHERE name='t_x'")
 	sqlite3 live.db "PRAGMA writable_schema=ON;

@@ -104,11 +104,15 @@ static int
 files(void)
 {
 	FILE *f = popen("ls -A out | wc -l", "r");
-	int n = -1;
+	char line[32], *end = line;
+	long n = -1;
 
-	must(f != NULL && fscanf(f, "%d", &n) == 1, "ls");
+	must(f != NULL, "ls");
+	if (fgets(line, sizeof(line), f) != NULL)
+		n = strtol(line, &end, 10);
+	must(end != line, "ls");
 	(void)pclose(f);
-	return n;
+	return (int)n;
 }
 
 static void

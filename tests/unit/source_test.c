@@ -124,6 +124,7 @@ read_into(struct image *img, const char *path, struct source_pos *since,
 {
 	struct source *s = source_open(path, 200, e);
 	uint32_t known = 0, pgno;
+	size_t size;
 	int rc = 0;
 
 	if (s == NULL)
@@ -137,10 +138,9 @@ read_into(struct image *img, const char *path, struct source_pos *since,
 		}
 		img->st = *source_state(s);
 		img->looked_at = 0;
-		if (img->st.pages * img->st.page_size > img->bytes.len)
-			buf_room(
-			    &img->bytes, img->st.pages * img->st.page_size);
-		img->bytes.len = img->st.pages * img->st.page_size;
+		size = (size_t)img->st.pages * img->st.page_size;
+		buf_room(&img->bytes, size);
+		img->bytes.len = size;
 		while ((pgno = source_next(s)) != 0) {
 			const uint8_t *p = source_page(s, pgno, e);
 
@@ -148,7 +148,8 @@ read_into(struct image *img, const char *path, struct source_pos *since,
 				source_close(s);
 				return -1;
 			}
-			memcpy(img->bytes.data + (pgno - 1) * img->st.page_size,
+			memcpy(img->bytes.data +
+				(size_t)(pgno - 1) * img->st.page_size,
 			    p, img->st.page_size);
 			img->looked_at++;
 		}
