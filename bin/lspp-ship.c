@@ -31,7 +31,7 @@ static const struct cli_opt options[] = {
 	{ "snapshot-interval", 0, "TIME", "a snapshot at least so often [24h]",
 	    SNAPSHOT_INTERVAL },
 	{ "roll-at", 0, "BYTES", "WAL in one index [1073741824]", ROLL_AT },
-	{ "max-hold", 0, "MS", "longest wait of a rollback writer [200]",
+	{ "max-hold", 0, "MS", "longest wait of a rollback writer [150]",
 	    MAX_HOLD },
 	{ "lock-wait", 0, "TIME", "wait for another run so long [10s]",
 	    LOCK_WAIT },
@@ -264,7 +264,7 @@ main(int argc, char **argv)
 {
 	struct ship_conf conf = { .snapshot_interval_ns = 86400000000000,
 		.roll_at = 1 << 30,
-		.max_hold_ms = 200,
+		.max_hold_ms = 150,
 		.lock_wait_ms = 10000 };
 	struct store_conf store = STORE_CONF;
 	struct run r = { 0 };

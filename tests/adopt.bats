@@ -218,6 +218,28 @@ ends_the_old() { # LAST-STEP...
 	cmp out/x.db was.db
 }
 
+@test "a generation that was ended right behind its snapshot is restored by all" {
+	rm -rf rep state
+	lspp-ship x.db
+	local gen v
+	gen=$(ls rep/x.db/generations)
+	lspp-ship --new-generation x.db
+	find rep/x.db/generations -mindepth 1 -maxdepth 1 ! -name "$gen" \
+		-exec rm -rf {} +
+	assert_exists "rep/x.db/generations/$gen/wal/00000000_00000000.wal.lz4"
+	assert_restores
+}
+
+@test "a segment that lost its provenance is refused" {
+	local f
+	f=$(find rep/x.db/generations/*/wal -type f | sort | tail -n 1)
+	chmod u+w "$f"
+	truncate -s -108 "$f"
+	run -65 --separate-stderr lspp-restore -o out x.db
+	assert_regex "$stderr" 'has no provenance'
+	assert_not_exists out/x.db
+}
+
 @test "a tail of 150 segments is adopted, with few descriptors" {
 	for i in $(seq 150); do
 		sqlite3 x.db "INSERT INTO t VALUES(NULL, $i)"

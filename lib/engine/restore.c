@@ -38,6 +38,7 @@ struct work {
 	struct restored *out;
 	struct provenance pv; /* of the object read last */
 	bool has;             /* it has one */
+	bool ours;            /* the snapshot had one: all have */
 };
 
 struct restorer *
@@ -128,6 +129,11 @@ read_object(struct work *w, const struct layout_name *name, struct err *e)
 		return -1;
 	if (object_dec_finish(r->dec, &w->pv, &w->has, e) == -1)
 		return -1;
+	if (snapshot)
+		w->ours = w->has;
+	else if (w->ours && !w->has)
+		return err_set(e, ERR_CORRUPT,
+		    "has no provenance, as those before it have");
 	if (snapshot && apply_snapshot_end(a, e) == -1)
 		return -1;
 	pages = snapshot ? a->size / a->page_size : a->pages;

@@ -118,6 +118,7 @@ apply_snapshot_end(struct apply *a, struct err *e)
 	if (dbhdr_parse(&h, a->start, e) == -1)
 		return -1;
 	a->page_size = h.page_size;
+	a->pages = (uint32_t)(a->size / a->page_size);
 	return 0;
 }
 

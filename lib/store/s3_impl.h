@@ -88,6 +88,7 @@ struct s3_call {
 	uint64_t size;
 	int (*sink)(void *ctx, const uint8_t *p, size_t n, struct err *e);
 	void *sink_ctx;
+	const uint64_t *moved; /* grows as the sink gets on, or NULL */
 	/* Before every try but the first: may change plain[]. */
 	void (*again)(void *ctx, struct s3_call *c, struct http_response *r);
 	bool finish; /* once begun, a signal does not break it off */

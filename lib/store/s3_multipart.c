@@ -113,6 +113,7 @@ complete(struct upload *u, int *status, struct err *e)
 		.read = read_text,
 		.finish = true,
 		.expect = 412 };
+	struct buf etag = { 0 };
 	int rc;
 
 	part_list(u, &xml);
@@ -128,6 +129,13 @@ complete(struct upload *u, int *status, struct err *e)
 	if (rc == 0 && r.status == 200 && s3_xml_error(&r.body, &x))
 		rc = err_set(e, ERR_UNAVAILABLE, "POST %s: %s: %s", u->full,
 		    x.code, x.message);
+	/* The status is sent before the work: only the body says it is done. */
+	else if (rc == 0 && r.status == 200 &&
+	    !s3_xml_text(&r.body, "CompleteMultipartUploadResult/ETag", &etag))
+		rc = err_set(e, ERR_UNAVAILABLE,
+		    "POST %s: the answer does not say that it is stored",
+		    u->full);
+	buf_release(&etag);
 	buf_release(&xml);
 	http_response_release(&r);
 	return rc;
@@ -266,7 +274,7 @@ finish(struct upload *u, const char *key, bool *done, struct err *e)
 		*done = true;
 		return 0;
 	}
-	if (status != 412 && status != 404)
+	if (status != 412 && status != 404 && status != 200)
 		return -1;
 	why = *e;
 	switch (s3_compare(u->s, key, u->bytes, "", e)) {

@@ -167,6 +167,7 @@ s3_get(struct store *st, const char *key, uint64_t off, uint64_t n,
 		.class = STORE_REQUEST_GET,
 		.sink = take,
 		.sink_ctx = &f,
+		.moved = &f.at,
 		.again = go_on,
 		.expect = 416 };
 	int rc = -1;

@@ -444,6 +444,7 @@ int
 s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 {
 	struct progress p = { .began = pace_now() };
+	uint64_t moved = c->moved != NULL ? *c->moved : 0;
 
 	r->status = 0;
 	for (;;) {
@@ -458,9 +459,9 @@ s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 		} else if (handle_fault(s, &p, r, e) == -1) {
 			return -1;
 		}
-		/* What moves is not failing: its time begins anew. */
-		if (c->sink != NULL && r->received > 0 &&
-		    (r->status == 200 || r->status == 206)) {
+		/* What gets on is not failing: its time begins anew. */
+		if (c->moved != NULL && *c->moved > moved) {
+			moved = *c->moved;
 			p.tries = 1;
 			p.began = pace_now();
 		}

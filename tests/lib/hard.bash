@@ -6,10 +6,12 @@
 
 load lib/lspp
 
+# hard_setup [DIR] -- everything in DIR, or the test's own directory.
 hard_setup() {
+	local at=${1:-$T}
 	need lspp-ship lspp-restore writer judge image atcall sqlite3 lz4 \
 		"$LITESTREAM_03" "$LITESTREAM_05"
-	D=$T/src R=$T/replica S=$T/state
+	D=$at/src R=$at/replica S=$at/state
 	LIVE=()
 	mkdir "$D" "$R"
 	cd "$D" || return
