@@ -388,7 +388,7 @@ has_requests() {
 	databases 30
 	s3_faulty
 	lspp-scan src >paths
-	(exec lspp-ship -j2 --rate 20 -C src -s state -r "$R" --failed failed <paths \
+	(exec lspp-ship -j2 --rate 20/s -C src -s state -r "$R" --failed failed <paths \
 		>acked 2>ship.err 3>&-) &
 	pid=$!
 	wait_for has_requests 6

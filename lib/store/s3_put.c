@@ -305,7 +305,7 @@ s3_put(struct s3 *s, const char *key, struct spool *b, struct err *e)
 		goto out;
 	if (r.status == 412)
 		rc = resolve(s, key, b, d.md5_hex, e);
-	else if (http_header(&r, "etag") == NULL || s3_differs(&r, &d))
+	else if (s3_differs(&r, &d))
 		rc = check_stored(s, key, b, e);
 	else
 		rc = 0;
