@@ -360,6 +360,33 @@ journal(void)
 	free(j);
 }
 
+/* journal_mode=MEMORY: a transaction under way shows by its locks alone. */
+static void
+no_journal(void)
+{
+	char *path = db_path("memory.db");
+	struct image img = { 0 };
+	struct app a = app_start(path);
+	struct err e = { 0 };
+
+	app_do(&a,
+	    "PRAGMA journal_mode=MEMORY; PRAGMA cache_size=5;"
+	    "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
+	app_do(&a, fill);
+	app_do(&a, "BEGIN IMMEDIATE");
+	app_do(&a, "UPDATE t SET b = randomblob(300)"); /* spills: file torn */
+	settle();
+	is_int(read_into(&img, path, NULL, &e), -1, "it cannot be read");
+	is_int(e.class, ERR_BUSY, "and says: later");
+	app_do(&a, "COMMIT");
+	settle();
+	check("committed without a journal file", &img, path, NULL,
+	    SOURCE_PLAIN, SOURCE_DIFF);
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+}
+
 static void
 refused(void)
 {
@@ -397,6 +424,7 @@ main(void)
 	chain();
 	locked();
 	journal();
+	no_journal();
 	refused();
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	if (system(cmd) != 0)
