@@ -19,9 +19,10 @@
 #define JOBS_DEFAULT 8
 #define JOBS_MAX     1024
 #define FAILED       1 /* value of --failed, which has no letter */
-#define METRICS      2
-#define JSON         3
-#define HELP_MORE    4
+#define JSON         2
+#define METRICS      3
+#define PROGRESS     4
+#define HELP_MORE    5
 
 /* In the order of the help.  Without help: a name kept for later. */
 static const struct cli_opt shared_options[] = {
@@ -29,20 +30,21 @@ static const struct cli_opt shared_options[] = {
 	{ "base", 'C', "DIR", "a path below DIR is its name in the replica",
 	    'C' },
 	{ "state", 's', "DIR", "state directory", 's' },
+	{ "config", 'c', "FILE", "databases and replicas by a litestream.yml",
+	    'c' },
 	{ "jobs", 'j', "N", "workers at a time [8]", 'j' },
 	{ "null", '0', NULL, "paths end in NUL, in and out", '0' },
 	{ "dry-run", 'n', NULL, "say what would be done, change nothing", 'n' },
 	{ "errors", 'e', "FILE", "append status, attempts, path of failures",
 	    'e' },
 	{ "failed", 0, "FILE", "append the paths of failures", FAILED },
+	{ "json", 0, NULL, "print objects, not paths", JSON },
+	{ "metrics", 0, "FILE", "write FILE for Prometheus", METRICS },
+	{ "progress", 0, NULL, "tell how far it is", PROGRESS },
 	{ "quiet", 'q', NULL, "no warnings, errors only", 'q' },
 	{ "verbose", 'v', NULL, "say more", 'v' },
 	{ "help", 'h', NULL, "print this", 'h' },
 	{ "version", 'V', NULL, "print the version", 'V' },
-	{ "config", 'c', NULL, NULL, 'c' },
-	{ "progress", 'p', NULL, NULL, 'p' },
-	{ "metrics", 0, NULL, NULL, METRICS },
-	{ "json", 0, NULL, NULL, JSON },
 	{ 0 },
 };
 
@@ -57,9 +59,10 @@ find(const struct cli *c, int o)
 	for (t = c->own; t->name != NULL; t++)
 		if ((t->letter != 0 && t->letter == o) || t->value == o)
 			return t;
-	for (t = c->more; t != NULL && t->name != NULL; t++)
-		if (t->value == o)
-			return t;
+	for (unsigned i = 0; i < c->n_more; i++)
+		for (t = c->more[i]; t->name != NULL; t++)
+			if ((t->letter != 0 && t->letter == o) || t->value == o)
+				return t;
 	for (t = shared_options; t->name != NULL; t++)
 		if (t->value == o)
 			return t;
@@ -88,7 +91,8 @@ hidden(const struct cli *c, const struct cli_opt *t)
 static bool
 takes(const struct cli *c, const struct cli_opt *t)
 {
-	if (t->value == 'h' || t->value == 'V')
+	if (t->value == 'h' || t->value == 'V' || t->value == JSON ||
+	    t->value == METRICS || t->value == PROGRESS)
 		return true;
 	return t->help != NULL &&
 	    strchr(c->shared, t->value == FAILED ? 'e' : t->value) != NULL;
@@ -133,16 +137,19 @@ add_options(struct cli *c)
 void
 cli_more(struct cli *c, const struct cli_opt *more, const char *title)
 {
-	unsigned n = 0;
+	unsigned n = 0, i = c->n_more++;
 
+	assert(i < CLI_MORE);
 	while (c->longs[n].name != NULL)
 		n++;
-	c->more = more;
+	c->more[i] = more;
 	for (const struct cli_opt *t = more; t->name != NULL; t++)
 		add_option(c, t, &n);
-	(void)snprintf(c->help_more, sizeof(c->help_more), "help-%s", title);
+	(void)snprintf(
+	    c->help_more[i], sizeof(c->help_more[i]), "help-%s", title);
 	assert(n < CLI_OPTIONS);
-	c->longs[n] = (struct option){ .name = c->help_more, .val = HELP_MORE };
+	c->longs[n] = (struct option){ .name = c->help_more[i],
+		.val = HELP_MORE + (int)i };
 }
 
 /*
@@ -169,6 +176,7 @@ cli_begin(struct cli *c, int argc, char **argv, const char *shared,
 		.program = argc > 0 ? path_base(argv[0]) : "lspp",
 		.jobs = JOBS_DEFAULT,
 		.end = '\n',
+		.started_ms = cli_now_ms(),
 		.errors_fd = -1,
 		.failed_fd = -1,
 		.argc = argc,
@@ -183,6 +191,7 @@ cli_begin(struct cli *c, int argc, char **argv, const char *shared,
 	umask(c->umask | 077);
 	add_options(c);
 	stop_on_signals();
+	cli_progress_block();
 	opterr = 0;
 }
 
@@ -216,16 +225,19 @@ help(struct cli *c)
 	for (t = shared_options; t->name != NULL; t++)
 		if (takes(c, t) && !hidden(c, t))
 			help_option(t);
-	if (c->more != NULL)
-		(void)printf("      --%-16s options for %s\n", c->help_more,
-		    c->help_more + strlen("help-"));
+	if (c->n_more == 1)
+		(void)printf("      --%-16s options for %s\n", c->help_more[0],
+		    c->help_more[0] + strlen("help-"));
+	if (c->n_more == 2)
+		(void)printf("      --%s, --%s  further options\n",
+		    c->help_more[0], c->help_more[1]);
 	finish_output(c);
 }
 
 static _Noreturn void
-help_more(struct cli *c)
+help_more(struct cli *c, const struct cli_opt *more)
 {
-	for (const struct cli_opt *t = c->more; t->name != NULL; t++)
+	for (const struct cli_opt *t = more; t->name != NULL; t++)
 		help_option(t);
 	finish_output(c);
 }
@@ -285,6 +297,7 @@ take(struct cli *c, const struct cli_opt *t)
 	case 'r': c->replica = argument(c, t); break;
 	case 'C': c->base = argument(c, t); break;
 	case 's': c->state = argument(c, t); break;
+	case 'c': c->config = argument(c, t); break;
 	case 'j':
 		c->jobs =
 		    (unsigned)cli_number(c, "-j/--jobs", optarg, 1, JOBS_MAX);
@@ -292,6 +305,9 @@ take(struct cli *c, const struct cli_opt *t)
 	case '0': c->end = '\0'; break;
 	case 'n': c->dry_run = true; break;
 	case 'e': c->errors = argument(c, t); break;
+	case JSON: c->json = true; break;
+	case PROGRESS: c->progress = true; break;
+	case METRICS: c->metrics = argument(c, t); break;
 	case FAILED: c->failures = argument(c, t); break;
 	case 'q': c->quiet = true; break;
 	case 'v': c->verbose = true; break;
@@ -354,7 +370,8 @@ open_report(struct cli *c, const char *file)
 	if (fd == -1) {
 		err_sys(&e, "cannot open report");
 		cli_say(c, file, e.msg, "");
-		exit(e.class == ERR_DENIED ? ERR_DENIED : ERR_IO);
+		exit(cli_write_metrics(
+		    c, e.class == ERR_DENIED ? ERR_DENIED : ERR_IO));
 	}
 	return fd;
 }
@@ -364,9 +381,15 @@ settle(struct cli *c)
 {
 	struct err e;
 
-	if (c->replica == NULL && strchr(c->shared, 'r') != NULL)
+	cli_check_metrics(c);
+	if (c->config != NULL && (c->replica != NULL || c->base != NULL))
+		cli_usage(c, "-c says where each database goes: no %s with it",
+		    c->replica != NULL ? "-r" : "-C");
+	if (c->replica == NULL && c->config == NULL &&
+	    strchr(c->shared, 'r') != NULL)
 		c->replica = variable("LSPP_REPLICA");
-	if (c->base == NULL && strchr(c->shared, 'C') != NULL)
+	if (c->base == NULL && c->config == NULL &&
+	    strchr(c->shared, 'C') != NULL)
 		c->base = variable("LSPP_BASE");
 	if (c->state == NULL && strchr(c->shared, 's') != NULL &&
 	    (c->state = state_default(c)) == NULL) {
@@ -378,6 +401,7 @@ settle(struct cli *c)
 		c->errors_fd = open_report(c, c->errors);
 	if (c->failed_fd == -1)
 		c->failed_fd = open_report(c, c->failures);
+	cli_progress_begin(c);
 }
 
 int
@@ -392,8 +416,8 @@ cli_option(struct cli *c, const char **arg)
 			settle(c);
 			return -1;
 		}
-		if (o == HELP_MORE && c->more != NULL)
-			help_more(c);
+		if (o >= HELP_MORE && o < HELP_MORE + (int)c->n_more)
+			help_more(c, c->more[o - HELP_MORE]);
 		if (o == '?' || o == ':' || (t = find(c, o)) == NULL)
 			refuse(c, o);
 		if (is_own(c, t)) {
@@ -454,130 +478,4 @@ cli_duration(struct cli *c, const char *opt, const char *arg)
 		    "%s: \"%s\" is not a duration like 90s, 5m, 24h or 7d", opt,
 		    arg);
 	return v * seconds[unit - letters];
-}
-
-/* Counts and reports */
-
-static void
-report(struct cli *c, int fd, const struct buf *record)
-{
-	ssize_t n;
-
-	if (fd == -1)
-		return;
-	do {
-		n = write(fd, record->data, record->len);
-	} while (n == -1 && errno == EINTR);
-	if (n != (ssize_t)record->len && c->report_errnum == 0)
-		c->report_errnum = n == -1 ? errno : ENOSPC;
-}
-
-static void
-report_failure(
-    struct cli *c, const char *path, const struct err *e, unsigned attempts)
-{
-	struct buf b = { 0 };
-	char end = (char)c->end;
-
-	buf_addf(&b, "%d\t%u\t%s", cli_status_of(e->class), attempts, path);
-	buf_add(&b, &end, 1);
-	report(c, c->errors_fd, &b);
-	buf_reset(&b);
-	buf_adds(&b, path);
-	buf_add(&b, &end, 1);
-	report(c, c->failed_fd, &b);
-	buf_release(&b);
-}
-
-/* What the path itself says about its failure. */
-static const char *
-hint_of(const struct cli *c, const char *path, const struct err *e)
-{
-	size_t n = strlen(path);
-
-	if (e->hint[0] != '\0')
-		return e->hint;
-	if (e->class == ERR_MISSING && n > 0 && path[n - 1] == '\r')
-		return "the path ends in a carriage return: a list with DOS "
-		       "line ends?";
-	if (strchr(path, c->end) != NULL && c->end != '\0' &&
-	    (c->errors_fd != -1 || c->failed_fd != -1))
-		return "a path with a newline is not in the report: use -0";
-	return "";
-}
-
-void
-cli_fail(
-    struct cli *c, const char *path, const struct err *e, unsigned attempts)
-{
-	if (c->failed++ == 0)
-		c->first = e->class;
-	else if (c->first != e->class)
-		c->mixed = true;
-	cli_say(c, path, e->msg, path == NULL ? e->hint : hint_of(c, path, e));
-	/* Never one path as two records. */
-	if (path != NULL && (c->end == '\0' || strchr(path, c->end) == NULL))
-		report_failure(c, path, e, attempts);
-}
-
-void
-cli_pass(struct cli *c)
-{
-	c->passed++;
-}
-
-static int
-close_stdout(void)
-{
-	int errnum;
-
-	lines_flush();
-	errnum = lines_errno();
-	if (ferror(stdout) && errnum == 0)
-		errnum = EIO;
-	if (fclose(stdout) == EOF && errnum == 0)
-		errnum = errno;
-	return errnum;
-}
-
-static void
-close_report(struct cli *c, int *fd)
-{
-	if (*fd != -1 && close(*fd) == -1 && c->report_errnum == 0)
-		c->report_errnum = errno;
-	*fd = -1;
-}
-
-/* A failure to write is a failure of the run, but no path's: it says more than
- * that some paths failed, and less than what is wrong with all. */
-static int
-write_failed(struct cli *c, int status, const char *what, int errnum)
-{
-	struct err e;
-
-	err_set(&e, ERR_IO, "cannot write %s: %s", what, strerror(errnum));
-	(void)cli_fatal(c, &e);
-	return status <= 1 ? ERR_IO : status;
-}
-
-int
-cli_finish(struct cli *c)
-{
-	int status = 0, out, sig;
-
-	if (c->failed > 0)
-		status =
-		    c->passed > 0 || c->mixed ? 1 : cli_status_of(c->first);
-	close_report(c, &c->errors_fd);
-	close_report(c, &c->failed_fd);
-	if (c->report_errnum != 0)
-		status = write_failed(
-		    c, status, "the report of failures", c->report_errnum);
-	if ((out = close_stdout()) != 0)
-		status = write_failed(c, status, "to standard output", out);
-	if ((sig = stop_signal()) != 0) {
-		(void)signal(sig, SIG_DFL);
-		(void)raise(sig);
-	}
-	return status;
 }

@@ -16,6 +16,30 @@
 void cli_say(
     const struct cli *c, const char *path, const char *msg, const char *hint);
 
+/* Milliseconds of a clock that only goes on. */
+int64_t cli_now_ms(void);
+
+/*
+ * Is --metrics something that can be written?  Wrong use or a directory that
+ * cannot be written ends the program.
+ */
+void cli_check_metrics(struct cli *c);
+
+/*
+ * Write the file of --metrics, once: a run with that exit status is over.
+ * Returns status, or if that is 0 or 1 and the file cannot be written, 74.
+ */
+int cli_write_metrics(struct cli *c, int status);
+
+/* All of standard error: a line of progress is taken away first. */
+void cli_write(const char *text, size_t len);
+
+/* Before there is another thread: SIGUSR1 waits until somebody takes it. */
+void cli_progress_block(void);
+/* With the options known; and before the end.  The latter may be repeated. */
+void cli_progress_begin(struct cli *c);
+void cli_progress_end(struct cli *c);
+
 /* The exit status for a class. */
 int cli_status_of(enum err_class class);
 

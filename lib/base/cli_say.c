@@ -1,6 +1,5 @@
 #include "lib/base/cli_impl.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/mask.h"
 
 struct line {
 	char text[PIPE_BUF];
@@ -58,12 +58,22 @@ line_end(struct line *l)
 	l->text[l->len++] = '\n';
 }
 
+static char *
+masked(const char *text)
+{
+	char *out = xstrdup(text);
+
+	mask_urls(out);
+	return out;
+}
+
 void
 cli_say(
     const struct cli *c, const char *path, const char *msg, const char *hint)
 {
 	struct line l = { .len = 0 };
 	size_t others, max = 64;
+	char *shown;
 
 	others = 2 * strlen(c->program) + strlen(msg) + strlen(hint) +
 	    sizeof(": : \n: hint: \n");
@@ -73,10 +83,14 @@ cli_say(
 	line_adds(&l, c->program);
 	line_adds(&l, ": ");
 	if (path != NULL) {
-		line_add_cut(&l, path, max);
+		shown = masked(path);
+		line_add_cut(&l, shown, max);
 		line_adds(&l, ": ");
+		free(shown);
 	}
-	line_adds(&l, msg);
+	shown = masked(msg);
+	line_adds(&l, shown);
+	free(shown);
 	line_end(&l);
 	if (hint[0] != '\0' && l.len < sizeof(l.text)) {
 		line_adds(&l, c->program);
@@ -84,8 +98,7 @@ cli_say(
 		line_adds(&l, hint);
 		line_end(&l);
 	}
-	while (write(STDERR_FILENO, l.text, l.len) == -1 && errno == EINTR)
-		;
+	cli_write(l.text, l.len);
 }
 
 static void
@@ -120,8 +133,16 @@ int cli_status_of(enum err_class class)
 int
 cli_fatal(struct cli *c, const struct err *e)
 {
+	cli_progress_end(c);
 	cli_say(c, NULL, e->msg, e->hint);
-	return cli_status_of(e->class);
+	return cli_write_metrics(c, cli_status_of(e->class));
+}
+
+void
+cli_complain(struct cli *c, const struct err *e)
+{
+	cli_say(c, NULL, e->msg, e->hint);
+	c->least = 1;
 }
 
 void
@@ -147,9 +168,8 @@ cli_on_debug(void *cli, const char *text)
 {
 	struct cli *c = cli;
 	char *all = xasprintf("%s: %s\n", c->program, text);
-	ssize_t n = write(STDERR_FILENO, all, strlen(all));
 
-	(void)n;
+	cli_write(all, strlen(all));
 	free(all);
 }
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/mask.h"
+
 /* Copy text into out; what does not fit is cut from its middle. */
 static void
 fit(char *out, size_t size, const char *text)
@@ -47,6 +49,7 @@ format(char *out, size_t size, const char *fmt, va_list ap)
 {
 	if (vsnprintf(out, size, fmt, ap) < 0)
 		out[0] = '\0';
+	mask_urls(out);
 }
 
 int

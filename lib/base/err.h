@@ -7,7 +7,8 @@
  *
  * The message is one line, lower case, without a full stop, and names the
  * object or file only where the caller cannot know it.  A likely cause goes
- * into the hint.
+ * into the hint.  What a URL in either should not show is masked
+ * (lib/base/mask.h).
  */
 #ifndef LSPP_BASE_ERR_H
 #define LSPP_BASE_ERR_H
@@ -19,6 +20,7 @@
 enum err_class {
 	ERR_NONE = 0,
 	ERR_USAGE = 2,        /* wrong option, operand or pattern */
+	ERR_EARLIER = 3,      /* done, but not as much as there once was */
 	ERR_CORRUPT = 65,     /* a backup or a database is damaged */
 	ERR_MISSING = 66,     /* no such path, no backup of that name */
 	ERR_UNAVAILABLE = 69, /* the store cannot be reached */

@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/err.h"
 #include "lib/base/stop.h"
 
-#define CHUNK 65536
+#define CHUNK     65536
+#define TOTAL_MAX (64 << 20) /* of a list that is read twice */
 
 /* Of stdout, which is the process's, too. */
 static int put_errnum;
@@ -159,6 +162,43 @@ lines_next(struct lines *in)
 	return NULL;
 }
 
+/* The records from where standard input is, if it is a file. */
+static uint64_t
+count_records(int end)
+{
+	off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+	uint8_t *piece;
+	uint64_t n = 0;
+	uint8_t last = (uint8_t)end;
+	struct stat st;
+	ssize_t got;
+
+	if (at == -1 || fstat(STDIN_FILENO, &st) == -1 ||
+	    !S_ISREG(st.st_mode) || st.st_size > TOTAL_MAX)
+		return 0;
+	piece = xmalloc(CHUNK);
+	while ((got = pread(STDIN_FILENO, piece, CHUNK, at)) > 0) {
+		for (ssize_t i = 0; i < got; last = piece[i++])
+			n += piece[i] != end && last == end;
+		at += got;
+	}
+	free(piece);
+	return n;
+}
+
+uint64_t
+lines_total(const struct lines *in)
+{
+	uint64_t n = 0;
+
+	if (in->reading)
+		return count_records(in->end);
+	for (char **o = in->operand; *o != NULL; o++, n++)
+		if (strcmp(*o, "-") == 0)
+			return 0;
+	return n;
+}
+
 int
 lines_close(struct lines *in, struct err *e)
 {
@@ -173,19 +213,37 @@ lines_close(struct lines *in, struct err *e)
 	return 0;
 }
 
+static void
+nothing(void)
+{
+}
+
+static void (*hold)(void) = nothing, (*release)(void) = nothing;
+
+void
+lines_hold(void (*before)(void), void (*after)(void))
+{
+	hold = before;
+	release = after;
+}
+
 void
 lines_put(int end, const char *path)
 {
+	hold();
 	if ((fputs(path, stdout) == EOF || putchar(end) == EOF) &&
 	    put_errnum == 0)
 		put_errnum = errno;
+	release();
 }
 
 void
 lines_flush(void)
 {
+	hold();
 	if (fflush(stdout) == EOF && put_errnum == 0)
 		put_errnum = errno;
+	release();
 }
 
 int

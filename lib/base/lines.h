@@ -63,4 +63,13 @@ void lines_put(int end, const char *path);
 void lines_flush(void);
 int lines_errno(void);
 
+/* Call these around each write to stdout from now on. */
+void lines_hold(void (*hold)(void), void (*release)(void));
+
+/*
+ * How many paths there are, as far as that can be told before they are read:
+ * operands, or the lines of a file on stdin.  0: who knows.
+ */
+uint64_t lines_total(const struct lines *in);
+
 #endif

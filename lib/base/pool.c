@@ -85,6 +85,33 @@ wake_all(struct pool *p)
 	pthread_cond_broadcast(&p->done_cond);
 }
 
+void
+pool_put(struct pool *p, struct job *j)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->live >= p->limit)
+		pthread_cond_wait(&p->room, &p->lock);
+	p->live++;
+	queue_add(&p->todo, j);
+	pthread_cond_signal(&p->todo_cond);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* With the lock: the reader's life where jobs are handed in. */
+static void
+feed_all(struct pool *p)
+{
+	while (p->gate == HELD)
+		pthread_cond_wait(&p->room, &p->lock);
+	if (p->gate == CANCELLED)
+		return;
+	pthread_mutex_unlock(&p->lock);
+	p->ops->feed(p, p->ctx);
+	pthread_mutex_lock(&p->lock);
+	p->eof = true;
+	wake_all(p);
+}
+
 static void *
 reader_main(void *arg)
 {
@@ -92,6 +119,11 @@ reader_main(void *arg)
 	struct job *j;
 
 	pthread_mutex_lock(&p->lock);
+	if (p->ops->feed != NULL) {
+		feed_all(p);
+		pthread_mutex_unlock(&p->lock);
+		return NULL;
+	}
 	while (!p->eof) {
 		if (p->gate == CANCELLED)
 			break;

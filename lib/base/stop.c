@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 static atomic_int first_signal;
+static atomic_uint drain; /* seconds that a first SIGTERM is put off */
+static atomic_bool draining;
 static int wake[2] = { -1, -1 };
 
 static void
@@ -15,6 +17,13 @@ on_signal(int sig)
 	int errnum = errno, none = 0;
 	ssize_t n;
 
+	if (sig == SIGTERM && atomic_load(&drain) > 0 &&
+	    !atomic_exchange(&draining, true)) {
+		(void)alarm(atomic_load(&drain));
+		return;
+	}
+	if (sig == SIGALRM)
+		sig = SIGTERM;
 	if (atomic_compare_exchange_strong(&first_signal, &none, sig)) {
 		n = write(wake[1], "", 1);
 		(void)n;
@@ -47,6 +56,17 @@ stop_on_signals(void)
 	}
 }
 
+void
+stop_drain(unsigned seconds)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sa.sa_flags = SA_RESTART;
+	sigemptyset(&sa.sa_mask);
+	(void)sigaction(SIGALRM, &sa, NULL);
+	atomic_store(&drain, seconds);
+}
+
 bool
 stop_requested(void)
 {
@@ -56,7 +76,9 @@ stop_requested(void)
 int
 stop_signal(void)
 {
-	return atomic_load(&first_signal);
+	int sig = atomic_load(&first_signal);
+
+	return sig == 0 && atomic_load(&draining) ? SIGTERM : sig;
 }
 
 int

@@ -11,6 +11,12 @@
 #include <stdbool.h>
 
 void stop_on_signals(void);
+/*
+ * A first SIGTERM is no request before so many seconds have gone by: time to
+ * take what still comes through a pipe whose writers got the signal, too.
+ */
+void stop_drain(unsigned seconds);
+
 bool stop_requested(void);
 int stop_signal(void); /* the first signal, or 0 */
 int stop_fd(void);     /* readable from the request on; never read it */

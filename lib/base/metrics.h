@@ -1,0 +1,61 @@
+/*
+ * metrics -- the outcome of a run as a file for the textfile collector of
+ * Prometheus' node_exporter.
+ *
+ * Collect the series, merge what an earlier run left in the file, write it.
+ * Names, types and help are the same in every program, and the number of series
+ * does not follow the number of databases.  Counters go on from run to run.
+ */
+#ifndef LSPP_BASE_METRICS_H
+#define LSPP_BASE_METRICS_H
+
+#include <stddef.h>
+
+struct err;
+
+enum metric {
+	METRIC_DATABASES,    /* state */
+	METRIC_LAST_SUCCESS, /* 0: not this time; kept from before */
+	METRIC_LAST_RUN,
+	METRIC_EXIT_CODE,
+	METRIC_DURATION,
+	METRIC_REQUESTS,  /* op, class */
+	METRIC_BYTES,     /* dir */
+	METRIC_RETRIES,   /* reason */
+	METRIC_SNAPSHOTS, /* reason */
+	METRIC_WAL_MAX,
+	METRIC_OLDEST,
+	METRIC_KINDS,
+};
+
+#define METRIC_SERIES 40
+
+/* { .program = "lspp-ship" } is empty. */
+struct metrics {
+	const char *program; /* a label of every series */
+	size_t n;
+	struct metric_series {
+		enum metric metric;
+		char name[160]; /* as in the file, with all labels */
+		double value;
+	} v[METRIC_SERIES];
+};
+
+/* labels: those besides the program, like "dir=\"sent\"", or NULL. */
+void metrics_add(
+    struct metrics *m, enum metric metric, const char *labels, double value);
+
+/*
+ * Go on from the file at path, if there is one: counters are added up, and a
+ * last success that is 0 is taken over.  -1 if it is none of this program's
+ * (ERR_CORRUPT) or cannot be read; then m is as it was.
+ */
+int metrics_merge(struct metrics *m, const char *path, struct err *e);
+
+/*
+ * Replace the file at path at once, with mode 0644.  Its directory is what
+ * must be writable.  Not synced: it is of the past after a crash anyway.
+ */
+int metrics_write(const struct metrics *m, const char *path, struct err *e);
+
+#endif

@@ -1,0 +1,199 @@
+#include "lib/base/when.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/err.h"
+
+#define SECOND ((int64_t)1000000000)
+/* 2262 is where 64 bits of ns end. */
+#define YEAR_MIN    1970
+#define YEAR_MAX    2261
+#define SECONDS_MAX (INT64_MAX / SECOND - 86400)
+
+/* Exactly n digits. */
+static bool
+digits(const char **s, int n, int *out)
+{
+	*out = 0;
+	for (; n > 0; n--, (*s)++) {
+		if (**s < '0' || **s > '9')
+			return false;
+		*out = *out * 10 + (**s - '0');
+	}
+	return true;
+}
+
+static bool
+literal(const char **s, const char *any)
+{
+	if (**s == '\0' || strchr(any, **s) == NULL)
+		return false;
+	(*s)++;
+	return true;
+}
+
+/* Any number of digits, up to SECONDS_MAX. */
+static bool
+number(const char **s, int64_t *out)
+{
+	const char *start = *s;
+
+	for (*out = 0; **s >= '0' && **s <= '9'; (*s)++) {
+		*out = *out * 10 + (**s - '0');
+		if (*out > SECONDS_MAX)
+			return false;
+	}
+	return *s > start;
+}
+
+/* ".123", if it is there, in ns; what is finer is dropped. */
+static bool
+fraction(const char **s, int64_t *ns)
+{
+	int64_t unit = SECOND / 10;
+
+	*ns = 0;
+	if (!literal(s, "."))
+		return true;
+	if (**s < '0' || **s > '9')
+		return false;
+	for (; **s >= '0' && **s <= '9'; (*s)++, unit /= 10)
+		*ns += unit * (**s - '0');
+	return true;
+}
+
+static bool
+date(const char **s, struct tm *tm)
+{
+	struct tm check;
+	time_t t;
+
+	if (!digits(s, 4, &tm->tm_year) || !literal(s, "-") ||
+	    !digits(s, 2, &tm->tm_mon) || !literal(s, "-") ||
+	    !digits(s, 2, &tm->tm_mday) || tm->tm_year < YEAR_MIN ||
+	    tm->tm_year > YEAR_MAX)
+		return false;
+	tm->tm_year -= 1900;
+	tm->tm_mon--;
+	/* February 30 would become March 2. */
+	check = *tm;
+	t = timegm(&check);
+	return t >= 0 && check.tm_mon == tm->tm_mon &&
+	    check.tm_mday == tm->tm_mday;
+}
+
+/* "Z" or "+01:00", in seconds; 0: neither is there, -1: nonsense. */
+static int
+offset(const char **s, int64_t *out)
+{
+	int sign = **s == '-' ? -1 : 1, h, m;
+
+	*out = 0;
+	if (literal(s, "Zz"))
+		return 1;
+	if (!literal(s, "+-"))
+		return 0;
+	if (!digits(s, 2, &h) || !literal(s, ":") || !digits(s, 2, &m) ||
+	    h > 23 || m > 59)
+		return -1;
+	*out = (int64_t)sign * (h * 3600 + m * 60);
+	return 1;
+}
+
+/* 1; 0: but for an offset it is one; -1: it is none. */
+static int
+rfc3339(const char *s, int64_t *ns)
+{
+	struct tm tm = { 0 };
+	int64_t part, east;
+	int rc;
+
+	if (!date(&s, &tm) || !literal(&s, "Tt ") ||
+	    !digits(&s, 2, &tm.tm_hour) || !literal(&s, ":") ||
+	    !digits(&s, 2, &tm.tm_min) || !literal(&s, ":") ||
+	    !digits(&s, 2, &tm.tm_sec) || tm.tm_hour > 23 || tm.tm_min > 59 ||
+	    tm.tm_sec > 60 || !fraction(&s, &part))
+		return -1;
+	rc = offset(&s, &east);
+	if (*s != '\0')
+		return -1;
+	*ns = ((int64_t)timegm(&tm) - east) * SECOND + part;
+	return rc;
+}
+
+static bool
+epoch(const char *s, int64_t *ns)
+{
+	int64_t seconds, part;
+
+	if (!literal(&s, "@") || !number(&s, &seconds) || !fraction(&s, &part))
+		return false;
+	*ns = seconds * SECOND + part;
+	return *s == '\0';
+}
+
+static bool
+ago(const char *s, int64_t now_ns, int64_t *ns)
+{
+	static const char units[] = "smhdw";
+	static const int64_t seconds[] = { 1, 60, 3600, 86400, 604800 };
+	const char *unit;
+	int64_t n;
+
+	if (!number(&s, &n) || *s == '\0' || (unit = strchr(units, *s)) == NULL)
+		return false;
+	if (s[1] != '\0' && strcmp(s + 1, " ago") != 0)
+		return false;
+	/* Before 1970 is as good as 1970. */
+	if (n > now_ns / SECOND / seconds[unit - units])
+		*ns = 0;
+	else
+		*ns = now_ns - n * seconds[unit - units] * SECOND;
+	return true;
+}
+
+int
+when_parse(const char *s, int64_t now_ns, int64_t *ns, struct err *e)
+{
+	int rc;
+
+	if (epoch(s, ns) || ago(s, now_ns, ns))
+		return 0;
+	if ((rc = rfc3339(s, ns)) == 1)
+		return 0;
+	if (rc == 0)
+		return err_set(e, ERR_USAGE,
+		    "\"%s\" lacks an offset: end it in Z or +01:00", s);
+	return err_set(e, ERR_USAGE,
+	    "\"%s\" is no time like 2026-11-24T02:18:31Z, @1795488467 or 2h",
+	    s);
+}
+
+const char *
+when_text(int64_t ns, char out[WHEN_SIZE])
+{
+	int64_t ms = ns / 1000000 + (ns % 1000000 > 0);
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+	size_t n;
+
+	if (ms < 0 || gmtime_r(&t, &tm) == NULL ||
+	    (n = strftime(out, WHEN_SIZE, "%Y-%m-%dT%H:%M:%S", &tm)) == 0)
+		(void)snprintf(out, WHEN_SIZE, "an unknown time");
+	else
+		(void)snprintf(
+		    out + n, WHEN_SIZE - n, ".%03dZ", (int)(ms % 1000));
+	return out;
+}
+
+int64_t
+when_now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * SECOND + ts.tv_nsec;
+}
