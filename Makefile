@@ -11,10 +11,10 @@ MANDIR ?= $(PREFIX)/share/man
 EXAMPLESDIR ?= $(PREFIX)/share/doc/lspp/examples
 
 PKG_CONFIG ?= pkg-config
-LIBS = sqlite3 liblz4 libxxhash zlib libcurl libcrypto expat
+LIBS = sqlite3 liblz4 libxxhash zlib libcurl libcrypto expat yaml-0.1
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null || \
-	echo -lsqlite3 -llz4 -lxxhash -lz -lcurl -lcrypto -lexpat)
+	echo -lsqlite3 -llz4 -lxxhash -lz -lcurl -lcrypto -lexpat -lyaml)
 
 CFLAGS ?= -O2 -g
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \

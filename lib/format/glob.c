@@ -24,6 +24,9 @@ enum op {
 	OP_END,
 };
 
+/* To take(): any character that is not ASCII. */
+#define WIDE 0x200000
+
 struct token {
 	enum op op;
 	uint32_t arg;
@@ -274,8 +277,10 @@ glob_init(struct glob *g, const char *pattern, struct err *e)
 	memset(g, 0, sizeof(*g));
 	g->pattern = pattern;
 	/* A place has 32 bits; a comma is two tokens. */
-	if (len > UINT32_MAX / (2 * MODES) - 1)
-		return err_set(e, ERR_USAGE, "pattern is too long");
+	if (len > UINT32_MAX / (2 * MODES) - 1) {
+		err_set(e, ERR_USAGE, "pattern is too long");
+		return -1;
+	}
 	g->token = xcalloc(2 * len + 1, sizeof(*g->token));
 	g->brace = xcalloc(len + 1, sizeof(*g->brace));
 	if (compile(g, e) == -1) {
@@ -294,10 +299,11 @@ take(struct glob *g, size_t at, uint32_t c)
 {
 	const struct token *t = &g->token[at];
 
-	if (t->op == OP_CHAR && t->arg == c)
+	if (t->op == OP_CHAR && (t->arg == c || (c == WIDE && t->arg >= 0x80)))
 		set_add(&g->next, at + 1, c == '/' ? MODE_START : MODE_MID);
 	else if ((t->op == OP_ANY && c != '/') ||
-	    (t->op == OP_CLASS && class_has(g->pattern + t->arg, c)))
+	    (t->op == OP_CLASS &&
+		(c == WIDE || class_has(g->pattern + t->arg, c))))
 		set_add(&g->next, at + 1, MODE_MID);
 }
 
@@ -513,4 +519,75 @@ glob_may_descend(const char *pattern, const char *dir)
 			may |= goes_on(&g, g.now.at[i]);
 	glob_free(&g);
 	return may;
+}
+
+/* Can what begins with n bytes of s, and c if that is not 0, match? */
+static bool
+reaches(struct glob *g, const char *s, size_t n, uint32_t c)
+{
+	size_t i, len;
+
+	g->now.n = 0;
+	set_add(&g->now, 0, MODE_START);
+	for (i = 0; i < n && g->now.n > 0; i += len)
+		if (step(g, character(s + i, &len)))
+			return true;
+	return (c != 0 && step(g, c)) || g->now.n > 0;
+}
+
+/* Where the character before byte n of s begins. */
+static size_t
+before(const char *s, size_t n)
+{
+	size_t i = 0, len;
+
+	while (character(s + i, &len), i + len < n)
+		i += len;
+	return i;
+}
+
+/* The next of the strings that begin with n bytes of at and differ behind. */
+static bool
+next_with(struct glob *g, const char *at, size_t n, struct buf *next)
+{
+	uint8_t x = (uint8_t)at[n];
+	char c[2] = { 0 };
+
+	for (c[0] = (char)x; x < 0x7f; x++) {
+		c[0]++;
+		if (reaches(g, at, n, (uint8_t)c[0]))
+			break;
+	}
+	if (x >= 0x7f && !reaches(g, at, n, WIDE))
+		return false;
+	if ((uint8_t)at[n] >= 0x7f) { /* among these it is not looked for */
+		buf_adds(next, at);
+		return true;
+	}
+	buf_add(next, at, n);
+	buf_adds(next, c);
+	return true;
+}
+
+bool
+glob_next(const char *pattern, const char *at, struct buf *next)
+{
+	struct glob g;
+	struct err e;
+	size_t n = 0, len;
+	bool found;
+
+	buf_reset(next);
+	if (glob_init(&g, pattern, &e) == -1)
+		return false;
+	while (at[n] != '\0' && character(at + n, &len) &&
+	    reaches(&g, at, n + len, 0))
+		n += len;
+	if ((found = at[n] == '\0'))
+		buf_adds(next, at);
+	else
+		while (!(found = next_with(&g, at, n, next)) && n > 0)
+			n = before(at, n);
+	glob_free(&g);
+	return found;
 }

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buf;
 struct err;
 
 /*
@@ -44,5 +45,15 @@ size_t glob_fixed(const char *pattern);
  * trailing slash) match?  Used to prune a walk: true when in doubt.
  */
 bool glob_may_descend(const char *pattern, const char *dir);
+
+/*
+ * A place to go on from behind at, in byte order: nothing that matches lies
+ * between the two, and at itself when what matches may follow at once.  False:
+ * nothing behind at can match.
+ */
+bool glob_next(const char *pattern, const char *at, struct buf *next);
+
+/* Append text as a pattern that matches just itself. */
+void glob_literal(const char *text, struct buf *out);
 
 #endif

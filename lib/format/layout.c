@@ -27,6 +27,13 @@ layout_segment_key(struct buf *b, const char *db, const char *gen,
 }
 
 void
+layout_owner_key(struct buf *b, const char *db, uint32_t number)
+{
+	generations(b, db);
+	buf_addf(b, "owner-%08x.lz4", number);
+}
+
+void
 layout_generation_prefix(struct buf *b, const char *db, const char *gen)
 {
 	generations(b, db);
@@ -86,4 +93,11 @@ layout_parse(struct layout_name *n, const char *rest)
 	    n->index <= LAYOUT_INDEX_MAX && skip(&rest, "_") &&
 	    (rest = hex(rest, 8, &n->offset)) != NULL &&
 	    strcmp(rest, ".wal.lz4") == 0;
+}
+
+bool
+layout_parse_owner(uint32_t *number, const char *rest)
+{
+	return skip(&rest, "owner-") && (rest = hex(rest, 8, number)) != NULL &&
+	    *number <= LAYOUT_INDEX_MAX && strcmp(rest, ".lz4") == 0;
 }

@@ -18,11 +18,11 @@
 #define LAYOUT_GENERATION 17 /* 16 hex digits and NUL */
 #define LAYOUT_INDEX_MAX  0x7fffffffu
 
-enum layout_kind { LAYOUT_SNAPSHOT, LAYOUT_SEGMENT };
+enum layout_kind { LAYOUT_SNAPSHOT, LAYOUT_SEGMENT, LAYOUT_OWNER };
 
 struct layout_name {
 	enum layout_kind kind;
-	uint32_t index;
+	uint32_t index;  /* of an owner: its number */
 	uint32_t offset; /* of a segment */
 };
 
@@ -31,6 +31,8 @@ void layout_snapshot_key(
     struct buf *b, const char *db, const char *gen, uint32_t index);
 void layout_segment_key(struct buf *b, const char *db, const char *gen,
     uint32_t index, uint32_t offset);
+/* Append "<db>/generations/owner-<number>.lz4", see lspp-format(5). */
+void layout_owner_key(struct buf *b, const char *db, uint32_t number);
 /* Append "<db>/generations/<gen>/" (gen NULL: "<db>/generations/"). */
 void layout_generation_prefix(struct buf *b, const char *db, const char *gen);
 
@@ -43,5 +45,8 @@ bool layout_is_generation(const char *name);
  * such objects are ignored by every reader.
  */
 bool layout_parse(struct layout_name *n, const char *rest);
+
+/* Likewise the part of an owner's key behind "generations/". */
+bool layout_parse_owner(uint32_t *number, const char *rest);
 
 #endif

@@ -33,6 +33,7 @@ enum {
 
 	KIND_SNAPSHOT = 1,
 	KIND_SEGMENT = 2,
+	KIND_OWNER = 3,
 };
 
 static const char tag[4] = { 'l', 's', 'p', 'p' };
@@ -48,6 +49,12 @@ crc(const uint8_t *payload)
 
 	return (uint32_t)crc32(c, payload + sizeof(tag), AT_CRC - sizeof(tag));
 }
+
+static const uint32_t kinds[] = {
+	[LAYOUT_SNAPSHOT] = KIND_SNAPSHOT,
+	[LAYOUT_SEGMENT] = KIND_SEGMENT,
+	[LAYOUT_OWNER] = KIND_OWNER,
+};
 
 void
 provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE])
@@ -68,8 +75,7 @@ provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE])
 	be64_put(p + AT_GENERATION, strtoull(pv->generation, NULL, 16));
 	be32_put(p + AT_INDEX, pv->name.index);
 	be32_put(p + AT_OFFSET, pv->name.offset);
-	be32_put(p + AT_KIND,
-	    pv->name.kind == LAYOUT_SNAPSHOT ? KIND_SNAPSHOT : KIND_SEGMENT);
+	be32_put(p + AT_KIND, kinds[pv->name.kind]);
 	be32_put(p + AT_CRC, crc(p));
 }
 
@@ -92,6 +98,7 @@ get(struct provenance *pv, const uint8_t *p, struct err *e)
 	switch (be32(p + AT_KIND)) {
 	case KIND_SNAPSHOT: pv->name.kind = LAYOUT_SNAPSHOT; return 1;
 	case KIND_SEGMENT: pv->name.kind = LAYOUT_SEGMENT; return 1;
+	case KIND_OWNER: pv->name.kind = LAYOUT_OWNER; return 1;
 	default:
 		return err_set(e, ERR_CORRUPT,
 		    "provenance frame is of an unknown kind of object");
@@ -104,7 +111,7 @@ provenance_is(const struct provenance *pv, const char *generation,
 {
 	return strcmp(pv->generation, generation) == 0 &&
 	    pv->name.kind == name->kind && pv->name.index == name->index &&
-	    (name->kind == LAYOUT_SNAPSHOT || pv->name.offset == name->offset);
+	    (name->kind != LAYOUT_SEGMENT || pv->name.offset == name->offset);
 }
 
 /*

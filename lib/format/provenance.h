@@ -8,7 +8,7 @@
  *	4   4  format version, 1
  *	8   8  capture time, ns since 1970 UTC: the state the object brings a
  *	       restore to was the committed state at that time
- *	16 16  writer id
+ *	16 16  writer id: the machine's, then that of the state on it, 8 each
  *	32  4  page size
  *	36  4  page count after this object
  *	40 16  pagesum of the database after this object
@@ -18,8 +18,8 @@
  *	68  8  the length of the object's data, uncompressed
  *	76  8  the generation it belongs to
  *	84  4  its index
- *	88  4  its offset; 0 for a snapshot
- *	92  4  1 for a snapshot, 2 for a segment
+ *	88  4  its offset; 0 for all but a segment
+ *	92  4  1 for a snapshot, 2 for a segment, 3 for an owner
  *	96  4  crc32 (zlib) of bytes 0..95
  *
  * all big-endian: PROVENANCE_SIZE bytes with the frame's own 8.  Both

@@ -1,7 +1,9 @@
 #include "lib/format/glob.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -126,6 +128,78 @@ test_match(void)
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		is_int(match(t[i].pattern, t[i].path), t[i].want, "%s on %s",
 		    t[i].pattern, t[i].path);
+}
+
+static int
+by_bytes(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Every string of up to three of these, in byte order. */
+static size_t
+all_strings(char (*all)[16])
+{
+	static const char *const of[] = { "", ".", "/", "0", "a", "b",
+		"\xc3\xa9" };
+	size_t n = 0;
+
+	for (size_t i = 1; i < 7; i++)
+		for (size_t j = 0; j < 7; j++)
+			for (size_t k = 0; k < (j > 0 ? 7 : 1); k++)
+				for (size_t l = 0; l < (k > 0 ? 7 : 1); l++)
+					snprintf(all[n++], sizeof(*all),
+					    "%s%s%s%s", of[i], of[j], of[k],
+					    of[l]);
+	qsort(all, n, sizeof(*all), by_bytes);
+	return n;
+}
+
+static void
+test_next(void)
+{
+	static const char *const patterns[] = { "a/b", "*", "**", "a/*b", "?/a",
+		"{a,b}/0*", "[b-\xc3\xa9]a", "[!0]/a", "a/**/b", "\xc3\xa9/*",
+		"**/a", "*/\xc3\xa9", "b*", "a*.b", "{b,a/}." };
+	static const struct {
+		const char *pattern, *at, *want; /* NULL: nothing */
+	} t[] = {
+		{ "eu/*/db-1*", "eu/00/db-0999/x", "eu/00/db-1" },
+		{ "eu/*/db-1*", "eu/00/db-2", "eu/000" },
+		{ "eu/*/db-1*", "eu/00/db-1/x", "eu/00/db-10" },
+		{ "eu/*/db-1*", "eu/00/db-17", "eu/00/db-17" },
+		{ "eu/*/db-1*", "ev", NULL },
+		{ "{eu,us}/x.db", "eu/x.db/y", "u" },
+		{ "**/*.db", "a/b.db/x", "a/b.db/x" },
+		{ "a/[\xc3\xa0-\xc3\xaf]", "a/b", "a/\x7f" },
+		{ "*", "\xc3\xa9/", "\xc3\xa9\x30" },
+	};
+	static char all[2401][16];
+	struct buf next = { 0 };
+	size_t n = all_strings(all), wrong = 0, skipped = 0;
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		ok(glob_next(t[i].pattern, t[i].at, &next) ==
+			(t[i].want != NULL),
+		    "%s: is there more behind %s", t[i].pattern, t[i].at);
+		is_str(buf_str(&next), t[i].want == NULL ? "" : t[i].want,
+		    "%s: behind %s", t[i].pattern, t[i].at);
+	}
+	for (size_t p = 0; p < sizeof(patterns) / sizeof(patterns[0]); p++)
+		for (size_t i = 0; i < n; i++) {
+			bool more = glob_next(patterns[p], all[i], &next);
+
+			wrong += more && strcmp(buf_str(&next), all[i]) < 0;
+			for (size_t j = i + 1; j < n; j++) {
+				if (more && strcmp(all[j], buf_str(&next)) >= 0)
+					break;
+				skipped++;
+				wrong += match(patterns[p], all[j]) == 1;
+			}
+		}
+	ok(skipped > 100000, "%zu were passed over", skipped);
+	is_int(wrong, 0, "and none of them matches");
+	buf_release(&next);
 }
 
 static void
@@ -265,6 +339,7 @@ main(int argc, char *argv[])
 {
 	test_oracle(argc > 1 ? argv[1] : "tests/data/doublestar-v4.tsv");
 	test_match();
+	test_next();
 	test_check();
 	test_parts();
 	test_may_descend();

@@ -28,6 +28,23 @@ test_keys(void)
 }
 
 static void
+test_owner(void)
+{
+	struct buf b = { 0 };
+	uint32_t n;
+
+	layout_owner_key(&b, "a/x.db", 0x1a);
+	is_str(
+	    buf_str(&b), "a/x.db/generations/owner-0000001a.lz4", "an owner");
+	ok(layout_parse_owner(&n, "owner-0000001a.lz4") && n == 0x1a, "parsed");
+	ok(!layout_parse_owner(&n, "owner-0000001a.lz4x") &&
+		!layout_parse_owner(&n, "owner-1a.lz4") &&
+		!layout_parse_owner(&n, "0000001a.lz4"),
+	    "and nothing like it");
+	buf_release(&b);
+}
+
+static void
 test_generation(void)
 {
 	ok(layout_is_generation(gen), "a generation");
@@ -88,6 +105,7 @@ int
 main(void)
 {
 	test_keys();
+	test_owner();
 	test_generation();
 	test_good();
 	test_bad();

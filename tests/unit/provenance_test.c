@@ -72,6 +72,8 @@ test_place(void)
 {
 	struct layout_name n = sample.name, snap = { .index = 9, .offset = 4 };
 	struct provenance pv = sample;
+	uint8_t p[PROVENANCE_SIZE];
+	struct err e;
 
 	ok(!provenance_is(&pv, "00fedcba98765433", &n), "other generation");
 	n.offset++;
@@ -87,6 +89,12 @@ test_place(void)
 	snap.offset = 0;
 	ok(provenance_is(&pv, sample.generation, &snap),
 	    "a snapshot has no offset");
+	pv.name.kind = LAYOUT_OWNER;
+	provenance_write(&pv, p);
+	memset(&pv, 0, sizeof(pv));
+	is_int(provenance_parse(&pv, p, &e), 1, "an owner's");
+	snap.kind = LAYOUT_OWNER;
+	ok(provenance_is(&pv, sample.generation, &snap), "is of its kind");
 }
 
 static void
