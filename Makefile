@@ -37,7 +37,7 @@ PROGRAMS = $(patsubst bin/%.c,%,$(sort $(wildcard bin/lspp-*.c)))
 UNIT = $(patsubst tests/unit/%.c,$B/unit/%,$(sort $(wildcard tests/unit/*_test.c)))
 TOOLS = $(patsubst tests/tools/%.c,$B/tools/%,$(sort $(wildcard tests/tools/*.c)))
 SRC = $(LIB_SRC) $(wildcard bin/*.c tests/unit/*.c tests/tools/*.c)
-HDR = $(foreach l,$(LAYERS),$(wildcard lib/$l/*.h)) $(wildcard tests/unit/*.h tests/tools/*.h)
+HDR = $(foreach l,$(LAYERS),$(wildcard lib/$l/*.h)) $(wildcard bin/*.h tests/unit/*.h tests/tools/*.h)
 
 Q = $(if $V,,@)
 
@@ -48,8 +48,11 @@ $B/liblspp.a: $(LIB_OBJ)
 	@rm -f $@
 	$Q$(AR) rcs $@ $^
 
+$B/bin/lspp-restore: $B/bin/restore_options.o $B/bin/restore_report.o \
+	$B/bin/restore_list.o
+
 $B/bin/%: $B/bin/%.o $B/liblspp.a
-	$Q$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$Q$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $B/liblspp.a $(PKG_LIBS)
 
 $B/unit/%: $B/tests/unit/%.o $B/liblspp.a
 	@mkdir -p $(@D)
@@ -89,13 +92,10 @@ unit: $(UNIT)
 check: all tools unit
 	$Qtests/run $T
 
-# The tests of S3 against each server that ./bootstrap --test-s3 brings.
-S3_KINDS = versitygw minio
+# The tests of S3 against each server that ./bootstrap --test-s3 brings, or
+# S3_KINDS="ceph minio"; T as above.
 check-s3: all tools
-	$Qfor kind in $(S3_KINDS); do \
-		echo "== $$kind"; \
-		S3_KIND=$$kind tests/run s3_store.bats s3.bats || exit; \
-	done
+	$Qtests/matrix $T
 
 # The full counts: hours, not minutes.
 soak: all tools unit

@@ -1,110 +1,487 @@
 /* lspp-hot -- print the databases that have something to ship. */
+#include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/cli.h"
-#include "lib/base/file.h"
+#include "lib/base/json_write.h"
 #include "lib/base/lines.h"
-#include "lib/engine/signature.h"
+#include "lib/base/metrics.h"
+#include "lib/base/stop.h"
+#include "lib/engine/longest.h"
 #include "lib/engine/state.h"
+#include "lib/engine/tier.h"
+#include "lib/engine/tier_config.h"
+#include "lib/engine/watch.h"
 #include "lib/store/conf.h"
 #include "lib/store/store.h"
 
-static const struct cli_opt options[] = { { 0 } };
+#define SECOND INT64_C(1000000000)
 
-struct hot {
-	struct state *st; /* NULL: nothing was ever shipped */
-	int64_t root;     /* 0: any */
-	bool no_root;     /* nothing was ever shipped to that replica */
+enum {
+	WATCH = 256,
+	FOR,
+	INTERVAL,
+	SCAN_INTERVAL,
+	HOT_FOR,
+	MAX_HOT,
+	TIERS,
+	COLD,
+	STALE,
+	WAL_OVER,
+	GONE,
+	EXPECT_MIN,
 };
 
-/* 1: there is something to ship; 0; -1. */
-static int
-is_hot(struct hot *h, const char *path, struct buf *abs, struct err *e)
-{
-	struct signature sig;
-	bool racy;
-	int rc;
+static const struct cli_opt options[] = {
+	{ "watch", 0, NULL, "go on looking, and print them as they change",
+	    WATCH },
+	{ "for", 0, "TIME", "--watch: for so long, not until a signal", FOR },
+	{ "interval", 0, "TIME", "--watch: between looks at hot ones [1s]",
+	    INTERVAL },
+	{ "scan-interval", 0, "TIME", "--watch: at all others [15s]",
+	    SCAN_INTERVAL },
+	{ "hot-for", 0, "TIME", "hot after a write [15s]", HOT_FOR },
+	{ "max-hot", 0, "N", "print N, those that wait longest", MAX_HOT },
+	{ "tiers", 0, NULL, "print all, behind \"hot\" or \"cold\" and a tab",
+	    TIERS },
+	{ "cold", 0, NULL, "print those that are cold", COLD },
+	{ "stale", 0, "TIME", "print those with older unshipped writes",
+	    STALE },
+	{ "wal-over", 0, "BYTES", "print those with a larger WAL", WAL_OVER },
+	{ "gone", 0, NULL, "print those shipped that are not there any more",
+	    GONE },
+	{ "expect-min", 0, "N", "fail if fewer paths come in", EXPECT_MIN },
+	{ 0 },
+};
 
-	if (signature_take(&sig, path, &racy, e) == -1)
-		return -1;
-	if (h->st == NULL || h->no_root)
-		return 1;
-	buf_reset(abs);
-	if (path_absolute(path, abs, e) == -1)
-		return -1;
-	rc = state_shipped(h->st, h->root, buf_str(abs), &sig, e);
-	return rc == -1 ? -1 : !rc;
+struct run {
+	struct cli cli;
+	struct lines in;
+	struct tiers tiers;
+	struct tier_config config; /* -c */
+	int mode;                  /* 0, or one of the above */
+	int64_t interval_ns, scan_interval_ns, for_ns, stale_ns;
+	uint64_t wal_over, expected;
+	struct longest longest; /* --max-hot */
+	bool fleet;             /* the paths are the fleet's, not operands */
+	bool warned;
+	uint64_t seen, hot, wal_max; /* to be measured */
+	int64_t oldest_ns;           /* write that waits; 0: none */
+};
+
+/* -- the state ------------------------------------------------------------- */
+
+/* Notes are a help, not a need: a state that may only be read will do. */
+static struct state *
+open_state(struct run *r, struct err *e)
+{
+	struct state *st = state_open(r->cli.state, false, e);
+
+	if (st == NULL && e->class != ERR_MISSING)
+		return NULL;
+	r->tiers.keep = st != NULL && !r->cli.dry_run && state_writable(st);
+	return st;
 }
 
+/* The replica that was named, or any, or those of the file. */
 static int
-open_hot(struct hot *h, const struct cli *c, const struct store_conf *conf,
-    struct err *e)
+find_roots(struct run *r, const struct store_conf *conf, struct err *e)
 {
+	struct tiers *t = &r->tiers;
 	char *url;
 	int known;
 
-	h->st = state_open(c->state, false, e);
-	if (h->st == NULL)
-		return e->class == ERR_MISSING ? 0 : -1;
-	if (c->replica == NULL)
+	if (r->cli.config != NULL) {
+		t->look = tier_config_look;
+		t->ctx = &r->config;
+		return tier_config_roots(&r->config, t->st, e);
+	}
+	if (t->st == NULL || r->cli.replica == NULL)
 		return 0;
-	if ((url = store_url(c->replica, conf, e)) == NULL)
+	if ((url = store_url(r->cli.replica, conf, e)) == NULL)
 		return -1;
-	known = state_root(h->st, url, false, &h->root, e);
+	known = state_root(t->st, url, false, &t->root, e);
 	free(url);
-	h->no_root = known == 0;
+	t->no_root = known == 0;
+	t->keep = t->keep && !t->no_root; /* notes are kept by root */
 	return known == -1 ? -1 : 0;
 }
 
-static void
-filter(struct hot *h, struct lines *in, struct cli *c)
+static int
+begin(struct run *r, const struct store_conf *conf, struct err *e)
 {
-	struct buf abs = { 0 };
+	struct tiers *t = &r->tiers;
+
+	if (r->cli.config != NULL &&
+	    tier_config_open(&r->config, r->cli.config, conf, e) == -1)
+		return -1;
+	e->class = ERR_NONE;
+	if ((t->st = open_state(r, e)) == NULL && e->class != ERR_MISSING)
+		return -1;
+	if (find_roots(r, conf, e) == -1)
+		return -1;
+	return tiers_begin(t, e);
+}
+
+/* What is noted is for the next run: this one goes on without. */
+static void
+flush_notes(struct run *r)
+{
+	struct err e;
+
+	if (tiers_flush(&r->tiers, &e) == -1 && !r->warned) {
+		cli_warn(&r->cli, NULL, "cannot note what waits: %s", e.msg);
+		r->warned = true;
+	}
+}
+
+/* -- one pass -------------------------------------------------------------- */
+
+/* In one form, whatever is asked for. */
+static void
+print(struct run *r, const char *path, bool hot, const char *why)
+{
+	const char *tier = hot ? "hot" : "cold";
+	struct buf *b;
+	char *line;
+
+	if (r->cli.json) {
+		b = cli_object(&r->cli, path);
+		json_text(b, "tier", tier);
+		json_text(b, "why", why);
+		cli_put_object(&r->cli);
+	} else if (r->mode == TIERS) {
+		line = xasprintf("%s\t%s", tier, path);
+		cli_put(&r->cli, line);
+		free(line);
+	} else {
+		cli_put(&r->cli, path);
+	}
+}
+
+static void
+print_dirty(void *ctx, const char *path, const char *why)
+{
+	print(ctx, path, true, why);
+}
+
+static void
+measure(void *ctx, struct metrics *m)
+{
+	struct run *r = ctx;
+
+	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)r->seen);
+	if (r->mode == WATCH || r->mode == GONE)
+		return; /* which is no one moment's, and no look at files */
+	metrics_add(m, METRIC_DATABASES, "state=\"hot\"", (double)r->hot);
+	metrics_add(m, METRIC_WAL_MAX, NULL, (double)r->wal_max);
+	metrics_add(m, METRIC_OLDEST, NULL,
+	    r->oldest_ns > 0 ? (double)(now_ns() - r->oldest_ns) / SECOND : 0);
+}
+
+static void
+count(struct run *r, const struct tier *t)
+{
+	r->seen++;
+	r->hot += t->dirty;
+	if ((uint64_t)t->sig.wal.size > r->wal_max)
+		r->wal_max = (uint64_t)t->sig.wal.size;
+	if (t->dirty && t->since_ns > 0 &&
+	    (r->oldest_ns == 0 || t->since_ns < r->oldest_ns))
+		r->oldest_ns = t->since_ns;
+}
+
+static bool
+is_wanted(const struct run *r, const struct tier *t)
+{
+	switch (r->mode) {
+	case TIERS: return true;
+	case COLD: return !t->hot;
+	case STALE: return t->dirty && now_ns() - t->since_ns > r->stale_ns;
+	case WAL_OVER:
+		return t->sig.wal.size > 0 &&
+		    (uint64_t)t->sig.wal.size > r->wal_over;
+	default: return t->dirty;
+	}
+}
+
+static void
+sort_out(struct run *r, const char *path, const struct tier *t)
+{
+	if (!is_wanted(r, t))
+		return;
+	if (r->longest.max > 0)
+		longest_add(&r->longest, path, t->why, t->since_ns);
+	else
+		print(r, path, t->hot, t->why);
+}
+
+/* A database that is gone is told once, if the state can remember that. */
+static void
+missing(struct run *r, const char *path, const struct err *e)
+{
+	struct err ignored;
+
+	if (e->class == ERR_MISSING &&
+	    tiers_gone(&r->tiers, path, &ignored) == STATE_GONE) {
+		cli_pass(&r->cli);
+		cli_note(&r->cli, path, "gone, as was said before");
+		return;
+	}
+	cli_fail(&r->cli, path, e, 1);
+}
+
+static void
+one_pass(struct run *r)
+{
+	int64_t began = now_ns();
+	struct tier tier;
 	const char *path;
 	struct err e;
-	int hot;
 
-	while ((path = lines_next(in)) != NULL) {
-		if ((hot = is_hot(h, path, &abs, &e)) == -1) {
-			cli_fail(c, path, &e, 1);
-			continue;
+	while ((path = lines_next(&r->in)) != NULL) {
+		if (tier_look(&r->tiers, path, &tier, &e) == -1) {
+			missing(r, path, &e);
+		} else {
+			cli_pass(&r->cli);
+			count(r, &tier);
+			sort_out(r, path, &tier);
 		}
-		cli_pass(c);
-		if (hot)
-			lines_put(c->end, path);
-		if (lines_waits(in))
+		if (lines_waits(&r->in)) {
+			flush_notes(r);
+			lines_flush();
+		}
+	}
+	flush_notes(r);
+	longest_each(&r->longest, print_dirty, r);
+	lines_flush();
+	if (r->fleet && !stop_requested() &&
+	    tiers_passed(&r->tiers, began, true, &e) == -1)
+		cli_note(&r->cli, NULL, "%s", e.msg);
+}
+
+/* -- --gone ---------------------------------------------------------------- */
+
+static int
+print_gone(void *ctx, const char *path, struct err *e)
+{
+	struct run *r = ctx;
+	struct stat sb;
+
+	(void)e;
+	if (stat(path, &sb) == -1 && (errno == ENOENT || errno == ENOTDIR))
+		print(r, path, false, NULL);
+	cli_pass(&r->cli);
+	return stop_requested() ? 1 : 0;
+}
+
+static int
+list_gone(struct run *r, struct err *e)
+{
+	const struct tiers *t = &r->tiers;
+
+	if (t->st == NULL || t->no_root)
+		return 0;
+	return state_paths(t->st, t->root, print_gone, r, e) == -1 ? -1 : 0;
+}
+
+/* -- --watch --------------------------------------------------------------- */
+
+static void
+watch_failed(void *ctx, const char *path, const struct err *e)
+{
+	missing(ctx, path, e);
+}
+
+static void
+watch_flush(void *ctx)
+{
+	(void)ctx;
+	lines_flush();
+}
+
+static int
+go_on_watching(struct run *r, struct err *e)
+{
+	const struct watch_conf conf = { .tiers = &r->tiers,
+		.interval_ns = r->interval_ns,
+		.scan_interval_ns = r->scan_interval_ns,
+		.dirty = print_dirty,
+		.failed = watch_failed,
+		.flush = watch_flush,
+		.ctx = r };
+	int64_t end = INT64_MAX;
+	struct watch *w = watch_new(&conf);
+	const char *path;
+	int rc = 0;
+
+	if (r->for_ns > 0)
+		end = watch_clock_ns() + r->for_ns;
+	while (rc == 0 && (path = lines_next(&r->in)) != NULL) {
+		cli_pass(&r->cli);
+		r->seen++;
+		rc = watch_add(w, path, e);
+		if (lines_waits(&r->in))
 			lines_flush();
 	}
-	lines_flush();
-	buf_release(&abs);
+	if (rc == 0)
+		rc = watch_run(w, end, e);
+	watch_free(w);
+	return rc;
+}
+
+/* -- options --------------------------------------------------------------- */
+
+static int64_t
+duration(struct run *r, const char *opt, const char *arg)
+{
+	uint64_t s = cli_duration(&r->cli, opt, arg);
+
+	if (s > INT32_MAX)
+		cli_usage(&r->cli, "--%s: \"%s\" is too long", opt, arg);
+	return (int64_t)s * SECOND;
+}
+
+/* A time between looks. */
+static int64_t
+interval(struct run *r, const char *opt, const char *arg)
+{
+	int64_t ns = duration(r, opt, arg);
+
+	if (ns == 0)
+		cli_usage(&r->cli, "--%s: at least 1s", opt);
+	return ns;
+}
+
+static void
+set_mode(struct run *r, int mode)
+{
+	if (r->mode != 0 && r->mode != mode)
+		cli_usage(&r->cli,
+		    "--watch, --tiers, --cold, --stale, --wal-over and --gone "
+		    "exclude each other");
+	r->mode = mode;
+}
+
+static void
+take_option(struct run *r, struct store_conf *conf, int o, const char *arg)
+{
+	struct cli *c = &r->cli;
+	struct err e;
+
+	switch (o) {
+	case FOR: r->for_ns = interval(r, "for", arg); break;
+	case INTERVAL: r->interval_ns = interval(r, "interval", arg); break;
+	case SCAN_INTERVAL:
+		r->scan_interval_ns = interval(r, "scan-interval", arg);
+		break;
+	case HOT_FOR: r->tiers.hot_for_ns = interval(r, "hot-for", arg); break;
+	case MAX_HOT:
+		r->longest.max =
+		    (size_t)cli_number(c, "max-hot", arg, 1, 1000000);
+		break;
+	case STALE: r->stale_ns = duration(r, "stale", arg); break;
+	case WAL_OVER:
+		r->wal_over = cli_number(c, "wal-over", arg, 0, INT64_MAX);
+		break;
+	case EXPECT_MIN:
+		r->expected = cli_number(c, "expect-min", arg, 1, INT64_MAX);
+		break;
+	case WATCH:
+	case TIERS:
+	case COLD:
+	case GONE: break;
+	default:
+		if (store_conf_take(conf, o, arg, &e) == -1)
+			cli_usage(c, "%s", e.msg);
+	}
+	if (o == WATCH || (o >= TIERS && o <= GONE))
+		set_mode(r, o);
+}
+
+static void
+take_options(struct run *r, struct store_conf *conf)
+{
+	bool watching = false;
+	const char *arg;
+	int o;
+
+	while ((o = cli_option(&r->cli, &arg)) != -1) {
+		take_option(r, conf, o, arg);
+		watching = watching || (o >= FOR && o <= SCAN_INTERVAL);
+	}
+	if (watching && r->mode != WATCH)
+		cli_usage(&r->cli,
+		    "--for, --interval and --scan-interval are for --watch");
+	if (r->longest.max > 0 && r->mode != 0)
+		cli_usage(&r->cli,
+		    "--max-hot is for a pass that prints what "
+		    "is to be shipped");
+}
+
+static int
+run(struct run *r, char **operands, struct err *e)
+{
+	if (r->mode == GONE) {
+		if (operands[0] != NULL)
+			cli_usage(&r->cli, "--gone takes no paths");
+		return list_gone(r, e);
+	}
+	if (lines_open(&r->in, operands, r->cli.end, e) == -1)
+		cli_usage(&r->cli, "%s", e->msg);
+	r->fleet = operands[0] == NULL;
+	cli_total(&r->cli, lines_total(&r->in));
+	if (r->mode == WATCH) {
+		if (go_on_watching(r, e) == -1)
+			return -1;
+	} else {
+		one_pass(r);
+	}
+	return lines_close(&r->in, e);
+}
+
+/* A volume that is not mounted is not an empty fleet. */
+static void
+expect(struct run *r)
+{
+	uint64_t n = r->cli.passed + r->cli.failed;
+	struct err e;
+
+	if (n >= r->expected || stop_requested())
+		return;
+	err_set(&e, ERR_MISSING,
+	    "%" PRIu64 " databases came in, expected at least %" PRIu64
+	    ": is the volume mounted?",
+	    n, r->expected);
+	cli_fail(&r->cli, NULL, &e, 1);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct hot h = { 0 };
-	struct lines in;
+	struct run r = { .interval_ns = SECOND,
+		.scan_interval_ns = 15 * SECOND,
+		.tiers = { .hot_for_ns = 15 * SECOND } };
 	struct store_conf conf = STORE_CONF;
-	const char *arg;
-	struct cli c;
 	struct err e;
-	int o;
+	int rc;
 
-	cli_begin(&c, argc, argv, "rs0eqv", options, "[PATH ...]",
+	cli_begin(&r.cli, argc, argv, "rsc0eqv", options, "[PATH ...]",
 	    "Print the databases that changed since they were shipped.");
-	cli_more(&c, store_options, "s3");
-	while ((o = cli_option(&c, &arg)) != -1)
-		if (store_conf_take(&conf, o, arg, &e) == -1)
-			cli_usage(&c, "%s", e.msg);
-	if (lines_open(&in, argv + optind, c.end, &e) == -1)
-		cli_usage(&c, "%s", e.msg);
-	if (open_hot(&h, &c, &conf, &e) == -1)
-		return cli_fatal(&c, &e);
-	filter(&h, &in, &c);
-	state_close(h.st);
-	if (lines_close(&in, &e) == -1)
-		return cli_fatal(&c, &e);
-	return cli_finish(&c);
+	cli_more(&r.cli, store_options, "s3");
+	cli_measured(&r.cli, measure, &r);
+	take_options(&r, &conf);
+	store_conf_tell(&conf, cli_on_warn, cli_on_debug, &r.cli);
+	if ((rc = begin(&r, &conf, &e)) == 0)
+		rc = run(&r, argv + optind, &e);
+	if (rc == 0)
+		expect(&r);
+	state_close(r.tiers.st);
+	tiers_release(&r.tiers);
+	tier_config_close(&r.config);
+	return rc == -1 ? cli_fatal(&r.cli, &e) : cli_finish(&r.cli);
 }

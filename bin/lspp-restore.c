@@ -1,104 +1,108 @@
 /*
  * lspp-restore -- bring databases back from a replica.
+ *
+ * The way of a request: bin/restore_options.c has what is asked for, and
+ * bin/restore_report.c what is said.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bin/restore.h"
 #include "lib/base/buf.h"
-#include "lib/base/cli.h"
 #include "lib/base/file.h"
-#include "lib/base/lines.h"
-#include "lib/base/pool.h"
+#include "lib/engine/choose.h"
 #include "lib/engine/restore.h"
-#include "lib/engine/target.h"
+#include "lib/engine/state.h"
 #include "lib/format/glob.h"
 #include "lib/store/conf.h"
+#include "lib/store/stats.h"
 #include "lib/store/store.h"
 
-/* Unfinished files at once, at two descriptors each, and in one batch. */
+/* Unfinished files at once, and in one batch. */
 #define LIMIT 256
 #define BATCH 128
-
-enum { OPT_OUTPUT = 256, OPT_FORCE, OPT_IF_NOT_EXISTS, OPT_CHECK };
-
-static const struct cli_opt options[] = {
-	{ "output", 'o', "DIR", "restore below DIR, not in place", OPT_OUTPUT },
-	{ "force", 0, NULL, "replace databases that exist", OPT_FORCE },
-	{ "if-not-exists", 0, NULL, "pass over databases that exist",
-	    OPT_IF_NOT_EXISTS },
-	{ "check", 0, "HOW", "SQLite's check: none, quick, full", OPT_CHECK },
-	{ 0 },
-};
-
-struct run {
-	struct cli cli;
-	struct lines in;
-	struct store *store;
-	struct store_conf conf;
-	uint64_t gets, lists, bytes; /* that a dry run would cost */
-	struct target_conf target;
-	struct target_set seen; /* keys; the reader's */
-	bool force, if_not_exists;
-	enum restore_check check;
-};
-
-struct worker {
-	const struct run *run;
-	struct restorer *restorer;
-};
-
-/* One operand on its way. */
-struct request {
-	struct job job;
-	char *operand;
-	struct buf key, path;
-	size_t trusted;
-	int rc; /* -1: failed with e */
-	struct err e;
-	unsigned attempts;
-	bool skipped; /* it exists, and that is fine */
-	struct restore_plan plan;
-	struct restored *restored; /* NULL with -n, when skipped or failed */
-};
 
 static void
 request_free(struct request *q)
 {
-	if (q->restored != NULL)
-		restored_drop(q->restored);
+	restored_drop(q->restored);
+	restore_list_release(q);
 	restore_plan_release(&q->plan);
-	buf_release(&q->key);
-	buf_release(&q->path);
-	free(q->operand);
+	choice_release(&q->c);
 	free(q);
 }
 
-/* On the reader's thread: the next operand, and where it goes. */
-static struct job *
-next(void *ctx)
+/* On the reader's thread: what goes to standard output has to be alone. */
+static int
+chosen(void *ctx, struct choice *c)
 {
 	struct run *run = ctx;
-	const char *operand = lines_next(&run->in);
-	struct request *q;
+	struct request *q = run->held;
 
-	if (operand == NULL)
-		return NULL;
+	if (run->spare != NULL && q != NULL) {
+		choice_release(c);
+		q->c.rc = err_set(&q->c.e, ERR_USAGE,
+		    "more than one database for standard output");
+		return -1;
+	}
 	q = xcalloc(1, sizeof(*q));
-	q->operand = xstrdup(operand);
+	q->c = *c;
 	q->attempts = 1;
-	q->rc = target_key(&run->target, operand, &q->key, &q->e);
-	if (q->rc == -1)
-		return &q->job;
-	target_path(&run->target, buf_str(&q->key), &q->path, &q->trusted);
-	if (!target_set_add(&run->seen, buf_str(&q->key)))
-		q->rc = err_set(&q->e, ERR_EXISTS,
-		    "%s is the target of an earlier path", buf_str(&q->path));
-	return &q->job;
+	if (run->spare != NULL)
+		run->held = q;
+	else
+		pool_put(run->pool, &q->job);
+	return 0;
+}
+
+static void
+feed(struct pool *p, void *ctx)
+{
+	struct run *run = ctx;
+	const char *operand;
+	int rc = 0;
+
+	run->pool = p;
+	while (rc == 0 && (operand = lines_next(&run->in)) != NULL)
+		rc = run->by_file != NULL ? choose_config(run->by_file, operand)
+					  : choose(&run->chooser, operand);
+	if (run->held != NULL)
+		pool_put(p, &run->held->job);
+}
+
+/* Before the first byte: does anybody get another's target? */
+static int
+no_clash(void *ctx, struct choice *c)
+{
+	struct err *e = ctx;
+	bool clash = c->clash;
+
+	if (clash) {
+		*e = c->e;
+		e->class = ERR_USAGE;
+		err_in(e, "%s", c->name);
+	}
+	choice_release(c);
+	return clash ? -1 : 0;
+}
+
+static int
+check_targets(const struct run *run, char **operands, struct err *e)
+{
+	struct chooser h = run->chooser;
+	int rc = 0;
+
+	if (run->by_file != NULL || !choose_may_clash(&h.target, operands))
+		return 0;
+	h.chosen = no_clash;
+	h.ctx = e;
+	for (; *operands != NULL && rc == 0; operands++)
+		rc = choose(&h, *operands);
+	choose_release(&h);
+	return rc;
 }
 
 static bool
@@ -109,25 +113,110 @@ is_there(const char *path)
 	return lstat(path, &st) == 0;
 }
 
+/*
+ * With --resume: is the target complete?  Where the replica does not say what
+ * it should be, *compare asks for it to be made.
+ */
+static int
+look(const struct worker *w, struct request *q, const struct restore_target *t,
+    bool *compare, struct err *e)
+{
+	const struct run *run = w->run;
+	const char *key = buf_str(&q->c.key);
+	enum restore_there there;
+
+	if (!run->resume || run->spare != NULL || !is_there(t->path))
+		return 0;
+	if (restore_plan(q->c.store, key, &run->want, &q->plan, e) == -1 ||
+	    restore_look(
+		w->restorer, q->c.store, key, &q->plan, t, &there, e) == -1)
+		return -1;
+	if (there == RESTORE_WHOLE)
+		q->passed = "is complete";
+	*compare = there == RESTORE_UNKNOWN;
+	return 0;
+}
+
+/* It was made to be compared: is it there already? */
+static int
+compare_made(struct request *q, bool force, struct err *e)
+{
+	bool same;
+
+	if (restored_same(q->restored, &same, e) == -1)
+		return -1;
+	q->restored->force = force;
+	if (same)
+		q->passed = "is complete";
+	else if (!force)
+		return restore_target_free(buf_str(&q->c.path), e);
+	return 0;
+}
+
 /* Find the objects, and make the file without a name. */
 static int
 attempt(const struct worker *w, struct request *q, struct err *e)
 {
 	const struct run *run = w->run;
+	const char *key = buf_str(&q->c.key);
 	struct restore_target t = {
-		.path = buf_str(&q->path),
-		.trusted = q->trusted,
+		.path = buf_str(&q->c.path),
+		.trusted = q->c.trusted,
 		.force = run->force,
 		.check = run->check,
+		.own = &run->own,
+		.resume = run->resume && run->spare == NULL,
 	};
+	bool compare = false;
 
+	if (run->spare != NULL) {
+		t.path = run->spare;
+		t.trusted = strlen(t.path);
+		t.force = true;
+	}
+	restored_drop(q->restored);
+	q->restored = NULL;
 	restore_plan_release(&q->plan);
-	if (restore_plan(run->store, buf_str(&q->key), &q->plan, e) == -1)
+	if (look(w, q, &t, &compare, e) == -1)
 		return -1;
-	if (run->cli.dry_run)
-		return run->force ? 0 : restore_target_free(t.path, e);
-	return restore_stage(w->restorer, run->store, buf_str(&q->key),
-	    &q->plan, &t, &q->restored, e);
+	if (q->passed != NULL)
+		return 0;
+	restore_plan_release(&q->plan);
+	if (run->cli.dry_run) {
+		if (restore_plan(q->c.store, key, &run->want, &q->plan, e) ==
+		    -1)
+			return -1;
+		return t.force ? 0 : restore_target_free(t.path, e);
+	}
+	t.force |= compare;
+	if (restore_find(w->restorer, q->c.store, key, &run->want, &q->plan, &t,
+		&q->restored, e) == -1)
+		return -1;
+	return compare ? compare_made(q, run->force, e) : 0;
+}
+
+static bool
+is_absent(const struct request *q)
+{
+	return q->c.rc == -1 &&
+	    (q->c.absent || (q->c.e.class == ERR_MISSING && q->plan.absent));
+}
+
+static void
+restore(const struct worker *w, struct request *q)
+{
+	struct choice *c = &q->c;
+
+	if (w->run->if_not_exists && is_there(buf_str(&c->path))) {
+		q->passed = "exists";
+		return;
+	}
+	c->rc = attempt(w, q, &c->e);
+	/* An object that was listed is gone: what does the replica say now? */
+	if (c->rc == -1 && c->e.class == ERR_MISSING && q->plan.bytes > 0) {
+		q->attempts++;
+		c->rc = attempt(w, q, &c->e);
+	}
 }
 
 static void
@@ -136,73 +225,14 @@ work(struct job *j, void *arg)
 	struct request *q = (struct request *)j;
 	const struct worker *w = arg;
 
-	if (q->rc == -1)
-		return;
-	if (w->run->if_not_exists && is_there(buf_str(&q->path))) {
-		q->skipped = true;
-		return;
+	if (q->c.rc == 0 && w->run->list)
+		restore_list(w->run, q);
+	else if (q->c.rc == 0)
+		restore(w, q);
+	if (w->run->if_replica_exists && is_absent(q)) {
+		q->c.rc = 0;
+		q->passed = "has no backup";
 	}
-	q->rc = attempt(w, q, &q->e);
-	/* An object that was listed is gone: what does the replica say now? */
-	if (q->rc == -1 && q->e.class == ERR_MISSING && q->plan.bytes > 0) {
-		q->attempts++;
-		q->rc = attempt(w, q, &q->e);
-	}
-	if (q->rc == -1 && q->e.class == ERR_MISSING && q->plan.bytes == 0 &&
-	    glob_is_pattern(buf_str(&q->key)))
-		err_set(&q->e, ERR_USAGE,
-		    "no backup of exactly that name, and patterns are not "
-		    "supported yet");
-}
-
-static void
-rfc3339(int64_t ns, char *out, size_t size)
-{
-	time_t t = (time_t)(ns / 1000000000);
-	struct tm tm;
-
-	if (gmtime_r(&t, &tm) == NULL ||
-	    strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		(void)snprintf(out, size, "an unknown time");
-}
-
-static void
-tell_plan(struct run *run, const struct request *q)
-{
-	const struct restore_plan *p = &q->plan;
-	char until[32];
-
-	if (p->passed_over[0] != '\0')
-		cli_warn(&run->cli, q->operand,
-		    "generation %s is newer, but has no snapshot: passed over",
-		    p->passed_over);
-	rfc3339(p->until_ns, until, sizeof(until));
-	cli_note(&run->cli, q->operand,
-	    "generation %s, snapshot %08" PRIx32 ", %zu segments, %" PRIu64
-	    " bytes, as of %s",
-	    p->generation, p->snapshot, p->segments, p->bytes, until);
-}
-
-static void
-report(struct run *run, struct request *q)
-{
-	if (q->rc == -1) {
-		cli_fail(&run->cli, q->operand, &q->e, q->attempts);
-		return;
-	}
-	cli_pass(&run->cli);
-	if (q->skipped) {
-		cli_note(&run->cli, q->operand, "%s exists: passed over",
-		    buf_str(&q->path));
-		return;
-	}
-	tell_plan(run, q);
-	run->lists++;
-	run->gets += q->plan.segments + 1;
-	run->bytes += q->plan.bytes;
-	if (q->restored != NULL && q->restored->note != NULL)
-		cli_note(&run->cli, q->operand, "%s", q->restored->note);
-	lines_put(run->cli.end, buf_str(&q->path));
 }
 
 /* The outcome of restore_publish(). */
@@ -212,12 +242,22 @@ take_result(const struct run *run, struct request *q)
 	if (q->restored->rc == 0)
 		return;
 	if (run->if_not_exists && q->restored->e.class == ERR_EXISTS &&
-	    is_there(buf_str(&q->path))) {
-		q->skipped = true;
+	    is_there(buf_str(&q->c.path))) {
+		q->passed = "exists";
 		return;
 	}
-	q->rc = -1;
-	q->e = q->restored->e;
+	q->c.rc = -1;
+	q->c.e = q->restored->e;
+}
+
+static void
+publish(struct run *run, struct restored **staged, size_t n)
+{
+	if (run->spare == NULL)
+		restore_publish(staged, n);
+	else if (n > 0)
+		staged[0]->rc =
+		    restored_write(staged[0], STDOUT_FILENO, &staged[0]->e);
 }
 
 static void
@@ -230,63 +270,19 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 
 	for (size_t i = 0; i < n; i++) {
 		q = (struct request *)jobs[i];
-		if (q->restored != NULL)
+		if (q->restored != NULL && q->passed == NULL && q->c.rc == 0)
 			staged[m++] = q->restored;
 	}
-	restore_publish(staged, m);
+	publish(run, staged, m);
 	for (size_t i = 0; i < n; i++) {
 		q = (struct request *)jobs[i];
-		if (q->restored != NULL)
+		if (q->restored != NULL && q->passed == NULL && q->c.rc == 0)
 			take_result(run, q);
-		report(run, q);
+		restore_report(run, q);
 		pool_done(p, jobs[i]);
 		request_free(q);
 	}
 	lines_flush();
-}
-
-static enum restore_check
-check_of(struct cli *c, const char *arg)
-{
-	if (strcmp(arg, "none") == 0)
-		return RESTORE_CHECK_NONE;
-	if (strcmp(arg, "quick") == 0)
-		return RESTORE_CHECK_QUICK;
-	if (strcmp(arg, "full") == 0)
-		return RESTORE_CHECK_FULL;
-	cli_usage(c, "--check: \"%s\" is not none, quick or full", arg);
-}
-
-static void
-take_options(struct run *run)
-{
-	const char *arg;
-	struct err e;
-	int o;
-
-	while ((o = cli_option(&run->cli, &arg)) != -1)
-		switch (o) {
-		case OPT_OUTPUT:
-			if (*arg == '\0')
-				cli_usage(
-				    &run->cli, "-o has an empty argument");
-			run->target.into = arg;
-			break;
-		case OPT_FORCE: run->force = true; break;
-		case OPT_IF_NOT_EXISTS: run->if_not_exists = true; break;
-		case OPT_CHECK: run->check = check_of(&run->cli, arg); break;
-		default:
-			if (store_conf_take(&run->conf, o, arg, &e) == -1)
-				cli_usage(&run->cli, "%s", e.msg);
-		}
-	if (run->cli.replica == NULL)
-		cli_usage(&run->cli, "no replica: -r URL or LSPP_REPLICA");
-	if (run->force && run->if_not_exists)
-		cli_usage(&run->cli,
-		    "--force and --if-not-exists exclude "
-		    "each other");
-	if (store_conf_check(&run->conf, &e) == -1)
-		cli_usage(&run->cli, "%s", e.msg);
 }
 
 /* --whoami: instead of everything else. */
@@ -295,38 +291,37 @@ whoami(struct run *run)
 {
 	struct buf b = { 0 };
 	struct err e;
+	int rc;
 
-	if (store_whoami(run->cli.replica, &run->conf, &b, &e) == -1)
-		return cli_fatal(&run->cli, &e);
-	(void)fputs(buf_str(&b), stdout);
+	cli_unmeasured(&run->cli);
+	if (run->cli.replica == NULL && run->cli.config == NULL)
+		cli_usage(
+		    &run->cli, "no replica: -r URL, LSPP_REPLICA or -c FILE");
+	rc = run->cli.config != NULL
+	    ? config_file_whoami(&run->file, &b, &e)
+	    : store_whoami(run->cli.replica, &run->conf, &b, &e);
+	if (rc == 0)
+		(void)fputs(buf_str(&b), stdout);
 	buf_release(&b);
-	return cli_finish(&run->cli);
+	config_file_close(&run->file);
+	return rc == -1 ? cli_fatal(&run->cli, &e) : cli_finish(&run->cli);
 }
 
-static void
-note_requests(struct run *run)
+/* An unfinished file holds two descriptors, a worker some of its own. */
+static size_t
+in_flight(unsigned workers)
 {
-	const struct store_conf *c = &run->conf;
-	struct buf b = { 0 };
+	size_t files = file_limit(), own = 24 + (size_t)workers * 4;
+	size_t jobs = files > own ? (files - own) / 2 : 1;
 
-	if (run->cli.dry_run && (c->price_get > 0 || c->price_put > 0))
-		cli_warn(&run->cli, NULL,
-		    "would read %" PRIu64 " bytes, with %" PRIu64
-		    " GET and %" PRIu64 " LIST requests: $%.6f",
-		    run->bytes, run->gets, run->lists,
-		    (double)run->gets * c->price_get / 1000 +
-			(double)run->lists * c->price_put / 1000);
-
-	if (store_stats_text(run->store, &b))
-		cli_note(&run->cli, NULL, "requests: %s", buf_str(&b));
-	buf_release(&b);
+	return jobs < LIMIT ? jobs : LIMIT;
 }
 
 static int
 run_pool(struct run *run, struct err *e)
 {
 	static const struct pool_ops ops = {
-		.next = next, .work = work, .finish = finish, .linger_ms = 20
+		.feed = feed, .work = work, .finish = finish, .linger_ms = 20
 	};
 	unsigned n = run->cli.jobs;
 	struct worker *w = xcalloc(n, sizeof(*w));
@@ -338,7 +333,7 @@ run_pool(struct run *run, struct err *e)
 		w[i].restorer = restorer_new();
 		args[i] = &w[i];
 	}
-	rc = pool_run(&ops, run, args, n, LIMIT, BATCH, e);
+	rc = pool_run(&ops, run, args, n, in_flight(n), BATCH, e);
 	for (unsigned i = 0; i < n; i++)
 		restorer_free(w[i].restorer);
 	free(args);
@@ -346,38 +341,103 @@ run_pool(struct run *run, struct err *e)
 	return rc;
 }
 
+/* The replica root: -r, or what the operands say.  1: there is none, which is
+ * fine. */
+static int
+open_replica(struct run *run, char **operands, struct err *e)
+{
+	struct target_conf *t = &run->chooser.target;
+	char *root = NULL;
+
+	run->chooser.end = run->cli.end;
+	run->chooser.chosen = chosen;
+	run->chooser.ctx = run;
+	if (run->cli.config != NULL) {
+		run->by_file = config_chooser_open(&run->file, &run->chooser);
+		return 0;
+	}
+	if (run->cli.replica == NULL) {
+		if (t->into == NULL && !run->list)
+			cli_usage(&run->cli,
+			    "where to restore is not known: -r or -o");
+		if ((root = choose_root(operands, e)) == NULL)
+			return -1;
+	}
+	run->chooser.store = store_open(root != NULL ? root : run->cli.replica,
+	    STORE_READ, !run->if_replica_exists, &run->conf, e);
+	free(root);
+	if (run->chooser.store == NULL)
+		return run->if_replica_exists && e->class == ERR_MISSING ? 1
+									 : -1;
+	t->url = run->chooser.store->root;
+	return 0;
+}
+
+/* One pattern may be any number of databases. */
+static void
+tell_total(struct run *run)
+{
+	for (char **o = run->in.operand; *o != NULL; o++)
+		if (glob_is_pattern(*o))
+			return;
+	cli_total(&run->cli, lines_total(&run->in));
+}
+
+/* To be asked what was shipped. */
+static int
+open_state(struct run *run, struct err *e)
+{
+	if (run->state_dir == NULL)
+		return 0;
+	run->state = state_open(run->state_dir, false, e);
+	return run->state == NULL ? -1 : 0;
+}
+
 int
 main(int argc, char *argv[])
 {
-	struct run run = { .conf = STORE_CONF };
+	struct run run = { .conf = STORE_CONF, .want = RESTORE_WANT };
 	struct buf base = { 0 };
 	struct err e;
 	int rc = -1;
 
-	cli_begin(&run.cli, argc, argv, "rCj0neqv", options, "[PATH ...]",
+	cli_begin(&run.cli, argc, argv, "rCcj0neqv", restore_option_table,
+	    "[PATH ...]",
 	    "Restore databases from a replica and print where they are.");
+	cli_more(&run.cli, restore_more_table, "more");
 	cli_more(&run.cli, store_options, "s3");
-	take_options(&run);
+	cli_measured(&run.cli, restore_measure, &run);
+	restore_options(&run);
 	store_conf_tell(&run.conf, cli_on_warn, cli_on_debug, &run.cli);
+	if (run.cli.config != NULL &&
+	    config_file_open(&run.file, run.cli.config, &run.conf, &e) == -1)
+		goto out;
 	if (run.conf.whoami)
 		return whoami(&run);
 	if (path_absolute(
 		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
 		goto out;
-	run.target.base = buf_str(&base);
-	run.store =
-	    store_open(run.cli.replica, STORE_READ, true, &run.conf, &e);
-	if (run.store == NULL)
+	run.chooser.target.base = buf_str(&base);
+	if ((rc = open_replica(&run, argv + optind, &e)) != 0)
 		goto out;
-	run.target.url = run.store->root;
-	if (lines_open(&run.in, argv + optind, run.cli.end, &e) == -1)
+	rc = -1;
+	if (open_state(&run, &e) == -1 ||
+	    lines_open(&run.in, argv + optind, run.cli.end, &e) == -1 ||
+	    check_targets(&run, argv + optind, &e) == -1)
 		goto out;
+	tell_total(&run);
+	cli_watch(&run.cli, restore_watch, &run);
 	if ((rc = run_pool(&run, &e)) == 0 && lines_close(&run.in, &e) == -1)
 		cli_fail(&run.cli, NULL, &e, 1);
-	note_requests(&run);
+	restore_note_requests(&run);
 out:
-	target_set_release(&run.seen);
-	store_close(run.store);
+	cli_watch(&run.cli, NULL, NULL);
+	choose_release(&run.chooser);
+	config_chooser_close(run.by_file);
+	config_file_close(&run.file);
+	store_close(run.chooser.store);
+	state_close(run.state);
+	free(run.spare);
 	buf_release(&base);
 	return rc == -1 ? cli_fatal(&run.cli, &e) : cli_finish(&run.cli);
 }

@@ -1,16 +1,23 @@
 /* lspp-scan -- print the databases in directories and in replicas. */
 #include <getopt.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/cli.h"
+#include "lib/base/json_write.h"
 #include "lib/base/lines.h"
+#include "lib/base/metrics.h"
+#include "lib/base/progress.h"
 #include "lib/base/stop.h"
+#include "lib/engine/config_scan.h"
 #include "lib/engine/scan.h"
 #include "lib/format/glob.h"
 #include "lib/store/conf.h"
+#include "lib/store/stats.h"
 #include "lib/store/store.h"
 
 enum { FOLLOW = 256, ONE_FS, EXCLUDE, EXPECT_MIN };
@@ -31,10 +38,27 @@ struct search {
 	struct scan scan;
 	struct store_conf conf;
 	size_t excludes;
-	uint64_t found, expected;
+	atomic_ullong found;
+	uint64_t expected;
+	struct store_stats stats; /* of all operands, but */
+	struct store *store;      /* of this one, or NULL */
 	const char *operand;
-	bool operand_failed;
+	bool operand_failed, any_failed;
 };
+
+/* A database in a replica has objects instead of a size. */
+static void
+put_object(struct cli *c, const char *path)
+{
+	struct buf *b = cli_object(c, path);
+	struct stat st;
+
+	if (!store_is_url(path) && stat(path, &st) == 0)
+		json_number(b, "size", (uint64_t)st.st_size);
+	else
+		json_null(b, "size");
+	cli_put_object(c);
+}
 
 static int
 found(void *ctx, const char *path)
@@ -43,7 +67,9 @@ found(void *ctx, const char *path)
 	struct err e;
 
 	f->found++;
-	if (f->c.end != '\0' && strchr(path, f->c.end) != NULL) {
+	if (f->c.json)
+		put_object(&f->c, path);
+	else if (f->c.end != '\0' && strchr(path, f->c.end) != NULL) {
 		err_set(&e, ERR_USAGE, "the name holds a newline");
 		err_hint(&e, "use -0");
 		cli_fail(&f->c, path, &e, 1);
@@ -57,6 +83,7 @@ failed(void *ctx, const char *path, const struct err *e)
 {
 	struct search *f = ctx;
 
+	f->any_failed = true;
 	if (strcmp(path, f->operand) == 0)
 		f->operand_failed = true;
 	cli_fail(&f->c, path, e, 1);
@@ -69,6 +96,41 @@ done_with_directory(void *ctx)
 	lines_flush();
 }
 
+static void
+measure(void *ctx, struct metrics *m)
+{
+	struct search *f = ctx;
+
+	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)f->found);
+	stats_metrics(&f->stats, m);
+}
+
+static void
+watch(void *ctx, struct progress *p)
+{
+	struct search *f = ctx;
+	struct store_stats all = f->stats, x = { 0 };
+
+	if (f->store != NULL)
+		store_stats(f->store, &x);
+	stats_add(&all, &x);
+	p->verb = "found";
+	p->done = f->found;
+	p->bytes = 0; /* of listings: nobody's measure */
+	p->requests = stats_requests(&all);
+}
+
+/* Change what watch() looks at: nobody looks meanwhile. */
+static void
+look_at(struct search *f, struct store *st, const struct store_stats *add)
+{
+	cli_watch(&f->c, NULL, NULL);
+	f->store = st;
+	if (add != NULL)
+		stats_add(&f->stats, add);
+	cli_watch(&f->c, watch, f);
+}
+
 /* The fixed part of a URL is the root, the rest a pattern for keys. */
 static void
 search_url(struct search *f, const char *url)
@@ -77,17 +139,28 @@ search_url(struct search *f, const char *url)
 	char *all = xasprintf("%.*s", (int)(query - url), url);
 	size_t fixed = glob_is_pattern(all) ? glob_fixed(all) : strlen(all);
 	char *root = xasprintf("%.*s%s", (int)fixed, url, query);
+	struct store_stats stats = { 0 };
 	struct buf requests = { 0 };
+	uint64_t before = f->found;
 	struct store *st;
 	struct err e;
 
+	f->any_failed = false;
 	if ((st = store_open(root, STORE_READ, false, &f->conf, &e)) == NULL)
 		failed(f, url, &e);
-	else
+	else {
+		look_at(f, st, NULL);
 		(void)scan_replica(&f->scan, st, all + fixed);
-	if (st != NULL && store_stats_text(st, &requests))
+	}
+	/* What failed has the name of a place in the replica, not of this. */
+	if (f->any_failed && f->found == before)
+		f->operand_failed = true;
+	if (st != NULL)
+		store_stats(st, &stats);
+	if (stats_text(&stats, f->c.json, &requests))
 		cli_note(&f->c, url, "requests: %s", buf_str(&requests));
 	buf_release(&requests);
+	look_at(f, NULL, &stats);
 	store_close(st);
 	free(root);
 	free(all);
@@ -115,6 +188,45 @@ search(struct search *f, struct lines *in)
 		    (unsigned long long)(f->found - before));
 		lines_flush();
 	}
+}
+
+static int
+search_all(struct search *f, char **operands)
+{
+	struct lines in;
+	struct err e;
+
+	if (lines_open(&in, operands, f->c.end, &e) == -1)
+		cli_usage(&f->c, "%s", e.msg);
+	search(f, &in);
+	if (lines_close(&in, &e) == -1)
+		cli_fail(&f->c, NULL, &e, 1);
+	return 0;
+}
+
+/* -c: what the file names, less what the operands do not want. */
+static int
+search_config(struct search *f, char **operands)
+{
+	struct config_file file;
+	struct config_want want;
+	struct err e;
+
+	if (config_want_make(&want, operands, &e) == -1)
+		cli_usage(&f->c, "%s", e.msg);
+	if (config_file_open(&file, f->c.config, &f->conf, &e) == -1) {
+		config_want_release(&want);
+		return cli_fatal(&f->c, &e);
+	}
+	f->operand = f->c.config;
+	(void)config_scan(&file, &want, &f->scan);
+	if (f->found > 0)
+		cli_pass(&f->c);
+	cli_note(
+	    &f->c, f->operand, "%llu databases", (unsigned long long)f->found);
+	config_file_close(&file);
+	config_want_release(&want);
+	return 0;
 }
 
 static void
@@ -159,7 +271,6 @@ finish(struct search *f)
 {
 	bool too_few = f->found < f->expected && !stop_requested();
 	struct err e;
-	int status;
 
 	if (too_few) {
 		err_set(&e, ERR_MISSING,
@@ -167,10 +278,9 @@ finish(struct search *f)
 		    "volume mounted?",
 		    (unsigned long long)f->found,
 		    (unsigned long long)f->expected);
-		(void)cli_fatal(&f->c, &e);
+		cli_complain(&f->c, &e);
 	}
-	status = cli_finish(&f->c);
-	return status == 0 && too_few ? 1 : status;
+	return cli_finish(&f->c);
 }
 
 int
@@ -184,25 +294,27 @@ main(int argc, char **argv)
 		},
 		.conf = STORE_CONF,
 	};
-	struct lines in;
-	struct err e;
 	int status;
 
 	f.scan.ctx = &f;
-	cli_begin(&f.c, argc, argv, "0eqv", options,
+	cli_begin(&f.c, argc, argv, "c0ejqv", options,
 	    "[DIR | FILE | PATTERN | URL ...]",
 	    "Print the databases in directories and in replicas.");
 	cli_more(&f.c, store_options, "s3");
+	cli_measured(&f.c, measure, &f);
 	take_options(&f);
+	f.scan.jobs = f.c.jobs;
 	store_conf_tell(&f.conf, cli_on_warn, cli_on_debug, &f.c);
 	/* A pipe has a small buffer by default. */
 	(void)setvbuf(stdout, NULL, _IOFBF, 65536);
-	if (lines_open(&in, argv + optind, f.c.end, &e) == -1)
-		cli_usage(&f.c, "%s", e.msg);
-	search(&f, &in);
-	if (lines_close(&in, &e) == -1)
-		cli_fail(&f.c, NULL, &e, 1);
-	status = finish(&f);
+	look_at(&f, NULL, NULL);
+	if (f.c.config != NULL)
+		status = search_config(&f, argv + optind);
+	else
+		status = search_all(&f, argv + optind);
+	cli_watch(&f.c, NULL, NULL);
+	if (status == 0)
+		status = finish(&f);
 	for (size_t i = 0; i < f.excludes; i++)
 		free(f.scan.exclude[i]);
 	free(f.scan.exclude);

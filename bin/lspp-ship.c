@@ -7,10 +7,17 @@
 #include "lib/base/buf.h"
 #include "lib/base/cli.h"
 #include "lib/base/file.h"
+#include "lib/base/json_write.h"
 #include "lib/base/lines.h"
+#include "lib/base/metrics.h"
 #include "lib/base/pool.h"
+#include "lib/base/progress.h"
+#include "lib/base/stop.h"
 #include "lib/engine/ship.h"
+#include "lib/engine/ship_fleet.h"
+#include "lib/engine/state.h"
 #include "lib/store/conf.h"
+#include "lib/store/stats.h"
 #include "lib/store/store.h"
 
 enum {
@@ -19,6 +26,7 @@ enum {
 	MAX_HOLD,
 	LOCK_WAIT,
 	NEW_GENERATION,
+	DRAIN,
 };
 
 enum {
@@ -30,22 +38,47 @@ enum {
 static const struct cli_opt options[] = {
 	{ "snapshot-interval", 0, "TIME", "a snapshot at least so often [24h]",
 	    SNAPSHOT_INTERVAL },
+	{ "new-generation", 0, NULL, "begin a new history of each database",
+	    NEW_GENERATION },
+	{ "drain", 0, "TIME", "on SIGTERM, read on for at most so long",
+	    DRAIN },
+	{ 0 },
+};
+
+/* Seldom needed. */
+static const struct cli_opt more_options[] = {
 	{ "roll-at", 0, "BYTES", "WAL in one index [1073741824]", ROLL_AT },
 	{ "max-hold", 0, "MS", "longest wait of a rollback writer [150]",
 	    MAX_HOLD },
 	{ "lock-wait", 0, "TIME", "wait for another run so long [10s]",
 	    LOCK_WAIT },
-	{ "new-generation", 0, NULL, "begin a new history of each database",
-	    NEW_GENERATION },
 	{ 0 },
 };
+
+/* As in reports and as in metrics. */
+static const struct {
+	const char *reason, *labels;
+} snapshot_reasons[] = {
+	{ "first", "reason=\"first\"" },
+	{ "interval", "reason=\"interval\"" },
+	{ "wal size", "reason=\"wal_size\"" },
+	{ "segments", "reason=\"segments\"" },
+};
+#define SNAPSHOT_REASONS \
+	(sizeof(snapshot_reasons) / sizeof(snapshot_reasons[0]))
 
 struct run {
 	struct cli cli;
 	struct lines in;
 	struct ship *ship;
+	struct config_file file;  /* with -c */
+	struct ship_fleet *fleet; /* likewise; else NULL */
+	bool interval_given;
 	const struct store_conf *store;
 	uint64_t objects, puts, bytes; /* that a dry run would send */
+	uint64_t seen, shipped, unchanged, wal_max;
+	uint64_t snapshots[SNAPSHOT_REASONS];
+	struct store_stats stats; /* at the end */
 };
 
 static struct job *
@@ -54,7 +87,10 @@ next_job(void *ctx)
 	struct run *r = ctx;
 	const char *path = lines_next(&r->in);
 
-	return path != NULL ? ship_job_new(r->ship, path) : NULL;
+	if (path == NULL)
+		return NULL;
+	return r->fleet != NULL ? ship_fleet_job(r->fleet, path)
+				: ship_job_new(r->ship, path, NULL);
 }
 
 static void
@@ -70,6 +106,8 @@ note(struct cli *c, const struct ship_report *r)
 	}
 	if (r->ending_key != NULL)
 		cli_note(c, path, "ended a generation %s", r->ending_key);
+	if (r->owner_key != NULL)
+		cli_note(c, path, "began as %s", r->owner_key);
 	if (r->key != NULL)
 		cli_note(c, path,
 		    "shipped segment %s, pages %u, bytes %llu, hint %s, read "
@@ -84,13 +122,53 @@ note(struct cli *c, const struct ship_report *r)
 		    r->read, r->reason);
 }
 
+static const char *
+what(const struct ship_report *r)
+{
+	static const char *const names[] = { [SHIP_UNCHANGED] = "unchanged",
+		[SHIP_SEGMENT] = "segment",
+		[SHIP_SNAPSHOT] = "snapshot",
+		[SHIP_BOTH] = "segment+snapshot" };
+
+	return names[r->what];
+}
+
+static void
+put_object(struct cli *c, const struct ship_report *r)
+{
+	struct buf *b = cli_object(c, r->path);
+
+	json_text(b, "what", what(r));
+	json_text(b, "generation", r->pos != NULL ? r->pos->generation : NULL);
+	if (r->pos != NULL) {
+		json_number(b, "index", r->pos->index);
+		json_number(b, "offset", r->pos->offset);
+		json_time(b, "captured", r->captured_ns);
+	} else {
+		json_null(b, "index");
+		json_null(b, "offset");
+		json_null(b, "captured");
+	}
+	json_number(b, "pages", r->pages);
+	json_number(b, "bytes", r->bytes);
+	json_text(b, "segment", r->key);
+	json_text(b, "snapshot", r->snapshot_key);
+	json_text(b, "ending", r->ending_key);
+	json_text(b, "owner", r->owner_key);
+	json_text(b, "reason", r->snapshot_key != NULL ? r->reason : NULL);
+	json_text(b, "hint", *r->hint ? r->hint : NULL);
+	json_text(b, "read", *r->read ? r->read : NULL);
+	json_bool(b, "dry_run", c->dry_run);
+	cli_put_object(c);
+}
+
 /* What r would cost.  The bytes are all objects' together: of several, all but
  * the largest are taken for small. */
 static void
 count(struct run *run, const struct ship_report *r)
 {
-	unsigned n = (r->ending_key != NULL) + (r->key != NULL) +
-	    (r->snapshot_key != NULL);
+	unsigned n = (r->ending_key != NULL) + (r->owner_key != NULL) +
+	    (r->key != NULL) + (r->snapshot_key != NULL);
 
 	if (n == 0)
 		return;
@@ -123,12 +201,61 @@ tell_price(struct run *run)
 		    (unsigned long long)run->puts);
 }
 
+/* For the metrics. */
+static void
+tally(struct run *run, const struct ship_report *r)
+{
+	run->seen += !r->more;
+	if (r->rc == -1 || r->more)
+		return;
+	if (r->what == SHIP_UNCHANGED)
+		run->unchanged++;
+	else
+		run->shipped++;
+	if (r->wal_size > run->wal_max)
+		run->wal_max = r->wal_size;
+	for (size_t i = 0; i < SNAPSHOT_REASONS; i++)
+		if (r->snapshot_key != NULL && r->reason != NULL &&
+		    strcmp(r->reason, snapshot_reasons[i].reason) == 0)
+			run->snapshots[i]++;
+}
+
+static void
+measure(void *ctx, struct metrics *m)
+{
+	struct run *run = ctx;
+
+	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)run->seen);
+	metrics_add(
+	    m, METRIC_DATABASES, "state=\"shipped\"", (double)run->shipped);
+	metrics_add(
+	    m, METRIC_DATABASES, "state=\"unchanged\"", (double)run->unchanged);
+	for (size_t i = 0; i < SNAPSHOT_REASONS; i++)
+		metrics_add(m, METRIC_SNAPSHOTS, snapshot_reasons[i].labels,
+		    (double)run->snapshots[i]);
+	metrics_add(m, METRIC_WAL_MAX, NULL, (double)run->wal_max);
+	stats_metrics(&run->stats, m);
+}
+
+static void
+watch(void *ctx, struct progress *p)
+{
+	struct run *run = ctx;
+	struct store_stats x;
+
+	ship_stats(run->ship, &x);
+	p->bytes = x.sent + x.received;
+	p->requests = stats_requests(&x);
+}
+
 static void
 report(void *ctx, const struct ship_report *r)
 {
 	struct run *run = ctx;
 	struct cli *c = &run->cli;
+	bool done = !r->more && !r->failed; /* it is in all of its replicas */
 
+	tally(run, r);
 	if (r->rc == -1) {
 		cli_fail(c, r->path, r->e, r->attempts);
 		return;
@@ -136,14 +263,24 @@ report(void *ctx, const struct ship_report *r)
 	if (r->notice != NULL)
 		cli_warn(c, r->path, "%s", r->notice);
 	note(c, r);
-	cli_pass(c);
+	if (done)
+		cli_pass(c);
+	if (c->dry_run)
+		count(run, r);
+	else if (!done)
+		return;
+	if (c->json) {
+		put_object(c, r);
+		return;
+	}
 	if (!c->dry_run) {
 		lines_put(c->end, r->path);
 		return;
 	}
-	count(run, r);
 	if (r->ending_key != NULL)
 		lines_put(c->end, r->ending_key);
+	if (r->owner_key != NULL)
+		lines_put(c->end, r->owner_key);
 	if (r->key != NULL)
 		lines_put(c->end, r->key);
 	if (r->snapshot_key != NULL)
@@ -205,6 +342,7 @@ read_options(struct run *r, struct ship_conf *conf, struct store_conf *store)
 		case SNAPSHOT_INTERVAL:
 			conf->snapshot_interval_ns = 1000000000 *
 			    (int64_t)cli_duration(c, "snapshot-interval", arg);
+			r->interval_given = true;
 			break;
 		case ROLL_AT:
 			conf->roll_at =
@@ -219,44 +357,83 @@ read_options(struct run *r, struct ship_conf *conf, struct store_conf *store)
 			    1000 * (unsigned)cli_duration(c, "lock-wait", arg);
 			break;
 		case NEW_GENERATION: conf->new_generation = true; break;
+		case DRAIN:
+			stop_drain((unsigned)cli_duration(c, "drain", arg));
+			break;
 		default:
 			if (store_conf_take(store, opt, arg, &e) == -1)
 				cli_usage(c, "%s", e.msg);
 		}
-	if (c->replica == NULL)
-		cli_usage(c, "no replica: use -r URL or LSPP_REPLICA");
+	if (c->replica == NULL && c->config == NULL)
+		cli_usage(c, "no replica: use -r URL, LSPP_REPLICA or -c FILE");
 	if (store_conf_check(store, &e) == -1)
 		cli_usage(c, "%s", e.msg);
+}
+
+static void
+tell_requests(struct run *r)
+{
+	struct buf requests = { 0 };
+
+	if (stats_text(&r->stats, r->cli.json, &requests))
+		cli_note(&r->cli, NULL, "requests: %s", buf_str(&requests));
+	buf_release(&requests);
 }
 
 static int
 ship_all(struct run *r, struct ship_conf *conf, struct err *e)
 {
-	struct buf requests = { 0 };
 	int rc = -1;
 
-	if ((r->ship = ship_open(conf, e)) != NULL)
+	if ((r->ship = ship_open(conf, e)) != NULL) {
+		cli_total(&r->cli, lines_total(&r->in));
+		cli_watch(&r->cli, watch, r);
 		rc = run(r, e);
+		cli_watch(&r->cli, NULL, NULL);
+	}
 	tell_price(r);
-	if (r->ship != NULL && ship_requests(r->ship, &requests))
-		cli_note(&r->cli, NULL, "requests: %s", buf_str(&requests));
-	buf_release(&requests);
+	if (r->ship != NULL)
+		ship_stats(r->ship, &r->stats);
+	tell_requests(r);
 	ship_close(r->ship);
+	return rc;
+}
+
+/* -c: each to where the file says. */
+static int
+ship_fleet(struct run *r, const struct ship_conf *conf, struct err *e)
+{
+	int rc;
+
+	r->fleet = ship_fleet_open(&r->file, conf, r->interval_given, e);
+	if (r->fleet == NULL)
+		return -1;
+	r->ship = ship_fleet_base(r->fleet);
+	rc = run(r, e);
+	tell_price(r);
+	ship_fleet_stats(r->fleet, &r->stats);
+	tell_requests(r);
+	ship_fleet_close(r->fleet);
 	return rc;
 }
 
 /* --whoami: instead of everything else. */
 static int
-whoami(struct cli *c, const struct store_conf *conf)
+whoami(struct run *r, const struct store_conf *conf)
 {
+	struct cli *c = &r->cli;
 	struct buf b = { 0 };
 	struct err e;
+	int rc;
 
-	if (store_whoami(c->replica, conf, &b, &e) == -1)
-		return cli_fatal(c, &e);
-	(void)fputs(buf_str(&b), stdout);
+	cli_unmeasured(c);
+	rc = c->config != NULL ? config_file_whoami(&r->file, &b, &e)
+			       : store_whoami(c->replica, conf, &b, &e);
+	if (rc == 0)
+		(void)fputs(buf_str(&b), stdout);
 	buf_release(&b);
-	return cli_finish(c);
+	config_file_close(&r->file);
+	return rc == -1 ? cli_fatal(c, &e) : cli_finish(c);
 }
 
 int
@@ -272,25 +449,32 @@ main(int argc, char **argv)
 	struct err e;
 	int rc;
 
-	cli_begin(&r.cli, argc, argv, "rCsj0neqv", options, "[PATH ...]",
+	cli_begin(&r.cli, argc, argv, "rCscj0neqv", options, "[PATH ...]",
 	    "Ship what changed in SQLite databases to a replica.");
+	cli_more(&r.cli, more_options, "more");
 	cli_more(&r.cli, store_options, "s3");
+	cli_measured(&r.cli, measure, &r);
 	read_options(&r, &conf, &store);
 	store_conf_tell(&store, cli_on_warn, cli_on_debug, &r.cli);
 	conf.store = r.store = &store;
 	conf.url = r.cli.replica;
 	conf.state_dir = r.cli.state;
 	conf.dry_run = r.cli.dry_run;
+	if (r.cli.config != NULL &&
+	    config_file_open(&r.file, r.cli.config, &store, &e) == -1)
+		return cli_fatal(&r.cli, &e);
 	if (store.whoami)
-		return whoami(&r.cli, &store);
+		return whoami(&r, &store);
 	if (lines_open(&r.in, argv + optind, r.cli.end, &e) == -1)
 		cli_usage(&r.cli, "%s", e.msg);
 	rc = path_absolute(r.cli.base != NULL ? r.cli.base : "/", &base, &e);
 	conf.base = buf_str(&base);
 	if (rc == 0)
-		rc = ship_all(&r, &conf, &e);
+		rc = r.cli.config != NULL ? ship_fleet(&r, &conf, &e)
+					  : ship_all(&r, &conf, &e);
 	if (lines_close(&r.in, rc == 0 ? &e : &(struct err){ 0 }) == -1)
 		rc = -1;
 	buf_release(&base);
+	config_file_close(&r.file);
 	return rc == -1 ? cli_fatal(&r.cli, &e) : cli_finish(&r.cli);
 }

@@ -24,7 +24,7 @@ old_state_back() {
 }
 
 generations() {
-	ls rep/x.db/generations | wc -l
+	find rep/x.db/generations -mindepth 1 -maxdepth 1 -type d | wc -l
 }
 
 # All three readers restore what the source is.
@@ -203,12 +203,12 @@ ends_the_old() { # LAST-STEP...
 
 @test "a generation that was ended is restored by all" {
 	local gen v
-	gen=$(ls rep/x.db/generations)
+	gen=$(cd rep/x.db/generations && echo ????????????????)
 	cp x.db was.db
 	lspp-ship --new-generation x.db
-	find rep/x.db/generations -mindepth 1 -maxdepth 1 ! -name "$gen" \
+	find rep/x.db/generations -mindepth 1 -maxdepth 1 -type d ! -name "$gen" \
 		-exec rm -r {} +
-	assert_equal "$(ls rep/x.db/generations/*/wal | wc -l)" 2
+	assert_exists rep/x.db/generations/*/wal/00000001_00000000.wal.lz4
 	for v in 03 05; do
 		rm -f o.db*
 		litestream $v restore -o o.db "file://$T/rep/x.db"
@@ -222,9 +222,9 @@ ends_the_old() { # LAST-STEP...
 	rm -rf rep state
 	lspp-ship x.db
 	local gen v
-	gen=$(ls rep/x.db/generations)
+	gen=$(cd rep/x.db/generations && echo ????????????????)
 	lspp-ship --new-generation x.db
-	find rep/x.db/generations -mindepth 1 -maxdepth 1 ! -name "$gen" \
+	find rep/x.db/generations -mindepth 1 -maxdepth 1 -type d ! -name "$gen" \
 		-exec rm -rf {} +
 	assert_exists "rep/x.db/generations/$gen/wal/00000000_00000000.wal.lz4"
 	assert_restores

@@ -113,7 +113,7 @@ figures() {
 
 @test "a hostile WAL: every restored state was committed, in one history" {
 	local n
-	n=$(count 300 40)
+	n=$(count 300 40 20)
 	FINE=0
 	start_writer a.db -H -d 600 -s "$RANDOM"
 	for ((ROUND = 1; ROUND <= n; ROUND++)); do
@@ -148,7 +148,7 @@ figures() {
 
 @test "a hostile writer with a rollback journal" {
 	local n
-	n=$(count 300 30)
+	n=$(count 300 30 12)
 	FINE=0 MAY_BE_BUSY=yes
 	start_writer a.db -H -j delete -d 2000 -s "$RANDOM"
 	for ((ROUND = 1; ROUND <= n; ROUND++)); do
@@ -207,7 +207,7 @@ at_every_read() {
 	app a.db # so that the -wal stays
 	sql "SELECT COUNT(*) FROM log"
 	ship a.db >/dev/null
-	FINE=0 ROUND=1 step=$(count 1 5)
+	FINE=0 ROUND=1 step=$(count 1 5 23)
 	for mode in $2; do
 		writer -n 20 -s 5 -c "$T/committed" a.db >/dev/null
 		atcall -k read -o "$T/reads" lspp-ship -j1 -r "$R" -C "$D" \

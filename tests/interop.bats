@@ -51,14 +51,17 @@ step() {
 }
 STEPS=24
 
-# One ship is right: its image, restored by both litestreams.
+# One ship is right: its image, restored by both litestreams; in a short run
+# against object storage by each in turn.
 check_ship() {
+	local by=(03 05)
+	[ "$(count 2 2 1)" -eq 2 ] || by=("${by[$1 % 2]}")
 	ship "${OPTION[@]}" a.db >"$T/stdout" 2>"$T/stderr" || {
 		cat "$T/stderr"
 		return 1
 	}
 	image a.db "$T/image" || return
-	restores_to a.db "$T/image" 03 05 || return
+	restores_to a.db "$T/image" "${by[@]}" || return
 	[ $(($1 % 6)) -ne 0 ] || restores_to a.db "$T/image" lspp
 }
 
@@ -69,8 +72,8 @@ after_all() {
 		echo "$(generations a.db) generations"
 		return 1
 	}
-	[ "$(find "$R" -name '*_00000000.wal.lz4' | wc -l)" -ge 4 ] || return
-	[ "$(find "$R" -name '*.snapshot.lz4' | wc -l)" -ge 3 ] || return
+	[ "$(replica_list | grep -c '_00000000\.wal\.lz4$')" -ge 4 ] || return
+	[ "$(replica_list | grep -c '\.snapshot\.lz4$')" -ge 3 ] || return
 	no_litter
 }
 
@@ -113,8 +116,8 @@ sizes() {
 each() {
 	local how=$1 mode=$2 size
 	for size in $(sizes "$3"); do
-		rm -rf "$R" "$S" "${D:?}"/*
-		mkdir "$R"
+		rm -rf "$S" "${D:?}"/*
+		replica_clear
 		"$how" "$mode" "$size" || return
 	done
 }
@@ -151,6 +154,7 @@ each() {
 	sqlite3 a.db "PRAGMA page_size = 1024; PRAGMA journal_mode = delete;
 		CREATE TABLE t(n INTEGER PRIMARY KEY, x BLOB); $(rows 90 900)"
 	shipped a.db
+	replica_later
 	sqlite3 a.db "PRAGMA page_size = 8192; VACUUM"
 	run --separate-stderr ship a.db
 	assert_success
@@ -158,7 +162,15 @@ each() {
 	assert_regex "$stderr" 'a.db: a new generation begins: .*page size'
 	assert_equal "$(generations a.db)" 2
 	image a.db "$T/image"
-	restores_to a.db "$T/image"
+	# Where times are of whole seconds, the end of the old generation and
+	# the snapshot of the new one may have the same: then litestream takes
+	# either, up to the next ship.  lspp looks inside.
+	if [ $REPLICA = dir ]; then
+		restores_to a.db "$T/image"
+	else
+		restores_to a.db "$T/image" lspp
+	fi
+	replica_later
 	sqlite3 a.db "$(rows 9 900)"
 	shipped a.db
 	image a.db "$T/image"
@@ -177,7 +189,7 @@ each() {
 	done
 	image a.db "$T/image"
 	restores_to a.db "$T/image"
-	assert [ "$(find "$R" -name '*.snapshot.lz4' | wc -l)" -ge 2 ]
+	assert [ "$(replica_list | grep -c '\.snapshot\.lz4$')" -ge 2 ]
 	app_quit
 }
 
@@ -185,8 +197,8 @@ each() {
 a_litestream() {
 	local i pid
 	sqlite3 a.db "CREATE TABLE t(n INTEGER PRIMARY KEY, x BLOB)"
-	"$LITESTREAM_03" replicate "$D/a.db" "file://$R/a.db" \
-		>"$T/daemon.log" 2>&1 3>&- &
+	litestream_config "$D/a.db" a.db >"$T/daemon.yml"
+	"$LITESTREAM_03" replicate -config "$T/daemon.yml" >"$T/daemon.log" 2>&1 3>&- &
 	pid=$!
 	LIVE+=("$pid")
 	wait_for replicated
@@ -203,7 +215,7 @@ a_litestream() {
 }
 
 replicated() {
-	[ -n "$(find "$R" -name '*.wal.lz4')" ]
+	replica_list | grep -q '\.wal\.lz4$'
 }
 
 @test "lspp restores what litestream 0.3.13 shipped" {
@@ -213,5 +225,5 @@ replicated() {
 	cmp "$T/theirs" "$T/ours"
 	image a.db "$T/image"
 	cmp "$T/ours" "$T/image"
-	assert [ "$(find "$R" -name '*_00000000.wal.lz4' | wc -l)" -ge 2 ]
+	assert [ "$(replica_list | grep -c '_00000000\.wal\.lz4$')" -ge 2 ]
 }

@@ -161,6 +161,32 @@ json() {
 	[[ $stderr == *'not JSON'* ]]
 }
 
+@test "a credential_process that does not end is ended, with all it began" {
+	cat >.aws/config <<-END
+	[profile stuck]
+	credential_process = sleep 987654 & echo \$! >'$T/child'; wait
+	[profile silent]
+	credential_process = exec >&-; sleep 987654
+	[profile endless]
+	credential_process = yes
+	END
+	for p in stuck silent; do
+		whoami --timeout 1s --profile $p
+		assert_equal "$status" 78
+		[[ $stderr == *'credential_process: it did not end within 1 s (--timeout)'* ]]
+	done
+	child=$(cat child)
+	wait_for gone "$child"
+	whoami --profile endless
+	assert_equal "$status" 78
+	[[ $stderr == *'it prints too much'* ]]
+}
+
+# gone PID -- it may yet be a zombie that nobody asks for.
+gone() {
+	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"
+}
+
 @test "SSO is not supported, and said so" {
 	printf '[profile s]\nsso_session = x\n' >.aws/config
 	whoami --profile s
@@ -311,4 +337,77 @@ sts_answer() {
 	refute grep -q secret cmdline
 	grep -qE 'core file size +0 ' limits
 	[[ $output$stderr != *secret-* ]]
+}
+
+@test "no core is dumped by one that has secrets, whatever the limit" {
+	printf '%s\n' 'prlimit --pid $PPID --core=unlimited:unlimited' \
+		'kill -ABRT $PPID' >fetch
+	printf '[default]\ncredential_process = exec sh %s\n' "$T/fetch" \
+		>.aws/config
+	ulimit -c unlimited || skip "core dumps are off here for good"
+	# The shell says "(core dumped)" if one was.
+	run -134 bash -c "s3tool '$U' whoami; exit \$?"
+	[[ $output != *'core dumped'* ]]
+	assert_equal "$(compgen -G 'core*' || :)" ''
+	# It would: the same without secrets.
+	run -134 bash -c 'sh -c "kill -ABRT \$\$"; exit $?'
+	[[ $output == *'core dumped'* ]] || skip "nobody here dumps a core"
+}
+
+@test "what a URL should not hold is in no message" {
+	local program out
+	cat >.aws/config <<-'END'
+	[profile role]
+	role_arn = arn:aws:iam::1:role/x
+	source_profile = role
+	aws_access_key_id = AKIA1
+	aws_secret_access_key = s
+	END
+	echo jwt >token
+	: >a.db
+	hushed() {
+		for program in 's3tool URL whoami' 's3tool URL ls' \
+			'lspp-ship -s state -v -r URL a.db' \
+			'lspp-ship -n -s state -r URL a.db' \
+			'lspp-restore -v -r URL -o out x.db' \
+			'lspp-scan -v URL' 'lspp-hot -s state -r URL a.db' \
+			'lspp-restore -r URL --whoami'; do
+			# shellcheck disable=SC2086  # words
+			run ${program//URL/$URL}
+			[[ $output != *hush* ]] || {
+				echo "$program: $output" >&2
+				return 1
+			}
+		done
+		# said it was, something
+		run lspp-scan --retries 0 "$URL"
+		[ "$status" -ne 0 ]
+		[ -n "$output" ]
+	}
+	URL=s3://AKIA:hu/hush@bucket/x hushed
+	URL=s3://AKIA:hush@bucket/x hushed
+	URL='s3://bucket/x?secret=hush&region=eu' hushed
+	URL='s3://bucket/x?endpoint=http://u:hush@127.0.0.1:1' hushed
+	URL='s3://bucket/x?endpoint=http%3A%2F%2Fu:hush%40127.0.0.1:1' hushed
+	URL=s3://bucket/x
+	for out in http://u:hush@127.0.0.1:1 u:hush@127.0.0.1:1 \
+		http://127.0.0.1:1/?k=hush '127.0.0.1:1?k=hush'; do
+		AWS_ENDPOINT_URL=$out hushed
+	done
+	export AWS_CONTAINER_CREDENTIALS_FULL_URI
+	for out in http://127.0.0.1:1/c?token=hush http://u:hush@127.0.0.1:1/c \
+		http://u:hush@example.com/; do
+		AWS_CONTAINER_CREDENTIALS_FULL_URI=$out hushed
+	done
+	unset AWS_CONTAINER_CREDENTIALS_FULL_URI
+	AWS_PROFILE=role AWS_ENDPOINT_URL_STS=http://u:hush@127.0.0.1:1 hushed
+	AWS_ROLE_ARN=arn:aws:iam::1:role/w AWS_WEB_IDENTITY_TOKEN_FILE=$T/token \
+		AWS_ENDPOINT_URL_STS='http://127.0.0.1:1/?a=hush&k=hush' hushed
+	export AWS_ACCESS_KEY_ID=AKIAENV1 AWS_SECRET_ACCESS_KEY=hushhush
+	export AWS_ENDPOINT_URL=http://s3.example.invalid
+	for out in http://u:hush@127.0.0.1:1 bogus://u:hush@h \
+		http://u:hush@:x: u:hush@no-such-host.invalid:1; do
+		http_proxy=$out hushed
+		http_proxy='' HTTP_PROXY=$out hushed
+	done
 }

@@ -8,9 +8,13 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
+#include "lib/base/when.h"
 #include "lib/engine/restore_apply.h"
+#include "lib/engine/restore_own.h"
+#include "lib/engine/restore_part.h"
 #include "lib/engine/restore_place.h"
 #include "lib/engine/restore_proof.h"
+#include "lib/engine/restore_resume.h"
 #include "lib/format/layout.h"
 #include "lib/format/object.h"
 #include "lib/store/store.h"
@@ -26,6 +30,7 @@ struct restorer {
 	struct place place;
 	uint8_t *buf; /* PROOF_BUF bytes */
 	struct buf key;
+	size_t sound; /* objects of the plan that were read without a fault */
 };
 
 /* One restore. */
@@ -39,6 +44,8 @@ struct work {
 	struct provenance pv; /* of the object read last */
 	bool has;             /* it has one */
 	bool ours;            /* the snapshot had one: all have */
+	struct part part;     /* of the snapshot, if it is worth one */
+	int64_t as_of_ns;     /* when what it brings was captured */
 };
 
 struct restorer *
@@ -64,6 +71,12 @@ restorer_free(struct restorer *r)
 	free(r->buf);
 	buf_release(&r->key);
 	free(r);
+}
+
+size_t
+restorer_sound(const struct restorer *r)
+{
+	return r->sound;
 }
 
 /* Reading objects */
@@ -124,8 +137,11 @@ read_object(struct work *w, const struct layout_name *name, struct err *e)
 
 	object_dec_begin(r->dec, snapshot ? snapshot_sink : wal_sink, a,
 	    snapshot ? SNAPSHOT_MAX : SEGMENT_MAX);
-	if (w->s->ops->get(
-		w->s, buf_str(&r->key), 0, UINT64_MAX, decode, r->dec, e) == -1)
+	if ((snapshot && w->part.fd != -1
+		    ? part_get(
+			  &w->part, w->s, buf_str(&r->key), decode, r->dec, e)
+		    : w->s->ops->get(w->s, buf_str(&r->key), 0, UINT64_MAX,
+			  decode, r->dec, e)) == -1)
 		return -1;
 	if (object_dec_finish(r->dec, &w->pv, &w->has, e) == -1)
 		return -1;
@@ -140,6 +156,25 @@ read_object(struct work *w, const struct layout_name *name, struct err *e)
 	return check_provenance(w, name, pages, e);
 }
 
+/* One more object is as it should be; stored_ns is when it was stored. */
+static void
+sound(struct work *w, int64_t stored_ns)
+{
+	w->r->sound++;
+	w->as_of_ns = w->has ? w->pv.captured_ns : stored_ns;
+}
+
+/* Segments before the damaged one are good for something. */
+static void
+hint_before(const struct work *w, struct err *e)
+{
+	char before[WHEN_SIZE];
+
+	if (e->class == ERR_CORRUPT)
+		err_hint(
+		    e, RESTORE_HINT_BEFORE, when_text(w->as_of_ns, before));
+}
+
 static int
 read_snapshot(struct work *w, struct err *e)
 {
@@ -151,8 +186,12 @@ read_snapshot(struct work *w, struct err *e)
 
 	buf_reset(key);
 	layout_snapshot_key(key, w->db, w->p->generation, name.index);
+	if (w->t->resume && w->part.fd == -1 && w->p->bytes >= PART_MIN &&
+	    part_open(&w->part, w->out->dir, w->s->url, buf_str(key), e) == -1)
+		return -1;
 	if (read_object(w, &name, e) == -1)
 		return err_in(e, "%s", buf_str(key));
+	sound(w, w->p->snapshot_ns);
 	return 0;
 }
 
@@ -197,6 +236,7 @@ read_segment(struct work *w, size_t i, struct err *e)
 	    key, w->db, w->p->generation, name.index, name.offset);
 	if (read_object(w, &name, e) == -1)
 		return err_in(e, "%s", buf_str(key));
+	sound(w, w->p->segment_ns[i]);
 	return 0;
 }
 
@@ -209,8 +249,10 @@ read_segments(struct work *w, struct err *e)
 	for (size_t i = 0; i < p->segments; i++) {
 		if (i == 0 || p->segment_index[i] != a->index)
 			apply_index(a, p->segment_index[i]);
-		if (read_segment(w, i, e) == -1)
+		if (read_segment(w, i, e) == -1) {
+			hint_before(w, e);
 			return -1;
+		}
 		if (i + 1 < p->segments && p->segment_index[i + 1] == a->index)
 			continue;
 		if (apply_index_end(a, e) == -1)
@@ -227,6 +269,7 @@ read_all(struct work *w, struct err *e)
 
 	apply_begin(a, w->out->fd, false);
 	do {
+		w->r->sound = 0;
 		if (read_snapshot(w, e) == -1 || read_segments(w, e) == -1)
 			return -1;
 		if (!apply_again(a))
@@ -248,9 +291,12 @@ prove(struct work *w, struct err *e)
 
 	if (w->has &&
 	    proof_sum(w->out->fd, w->r->apply.size, &w->pv, w->r->buf, e) == -1)
-		return -1;
+		return err_in(e, "up to %s", buf_str(&w->r->key));
+	w->out->as_of_ns = w->as_of_ns;
 	if (check == RESTORE_CHECK_AUTO)
 		check = w->has ? RESTORE_CHECK_NONE : RESTORE_CHECK_QUICK;
+	w->out->summed = w->has;
+	w->out->checked = check;
 	if (check == RESTORE_CHECK_NONE)
 		return 0;
 	path_dir(w->t->path, &path);
@@ -260,20 +306,35 @@ prove(struct work *w, struct err *e)
 	return rc;
 }
 
-/*
- * Owner and mode of the source, as far as they are known and we may; without
- * them the file stays ours alone.
- */
 static int
-set_owner(struct work *w, struct err *e)
+make(struct work *w, struct err *e)
 {
-	if (!w->has)
-		return 0;
-	if (geteuid() == 0 && fchown(w->out->fd, w->pv.uid, w->pv.gid) == -1)
-		w->out->note = "its owner could not be restored";
-	if (fchmod(w->out->fd, w->pv.mode & 0777) == -1)
-		return err_sys(e, "cannot set the mode");
-	return 0;
+	if (read_all(w, e) == -1 || prove(w, e) == -1)
+		return -1;
+	return own_set(w->out, w->t->own, w->has ? &w->pv : NULL, e);
+}
+
+/* What was there of the snapshot may have been something else. */
+static int
+start_over(struct work *w, struct err *e)
+{
+	w->part.have = 0;
+	w->part.continued = false;
+	if (ftruncate(w->part.fd, 0) == -1 || ftruncate(w->out->fd, 0) == -1)
+		return err_sys(e, "unfinished file: cannot empty it");
+	return make(w, e);
+}
+
+/* It goes when the file has its name, or at once if it is worth nothing. */
+static void
+keep_part(struct work *w, int rc, const struct err *e)
+{
+	if (w->part.fd == -1)
+		return;
+	memcpy(w->out->part, w->part.name, sizeof(w->out->part));
+	if (rc == -1 && e->class == ERR_CORRUPT)
+		(void)unlinkat(w->out->dir, w->part.name, 0);
+	part_close(&w->part);
 }
 
 int
@@ -281,12 +342,15 @@ restore_stage(struct restorer *r, struct store *s, const char *db,
     const struct restore_plan *p, const struct restore_target *t,
     struct restored **out, struct err *e)
 {
-	struct work w = { .r = r, .s = s, .db = db, .p = p, .t = t };
+	struct work w = {
+		.r = r, .s = s, .db = db, .p = p, .t = t, .part.fd = -1
+	};
 	const char *name;
 	int rc = -1;
 
 	w.out = xcalloc(1, sizeof(*w.out));
 	w.out->dir = w.out->fd = -1;
+	r->place.keep_parts = t->resume;
 	if ((name = place_open(&r->place, t->path, t->trusted, e)) == NULL)
 		goto out;
 	if (place_free(r->place.dir, name, t->force, e) == -1)
@@ -295,14 +359,30 @@ restore_stage(struct restorer *r, struct store *s, const char *db,
 	w.out->force = t->force;
 	if (place_create(&r->place, w.out, e) == -1)
 		goto out;
-	if (read_all(&w, e) == -1 || prove(&w, e) == -1 ||
-	    set_owner(&w, e) == -1)
-		goto out;
-	rc = 0;
+	rc = make(&w, e);
+	if (rc == -1 && e->class == ERR_CORRUPT && w.part.continued)
+		rc = start_over(&w, e);
 out:
+	keep_part(&w, rc, e);
 	if (rc == 0)
 		*out = w.out;
 	else
 		restored_drop(w.out);
 	return rc;
+}
+
+int
+restore_look(struct restorer *r, struct store *s, const char *db,
+    const struct restore_plan *p, const struct restore_target *t,
+    enum restore_there *there, struct err *e)
+{
+	const char *name;
+	struct stat st;
+
+	*there = RESTORE_NOTHING;
+	if (lstat(t->path, &st) == -1)
+		return 0;
+	if ((name = place_open(&r->place, t->path, t->trusted, e)) == NULL)
+		return -1;
+	return resume_look(r->place.dir, name, s, db, p, r->buf, there, e);
 }

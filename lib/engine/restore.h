@@ -30,24 +30,65 @@ struct store;
 struct restore_plan {
 	char generation[17];
 	uint32_t snapshot;                        /* index */
+	int64_t snapshot_ns;                      /* when it was stored */
 	uint32_t *segment_index, *segment_offset; /* in order */
+	int64_t *segment_ns;
+	uint64_t *segment_bytes; /* compressed */
 	size_t segments;
 	uint64_t bytes;   /* compressed, of all objects */
 	int64_t until_ns; /* capture time of the last object, or its mtime */
 	/* A newer generation that has no snapshot and so cannot be restored
 	   from; "" if there is none. */
 	char passed_over[17];
+	bool absent; /* restore_plan() failed: there is nothing at all of it */
+	/* What it leads to is, or may be, older than what was asked for and
+	   once was in the replica; why is for people. */
+	bool earlier;
+	char why[512];
 };
 
+/* What to do when what is wanted is damaged. */
+enum restore_good {
+	RESTORE_EXACT,     /* fail */
+	RESTORE_LAST_GOOD, /* go back to before the damage */
+	RESTORE_BISECT,    /* to the newest state SQLite finds no fault with */
+};
+
+/* Where there is something to go back to. */
+#define RESTORE_HINT_BEFORE \
+	"the state before it, of %s, is restored with --to-last-good"
+
+/* Of all states; RESTORE_WANT is the newest. */
+struct restore_want {
+	int64_t at_ns;          /* the newest captured until then */
+	const char *generation; /* NULL: the one that gets closest */
+	int64_t index;          /* the end of that index; -1 */
+	enum restore_good good;
+	/* Private: only snapshots of a lower index. */
+	int64_t below;
+};
+#define RESTORE_WANT                                                \
+	{                                                           \
+		.at_ns = INT64_MAX, .index = -1, .below = INT64_MAX \
+	}
+
 /*
- * Choose what to restore the newest state of db from: one listing, and with
- * several generations the end of each one's last object.  ERR_MISSING when the
- * replica has no such database; ERR_CORRUPT names what is missing when a chain
- * has a hole.
+ * Choose what to restore db from, as w wants it: one listing, with several
+ * generations the end of each one's last object, and with a time as many more
+ * as a binary search needs.  Of the generations the one is taken that gets
+ * closest to the wanted time from below; the objects say when they were
+ * captured, or else the store when it got them.
+ *
+ * ERR_MISSING when the replica has no such database, or nothing as old as
+ * wanted; ERR_CORRUPT names what is missing when a chain has a hole, unless w
+ * wants what is before it.
  */
-int restore_plan(
-    struct store *s, const char *db, struct restore_plan *p, struct err *e);
+int restore_plan(struct store *s, const char *db, const struct restore_want *w,
+    struct restore_plan *p, struct err *e);
 void restore_plan_release(struct restore_plan *p);
+
+/* Leave out all but the first n segments. */
+void restore_plan_cut(struct restore_plan *p, size_t n);
 
 /* What SQLite is asked to say about the file, beyond the checks above. */
 enum restore_check {
@@ -55,6 +96,14 @@ enum restore_check {
 	RESTORE_CHECK_NONE,
 	RESTORE_CHECK_QUICK,
 	RESTORE_CHECK_FULL, /* integrity_check */
+};
+
+/* The mode, owner or group that the source had, as far as it is known. */
+#define RESTORE_KEEP UINT32_MAX
+
+/* Whose a restored file is to be; each may be RESTORE_KEEP. */
+struct restore_own {
+	uint32_t mode, uid, gid;
 };
 
 struct restore_target {
@@ -66,7 +115,24 @@ struct restore_target {
 	size_t trusted;
 	bool force; /* replace what is there */
 	enum restore_check check;
+	const struct restore_own *own; /* NULL: as the source had it */
+	/*
+	 * Go on with a large snapshot that a killed run with resume had begun
+	 * to get, and leave it so that another can.  Costs the space of it.
+	 */
+	bool resume;
 };
+
+/*
+ * The values of options: "none", "quick" or "full"; an octal mode, as "0640";
+ * "user", "user:group" or ":group", each a name or a number.  0, or -1
+ * ERR_USAGE.
+ */
+int restore_parse_check(
+    const char *arg, enum restore_check *check, struct err *e);
+int restore_parse_mode(const char *arg, uint32_t *mode, struct err *e);
+int restore_parse_owner(
+    const char *arg, uint32_t *uid, uint32_t *gid, struct err *e);
 
 /*
  * Would restore_stage() refuse path for what is there already?  ERR_EXISTS for
@@ -79,10 +145,14 @@ struct restored {
 	int rc; /* after restore_publish(): 0, or -1 with e */
 	struct err e;
 	const char *note; /* something worth telling with -v, or NULL */
+	int64_t as_of_ns; /* when the state was captured, as far as known */
+	bool summed;      /* compared with the provenance's checksum */
+	enum restore_check checked; /* by SQLite: none, quick or full */
 	/* private: the directory, and in it the unfinished file, locked */
 	int dir, fd;
 	uint64_t dev;
-	char tmp[16]; /* "" once it has its name */
+	char tmp[16];  /* "" once it has its name */
+	char part[32]; /* what is of no use when it has; "" if nothing is */
 	char *name;
 	bool force, synced;
 };
@@ -93,6 +163,22 @@ struct restored {
 struct restorer;
 struct restorer *restorer_new(void);
 void restorer_free(struct restorer *r); /* takes NULL */
+
+/* What is at the place of a target? */
+enum restore_there {
+	RESTORE_NOTHING,
+	RESTORE_WHOLE,   /* what the plan leads to, page for page */
+	RESTORE_OTHER,   /* something else, or it has been used */
+	RESTORE_UNKNOWN, /* the replica does not say what it leads to */
+};
+
+/*
+ * For a run that goes on with another's work: reads the target, and of the
+ * replica the end of one object.
+ */
+int restore_look(struct restorer *r, struct store *s, const char *db,
+    const struct restore_plan *p, const struct restore_target *t,
+    enum restore_there *there, struct err *e);
 
 /*
  * Carry out plan p into an unfinished file beside target.  The target's parent
@@ -106,6 +192,29 @@ int restore_stage(struct restorer *r, struct store *s, const char *db,
     struct restored **out, struct err *e);
 
 /*
+ * Of the last restore_stage(): how many objects, the snapshot among them, were
+ * read without a fault.
+ */
+size_t restorer_sound(const struct restorer *r);
+
+/*
+ * Plan and stage: what w wants, or with w->good, when that turns out to be
+ * damaged, what can be had instead; p->earlier and p->why then tell.
+ *
+ * RESTORE_LAST_GOOD goes back to the segment before the damaged or missing
+ * object, and where a snapshot is damaged, to the one before it with all
+ * segments since.
+ *
+ * RESTORE_BISECT checks each state it tries in full: the newest, then 1, 3, 7,
+ * ... segments back until one is good, then halves what is between.  That is
+ * the newest good state if every state after the first bad one is bad; damage
+ * that the application repaired in between may hide a newer one.
+ */
+int restore_find(struct restorer *r, struct store *s, const char *db,
+    const struct restore_want *w, struct restore_plan *p,
+    const struct restore_target *t, struct restored **out, struct err *e);
+
+/*
  * Give n staged files their names, durably: one sync of the data for all, the
  * renames (never over an existing file unless forced), one sync of the
  * directories.  Each gets its own result.
@@ -116,7 +225,19 @@ int restore_stage(struct restorer *r, struct store *s, const char *db,
  */
 void restore_publish(struct restored **list, size_t n);
 
-/* Free; a file that was not published is removed. */
+/* Does the target, where nobody has used it, hold the same bytes already? */
+int restored_same(const struct restored *r, bool *same, struct err *e);
+
+/*
+ * Instead of publishing it: the proven bytes to fd, a pipe perhaps.  The file
+ * has no name from then on.
+ */
+int restored_write(struct restored *r, int fd, struct err *e);
+
+/* Only the name, of one, for what need not be durable. */
+int restored_name(struct restored *r, struct err *e);
+
+/* Free; a file that was not published is removed.  Takes NULL. */
 void restored_drop(struct restored *r);
 
 #endif

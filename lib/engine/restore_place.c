@@ -14,6 +14,7 @@
 #include "lib/base/file.h"
 #include "lib/base/rng.h"
 #include "lib/engine/restore.h"
+#include "lib/engine/restore_part.h"
 
 #define TMP_PREFIX ".lspp-"
 #define TMP_RANDOM 6
@@ -64,7 +65,7 @@ remove_leftover(int dir, const char *name)
 
 /* What cannot be looked through or removed stays: it is in nobody's way. */
 static void
-remove_leftovers(int dir)
+remove_leftovers(int dir, bool keep_parts)
 {
 	struct dirent *d;
 	DIR *all;
@@ -78,7 +79,8 @@ remove_leftovers(int dir)
 		return;
 	}
 	while ((d = readdir(all)) != NULL)
-		if (is_unfinished(d->d_name))
+		if (is_unfinished(d->d_name) ||
+		    (!keep_parts && part_is_name(d->d_name)))
 			remove_leftover(dir, d->d_name);
 	(void)closedir(all);
 }
@@ -97,7 +99,7 @@ clean(struct place *p)
 		return;
 	p->seen[i].dev = st.st_dev;
 	p->seen[i].ino = st.st_ino;
-	remove_leftovers(p->dir);
+	remove_leftovers(p->dir, p->keep_parts);
 }
 
 static int

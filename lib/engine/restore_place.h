@@ -25,6 +25,7 @@ struct place {
 	char *path; /* of dir; NULL: none */
 	size_t trusted;
 	int dir;
+	bool keep_parts; /* of large objects (restore_part.h) */
 	struct {
 		uint64_t dev, ino;
 	} seen[PLACE_SEEN];

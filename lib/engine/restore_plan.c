@@ -1,268 +1,354 @@
 /*
  * Which objects a database is restored from.
- *
- * One listing of everything below "<db>/generations/" comes in byte order:
- * generation by generation, in each the snapshots before the WAL segments and
- * both ascending.  So when a segment is met it is known whether the newest
- * snapshot needs it, and nothing else is kept.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/when.h"
+#include "lib/engine/history.h"
 #include "lib/engine/restore.h"
 #include "lib/format/layout.h"
-#include "lib/format/provenance.h"
 #include "lib/store/store.h"
 
-/* A generation. */
-struct candidate {
-	char gen[LAYOUT_GENERATION];
-	bool snapshots;    /* it has one */
-	uint32_t snapshot; /* the newest */
-	uint64_t snapshot_bytes, segment_bytes;
-	uint32_t *index, *offset; /* of the segments from there on */
-	size_t n, cap;
-	int64_t mtime_ns; /* of the last object */
-	int64_t until_ns;
+/* What one generation offers of what is wanted. */
+struct pick {
+	struct history_generation *g; /* NULL: nothing */
+	size_t snapshot;              /* of g's */
+	size_t first, n;              /* of g's segments */
+	int64_t until_ns, snapshot_ns;
 };
 
-struct listing {
-	size_t prefix; /* length of "<db>/generations/" */
-	struct candidate *v;
-	size_t n;
+struct planner {
+	struct history h;
+	const struct restore_want *w;
+	bool dated; /* exact times are needed */
 };
 
-static void
-add_segment(struct candidate *c, uint32_t index, uint32_t offset)
+/* The first of l with an index of at least 'index'. */
+static size_t
+lower_bound(const struct history_list *l, int64_t index)
 {
-	if (c->n == c->cap) {
-		c->cap = c->cap == 0 ? 16 : c->cap * 2;
-		c->index = xrealloc(c->index, c->cap * sizeof(*c->index));
-		c->offset = xrealloc(c->offset, c->cap * sizeof(*c->offset));
+	size_t from = 0, to = l->n, mid;
+
+	while (from < to) {
+		mid = from + (to - from) / 2;
+		if (l->v[mid].index < index)
+			from = mid + 1;
+		else
+			to = mid;
 	}
-	c->index[c->n] = index;
-	c->offset[c->n++] = offset;
-}
-
-/* The candidate called gen, made if it is not the last one. */
-static struct candidate *
-candidate_of(struct listing *l, const char *gen)
-{
-	struct candidate *c = l->n == 0 ? NULL : &l->v[l->n - 1];
-
-	if (c != NULL && strcmp(c->gen, gen) == 0)
-		return c;
-	l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
-	c = &l->v[l->n++];
-	memset(c, 0, sizeof(*c));
-	memcpy(c->gen, gen, sizeof(c->gen));
-	return c;
-}
-
-static int
-note_object(void *ctx, const struct store_entry *en, struct err *e)
-{
-	struct listing *l = ctx;
-	const char *p = en->key + l->prefix, *slash = strchr(p, '/');
-	char gen[LAYOUT_GENERATION];
-	struct layout_name name;
-	struct candidate *c;
-
-	(void)e;
-	if (slash == NULL || slash - p != LAYOUT_GENERATION - 1)
-		return 0;
-	memcpy(gen, p, sizeof(gen) - 1);
-	gen[sizeof(gen) - 1] = '\0';
-	if (!layout_is_generation(gen) || !layout_parse(&name, slash + 1))
-		return 0;
-	c = candidate_of(l, gen);
-	if (name.kind == LAYOUT_SNAPSHOT) {
-		c->snapshots = true;
-		c->snapshot = name.index;
-		c->snapshot_bytes = en->size;
-	} else if (!c->snapshots || name.index >= c->snapshot) {
-		if (!c->snapshots)
-			c->n = 0; /* only what came last matters */
-		add_segment(c, name.index, name.offset);
-		c->segment_bytes += en->size;
-	} else
-		return 0;
-	c->mtime_ns = en->mtime_ns;
-	return 0;
-}
-
-/* The newest object of the candidate: its name, and its key in place of b. */
-static struct layout_name
-last_object(const struct candidate *c, const char *db, struct buf *b)
-{
-	struct layout_name name = { .kind = LAYOUT_SNAPSHOT };
-
-	buf_reset(b);
-	if (c->n == 0) {
-		name.index = c->snapshot;
-		layout_snapshot_key(b, db, c->gen, name.index);
-		return name;
-	}
-	name.kind = LAYOUT_SEGMENT;
-	name.index = c->index[c->n - 1];
-	name.offset = c->offset[c->n - 1];
-	layout_segment_key(b, db, c->gen, name.index, name.offset);
-	return name;
-}
-
-static int
-tail_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, p, n);
-	return 0;
+	return from;
 }
 
 /*
- * When was what the candidate's last object brings captured?  An object without
- * provenance, or with a damaged one, is dated by its mtime: what is wrong with
- * it is found out if it is restored.
+ * How many of l, from 'from' up to 'to', are not after the wanted time.
+ * Litestream's are stored one after the other, and it stops at the first that
+ * is newer; each of ours is newer than the one before.
  */
 static int
-date(struct candidate *c, struct store *s, const char *db, struct err *e)
+count_until(struct planner *pl, struct history_generation *g,
+    enum layout_kind kind, size_t from, size_t to, size_t *n, struct err *e)
 {
-	struct buf key = { 0 }, tail = { 0 };
-	struct layout_name name = last_object(c, db, &key);
-	struct provenance pv;
-	struct err ignored;
-	int rc = -1;
+	const struct history_list *l =
+	    kind == LAYOUT_SNAPSHOT ? &g->snapshots : &g->segments;
+	int64_t at = pl->w->at_ns, t;
+	size_t start = from, mid;
+	bool begun = false;
 
-	c->until_ns = c->mtime_ns;
-	if (s->ops->get(s, buf_str(&key), UINT64_MAX, PROVENANCE_SIZE,
-		tail_sink, &tail, e) == -1) {
-		err_in(e, "%s", buf_str(&key));
-		goto out;
-	}
-	if (tail.len == PROVENANCE_SIZE &&
-	    provenance_parse(&pv, tail.data, &ignored) == 1 &&
-	    provenance_is(&pv, c->gen, &name))
-		c->until_ns = pv.captured_ns;
-	rc = 0;
-out:
-	buf_release(&tail);
-	buf_release(&key);
-	return rc;
-}
-
-/*
- * The generation that was written last, of those with a snapshot (or, for the
- * warning, without); NULL if there is none.  Of two of the same time the one
- * with the higher name.
- */
-static struct candidate *
-newest(struct listing *l, bool snapshots)
-{
-	struct candidate *best = NULL;
-
-	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].snapshots == snapshots &&
-		    (best == NULL || l->v[i].until_ns >= best->until_ns))
-			best = &l->v[i];
-	return best;
-}
-
-static int
-missing(const char *db, const struct candidate *c, uint32_t index,
-    uint32_t offset, struct err *e)
-{
-	struct buf key = { 0 };
-
-	layout_segment_key(&key, db, c->gen, index, offset);
-	err_set(e, ERR_CORRUPT, "%s is missing", buf_str(&key));
-	buf_release(&key);
-	return -1;
-}
-
-/*
- * From the snapshot's index to the last one every index is there and begins
- * with offset 0.  What is between is known only from the lengths.
- */
-static int
-check_indexes(const char *db, const struct candidate *c, struct err *e)
-{
-	uint32_t want = c->snapshot;
-
-	for (size_t i = 0; i < c->n; i++) {
-		if (i > 0 && c->index[i] == c->index[i - 1])
-			continue;
-		if (c->index[i] != want || c->offset[i] != 0)
-			return missing(db, c, want, 0, e);
-		want++;
-	}
-	return 0;
-}
-
-/* Hand the candidate's segments over to the plan. */
-static void
-adopt(struct restore_plan *p, struct candidate *c)
-{
-	memcpy(p->generation, c->gen, sizeof(p->generation));
-	p->snapshot = c->snapshot;
-	p->segment_index = c->index;
-	p->segment_offset = c->offset;
-	p->segments = c->n;
-	p->bytes = c->snapshot_bytes + c->segment_bytes;
-	p->until_ns = c->until_ns;
-	c->index = c->offset = NULL;
-}
-
-static int
-choose(struct listing *l, struct store *s, const char *db,
-    struct restore_plan *p, struct err *e)
-{
-	struct candidate *best, *bare;
-
-	for (size_t i = 0; i < l->n; i++) {
-		l->v[i].until_ns = l->v[i].mtime_ns;
-		if (l->n > 1 && date(&l->v[i], s, db, e) == -1)
+	*n = to - from;
+	if (at == INT64_MAX)
+		return 0;
+	/* The first one first: without it there is nothing. */
+	while (from < to) {
+		mid = from + (to - from) / 2;
+		if (g->plain || !begun)
+			mid = from;
+		begun = true;
+		if (history_time(&pl->h, g, kind, &l->v[mid], &t, e) == -1)
 			return -1;
+		if (t <= at)
+			from = mid + 1;
+		else
+			to = mid;
 	}
-	best = newest(l, true);
-	bare = newest(l, false);
-	if (best == NULL && bare != NULL)
+	*n = from - start;
+	return 0;
+}
+
+/* The time of the last object of the pick; p->n may be 0. */
+static int
+pick_time(struct planner *pl, struct pick *p, struct err *e)
+{
+	struct history_generation *g = p->g;
+	enum layout_kind kind = p->n > 0 ? LAYOUT_SEGMENT : LAYOUT_SNAPSHOT;
+	const struct history_object *o = p->n > 0
+	    ? &g->segments.v[p->first + p->n - 1]
+	    : &g->snapshots.v[p->snapshot];
+
+	p->until_ns = o->mtime_ns;
+	p->snapshot_ns = g->snapshots.v[p->snapshot].mtime_ns;
+	if (!pl->dated)
+		return 0;
+	if (pl->w->good != RESTORE_EXACT &&
+	    history_time(&pl->h, g, LAYOUT_SNAPSHOT,
+		&g->snapshots.v[p->snapshot], &p->snapshot_ns, e) == -1)
+		return -1;
+	return history_time(&pl->h, g, kind, o, &p->until_ns, e);
+}
+
+/* What is wanted from g; p->g stays NULL if g has nothing of it. */
+static int
+pick(struct planner *pl, struct history_generation *g, struct pick *p,
+    struct err *e)
+{
+	int64_t max = pl->w->index >= 0 ? pl->w->index : INT64_MAX - 1;
+	int64_t top = pl->w->below - 1 < max ? pl->w->below - 1 : max;
+	size_t n, end;
+
+	*p = (struct pick){ 0 };
+	/* Tells by the way whose they are. */
+	n = lower_bound(&g->snapshots, top + 1);
+	if (n > 0 && count_until(pl, g, LAYOUT_SNAPSHOT, 0, n, &n, e) == -1)
+		return -1;
+	if (n == 0)
+		return 0;
+	p->g = g;
+	p->snapshot = n - 1;
+	p->first = lower_bound(&g->segments, g->snapshots.v[n - 1].index);
+	end = lower_bound(&g->segments, max + 1);
+	if (count_until(pl, g, LAYOUT_SEGMENT, p->first, end, &p->n, e) == -1)
+		return -1;
+	return pick_time(pl, p, e);
+}
+
+/* Nothing is as wanted: then what is there? */
+static int
+outside(struct planner *pl, struct err *e)
+{
+	int64_t from = INT64_MAX, until = INT64_MIN, a, b;
+	char wanted[WHEN_SIZE], first[WHEN_SIZE], last[WHEN_SIZE];
+	const struct history *h = &pl->h;
+	const char *bare = NULL;
+
+	for (size_t i = 0; i < h->n; i++) {
+		if (h->v[i].snapshots.n == 0) {
+			bare = h->v[i].id;
+			continue;
+		}
+		if (history_window(h, &h->v[i], &a, &b, e) == -1)
+			return -1;
+		from = a < from ? a : from;
+		until = b > until ? b : until;
+	}
+	if (from == INT64_MAX && bare != NULL)
 		return err_set(e, ERR_CORRUPT,
 		    "generation %s has no snapshot, and there is no other",
-		    bare->gen);
-	if (best == NULL)
+		    bare);
+	if (from == INT64_MAX && pl->w->generation != NULL)
+		return err_set(e, ERR_MISSING, "no generation %s of it in %s",
+		    pl->w->generation, h->s->url);
+	if (from == INT64_MAX)
 		return err_set(
-		    e, ERR_MISSING, "no backup of that name in %s", s->url);
-	if (check_indexes(db, best, e) == -1)
-		return -1;
-	if (bare != NULL && bare->until_ns > best->until_ns)
-		memcpy(p->passed_over, bare->gen, sizeof(p->passed_over));
-	adopt(p, best);
+		    e, ERR_MISSING, "no backup of that name in %s", h->s->url);
+	if (pl->w->index >= 0)
+		return err_set(e, ERR_MISSING,
+		    "generation %s has nothing up to index %08" PRIx32
+		    ": its first snapshot has index %08" PRIx32,
+		    pl->w->generation, (uint32_t)pl->w->index,
+		    h->v[0].snapshots.v[0].index);
+	return err_set(e, ERR_MISSING,
+	    "there is nothing as old as %s: the backup covers %s to %s",
+	    when_text(pl->w->at_ns, wanted), when_text(from, first),
+	    when_text(until, last));
+}
+
+/*
+ * The segment that led to a snapshot is of its time.  So when the next snapshot
+ * is after the wanted time, and no segment is between, what led to it is gone,
+ * and with it maybe what was wanted.
+ */
+static void
+look_behind(const struct pick *k, struct restore_plan *p)
+{
+	const struct history_generation *g = k->g;
+	const struct history_list *l = &g->segments;
+	size_t end = k->first + k->n;
+	uint32_t next;
+
+	if (g->plain || k->snapshot + 1 == g->snapshots.n)
+		return;
+	next = g->snapshots.v[k->snapshot + 1].index;
+	if (end < l->n && l->v[end].index < next)
+		return;
+	p->earlier = true;
+	(void)snprintf(p->why, sizeof(p->why),
+	    "the segments before snapshot %08" PRIx32 " are gone", next);
+}
+
+/* A generation without a snapshot that goes beyond what was picked? */
+static int
+look_beside(struct planner *pl, const struct pick *best, struct restore_plan *p,
+    struct err *e)
+{
+	struct history_generation *g;
+	int64_t t, newest = best->until_ns;
+	size_t n;
+
+	for (size_t i = 0; i < pl->h.n; i++) {
+		g = &pl->h.v[i];
+		if (g->snapshots.n > 0)
+			continue;
+		if (count_until(
+			pl, g, LAYOUT_SEGMENT, 0, g->segments.n, &n, e) == -1)
+			return -1;
+		if (n == 0)
+			continue;
+		if (history_time(&pl->h, g, LAYOUT_SEGMENT,
+			&g->segments.v[n - 1], &t, e) == -1)
+			return -1;
+		if (t <= newest)
+			continue;
+		newest = t;
+		memcpy(p->passed_over, g->id, sizeof(p->passed_over));
+		p->earlier = true;
+		(void)snprintf(p->why, sizeof(p->why),
+		    "generation %s is newer, but has no snapshot: passed over",
+		    g->id);
+	}
 	return 0;
 }
 
-int
-restore_plan(
-    struct store *s, const char *db, struct restore_plan *p, struct err *e)
+static void
+fill(struct restore_plan *p, const struct pick *k)
 {
-	struct listing l = { 0 };
-	struct buf prefix = { 0 };
+	const struct history_object *o = &k->g->snapshots.v[k->snapshot];
+
+	memcpy(p->generation, k->g->id, sizeof(p->generation));
+	p->snapshot = o->index;
+	p->snapshot_ns = k->snapshot_ns;
+	p->bytes = o->size;
+	p->segments = k->n;
+	p->segment_index = xcalloc(k->n + 1, sizeof(*p->segment_index));
+	p->segment_offset = xcalloc(k->n + 1, sizeof(*p->segment_offset));
+	p->segment_ns = xcalloc(k->n + 1, sizeof(*p->segment_ns));
+	p->segment_bytes = xcalloc(k->n + 1, sizeof(*p->segment_bytes));
+	for (size_t i = 0; i < k->n; i++) {
+		o = &k->g->segments.v[k->first + i];
+		p->segment_index[i] = o->index;
+		p->segment_offset[i] = o->offset;
+		p->segment_ns[i] = o->mtime_ns;
+		p->bytes += p->segment_bytes[i] = o->size;
+	}
+	p->until_ns = k->until_ns;
+}
+
+/*
+ * From the snapshot's index to the last one every index has to be there and
+ * begin with offset 0: else refuse, or end before the hole.
+ */
+static int
+check_hole(
+    struct planner *pl, struct pick *k, struct restore_plan *p, struct err *e)
+{
+	const struct history_object *v = k->g->segments.v + k->first;
+	struct history_object hole = { 0 };
+	struct buf key = { 0 };
+	char before[WHEN_SIZE];
+	size_t n = history_whole(
+	    v, k->n, k->g->snapshots.v[k->snapshot].index, &hole.index);
+
+	if (n == k->n)
+		return 0;
+	history_key(&pl->h, k->g, LAYOUT_SEGMENT, &hole, &key);
+	k->n = n;
+	pl->dated = true;
+	if (pick_time(pl, k, e) == -1) {
+		buf_release(&key);
+		return -1;
+	}
+	(void)when_text(k->until_ns, before);
+	if (pl->w->good == RESTORE_EXACT) {
+		err_set(e, ERR_CORRUPT, "%s is missing", buf_str(&key));
+		err_hint(e, RESTORE_HINT_BEFORE, before);
+	} else {
+		p->earlier = true;
+		(void)snprintf(
+		    p->why, sizeof(p->why), "%s is missing", buf_str(&key));
+	}
+	buf_release(&key);
+	return pl->w->good == RESTORE_EXACT ? -1 : 0;
+}
+
+static int
+choose(struct planner *pl, struct restore_plan *p, struct err *e)
+{
+	struct pick best = { 0 }, k;
+
+	for (size_t i = 0; i < pl->h.n; i++) {
+		if (pick(pl, &pl->h.v[i], &k, e) == -1)
+			return -1;
+		/* Of two of the same time the one with the higher name. */
+		if (k.g != NULL &&
+		    (best.g == NULL || k.until_ns >= best.until_ns))
+			best = k;
+	}
+	if (best.g == NULL)
+		return outside(pl, e);
+	if (look_beside(pl, &best, p, e) == -1)
+		return -1;
+	if (pl->w->at_ns != INT64_MAX)
+		look_behind(&best, p);
+	if (check_hole(pl, &best, p, e) == -1)
+		return -1;
+	fill(p, &best);
+	return 0;
+}
+
+static int
+plan(struct store *s, const char *db, const struct restore_want *w,
+    struct restore_plan *p, bool *listed, struct err *e)
+{
+	struct planner pl = { .w = w };
+	bool newest = w->at_ns == INT64_MAX && w->index < 0 &&
+	    w->below == INT64_MAX && w->good == RESTORE_EXACT;
 	int rc = -1;
 
 	memset(p, 0, sizeof(*p));
-	layout_generation_prefix(&prefix, db, NULL);
-	l.prefix = prefix.len;
-	if (s->ops->list(s, buf_str(&prefix), false, note_object, &l, e) == -1)
-		goto out;
-	rc = choose(&l, s, db, p, e);
-out:
-	for (size_t i = 0; i < l.n; i++) {
-		free(l.v[i].index);
-		free(l.v[i].offset);
+	if (history_read(&pl.h, s, db, w->generation, !newest, e) == 0) {
+		pl.dated = !newest || pl.h.n > 1;
+		*listed = pl.h.n > 0;
+		p->absent = !*listed;
+		rc = choose(&pl, p, e);
 	}
-	free(l.v);
-	buf_release(&prefix);
+	history_release(&pl.h);
 	return rc;
+}
+
+int
+restore_plan(struct store *s, const char *db, const struct restore_want *w,
+    struct restore_plan *p, struct err *e)
+{
+	bool listed = false;
+
+	if (plan(s, db, w, p, &listed, e) == 0)
+		return 0;
+	/* An object may have been pruned since it was listed. */
+	if (e->class != ERR_MISSING || !listed)
+		return -1;
+	restore_plan_release(p);
+	return plan(s, db, w, p, &listed, e);
+}
+
+void
+restore_plan_cut(struct restore_plan *p, size_t n)
+{
+	while (p->segments > n)
+		p->bytes -= p->segment_bytes[--p->segments];
+	p->until_ns = n > 0 ? p->segment_ns[n - 1] : p->snapshot_ns;
+	p->earlier = true;
 }
 
 void
@@ -270,5 +356,7 @@ restore_plan_release(struct restore_plan *p)
 {
 	free(p->segment_index);
 	free(p->segment_offset);
+	free(p->segment_ns);
+	free(p->segment_bytes);
 	memset(p, 0, sizeof(*p));
 }

@@ -19,6 +19,8 @@
 /* From so many files on, one sync of their file system is cheaper. */
 #define MANY 4
 
+#define COPY_BUF ((size_t)256 * 1024)
+
 /* Those of the file system of r that wait for a sync. */
 static size_t
 waiting(struct restored **list, size_t n, const struct restored *r)
@@ -164,8 +166,8 @@ rename_new(int dir, const char *from, const char *to)
 	return 0;
 }
 
-static int
-give_name(struct restored *r, struct err *e)
+int
+restored_name(struct restored *r, struct err *e)
 {
 	int rc;
 
@@ -189,15 +191,43 @@ restore_publish(struct restored **list, size_t n)
 	for (size_t i = 0; i < n; i++)
 		list[i]->rc = 0;
 	sync_group(list, n, sync_data);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (list[i]->rc == 0)
-			list[i]->rc = give_name(list[i], &list[i]->e);
+			list[i]->rc = restored_name(list[i], &list[i]->e);
+		if (list[i]->rc == 0 && list[i]->part[0] != '\0')
+			(void)unlinkat(list[i]->dir, list[i]->part, 0);
+	}
 	sync_group(list, n, sync_name);
+}
+
+int
+restored_write(struct restored *r, int fd, struct err *e)
+{
+	uint8_t *buf;
+	uint64_t at = 0;
+	ssize_t n;
+
+	/* Whatever ends us while somebody reads: nothing is left behind. */
+	if (unlinkat(r->dir, r->tmp, 0) == -1)
+		return err_sys(e, "cannot remove the unfinished file");
+	r->tmp[0] = '\0';
+	buf = xmalloc(COPY_BUF);
+	while ((n = file_pread(r->fd, buf, COPY_BUF, at, e)) > 0) {
+		if (file_write(fd, buf, (size_t)n, e) == -1) {
+			n = -1;
+			break;
+		}
+		at += (uint64_t)n;
+	}
+	free(buf);
+	return n == -1 ? -1 : 0;
 }
 
 void
 restored_drop(struct restored *r)
 {
+	if (r == NULL)
+		return;
 	if (r->tmp[0] != '\0')
 		(void)unlinkat(r->dir, r->tmp, 0);
 	file_close(r->fd);

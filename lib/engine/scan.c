@@ -341,15 +341,16 @@ look(struct walk *w, const char *operand, struct err *e)
 	return rc;
 }
 
-int
-scan_local(const struct scan *s, const char *operand)
+static int
+scan(const struct scan *s, const char *operand,
+    int (*how)(struct walk *w, const char *operand, struct err *e))
 {
 	struct walk w = { .s = s };
 	struct err e = { .class = ERR_NONE };
 	int rc = 0;
 
 	/* Without a class, it was found() that wanted no more. */
-	if (look(&w, operand, &e) == -1) {
+	if (how(&w, operand, &e) == -1) {
 		if (e.class == ERR_NONE)
 			rc = -1;
 		else
@@ -360,4 +361,16 @@ scan_local(const struct scan *s, const char *operand)
 	free(w.stack);
 	buf_release(&w.path);
 	return rc;
+}
+
+int
+scan_local(const struct scan *s, const char *operand)
+{
+	return scan(s, operand, look);
+}
+
+int
+scan_pattern(const struct scan *s, const char *pattern)
+{
+	return scan(s, pattern, walk_pattern);
 }

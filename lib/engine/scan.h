@@ -35,6 +35,7 @@ struct scan {
 	 * not entered, unless it is the operand itself.
 	 */
 	char **exclude;
+	unsigned jobs; /* requests at a time, of S3; 0 is 1 */
 };
 
 /*
@@ -47,10 +48,15 @@ struct scan {
 int scan_local(const struct scan *s, const char *operand);
 
 /*
+ * The same for a pattern, also where something exists by that name.
+ */
+int scan_pattern(const struct scan *s, const char *pattern);
+
+/*
  * The databases in a replica: every key below which a generation with at least
  * one object lies, that matches pattern (relative to the root; NULL: all).
- * Reported as the root's URL with the key behind it.  0, or -1 if found() said
- * so.
+ * Reported as the root's URL with the key behind it, of a directory in byte
+ * order of the keys, of S3 as scan_rolled.h says.  0, or -1 if found() said so.
  */
 int scan_replica(const struct scan *s, struct store *st, const char *pattern);
 

@@ -1,10 +1,7 @@
 /*
- * Finding the databases of a replica.  In a directory: one delimited listing
- * for each directory on the way, none of the objects of a database but the
- * first.  On S3: one listing of all keys, in which whatever lies below
- * "<key>/generations/" is one entry, so that the requests follow the number of
- * databases and not that of their objects.  There a folder of that name is
- * always taken for a database's.
+ * Finding the databases of a replica in a directory: one delimited listing for
+ * each directory on the way, none of the objects of a database but the first.
+ * S3 has a way of its own: scan_rolled.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +10,7 @@
 #include "lib/base/file.h"
 #include "lib/base/stop.h"
 #include "lib/engine/scan.h"
+#include "lib/engine/scan_rolled.h"
 #include "lib/format/glob.h"
 #include "lib/format/layout.h"
 #include "lib/store/store.h"
@@ -33,7 +31,6 @@ struct search {
 	struct buf url;      /* of what is looked at */
 	bool proven;         /* there is an object of a database */
 	size_t skip;         /* bytes before the name of an object */
-	char *last;          /* what a rolled-up listing reported last */
 };
 
 static void
@@ -220,48 +217,6 @@ begin(struct search *f)
 	buf_release(&p);
 }
 
-/* An entry of the listing that is rolled up. */
-static int
-note_rolled(void *ctx, const struct store_entry *en, struct err *e)
-{
-	const char *end = strstr(en->key, "/" GENERATIONS);
-	struct search *f = ctx;
-	char *key;
-	bool is;
-
-	if (stop_requested())
-		return 1;
-	if (end == NULL || end == en->key)
-		return 0;
-	key = xasprintf("%.*s", (int)(end - en->key), en->key);
-	/* A server that knows "/" alone for a delimiter reports objects. */
-	is = (f->last == NULL || strcmp(f->last, key) != 0) && wanted(f, key) &&
-	    (f->pattern == NULL || matches(f->pattern, key));
-	(void)url_of(f, key);
-	free(f->last);
-	f->last = key;
-	if (!is || f->s->found(f->s->ctx, buf_str(&f->url)) == 0)
-		return 0;
-	e->class = ERR_NONE; /* it was found() that wanted no more */
-	return -1;
-}
-
-/* 0, or -1 if found() said so. */
-static int
-scan_rolled(struct search *f, const char *from)
-{
-	struct store *st = f->st;
-	struct err e;
-
-	if (st->ops->list_rolled(
-		st, from, "/" GENERATIONS, note_rolled, f, &e) == 0)
-		return 0;
-	if (e.class == ERR_NONE)
-		return -1;
-	f->s->failed(f->s->ctx, url_of(f, from), &e);
-	return 0;
-}
-
 int
 scan_replica(const struct scan *s, struct store *st, const char *pattern)
 {
@@ -278,18 +233,20 @@ scan_replica(const struct scan *s, struct store *st, const char *pattern)
 		s->failed(s->ctx, url_of(&f, f.pattern), &e);
 		goto out;
 	}
+	if (st->ops->list_page != NULL) {
+		rc = scan_rolled(s, st, f.pattern);
+		goto out;
+	}
 	begin(&f);
 	while (f.todo.n > 0 && rc == 0 && !stop_requested()) {
 		p = f.todo.v[--f.todo.n];
-		rc = st->ops->list_rolled != NULL ? scan_rolled(&f, p)
-						  : look(&f, p);
+		rc = look(&f, p);
 		free(p);
 		if (s->pause != NULL)
 			s->pause(s->ctx);
 	}
 out:
 	clear(&f.todo);
-	free(f.last);
 	buf_release(&f.url);
 	return rc;
 }

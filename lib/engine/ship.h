@@ -18,6 +18,9 @@
  *  - a new generation of a database that had one first ends the old one, with
  *    an empty segment at the record's position (rule 8): so this holds for a
  *    record of an old generation, too;
+ *  - a generation that begins without a record to end has an owner's object
+ *    before its snapshot, which one writer alone can put; whoever takes over
+ *    first ends what others may go on with (ship_fence.c);
  *  - an object at that position with other bytes means that the record is old
  *    (then the tail is adopted, if this writer wrote it) or that somebody else
  *    ships the database (then this path stops with ERR_BUSY);
@@ -34,16 +37,18 @@
 #include "lib/base/err.h"
 #include "lib/base/pool.h"
 
-struct buf;
 struct ship;
 struct ship_worker;
 struct store_conf;
+struct store_stats;
+struct vwal_pos;
 
 struct ship_conf {
-	const char *url;                /* of the replica root */
+	const char *url;                /* of the replica root; NULL: none */
 	const struct store_conf *store; /* NULL: the defaults */
 	const char *state_dir;
-	const char *base; /* absolute; keys are paths below it */
+	const char *base; /* absolute; keys are paths below it.  NULL: each job
+			     has a key */
 	int64_t snapshot_interval_ns;
 	uint64_t roll_at;      /* bytes of WAL in one index */
 	unsigned max_hold_ms;  /* of a lock that keeps writers waiting */
@@ -62,12 +67,19 @@ struct ship_report {
 	unsigned attempts;
 	enum ship_what what;
 	const char *key, *snapshot_key; /* of the objects */
+	const char *owner_key;          /* of one that says who began */
 	const char *ending_key;         /* of one that ends an old generation */
 	uint32_t pages;                 /* in the segment, or the snapshot */
 	uint64_t bytes;                 /* of the objects, as stored */
+	const struct vwal_pos *pos;     /* that it is shipped to, or NULL */
+	int64_t captured_ns;            /* of that */
+	uint64_t wal_size;              /* of the -wal beside it */
 	const char *hint, *read;        /* "" if it was not read */
 	const char *reason;             /* of the snapshot */
 	const char *notice; /* worth a warning although all is well, or NULL */
+	/* Of several roots, the path fails if one does. */
+	bool more;   /* the path goes on to another root */
+	bool failed; /* in an earlier one */
 };
 
 typedef void ship_report_fn(void *ctx, const struct ship_report *r);
@@ -76,14 +88,28 @@ typedef void ship_report_fn(void *ctx, const struct ship_report *r);
 struct ship *ship_open(const struct ship_conf *conf, struct err *e);
 void ship_close(struct ship *s); /* takes NULL */
 
-/* The requests that were made; false: none are counted. */
-bool ship_requests(struct ship *s, struct buf *out);
+/*
+ * Another root of the same run, with a conf of its own: state directory and
+ * what is not about the root are as with's.  State and locks are shared, and
+ * workers and ship_finish() serve both.  Close it first.  Any one thread, also
+ * while others work.
+ */
+struct ship *ship_join(
+    struct ship *with, const struct ship_conf *conf, struct err *e);
+
+/* What the store counted so far; any thread may ask. */
+void ship_stats(struct ship *s, struct store_stats *out);
 
 /* What one thread needs. */
 struct ship_worker *ship_worker_new(struct ship *s, struct err *e);
 void ship_worker_free(struct ship_worker *w); /* takes NULL */
 
-struct job *ship_job_new(struct ship *s, const char *path);
+/* key: its name in the replica; NULL: its path below the base. */
+struct job *ship_job_new(struct ship *s, const char *path, const char *key);
+/* Nothing is to be done for it: this is what is reported. */
+void ship_job_refuse(struct job *j, const struct err *e);
+/* next is to the same path in another root, and begins when j is over. */
+void ship_job_then(struct job *j, struct job *next);
 
 /* For pool_ops; finish() calls report once for each path that is over. */
 void ship_work(struct job *j, void *worker);

@@ -103,18 +103,13 @@ feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
 
 /* -- whose it is ----------------------------------------------------------- */
 
-static int
-check_writer(struct tail *t, bool has, const struct provenance *pv,
-    const char *key, struct err *e)
+int
+ship_foreign(const char *key, struct err *e)
 {
-	if (has &&
-	    memcmp(pv->writer, t->w->ship->writer, sizeof(pv->writer)) == 0)
-		return 0;
 	err_set(e, ERR_BUSY, "%s was written by somebody else", key);
-	err_hint(e,
+	return err_hint(e,
 	    "another machine ships this database to the same replica; end "
 	    "one of the two, or go on with --new-generation");
-	return -1;
 }
 
 struct last_bytes {
@@ -134,20 +129,33 @@ keep_last(void *ctx, const uint8_t *p, size_t n, struct err *e)
 	return 0;
 }
 
+int
+ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
+{
+	struct last_bytes l = { .n = 0 };
+	int has = 0;
+
+	*pv = (struct provenance){ 0 };
+	if (s->store->ops->get(s->store, key, UINT64_MAX, PROVENANCE_SIZE,
+		keep_last, &l, e) == -1)
+		return -1;
+	if (l.n == sizeof(l.p) && (has = provenance_parse(pv, l.p, e)) == -1)
+		return err_in(e, "%s", key);
+	return has;
+}
+
 /* Is there an object of ours?  1 with *pv filled, 0, -1. */
 static int
 peek(struct tail *t, const char *key, struct provenance *pv, struct err *e)
 {
-	struct store *s = t->w->ship->store;
-	struct last_bytes l = { .n = 0 };
-	int has = 0;
+	struct ship *s = t->w->ship;
+	int has = ship_peek(s, key, pv, e);
 
-	if (s->ops->get(
-		s, key, UINT64_MAX, PROVENANCE_SIZE, keep_last, &l, e) == -1)
+	if (has == -1)
 		return e->class == ERR_MISSING ? 0 : -1;
-	if (l.n == sizeof(l.p) && (has = provenance_parse(pv, l.p, e)) == -1)
-		return err_in(e, "%s", key);
-	return check_writer(t, has == 1, pv, key, e) == -1 ? -1 : 1;
+	if (has == 0 || memcmp(pv->writer, s->writer, sizeof(pv->writer)) != 0)
+		return ship_foreign(key, e);
+	return 1;
 }
 
 /* -- one object ------------------------------------------------------------ */

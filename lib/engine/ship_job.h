@@ -17,6 +17,7 @@ struct source;
 enum ship_phase {
 	SHIP_PREPARE, /* read, encode, stage */
 	SHIP_ADOPT,   /* the replica is ahead of the state: catch up */
+	SHIP_FENCE,   /* end what others may go on with, or stop */
 };
 
 /* Page sums to record, for one object, in the order of the objects. */
@@ -31,6 +32,8 @@ enum { SHIP_OBJECTS = 2 }; /* a segment, then a snapshot */
 struct ship_job {
 	struct job job;
 	struct ship *ship;
+	struct ship_job *then; /* the same path in the next root */
+	bool refused, failed;  /* failed: in an earlier root */
 	char *path, *abs;
 	enum ship_phase phase;
 	unsigned attempts;
@@ -46,11 +49,25 @@ struct ship_job {
 	 * the position of the record; unless that is taken or gone already.
 	 */
 	bool ending, ended;
-	bool more; /* the tail that is being adopted goes on */
+	bool more; /* adopting, or fencing, is not over */
+	/*
+	 * Beginning without such a record, the first object is an owner's, of
+	 * the number 'owner'; see ship_fence.c.
+	 */
+	bool claiming;
+	bool fenced; /* what the replica holds was looked at */
+	uint32_t owner;
+	int64_t floor_ns; /* of what the replica holds */
+	char *ended_key;
+
+	bool
+	    conflict; /* in this round: the next is of the phase 'next_phase' */
+	enum ship_phase next_phase;
 	unsigned conflicts;
 
 	/* What work() found. */
 	bool dirty;         /* next is to be recorded */
+	int64_t read_ns;    /* what was committed by then is in it */
 	struct record next; /* key and path are rec's */
 	struct ship_step *steps;
 	size_t n_steps;
@@ -79,6 +96,7 @@ struct ship_worker {
 struct ship {
 	const struct ship_conf *conf;
 	struct state *st; /* of the finishing thread */
+	bool joined;      /* state and locks are another's */
 	struct store *store;
 	struct dblocks *locks;
 	int64_t root;
@@ -97,6 +115,32 @@ void ship_anew(struct ship_job *j, const char *why);
  * enough is part of the position, not of the next step: see ship.h.
  */
 void ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at);
+
+/*
+ * What the last bytes of an object say.  1: *pv filled; 0: it is not of lspp;
+ * -1: ERR_MISSING, ERR_CORRUPT and others.
+ */
+int ship_peek(
+    struct ship *s, const char *key, struct provenance *pv, struct err *e);
+
+/* ERR_BUSY: somebody else ships this database. */
+int ship_foreign(const char *key, struct err *e);
+
+/* Encode an object without data: the frame that says whose it is. */
+int ship_encode_empty(struct object_enc *o, struct spool *out,
+    const struct provenance *pv, struct err *e);
+
+/* What ship_read() found, to the store. */
+int ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/* What was staged of n jobs; those that met a conflict go round again. */
+void ship_publish(struct job **jobs, size_t n);
+
+/* May this job begin a generation without looking at the replica? */
+int ship_must_look(struct ship_job *j, struct err *e);
+
+/* Look who ships the database, and end what is to be taken over, or fail. */
+int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
 
 /* Read and encode: fills next, steps and the worker's spools. */
 int ship_read(struct ship_worker *w, struct ship_job *j, struct err *e);

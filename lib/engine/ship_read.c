@@ -406,7 +406,6 @@ static int
 end_old_generation(struct pass *p, struct err *e)
 {
 	const struct record *r = &p->j->rec;
-	struct object_enc *o = p->w->segment;
 	struct provenance pv = { .captured_ns = r->captured_ns,
 		.page_size = r->page_size,
 		.pages = r->pages,
@@ -419,15 +418,40 @@ end_old_generation(struct pass *p, struct err *e)
 
 	memcpy(pv.writer, p->w->ship->writer, sizeof(pv.writer));
 	memcpy(pv.generation, r->pos.generation, sizeof(pv.generation));
-	if (spool_reset(&p->w->segment_bytes, e) == -1 ||
-	    object_enc_begin(o, &p->w->segment_bytes, e) == -1 ||
-	    object_enc_finish(o, &pv, e) == -1)
+	if (ship_encode_empty(p->w->segment, &p->w->segment_bytes, &pv, e) ==
+	    -1)
 		return -1;
 	layout_segment_key(
 	    &key, r->key, r->pos.generation, r->pos.index, r->pos.offset);
 	p->j->keys[0] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	return 0;
+}
+
+/* The object that says who began the generation, before it begins. */
+static int
+claim(struct pass *p, struct err *e)
+{
+	struct ship_job *j = p->j;
+	struct provenance pv;
+	struct buf key = { 0 };
+
+	provenance_of(p, LAYOUT_OWNER, 0, &pv);
+	pv.name = (struct layout_name){ LAYOUT_OWNER, j->owner, 0 };
+	if (ship_encode_empty(p->w->segment, &p->w->segment_bytes, &pv, e) ==
+	    -1)
+		return -1;
+	layout_owner_key(&key, j->rec.key, j->owner);
+	j->keys[0] = xstrdup(buf_str(&key));
+	buf_release(&key);
+	return 0;
+}
+
+/* Times of objects never go back, whatever the clock does (rule 7). */
+static int64_t
+not_before(int64_t ns, int64_t last)
+{
+	return ns > last ? ns : last + 1;
 }
 
 /* What the state is to say once the objects are durable. */
@@ -439,6 +463,7 @@ end_pass(struct pass *p, struct err *e)
 	bool moved = p->first || p->changed > 0;
 
 	*n = j->rec;
+	j->read_ns = p->st->captured_ns;
 	n->source = p->st->pos;
 	n->sig = p->st->sig;
 	n->racy = p->st->racy;
@@ -450,23 +475,23 @@ end_pass(struct pass *p, struct err *e)
 	n->page_size = p->st->page_size;
 	n->pages = p->st->pages;
 	n->sum = p->sum;
-	/* Times of objects never go back, whatever the clock does (rule 7). */
-	n->captured_ns = p->st->captured_ns > j->rec.captured_ns
-	    ? p->st->captured_ns
-	    : j->rec.captured_ns + 1;
+	n->captured_ns = not_before(p->st->captured_ns, j->rec.captured_ns);
+	n->captured_ns = not_before(n->captured_ns, j->floor_ns);
 	j->ending = p->first && j->known && !j->ended;
 	if (j->ending && end_old_generation(p, e) == -1)
 		return -1;
 	if (!p->first && end_segment(p, e) == -1)
 		return -1;
-	return p->snapshot ? end_snapshot(p, e) : 0;
+	if (p->snapshot && end_snapshot(p, e) == -1)
+		return -1;
+	return p->first && j->claiming ? claim(p, e) : 0;
 }
 
 static void
 fill_report(struct pass *p)
 {
 	struct ship_report *r = &p->j->report;
-	bool segment = p->j->keys[0] != NULL && !p->j->ending;
+	bool segment = p->j->keys[0] != NULL && !p->first;
 	bool snap = p->j->keys[1] != NULL;
 
 	r->what = segment ? (snap ? SHIP_BOTH : SHIP_SEGMENT)

@@ -41,8 +41,8 @@ file_sig_of(struct file_sig *f, const struct stat *st)
 	f->ctime_ns = ns_of(&st->st_ctim);
 }
 
-static int64_t
-newest(const struct signature *s)
+int64_t
+signature_newest_ns(const struct signature *s)
 {
 	return s->db.ctime_ns > s->wal.ctime_ns ? s->db.ctime_ns
 						: s->wal.ctime_ns;
@@ -105,7 +105,7 @@ signature_take(struct signature *s, const char *path, bool *racy, struct err *e)
 bool
 signature_racy(const struct signature *s, int64_t at_ns)
 {
-	return within(at_ns, newest(s), SECOND);
+	return within(at_ns, signature_newest_ns(s), SECOND);
 }
 
 bool
@@ -117,7 +117,7 @@ signature_equal(const struct signature *a, const struct signature *b)
 int64_t
 signature_settle_ns(const struct signature *s)
 {
-	int64_t now = now_ns(), last = newest(s);
+	int64_t now = now_ns(), last = signature_newest_ns(s);
 
 	return within(now, last, TICK) ? last + TICK - now : 0;
 }

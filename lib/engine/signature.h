@@ -44,6 +44,9 @@ bool signature_racy(const struct signature *s, int64_t at_ns);
 
 bool signature_equal(const struct signature *a, const struct signature *b);
 
+/* When either file was last changed, by its ctime. */
+int64_t signature_newest_ns(const struct signature *s);
+
 /*
  * Could a change from now on keep the signature equal, because its ctime is
  * still the current tick?  Then wait this many ns and take it again; 0: no.

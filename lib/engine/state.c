@@ -15,7 +15,7 @@
 #include "lib/format/dbhdr.h"
 
 enum {
-	VERSION = 1,
+	VERSION = 2,
 	BUSY_MS = 30000,
 };
 
@@ -29,8 +29,10 @@ static const char schema[] =
     " source BLOB, sig BLOB, racy INTEGER,"
     " snapshot_index INTEGER, snapshot_ns INTEGER, snapshot_size INTEGER,"
     " wal_bytes INTEGER, segments INTEGER, captured_ns INTEGER,"
-    " UNIQUE(root, key));"
-    "CREATE INDEX db_path ON db(path);"
+    " gone_ns INTEGER, UNIQUE(root, key));"
+    "CREATE INDEX db_path ON db(path, root, sig, racy, captured_ns);"
+    "CREATE TABLE pending(path BLOB, root INTEGER, since_ns INTEGER,"
+    " PRIMARY KEY(path, root)) WITHOUT ROWID;"
     "CREATE TABLE sums(id INTEGER PRIMARY KEY, sums BLOB);";
 
 #define COLUMNS                                                                \
@@ -40,7 +42,17 @@ static const char schema[] =
 
 static const char *const sql[QUERIES] = {
 	[Q_FIND] = "SELECT id, " COLUMNS " FROM db WHERE root = ? AND key = ?",
-	[Q_SHIPPED] = "SELECT root, sig, racy FROM db WHERE path = ?",
+	[Q_LOOK] = "SELECT path, root, sig, racy, captured_ns FROM db"
+		   " WHERE path >= ? ORDER BY path",
+	[Q_PENDING] = "SELECT since_ns FROM pending"
+		      " WHERE path = ? AND root = ?",
+	[Q_NOTE] = "REPLACE INTO pending(path, root, since_ns) VALUES(?, ?, ?)",
+	[Q_SETTLE] = "DELETE FROM pending"
+		     " WHERE path = ? AND root IN (0, ?) AND since_ns <= ?",
+	[Q_GONE] = "SELECT gone_ns FROM db WHERE path = ?",
+	[Q_NOTE_GONE] = "UPDATE db SET gone_ns = ? WHERE path = ?",
+	[Q_PASS_GET] = "SELECT value FROM meta WHERE name = 'pass ' || ?",
+	[Q_PASS_PUT] = "REPLACE INTO meta VALUES('pass ' || ?, ?)",
 	[Q_INSERT] = "INSERT INTO db(id, " COLUMNS ") VALUES"
 		     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[Q_UPDATE] = "REPLACE INTO db(id, " COLUMNS ") VALUES"
@@ -161,9 +173,11 @@ check_version(struct state *st, bool write, struct err *e)
 {
 	int64_t version, whose, tables;
 
-	if (number(st, "PRAGMA user_version", &version, e) == -1 ||
+	/* In this order: somebody may be making it in between. */
+	if (number(st, "SELECT count(*) FROM sqlite_schema", &tables, e) ==
+		-1 ||
 	    number(st, "PRAGMA application_id", &whose, e) == -1 ||
-	    number(st, "SELECT count(*) FROM sqlite_schema", &tables, e) == -1)
+	    number(st, "PRAGMA user_version", &version, e) == -1)
 		return -1;
 	if (tables > 0 && whose != DBHDR_APPLICATION_ID)
 		return err_set(e, ERR_CONFIG,
@@ -183,38 +197,6 @@ check_version(struct state *st, bool write, struct err *e)
 	if (version == VERSION)
 		return run(st, "COMMIT", e);
 	return create(st, e);
-}
-
-/*
- * The writer's id is that of the state and the machine together: a copy of the
- * state on another machine is another writer.
- */
-static int
-load_writer(struct state *st, struct err *e)
-{
-	struct buf machine = { 0 };
-	sqlite3_stmt *q = NULL;
-	struct pagesum id;
-	struct err why;
-	int rc = -1;
-
-	if (sqlite3_prepare_v2(st->db,
-		"SELECT value FROM meta WHERE name = 'id'", -1, &q,
-		NULL) != SQLITE_OK ||
-	    sqlite3_step(q) != SQLITE_ROW) {
-		state_fail(st, e);
-		goto out;
-	}
-	file_slurp("/etc/machine-id", 4096, &machine, &why); /* may be none */
-	buf_add(&machine, sqlite3_column_blob(q, 0),
-	    (size_t)sqlite3_column_bytes(q, 0));
-	id = pagesum_of(0, machine.data, (uint32_t)machine.len);
-	pagesum_store(st->writer, id);
-	rc = 0;
-out:
-	sqlite3_finalize(q);
-	buf_release(&machine);
-	return rc;
 }
 
 /*
@@ -257,11 +239,17 @@ open_file(struct state *st, const char *path, bool write, struct err *e)
 		return -1;
 	if (write && use_wal(st, e) == -1)
 		return -1;
+	/* Who only looks leaves a note at most, which need not be durable. */
+	if (!write &&
+	    (sqlite3_db_config(st->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+		 (int *)NULL) != SQLITE_OK ||
+		run(st, "PRAGMA synchronous = NORMAL", e) == -1))
+		return -1;
 	if (check_version(st, write, e) == -1)
 		return -1;
 	if (write && run(st, "BEGIN IMMEDIATE; ROLLBACK", e) == -1)
 		return -1;
-	return load_writer(st, e);
+	return state_load_writer(st, e);
 }
 
 struct state *
@@ -294,12 +282,6 @@ state_close(struct state *st)
 		sqlite3_finalize(st->q[i]);
 	sqlite3_close(st->db);
 	free(st);
-}
-
-void
-state_writer(const struct state *st, uint8_t id[16])
-{
-	memcpy(id, st->writer, STATE_ID_SIZE);
 }
 
 void
@@ -389,8 +371,8 @@ column_text(sqlite3_stmt *q, int at)
 }
 
 /* Exactly n bytes, or the record is not to be trusted. */
-static bool
-column_bytes(sqlite3_stmt *q, int at, void *p, size_t n)
+bool
+state_column(sqlite3_stmt *q, int at, void *p, size_t n)
 {
 	if ((size_t)sqlite3_column_bytes(q, at) != n)
 		return false;
@@ -413,10 +395,10 @@ read_record(sqlite3_stmt *q, struct record *r)
 	r->path = column_text(q, 3);
 	generation = column_text(q, 4);
 	ok = layout_is_generation(generation) &&
-	    column_bytes(q, 7, chain, sizeof(chain)) &&
-	    column_bytes(q, 10, sum, sizeof(sum)) &&
-	    column_bytes(q, 11, &r->source, sizeof(r->source)) &&
-	    column_bytes(q, 12, &r->sig, sizeof(r->sig));
+	    state_column(q, 7, chain, sizeof(chain)) &&
+	    state_column(q, 10, sum, sizeof(sum)) &&
+	    state_column(q, 11, &r->source, sizeof(r->source)) &&
+	    state_column(q, 12, &r->sig, sizeof(r->sig));
 	if (ok) {
 		memcpy(r->pos.generation, generation, LAYOUT_GENERATION);
 		memcpy(r->pos.salt, chain, sizeof(r->pos.salt));
@@ -467,32 +449,6 @@ state_find(struct state *st, int64_t root, const char *key, struct record *r,
 	} else {
 		rc = rc == SQLITE_DONE ? 0 : state_fail(st, e);
 	}
-	sqlite3_reset(q);
-	return rc;
-}
-
-int
-state_shipped(struct state *st, int64_t root, const char *path,
-    const struct signature *sig, struct err *e)
-{
-	sqlite3_stmt *q = state_query(st, Q_SHIPPED, e);
-	bool known = false, same = true;
-	struct signature was;
-	int rc;
-
-	if (q == NULL)
-		return -1;
-	state_bind(q, 1, path, strlen(path));
-	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-		if (root != 0 && sqlite3_column_int64(q, 0) != root)
-			continue;
-		known = true;
-		if (sqlite3_column_int(q, 2) != 0 ||
-		    !column_bytes(q, 1, &was, sizeof(was)) ||
-		    !signature_equal(&was, sig))
-			same = false;
-	}
-	rc = rc == SQLITE_DONE ? known && same : state_fail(st, e);
 	sqlite3_reset(q);
 	return rc;
 }

@@ -73,8 +73,14 @@ void record_release(struct record *r);
 struct state *state_open(const char *dir, bool write, struct err *e);
 void state_close(struct state *st); /* takes NULL */
 
-/* Who writes: an id of this state on this machine. */
+/*
+ * Who writes: an id of this state on this machine.  The machine is known by
+ * LSPP_MACHINE in the environment, else by /etc/machine-id.
+ */
 void state_writer(const struct state *st, uint8_t id[16]);
+
+/* Are two writers on one machine?  False where a machine is not known. */
+bool state_same_machine(const uint8_t a[16], const uint8_t b[16]);
 
 /* The state's own file, to know it by. */
 void state_file(const struct state *st, struct file_sig *f);
@@ -91,12 +97,60 @@ int state_marked(struct state *st, const char *mark, struct err *e);
 int state_find(struct state *st, int64_t root, const char *key,
     struct record *r, struct err *e);
 
+/* What is known of the database at a path. */
+struct state_seen {
+	bool known;          /* it has been shipped */
+	bool changed;        /* since then, by its signature */
+	bool racy;           /* or perhaps, without a trace */
+	int64_t captured_ns; /* when it was read for that; 0 if not known */
+};
+
 /*
- * Is the database at path, which has that signature now, shipped?  1: yes, to
- * the root, or with root 0 to every root that knows it; 0: no; -1.
+ * Is the database at path, which has that signature now, shipped to the root,
+ * or with root 0 to every root that knows it?  Asked in ascending order of
+ * paths, many answers cost little more than one.  The first look begins a read
+ * transaction, state_look_end() ends it: all looks in between see the state as
+ * it was then, and nothing may be written with this handle.
  */
-int state_shipped(struct state *st, int64_t root, const char *path,
-    const struct signature *sig, struct err *e);
+int state_look(struct state *st, int64_t root, const char *path,
+    const struct signature *sig, struct state_seen *seen, struct err *e);
+void state_look_end(struct state *st);
+
+/*
+ * Databases with writes that are not shipped yet: since when, as far as it was
+ * noticed.  A note is taken back when what is written by then has been read
+ * and recorded: state_settled(), within the transaction of the record.
+ */
+int state_pending(struct state *st, int64_t root, const char *path,
+    int64_t *since_ns, struct err *e); /* 1, 0, -1 */
+int state_note(struct state *st, int64_t root, const char *path,
+    int64_t since_ns, struct err *e);
+int state_settled(struct state *st, int64_t root, const char *path,
+    int64_t read_ns, struct err *e);
+
+/* When the last pass over a root's databases began; 0: there was none. */
+int state_pass(
+    struct state *st, int64_t root, int64_t *began_ns, struct err *e);
+int state_put_pass(
+    struct state *st, int64_t root, int64_t began_ns, struct err *e);
+
+/* Can notes be written? */
+bool state_writable(const struct state *st);
+
+/* The database at path is not there any more.  What was known of that? */
+enum state_gone {
+	STATE_UNKNOWN, /* no such database was ever shipped */
+	STATE_THERE,   /* nothing; it is noted now */
+	STATE_GONE,    /* it is noted already */
+};
+int state_note_gone(
+    struct state *st, const char *path, int64_t at_ns, struct err *e);
+
+/* Every path of a root (0: of all) in order; each returns 0, or else ends it.
+ */
+typedef int state_each(void *ctx, const char *path, struct err *e);
+int state_paths(
+    struct state *st, int64_t root, state_each *each, void *ctx, struct err *e);
 
 /* A transaction over many records: begin, put ..., commit, durable then. */
 int state_begin(struct state *st, struct err *e);

@@ -12,7 +12,14 @@ enum { STATE_ID_SIZE = 16 };
 
 enum state_query {
 	Q_FIND,
-	Q_SHIPPED,
+	Q_LOOK,
+	Q_PENDING,
+	Q_NOTE,
+	Q_SETTLE,
+	Q_GONE,
+	Q_NOTE_GONE,
+	Q_PASS_GET,
+	Q_PASS_PUT,
 	Q_INSERT,
 	Q_UPDATE,
 	Q_SUMS_GET,
@@ -30,6 +37,7 @@ struct state {
 	sqlite3 *db;
 	sqlite3_stmt *q[QUERIES];
 	uint8_t writer[STATE_ID_SIZE];
+	bool row; /* Q_LOOK stands at one */
 };
 
 /* Fill e from the connection's last error; -1. */
@@ -40,6 +48,12 @@ sqlite3_stmt *state_query(struct state *st, enum state_query n, struct err *e);
 
 /* Step once and reset: for statements without a result. */
 int state_run(struct state *st, sqlite3_stmt *q, struct err *e);
+
+/* Exactly n bytes of a column in p; false if it has another length. */
+bool state_column(sqlite3_stmt *q, int at, void *p, size_t n);
+
+/* Fill st->writer. */
+int state_load_writer(struct state *st, struct err *e);
 
 void state_bind(sqlite3_stmt *q, int at, const void *p, size_t n);
 

@@ -92,18 +92,31 @@ target_key(const struct target_conf *c, const char *operand, struct buf *key,
 	return rc;
 }
 
+bool
+target_key_is_normal(const char *key)
+{
+	struct buf b = { 0 };
+	struct err e;
+	bool is = normal(key, &b, &e) == 0 && strcmp(buf_str(&b), key) == 0;
+
+	buf_release(&b);
+	return is && *key != '\0';
+}
+
 void
-target_path(const struct target_conf *c, const char *key, struct buf *path,
-    size_t *trusted)
+target_path(const struct target_conf *c, const char *key, size_t skip,
+    struct buf *path, size_t *trusted)
 {
 	const char *dir = c->into != NULL ? c->into : c->base;
-	size_t n = strlen(dir);
+	size_t n = strlen(dir), most = (size_t)(path_base(key) - key);
 
 	buf_reset(path);
 	buf_adds(path, dir);
 	if (n == 0 || dir[n - 1] != '/')
 		buf_adds(path, "/");
 	*trusted = path->len;
+	if (c->into != NULL)
+		key += skip < most ? skip : most;
 	buf_adds(path, key);
 	if (c->into == NULL)
 		*trusted = path->len - strlen(path_base(key));
@@ -138,20 +151,24 @@ make_room(struct target_set *s)
 	*s = bigger;
 }
 
-bool
-target_set_add(struct target_set *s, const char *key)
+enum target_met
+target_set_add(struct target_set *s, const char *path, const char *key)
 {
-	XXH128_hash_t x = XXH3_128bits(key, strlen(key));
-	struct target_hash h = { .hi = x.high64, .lo = x.low64 | 1 };
+	XXH128_hash_t x = XXH3_128bits(path, strlen(path));
+	struct target_hash h = {
+		.hi = x.high64,
+		.lo = x.low64 | 1,
+		.key = XXH3_64bits(key, strlen(key)),
+	};
 	struct target_hash *slot;
 
 	make_room(s);
 	slot = slot_of(s, h);
 	if (slot->lo != 0)
-		return false;
+		return slot->key == h.key ? TARGET_SAME_KEY : TARGET_OTHER_KEY;
 	*slot = h;
 	s->n++;
-	return true;
+	return TARGET_NEW;
 }
 
 void

@@ -5,6 +5,9 @@
  *	relative	itself			base/key	DIR/key
  *	absolute	its path below base	base/key	DIR/key
  *	URL		its part below -r	base/key	DIR/key
+ *	URL pattern	each that matches	base/key	DIR/(key, less
+ *							the pattern's fixed
+ *part)
  *
  * A key is normal: no empty component, no ".", and never a "..": nothing that
  * is restored leaves the base or DIR.
@@ -26,31 +29,41 @@ struct target_conf {
 	const char *into; /* a directory, or NULL: the original place */
 };
 
-/* The key that operand names, in place of what key held.  ERR_USAGE. */
+/* The key that operand names, or the pattern for keys that it is, in place of
+ * what key held.  ERR_USAGE. */
 int target_key(const struct target_conf *c, const char *operand,
     struct buf *key, struct err *e);
 
+/* Is key one as target_key() makes them? */
+bool target_key_is_normal(const char *key);
+
 /*
  * The path of the file that key is restored to, in place of what path held.
+ * With a directory to restore into the first 'skip' bytes of the key are left
+ * out, but never its last component.
  * *trusted as in struct restore_target: links count as intruders below DIR,
  * and as the user's own at the original place.
  */
-void target_path(const struct target_conf *c, const char *key, struct buf *path,
-    size_t *trusted);
+void target_path(const struct target_conf *c, const char *key, size_t skip,
+    struct buf *path, size_t *trusted);
 
 /*
- * Keys that were met: 16 bytes each, whatever their length (XXH3-128).  { 0 }
- * is empty.  Different keys have different targets, and equal ones the same.
+ * Targets that were met, and whose: 24 bytes each, whatever their length
+ * (XXH3).  { 0 } is empty.
  */
 struct target_set {
 	struct target_hash {
-		uint64_t hi, lo;
-	} * slot; /* lo is 0: free */
+		uint64_t hi, lo; /* of the path; lo is 0: free */
+		uint64_t key;
+	} * slot;
 	size_t n, size;
 };
 
-/* False if it was there already. */
-bool target_set_add(struct target_set *s, const char *key);
+enum target_met { TARGET_NEW, TARGET_SAME_KEY, TARGET_OTHER_KEY };
+
+/* Was path met already, and if so for the same key? */
+enum target_met target_set_add(
+    struct target_set *s, const char *path, const char *key);
 void target_set_release(struct target_set *s);
 
 #endif

@@ -29,6 +29,9 @@ enum store_addressing { STORE_ADDRESS_AUTO, STORE_PATH, STORE_VIRTUAL };
 /* Texts are borrowed (from argv, that is). */
 struct store_conf {
 	const char *endpoint, *region, *profile;
+	const char *key_id, *secret; /* a litestream.yml's own; NULL: look */
+	const char *probe_in; /* where something may be put, below the root;
+				 NULL: in it */
 	enum store_addressing addressing;
 	const char *ca_file;
 	bool insecure;

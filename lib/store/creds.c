@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -209,7 +212,7 @@ ask_profile(const struct creds_conf *conf, const char *name, int depth,
 	if (rc != 0)
 		return rc;
 	if ((command = aws_profile_get(f, name, "credential_process")) != NULL)
-		return creds_from_process(command, out, e) == -1 ? -1 : 1;
+		return creds_from_process(conf, command, out, e) == -1 ? -1 : 1;
 	if (aws_profile_get(f, name, "sso_start_url") != NULL ||
 	    aws_profile_get(f, name, "sso_session") != NULL) {
 		err_set(e, ERR_CONFIG, "SSO is not supported");
@@ -272,6 +275,12 @@ fetch(const struct creds_conf *conf, struct creds *out, struct err *e)
 {
 	int rc;
 
+	if (conf->key_id != NULL) {
+		out->key = xstrdup(conf->key_id);
+		out->secret = xstrdup(conf->secret);
+		out->source = xstrdup("the configuration file");
+		return 0;
+	}
 	if (conf->profile != NULL) {
 		rc = from_profile(conf, conf->profile, 0, out, e);
 		if (rc == 0)
@@ -290,16 +299,27 @@ fetch(const struct creds_conf *conf, struct creds *out, struct err *e)
 
 /* -- the chain ------------------------------------------------------------- */
 
-struct creds_chain *
-creds_open(const struct creds_conf *conf)
+/* The limit does for a file, not where cores are piped to a program. */
+static void
+dump_no_core(void)
 {
-	struct creds_chain *c = xcalloc(1, sizeof(*c));
 	struct rlimit core;
 
 	if (getrlimit(RLIMIT_CORE, &core) == 0) {
 		core.rlim_cur = 0;
 		(void)setrlimit(RLIMIT_CORE, &core);
 	}
+#ifdef PR_SET_DUMPABLE
+	(void)prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
+#endif
+}
+
+struct creds_chain *
+creds_open(const struct creds_conf *conf)
+{
+	struct creds_chain *c = xcalloc(1, sizeof(*c));
+
+	dump_no_core();
 	c->conf = *conf;
 	pthread_mutex_init(&c->lock, NULL);
 	return c;

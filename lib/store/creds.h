@@ -4,6 +4,7 @@
  * The first of these that is there answers, and if it fails, that is the
  * failure: nobody is taken for somebody else by accident.
  *
+ *	0. those that a litestream.yml gives
  *	1. the profile named by --profile
  *	2. AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN;
  *	   LITESTREAM_ACCESS_KEY_ID, LITESTREAM_SECRET_ACCESS_KEY
@@ -15,7 +16,8 @@
  *	6. the instance's metadata (IMDSv2)
  *
  * Fetched once a process, and again five minutes before they expire.  Secrets
- * are wiped when given back; opening a chain switches core dumps off.
+ * are wiped when given back; opening a chain switches core dumps off, and keeps
+ * other processes of the same user from looking into this one's memory.
  */
 #ifndef LSPP_STORE_CREDS_H
 #define LSPP_STORE_CREDS_H
@@ -41,8 +43,10 @@ void creds_release(struct creds *c); /* wipes; takes { 0 } */
 
 /* All borrowed for the life of the chain. */
 struct creds_conf {
-	const char *profile; /* --profile, or NULL */
-	const char *region;  /* for STS */
+	const char *key_id, *secret; /* these and no others; NULL: find them */
+	const char *profile;         /* --profile, or NULL */
+	const char *region;          /* for STS */
+	uint64_t timeout_s;          /* of credential_process */
 	const struct aws_files *files;
 	struct http_conf http;
 };

@@ -1,16 +1,11 @@
 #include "lib/store/creds_fetch.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -20,13 +15,11 @@
 #include "lib/store/s3_xml.h"
 #include "lib/store/sigv4.h"
 
-extern char **environ;
-
 #define IMDS      "http://169.254.169.254"
 #define IMDS_ROLE "/latest/meta-data/iam/security-credentials/"
 #define CONTAINER "http://169.254.170.2"
 
-enum { SMALL = 65536 }; /* more is no credentials */
+enum { SMALL = CREDS_SMALL };
 
 int64_t
 creds_time(const char *s)
@@ -117,9 +110,8 @@ exchange_twice(const struct creds_conf *conf, const struct ask *a,
 	return exchange(conf, a, body, e);
 }
 
-/* What containers, instances and processes answer. */
-static int
-parse_json(
+int
+creds_parse(
     struct buf *text, const char *token_name, struct creds *out, struct err *e)
 {
 	struct json_member m[] = { { "AccessKeyId", NULL },
@@ -228,7 +220,7 @@ creds_from_container(
 		a.headers[a.n_headers++] = token;
 	if (exchange_twice(conf, &a, &body, e) == -1)
 		goto out;
-	rc = parse_json(&body, "Token", out, e);
+	rc = creds_parse(&body, "Token", out, e);
 	if (rc == 0)
 		out->source = xstrdup("container");
 	else
@@ -296,7 +288,7 @@ creds_from_imds(const struct creds_conf *conf, struct creds *out, struct err *e)
 	    buf_str(&body));
 	if (imds_get(conf, path, token, &body, e) == -1)
 		goto out;
-	rc = parse_json(&body, "Token", out, e);
+	rc = creds_parse(&body, "Token", out, e);
 	if (rc == 0)
 		out->source = xasprintf(
 		    "instance metadata, role %s", path + strlen(IMDS_ROLE));
@@ -305,64 +297,6 @@ out:
 	free(path);
 	buf_release(&body);
 	return rc == -1 ? err_in(e, "instance metadata") : 0;
-}
-
-/* -- a program ------------------------------------------------------------- */
-
-static int
-collect(int fd, struct buf *out)
-{
-	ssize_t n;
-
-	do {
-		n = read(fd, buf_room(out, 4096), 4096);
-		if (n > 0)
-			out->len += (size_t)n;
-	} while ((n > 0 || (n == -1 && errno == EINTR)) && out->len < SMALL);
-	buf_add(out, "", 0);
-	return n == 0 ? 0 : -1;
-}
-
-int
-creds_from_process(const char *command, struct creds *out, struct err *e)
-{
-	const char *argv[] = { "sh", "-c", command, NULL };
-	posix_spawn_file_actions_t fa;
-	struct buf text = { 0 };
-	int fd[2], status = 0, rc, errnum;
-	pid_t pid;
-
-	if (pipe2(fd, O_CLOEXEC) == -1)
-		return err_sys(e, "credential_process: pipe");
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_adddup2(&fa, fd[1], STDOUT_FILENO);
-	posix_spawn_file_actions_addopen(
-	    &fa, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	errnum = posix_spawn(
-	    &pid, "/bin/sh", &fa, NULL, (char *const *)argv, environ);
-	posix_spawn_file_actions_destroy(&fa);
-	file_close(fd[1]);
-	if (errnum != 0) {
-		file_close(fd[0]);
-		errno = errnum;
-		return err_sys(e, "credential_process: /bin/sh");
-	}
-	rc = collect(fd[0], &text);
-	file_close(fd[0]);
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		continue;
-	if (rc == -1 || status != 0)
-		rc = err_set(e, ERR_CONFIG, "it failed (%s %d)",
-		    WIFSIGNALED(status) ? "signal" : "status",
-		    WIFSIGNALED(status) ? WTERMSIG(status)
-					: WEXITSTATUS(status));
-	else
-		rc = parse_json(&text, "SessionToken", out, e);
-	buf_release(&text);
-	if (rc == -1)
-		return err_in(e, "credential_process");
-	out->source = xstrdup("credential_process");
-	return 0;
 }
 
 /* -- roles (STS) ----------------------------------------------------------- */

@@ -7,12 +7,23 @@
 
 #include "lib/store/creds.h"
 
+enum { CREDS_SMALL = 65536 }; /* bytes: more is no credentials */
+
+/*
+ * What containers, instances and programs answer: JSON, with the session token
+ * under that name.  The text is wiped.
+ */
+int creds_parse(
+    struct buf *text, const char *token_name, struct creds *out, struct err *e);
+
 /* Each fills *out (but for its serial) or fails. */
 int creds_from_container(
     const struct creds_conf *conf, struct creds *out, struct err *e);
 int creds_from_imds(
     const struct creds_conf *conf, struct creds *out, struct err *e);
-int creds_from_process(const char *command, struct creds *out, struct err *e);
+/* What a shell command prints, within conf->timeout_s; then it is ended. */
+int creds_from_process(const struct creds_conf *conf, const char *command,
+    struct creds *out, struct err *e);
 
 struct creds_role {
 	const char *arn, *session, *external_id, *token_file;

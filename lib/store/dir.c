@@ -13,6 +13,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
 #include "lib/store/dir_impl.h"
+#include "lib/store/stats.h"
 
 /* Paths */
 
@@ -281,6 +282,15 @@ dir_close(struct store *s)
 	free(d);
 }
 
+static void
+dir_stats(struct store *s, struct store_stats *out)
+{
+	struct dir *d = (struct dir *)s;
+
+	*out = (struct store_stats){ .sent = atomic_load(&d->sent),
+		.received = atomic_load(&d->received) };
+}
+
 static const struct store_ops dir_ops = {
 	.stage = dir_stage,
 	.publish = dir_publish,
@@ -289,6 +299,7 @@ static const struct store_ops dir_ops = {
 	.list = dir_list,
 	.remove = dir_remove,
 	.close = dir_close,
+	.stats = dir_stats,
 };
 
 /* Make the root; 1 if it was made, 0 if it is there. */

@@ -50,6 +50,7 @@ struct dir {
 	char *path;
 	int root;
 	dev_t dev;
+	atomic_ullong sent, received; /* bytes of objects */
 	atomic_bool named;    /* a file without a name could not be linked */
 	pthread_mutex_t lock; /* for the rest */
 	int tmp;              /* DIR_TMP, or -1 */

@@ -27,6 +27,18 @@ fail(struct dir_object *o, const struct err *e)
 	o->staged.e = *e;
 }
 
+/* Does it wait for another, which failed? */
+static bool
+is_behind(struct dir_object *o)
+{
+	const struct staged *other = o->staged.behind;
+
+	if (other == NULL || other->rc == 0)
+		return false;
+	fail(o, &other->e);
+	return true;
+}
+
 /* Does one syncfs serve the batch? */
 static bool
 as_one(const struct dir *d, struct staged **list, size_t n)
@@ -360,7 +372,7 @@ dir_publish(struct store *s, struct staged **list, size_t n)
 	}
 	for (size_t i = 0; i < n; i++) {
 		o = object(list[i]);
-		if (o->failed)
+		if (o->failed || is_behind(o))
 			continue;
 		if (link_object(d, o, &e) == -1)
 			fail(o, &e);

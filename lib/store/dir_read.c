@@ -36,8 +36,8 @@ open_object(struct dir *d, const char *key, struct stat *st, struct err *e)
 }
 
 static int
-send(int fd, const char *key, uint64_t off, uint64_t n, store_sink *sink,
-    void *ctx, struct err *e)
+send(struct dir *d, int fd, const char *key, uint64_t off, uint64_t n,
+    store_sink *sink, void *ctx, struct err *e)
 {
 	size_t room = n < DIR_PIECE ? (size_t)n : DIR_PIECE, want;
 	uint8_t *piece = xmalloc(room + 1);
@@ -53,6 +53,7 @@ send(int fd, const char *key, uint64_t off, uint64_t n, store_sink *sink,
 			err_in(e, "object %s", key);
 			goto out;
 		}
+		atomic_fetch_add(&d->received, want);
 		if (sink(ctx, piece, want, e) == -1)
 			goto out;
 	}
@@ -79,7 +80,7 @@ dir_get(struct store *s, const char *key, uint64_t off, uint64_t n,
 		off = size;
 	if (n > size - off)
 		n = size - off;
-	rc = send(fd, key, off, n, sink, ctx, e);
+	rc = send((struct dir *)s, fd, key, off, n, sink, ctx, e);
 	close(fd);
 	return rc;
 }

@@ -151,7 +151,7 @@ open_file(struct dir *d, struct dir_object *o, struct err *e)
 /* Staging */
 
 static int
-copy(struct dir_object *o, struct spool *from, struct err *e)
+copy(struct dir *d, struct dir_object *o, struct spool *from, struct err *e)
 {
 	size_t room = from->size < DIR_PIECE ? (size_t)from->size : DIR_PIECE;
 	uint8_t *piece = xmalloc(room + 1);
@@ -166,6 +166,7 @@ copy(struct dir_object *o, struct spool *from, struct err *e)
 			err_in(e, "object %s", o->key);
 			goto out;
 		}
+		atomic_fetch_add(&d->sent, n);
 	}
 	rc = 0;
 out:
@@ -250,7 +251,7 @@ dir_stage(struct store *s, const struct store_stage *st, struct err *e)
 	};
 	err_set(&o->staged.e, ERR_BUG, "%s is not published", o->key);
 	if (dir_open_parent(d, o, e) == -1 || open_file(d, o, e) == -1 ||
-	    copy(o, st->bytes, e) == -1 || dir_set_time(o, e) == -1) {
+	    copy(d, o, st->bytes, e) == -1 || dir_set_time(o, e) == -1) {
 		dir_drop(s, &o->staged);
 		return NULL;
 	}

@@ -357,15 +357,35 @@ fault_of(CURLcode rc)
 	}
 }
 
+/* libcurl quotes a proxy it does not understand, with its password. */
+static const char *
+reason(const struct http *h, CURLcode rc)
+{
+	if (h->why[0] == '\0' || strchr(h->why, '@') != NULL)
+		return curl_easy_strerror(rc);
+	return h->why;
+}
+
 static int
 tell_tls(struct http *h, CURLcode rc, struct err *e)
 {
-	err_set(e, ERR_UNAVAILABLE, "TLS: %s",
-	    h->why[0] != '\0' ? h->why : curl_easy_strerror(rc));
+	if (rc == CURLE_SSL_CACERT_BADFILE) {
+		err_set(e, ERR_CONFIG, "TLS: %s", reason(h, rc));
+		return err_hint(e,
+		    "it is what AWS_CA_BUNDLE, SSL_CERT_FILE or --cacert "
+		    "names");
+	}
+	err_set(e, ERR_UNAVAILABLE, "TLS: %s", reason(h, rc));
 	if (rc == CURLE_SSL_CONNECT_ERROR)
 		return err_hint(e,
 		    "is it a port for plain HTTP? then the endpoint begins "
 		    "with http://");
+	/* OpenSSL's and GnuTLS's words, respectively. */
+	if (strstr(h->why, "subject name") != NULL ||
+	    strstr(h->why, "does not match") != NULL)
+		return err_hint(e,
+		    "the certificate is of another host: is the endpoint "
+		    "right?");
 	return err_hint(e,
 	    "the certificate is not trusted: name its CA with AWS_CA_BUNDLE "
 	    "or --cacert");
@@ -375,7 +395,7 @@ static int
 tell(struct http *h, CURLcode rc, struct err *e)
 {
 	struct http_response *r = h->r;
-	const char *why = h->why[0] != '\0' ? h->why : curl_easy_strerror(rc);
+	const char *why = reason(h, rc);
 	double connect = 0;
 
 	r->fault = fault_of(rc);
@@ -394,6 +414,8 @@ tell(struct http *h, CURLcode rc, struct err *e)
 		err_hint(e, "no such host: is the endpoint or region right?");
 	else if (rc == CURLE_COULDNT_CONNECT)
 		err_hint(e, "is the server running there?");
+	else if (rc == CURLE_COULDNT_RESOLVE_PROXY)
+		err_hint(e, "is HTTPS_PROXY or HTTP_PROXY right?");
 	return -1;
 }
 

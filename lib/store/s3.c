@@ -12,26 +12,47 @@
 #include "lib/store/aws_files.h"
 #include "lib/store/s3_impl.h"
 
-const char *const store_request_names[STORE_REQUESTS] = { "put", "get", "head",
-	"list", "delete" };
-
 /* -- keys ------------------------------------------------------------------ */
 
+/* The code point at p, of n bytes; 0xffff, which none is, where there is none.
+ */
+static uint32_t
+code_point(const uint8_t *p, size_t *n)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	uint32_t c;
+
+	*n = *p < 0x80            ? 1
+	    : (*p & 0xe0) == 0xc0 ? 2
+	    : (*p & 0xf0) == 0xe0 ? 3
+	    : (*p & 0xf8) == 0xf0 ? 4
+				  : 0;
+	if (*n == 0)
+		return 0xffff;
+	c = *n == 1 ? *p : *p & (0x7fU >> *n);
+	for (size_t i = 1; i < *n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0xffff;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	return c < least[*n] || c > 0x10ffff ? 0xffff : c;
+}
+
+/*
+ * Can a listing, which is XML, name it?  Some servers put other characters in
+ * place of those that it cannot: what was shipped would not be found again.
+ */
 static bool
-is_utf8(const char *s)
+is_listable(const char *s)
 {
 	const uint8_t *p = (const uint8_t *)s;
-	unsigned more;
+	uint32_t c;
 
-	for (; *p != '\0'; p++) {
-		more = *p < 0x80              ? 0
-		    : *p >= 0xc2 && *p < 0xe0 ? 1
-		    : *p >= 0xe0 && *p < 0xf0 ? 2
-		    : *p >= 0xf0 && *p < 0xf5 ? 3
-					      : 9;
-		for (; more > 0; more--)
-			if (more > 3 || (*++p & 0xc0) != 0x80)
-				return false;
+	for (size_t n; *p != '\0'; p += n) {
+		c = code_point(p, &n);
+		if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') ||
+		    (c >= 0xd800 && c < 0xe000) || c == 0xfffe || c == 0xffff)
+			return false;
 	}
 	return true;
 }
@@ -49,6 +70,9 @@ s3_full_key(struct s3 *s, const char *key, struct buf *out, struct err *e)
 	const char *p = key;
 	size_t n;
 
+	/* Litestream's path may begin with a slash, and then keys do. */
+	if (*key == '/' && *s->place.prefix == '\0')
+		p++;
 	for (;; p += n + 1) {
 		n = strcspn(p, "/");
 		if (bad_component(p, n))
@@ -56,11 +80,10 @@ s3_full_key(struct s3 *s, const char *key, struct buf *out, struct err *e)
 		if (p[n] == '\0')
 			break;
 	}
-	if (!is_utf8(key)) {
-		err_set(e, ERR_USAGE,
-		    "its name is not UTF-8, which S3 demands of keys");
-		return -1;
-	}
+	if (!is_listable(key))
+		return err_set(e, ERR_USAGE,
+		    "its name is not UTF-8, or has a control character: "
+		    "no key of S3");
 	buf_reset(out);
 	if (*s->place.prefix != '\0')
 		buf_addf(out, "%s/", s->place.prefix);
@@ -70,6 +93,16 @@ s3_full_key(struct s3 *s, const char *key, struct buf *out, struct err *e)
 		    "its key has %zu bytes, S3 allows %d", out->len,
 		    S3_KEY_MAX);
 	return 0;
+}
+
+static int
+s3_can_name(struct store *store, const char *key, struct err *e)
+{
+	struct buf out = { 0 };
+	int rc = s3_full_key((struct s3 *)store, key, &out, e);
+
+	buf_release(&out);
+	return rc;
 }
 
 /* -- headers of objects ---------------------------------------------------- */
@@ -196,7 +229,10 @@ configure(struct s3 *s, const char *url, struct err *e)
 	struct pace_conf pc = { .rate = conf->rate,
 		.max_requests = conf->max_requests,
 		.deadline_s = conf->deadline_s };
-	struct creds_conf cc = { .profile = conf->profile };
+	struct creds_conf cc = { .key_id = conf->key_id,
+		.secret = conf->secret,
+		.profile = conf->profile,
+		.timeout_s = conf->timeout_s };
 
 	if ((s->files = aws_files_open(e)) == NULL ||
 	    s3_place_find(
@@ -303,7 +339,8 @@ static const struct store_ops ops = {
 	.list = s3_list,
 	.remove = s3_remove,
 	.close = s3_close,
-	.list_rolled = s3_list_rolled,
+	.list_page = s3_list_page,
+	.can_name = s3_can_name,
 	.probe = s3_probe,
 	.assume = s3_assume,
 	.stats = s3_stats,
@@ -321,6 +358,7 @@ s3_open(const char *url, const struct store_conf *conf, enum store_mode mode,
 	s->store.ops = &ops;
 	s->conf = conf;
 	pthread_mutex_init(&s->lock, NULL);
+	atomic_store(&s->served, pace_now());
 	if (configure(s, url, e) == -1) {
 		s3_close(&s->store);
 		return NULL;
@@ -374,7 +412,8 @@ s3_stats(struct store *st, struct store_stats *out)
 {
 	struct s3 *s = (struct s3 *)st;
 
-	*out = (struct store_stats){ .retries = atomic_load(&s->retries),
+	*out = (struct store_stats){ .counted = true,
+		.retries = atomic_load(&s->retries),
 		.slow_downs = atomic_load(&s->slow_downs),
 		.sent = atomic_load(&s->sent),
 		.received = atomic_load(&s->received) };

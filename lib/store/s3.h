@@ -28,8 +28,8 @@
  * wrong (once, by the server's Date), keys that have expired (once), another
  * region (once).  Waits are random and grow, Retry-After is obeyed; no try
  * begins after the timeout, or the deadline, or a signal.  What fails for all
- * (wrong keys, no such bucket, nobody there who ever answered) fails at once
- * for the rest of the run.
+ * (wrong keys, no such bucket, nobody there who ever answered, or who served
+ * anybody for as long as the timeout) fails at once for the rest of the run.
  *
  * Any function may be called by any thread.
  */
@@ -72,11 +72,13 @@ int s3_remove_many(struct store *s, const char *const *keys, size_t n,
     s3_removed *removed, void *ctx, struct err *e);
 
 /*
- * As list_rolled (delimiter NULL: every object), from behind the key 'after'
- * on (NULL: from the beginning).
+ * list_page of the store's ops, delimiter may be NULL.  It goes on behind what
+ * it got, by start-after: MinIO's tokens lead nowhere within what a long
+ * delimiter rolled up.  A server that does not list in byte order is an error,
+ * for something would be missing.
  */
-int s3_list_after(struct store *s, const char *prefix, const char *delimiter,
-    const char *after, store_each *each, void *ctx, struct err *e);
+int s3_list_page(struct store *s, const char *prefix, const char *delimiter,
+    const char *after, store_each *each, void *ctx, char **next, struct err *e);
 
 /*
  * Who we are, for people: where the keys are from, their id's end, until when,

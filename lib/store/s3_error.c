@@ -73,6 +73,8 @@ static const struct meaning {
 	    "on this server an object's name cannot also be a folder" },
 	{ "InvalidStorageClass", S3_FATAL, ERR_CONFIG,
 	    "the server has no such --storage-class" },
+	{ "kms:KeyNotFound", S3_FATAL, ERR_CONFIG,
+	    "is --sse-kms-key-id right?" },
 	{ "KMS.NotFoundException", S3_FATAL, ERR_CONFIG,
 	    "is --sse-kms-key-id right?" },
 	{ "NotImplemented", S3_FINAL, ERR_CONFIG,
@@ -150,6 +152,9 @@ s3_judge(const struct s3_call *c, const struct http_response *r,
 		err_hint(e, "%s", m.hint);
 	else if (m.class == ERR_DENIED)
 		err_hint(e, "is %s allowed?", permission(c));
+	else if (c->class == STORE_REQUEST_GET &&
+	    strcmp(x->code, "InvalidRequest") == 0)
+		err_hint(e, "was it encrypted with --sse-c?");
 	if (m.verdict == S3_MOVED && x->region[0] != '\0')
 		err_hint(e, "the bucket is in %s: --region %s", x->region,
 		    x->region);

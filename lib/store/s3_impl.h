@@ -62,6 +62,7 @@ struct s3 {
 	bool checksums; /* send and check CRC32 */
 	atomic_bool unconditional;
 	atomic_bool answered; /* somebody is there */
+	atomic_ullong served; /* pace_now() of the last answer but "too busy" */
 	atomic_bool skew_warned;
 	atomic_llong skew; /* the server's clock less ours, in s */
 	atomic_ullong requests[STORE_REQUESTS], retries, slow_downs, sent,
@@ -93,6 +94,7 @@ struct s3_call {
 	void (*again)(void *ctx, struct s3_call *c, struct http_response *r);
 	bool finish; /* once begun, a signal does not break it off */
 	bool clean;  /* it cleans up: to be sent even after a signal */
+	bool late;   /* a 200 was sent before the work: an <Error> may follow */
 	int expect;  /* a status beside 2xx that the caller wants to see */
 };
 
@@ -147,8 +149,14 @@ int s3_piece_read(void *ctx, uint64_t off, void *p, size_t n, struct err *e);
 void s3_object_headers(struct s3 *s, struct s3_call *c);
 void s3_sse_c_headers(struct s3 *s, struct s3_call *c);
 
-/* Is the answer's ETag or checksum another than ours? */
-bool s3_differs(const struct http_response *r, const struct s3_digest *d);
+/* What the answer to a PUT says of what was stored. */
+enum s3_stored {
+	S3_STORED, /* ours, as far as an ETag or a checksum can tell */
+	S3_OTHER,  /* other bytes */
+	S3_SILENT, /* nothing: is it from S3 at all? */
+};
+enum s3_stored s3_stored(
+    const struct http_response *r, const struct s3_digest *d);
 
 /* 0, also if the same was there; ERR_BUSY if other bytes are. */
 int s3_put(struct s3 *s, const char *key, struct spool *b, struct err *e);
@@ -164,8 +172,6 @@ int s3_compare(struct s3 *s, const char *key, struct spool *b, const char *md5,
 int s3_get(struct store *st, const char *key, uint64_t off, uint64_t n,
     store_sink *sink, void *ctx, struct err *e);
 int s3_list(struct store *st, const char *prefix, bool delimited,
-    store_each *each, void *ctx, struct err *e);
-int s3_list_rolled(struct store *st, const char *prefix, const char *delimiter,
     store_each *each, void *ctx, struct err *e);
 int s3_remove(struct store *st, const char *key, struct err *e);
 

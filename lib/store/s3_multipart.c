@@ -96,8 +96,7 @@ read_text(void *ctx, uint64_t off, void *p, size_t n, struct err *e)
 
 /*
  * Make it one object.  *status: 412 an object is there, 404 the upload is gone
- * (an earlier try did it, or somebody aborted it).  An answer of 200 may yet
- * hold an error.
+ * (an earlier try did it, or somebody aborted it).
  */
 static int
 complete(struct upload *u, int *status, struct err *e)
@@ -105,13 +104,13 @@ complete(struct upload *u, int *status, struct err *e)
 	struct http_response r = { 0 };
 	struct buf xml = { 0 };
 	char hash[SIGV4_HASH];
-	struct s3_error x;
 	struct s3_call c = { .method = "POST",
 		.class = STORE_REQUEST_PUT,
 		.key = u->full,
 		.sha256 = hash,
 		.read = read_text,
 		.finish = true,
+		.late = true,
 		.expect = 412 };
 	struct buf etag = { 0 };
 	int rc;
@@ -126,11 +125,8 @@ complete(struct upload *u, int *status, struct err *e)
 	s3_plain(&c, "Content-Type: application/xml");
 	rc = s3_do(u->s, &c, &r, e);
 	*status = r.status;
-	if (rc == 0 && r.status == 200 && s3_xml_error(&r.body, &x))
-		rc = err_set(e, ERR_UNAVAILABLE, "POST %s: %s: %s", u->full,
-		    x.code, x.message);
 	/* The status is sent before the work: only the body says it is done. */
-	else if (rc == 0 && r.status == 200 &&
+	if (rc == 0 && r.status == 200 &&
 	    !s3_xml_text(&r.body, "CompleteMultipartUploadResult/ETag", &etag))
 		rc = err_set(e, ERR_UNAVAILABLE,
 		    "POST %s: the answer does not say that it is stored",
@@ -177,7 +173,7 @@ put_part(struct upload *u, unsigned i, struct err *e)
 	if (rc == 0 && etag == NULL)
 		rc = err_set(e, ERR_UNAVAILABLE,
 		    "PUT %s: the answer has no ETag", u->full);
-	else if (rc == 0 && s3_differs(&r, &d))
+	else if (rc == 0 && s3_stored(&r, &d) == S3_OTHER)
 		rc = err_set(e, ERR_UNAVAILABLE,
 		    "PUT %s: part %s was stored with other bytes", u->full,
 		    number);
@@ -258,7 +254,11 @@ look(struct upload *u, const char *key, struct err *e)
 	case 2: return 0;
 	case 1: return 1;
 	case 0: return conflict(key, e);
-	default: return e->class == ERR_DENIED ? 0 : -1;
+	default:
+		return e->class == ERR_DENIED &&
+			!atomic_load(&u->s->unconditional)
+		    ? 0
+		    : -1;
 	}
 }
 

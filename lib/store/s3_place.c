@@ -148,10 +148,11 @@ check_bucket(const char *b, struct err *e)
 			"0123456789._-",
 			b[i]) == NULL)
 			n = 0;
-	if (n == 0 || n > 255)
-		return err_set(
-		    e, ERR_CONFIG, "\"%s\" cannot be a bucket's name", b);
-	return 0;
+	if (n > 0 && n <= 255)
+		return 0;
+	/* It is not quoted: it may be somebody's secret. */
+	err_set(e, ERR_CONFIG, "what follows s3:// is no bucket's name");
+	return err_hint(e, "keys do not belong in a URL: see lspp-s3(7)");
 }
 
 /* Empty components are left out. */
@@ -207,7 +208,7 @@ take_param(struct spoken *u, const char *p, size_t n, struct err *e)
 	}
 	free(value);
 	err_set(e, ERR_CONFIG, "\"%.*s\" in the query of the URL is not known",
-	    (int)n, p);
+	    (int)name, p);
 	return err_hint(e,
 	    "known are endpoint=URL, region=NAME and path-style=true or "
 	    "false; a prefix cannot hold \"?\"");
@@ -289,6 +290,18 @@ nearby(const char *host)
 	return false;
 }
 
+/* Without what may be a secret, also where there is no "://" to go by. */
+static int
+bad_endpoint(const char *url, struct err *e)
+{
+	const char *at = strrchr(url, '@');
+	const char *from = at != NULL ? at : url;
+
+	return err_set(e, ERR_CONFIG,
+	    "the endpoint \"%s%.*s\" is not http[s]://HOST[:PORT]",
+	    at != NULL ? "***" : "", (int)strcspn(from, "?#"), from);
+}
+
 static int
 set_endpoint(struct s3_place *p, const char *url, struct err *e)
 {
@@ -303,8 +316,7 @@ set_endpoint(struct s3_place *p, const char *url, struct err *e)
 	if ((strcmp(p->scheme, "http") != 0 &&
 		strcmp(p->scheme, "https") != 0) ||
 	    path == host || strpbrk(host, "?#@ ") != NULL)
-		return err_set(e, ERR_CONFIG,
-		    "the endpoint \"%s\" is not http[s]://HOST[:PORT]", url);
+		return bad_endpoint(url, e);
 	p->host = text(host, (size_t)(path - host));
 	if (normal_prefix(path, strlen(path), &p->path, e) == -1)
 		return -1;

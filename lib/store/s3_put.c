@@ -110,17 +110,21 @@ etag_equals(const char *etag, const char *md5)
 	return strncasecmp(etag + (*etag == '"'), md5, 32) == 0;
 }
 
-bool
-s3_differs(const struct http_response *r, const struct s3_digest *d)
+enum s3_stored
+s3_stored(const struct http_response *r, const struct s3_digest *d)
 {
 	const char *crc = http_header(r, "x-amz-checksum-crc32");
 	const char *etag = http_header(r, "etag");
 
 	if (crc != NULL && strchr(crc, '-') == NULL &&
 	    strcmp(crc, d->crc32_base64) != 0)
-		return true;
-	return etag != NULL && d->md5_hex[0] != '\0' && etag_is_md5(r, etag) &&
-	    !etag_equals(etag, d->md5_hex);
+		return S3_OTHER;
+	if (etag == NULL)
+		return crc != NULL ? S3_STORED : S3_SILENT;
+	if (d->md5_hex[0] != '\0' && etag_is_md5(r, etag) &&
+	    !etag_equals(etag, d->md5_hex))
+		return S3_OTHER;
+	return S3_STORED;
 }
 
 /* -- what is there --------------------------------------------------------- */
@@ -257,18 +261,28 @@ put_call(struct s3 *s, const char *full, struct spool *b,
 	return rc;
 }
 
-/* The answer speaks of other bytes: is that so? */
+/*
+ * The answer speaks of other bytes, or of none (a proxy's page, say): what is
+ * there?  A success that nobody vouches for is none.
+ */
 static int
-check_stored(struct s3 *s, const char *key, struct spool *b, struct err *e)
+check_stored(struct s3 *s, const char *key, struct spool *b, const char *md5,
+    struct err *e)
 {
-	int rc = s3_compare(s, key, b, "", e);
-
-	if (rc == 1)
-		return 0;
-	if (rc == -1)
-		return err_in(e, "what was stored differs from what was sent");
-	return err_set(e, ERR_UNAVAILABLE,
-	    "%s: the server has stored other bytes than were sent", key);
+	switch (s3_compare(s, key, b, md5, e)) {
+	case 1: return 0;
+	case 0:
+		return err_set(e, ERR_UNAVAILABLE,
+		    "%s: the server has stored other bytes than were sent",
+		    key);
+	case 2:
+		err_set(e, ERR_UNAVAILABLE,
+		    "%s: the answer was a success, and nothing is stored", key);
+		return err_hint(e, "is it S3 that answers there?");
+	default:
+		return err_in(
+		    e, "%s: the answer does not say that it is stored", key);
+	}
 }
 
 /* Where the server ignores conditions: look before. */
@@ -303,12 +317,15 @@ s3_put(struct s3 *s, const char *key, struct spool *b, struct err *e)
 	}
 	if (put_call(s, buf_str(&full), b, &d, &r, e) == -1)
 		goto out;
-	if (r.status == 412)
+	if (r.status == 412) {
 		rc = resolve(s, key, b, d.md5_hex, e);
-	else if (s3_differs(&r, &d))
-		rc = check_stored(s, key, b, e);
-	else
-		rc = 0;
+		goto out;
+	}
+	switch (s3_stored(&r, &d)) {
+	case S3_STORED: rc = 0; break;
+	case S3_OTHER: rc = check_stored(s, key, b, "", e); break;
+	case S3_SILENT: rc = check_stored(s, key, b, d.md5_hex, e); break;
+	}
 out:
 	buf_release(&full);
 	http_response_release(&r);
@@ -335,8 +352,13 @@ probe_once(struct s3 *s, const char *full, struct err *e)
 		rc = s3_digest(&b, 0, b.size, &d, e);
 	if (rc == 0)
 		rc = put_call(s, full, &b, &d, &r, e);
-	if (rc == 0)
+	if (rc == 0 && r.status != 412 && s3_stored(&r, &d) != S3_STORED) {
+		rc = err_set(e, ERR_UNAVAILABLE,
+		    "PUT %s: the answer does not say that it is stored", full);
+		err_hint(e, "is it S3 that answers there?");
+	} else if (rc == 0) {
 		rc = r.status == 412 ? 0 : 1;
+	}
 	spool_release(&b);
 	http_response_release(&r);
 	return rc;
@@ -346,9 +368,12 @@ int
 s3_probe(struct store *st, struct err *e)
 {
 	struct s3 *s = (struct s3 *)st;
+	const char *in = s->conf->probe_in != NULL ? s->conf->probe_in : "";
+	char *key = xasprintf("%s%s" PROBE, in, *in != '\0' ? "/" : "");
 	struct buf full = { 0 };
-	int rc = s3_full_key(s, PROBE, &full, e);
+	int rc = s3_full_key(s, key, &full, e);
 
+	free(key);
 	if (rc == 0)
 		rc = probe_once(s, buf_str(&full), e);
 	/* Created: the second must be refused. */

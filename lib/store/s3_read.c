@@ -8,7 +8,13 @@
 #include <zlib.h>
 
 #include "lib/base/be.h"
+#include "lib/base/relay.h"
 #include "lib/store/s3_impl.h"
+
+enum {
+	IDLE_MAX = 100,  /* pages of a listing that come no further */
+	LARGE = 4 << 20, /* an object that is worth a thread */
+};
 
 /* -- objects --------------------------------------------------------------- */
 
@@ -24,7 +30,9 @@ struct fetch {
 	bool known;      /* at is: of a tail not before the first answer */
 	bool begun;      /* of this answer a byte was seen */
 	bool whole;      /* it is all of the object, from its first byte */
+	bool summed;     /* whole, and the server has its CRC32 */
 	uLong crc;
+	struct relay *relay; /* of a large one: to the sink, or NULL */
 	char range[80], match[160];
 };
 
@@ -45,9 +53,15 @@ static int
 begin_answer(struct fetch *f, struct err *e)
 {
 	const char *size = http_header(f->r, "content-length");
+	const char *crc = http_header(f->r, "x-amz-checksum-crc32");
 	uint64_t start = f->r->status == 206 ? range_start(f->r) : 0, total;
 
 	f->begun = true;
+	if (f->whole && f->relay == NULL && size != NULL &&
+	    strtoull(size, NULL, 10) >= LARGE)
+		f->relay = relay_start(f->sink, f->ctx, e); /* or without */
+	if (f->at == 0)
+		f->summed = f->whole && crc != NULL && strchr(crc, '-') == NULL;
 	if (!f->known && f->r->status == 200) {
 		if (size == NULL)
 			return err_set(e, ERR_UNAVAILABLE,
@@ -85,11 +99,12 @@ take(void *ctx, const uint8_t *p, size_t n, struct err *e)
 		n = (size_t)f->left;
 	if (n == 0)
 		return 0;
-	if (f->whole)
+	if (f->summed)
 		f->crc = crc32(f->crc, p, (uInt)n);
 	f->at += n;
 	f->left -= n;
-	return f->sink(f->ctx, p, n, e);
+	return f->relay != NULL ? relay_put(f->relay, p, n, e)
+				: f->sink(f->ctx, p, n, e);
 }
 
 /* What to ask for: "" for all. */
@@ -140,7 +155,7 @@ check_sum(const struct fetch *f, const struct http_response *r, const char *key,
 	uint8_t be[4];
 	char got[12];
 
-	if (!f->whole || want == NULL || strchr(want, '-') != NULL)
+	if (!f->summed || want == NULL || strchr(want, '-') != NULL)
 		return 0;
 	be32_put(be, (uint32_t)f->crc);
 	s3_base64(got, be, sizeof(be));
@@ -170,6 +185,7 @@ s3_get(struct store *st, const char *key, uint64_t off, uint64_t n,
 		.moved = &f.at,
 		.again = go_on,
 		.expect = 416 };
+	struct err failed;
 	int rc = -1;
 
 	f.known = off != UINT64_MAX || n == UINT64_MAX;
@@ -189,6 +205,10 @@ s3_get(struct store *st, const char *key, uint64_t off, uint64_t n,
 	/* 416: it ends before what was asked for. */
 	if (rc == 0 && r.status != 416)
 		rc = check_sum(&f, &r, key, e);
+	if (relay_end(f.relay, &failed) == -1 && rc == 0) {
+		*e = failed;
+		rc = -1;
+	}
 out:
 	buf_release(&full);
 	http_response_release(&r);
@@ -204,7 +224,26 @@ struct listing {
 	const char *delimiter; /* or NULL */
 	char *after;           /* in the bucket, or NULL */
 	char *token;           /* of the next page, or NULL */
+	char *last;            /* key of the pages so far, or NULL */
+	unsigned idle;         /* pages in a row that came no further */
+	size_t reported;
 };
+
+/*
+ * Where to go on, for the server.  It must begin with the prefix; and MinIO
+ * gives nothing behind a slash at the end: so this is a little before it.
+ */
+static char *
+start_after(const struct listing *l)
+{
+	size_t n = l->after != NULL ? strlen(l->after) : 0;
+
+	if (n <= l->prefix.len)
+		return NULL;
+	if (l->after[n - 1] != '/')
+		return xstrdup(l->after);
+	return xasprintf("%.*s.\x7f", (int)(n - 1), l->after);
+}
 
 static int
 get_page(struct listing *l, struct s3_page *page, struct err *e)
@@ -213,12 +252,13 @@ get_page(struct listing *l, struct s3_page *page, struct err *e)
 	struct s3_call c = {
 		.method = "GET", .class = STORE_REQUEST_LIST, .key = ""
 	};
+	char *after = start_after(l);
 	int rc;
 
 	if (l->token != NULL)
 		s3_param(&c, "continuation-token", l->token);
-	else if (l->after != NULL)
-		s3_param(&c, "start-after", l->after);
+	else if (after != NULL)
+		s3_param(&c, "start-after", after);
 	if (l->delimiter != NULL)
 		s3_param(&c, "delimiter", l->delimiter);
 	s3_param(&c, "encoding-type", "url");
@@ -226,9 +266,12 @@ get_page(struct listing *l, struct s3_page *page, struct err *e)
 	s3_param(&c, "max-keys", "1000");
 	s3_param(&c, "prefix", buf_str(&l->prefix));
 	rc = s3_do(l->s, &c, &r, e);
-	if (rc == 0 && (rc = s3_xml_page(&r.body, page, e)) == -1)
+	if (rc == 0 && (rc = s3_xml_page(&r.body, page, e)) == -1) {
 		err_in(e, "list %s", buf_str(&l->prefix));
+		err_hint(e, "is it S3 that answers there?");
+	}
 	http_response_release(&r);
+	free(after);
 	return rc;
 }
 
@@ -247,16 +290,53 @@ report_page(struct listing *l, const struct s3_page *page, store_each *each,
 		if (strncmp(x->key, buf_str(&l->prefix), l->prefix.len) != 0 ||
 		    (l->after != NULL && strcmp(x->key, l->after) <= 0))
 			continue;
+		if (l->last != NULL && strcmp(x->key, l->last) == 0)
+			continue; /* told as the last of a page before */
 		if (strcmp(x->key + l->skip, ".lspp-probe") == 0)
 			continue;
 		en = (struct store_entry){ .key = x->key + l->skip,
 			.size = x->size,
 			.mtime_ns = x->mtime_ns,
 			.prefix = x->prefix };
+		l->reported++;
 		if ((rc = each(ctx, &en, e)) != 0)
 			return rc;
 	}
 	return 0;
+}
+
+/*
+ * Pages follow each other in byte order.  One that begins before the end of the
+ * last would mean that keys were passed over, or that it goes round in circles;
+ * one that comes no further may be empty, as some are, but not for ever.
+ */
+static int
+check_order(struct listing *l, const struct s3_page *page, struct err *e)
+{
+	const char *first, *last;
+
+	l->idle++;
+	if (page->n > 0) {
+		first = page->v[0].key;
+		last = page->v[page->n - 1].key;
+		if (l->last != NULL && strcmp(first, l->last) < 0)
+			return err_set(e, ERR_UNAVAILABLE,
+			    "a listing goes back, from %s to %s", l->last,
+			    first);
+		if (l->last == NULL || strcmp(last, l->last) > 0)
+			l->idle = 0;
+	}
+	if (page->truncated && l->idle >= IDLE_MAX)
+		return err_set(
+		    e, ERR_UNAVAILABLE, "a listing does not come to its end");
+	return 0;
+}
+
+static void
+set_last(struct listing *l, const char *key)
+{
+	free(l->last);
+	l->last = xstrdup(key);
 }
 
 static int
@@ -268,11 +348,11 @@ list_pages(struct listing *l, store_each *each, void *ctx, struct err *e)
 	do {
 		rc = get_page(l, &page, e);
 		if (rc == 0)
+			rc = check_order(l, &page, e);
+		if (rc == 0)
 			rc = report_page(l, &page, each, ctx, e);
-		if (rc == 0 && page.truncated && l->token != NULL &&
-		    strcmp(l->token, page.token) == 0)
-			rc = err_set(e, ERR_UNAVAILABLE,
-			    "a listing does not come to its end");
+		if (page.n > 0)
+			set_last(l, page.v[page.n - 1].key);
 		free(l->token);
 		l->token = NULL;
 		if (rc == 0 && page.truncated) {
@@ -284,39 +364,95 @@ list_pages(struct listing *l, store_each *each, void *ctx, struct err *e)
 	return rc == -1 ? -1 : 0;
 }
 
-int
-s3_list_after(struct store *st, const char *prefix, const char *delimiter,
-    const char *after, store_each *each, void *ctx, struct err *e)
+static void
+listing_begin(struct listing *l, const char *prefix, const char *after)
 {
-	struct s3 *s = (struct s3 *)st;
-	struct listing l = { .s = s, .delimiter = delimiter };
-	const char *own = s->place.prefix;
-	int rc;
+	const char *own = l->s->place.prefix;
 
 	if (*own != '\0')
-		buf_addf(&l.prefix, "%s/", own);
-	l.skip = l.prefix.len;
+		buf_addf(&l->prefix, "%s/", own);
+	l->skip = l->prefix.len;
 	if (after != NULL)
-		l.after = xasprintf("%s%s", buf_str(&l.prefix), after);
-	buf_adds(&l.prefix, prefix);
-	rc = list_pages(&l, each, ctx, e);
-	buf_release(&l.prefix);
-	free(l.after);
-	free(l.token);
-	return rc;
+		l->after = xasprintf("%s%s", buf_str(&l->prefix), after);
+	buf_adds(&l->prefix, prefix);
+}
+
+static void
+listing_end(struct listing *l)
+{
+	buf_release(&l->prefix);
+	free(l->after);
+	free(l->token);
+	free(l->last);
 }
 
 int
 s3_list(struct store *st, const char *prefix, bool delimited, store_each *each,
     void *ctx, struct err *e)
 {
-	return s3_list_after(
-	    st, prefix, delimited ? "/" : NULL, NULL, each, ctx, e);
+	struct listing l = { .s = (struct s3 *)st,
+		.delimiter = delimited ? "/" : NULL };
+	int rc;
+
+	listing_begin(&l, prefix, NULL);
+	rc = list_pages(&l, each, ctx, e);
+	listing_end(&l);
+	return rc;
+}
+
+/*
+ * Go on behind the last entry and all that it stands for; by the server's token
+ * only where that comes no further.
+ */
+static void
+go_behind(struct listing *l, struct s3_page *page)
+{
+	const struct s3_entry *last =
+	    page->n > 0 ? &page->v[page->n - 1] : NULL;
+	char *after = last != NULL ? xstrdup(last->key) : NULL;
+
+	if (last != NULL && last->prefix && *after != '\0')
+		after[strlen(after) - 1]++; /* "/" becomes "0" */
+	free(l->token);
+	l->token = NULL;
+	if (after != NULL &&
+	    (l->after == NULL || strcmp(after, l->after) > 0)) {
+		free(l->after);
+		l->after = after;
+		return;
+	}
+	free(after);
+	l->token = page->token;
+	page->token = NULL;
 }
 
 int
-s3_list_rolled(struct store *st, const char *prefix, const char *delimiter,
-    store_each *each, void *ctx, struct err *e)
+s3_list_page(struct store *st, const char *prefix, const char *delimiter,
+    const char *after, store_each *each, void *ctx, char **next, struct err *e)
 {
-	return s3_list_after(st, prefix, delimiter, NULL, each, ctx, e);
+	struct listing l = { .s = (struct s3 *)st, .delimiter = delimiter };
+	struct s3_page page = { 0 };
+	bool more;
+	int rc;
+
+	*next = NULL;
+	listing_begin(&l, prefix, after);
+	do {
+		if ((rc = get_page(&l, &page, e)) == 0)
+			rc = check_order(&l, &page, e);
+		if (rc == 0 && page.truncated && page.unordered)
+			rc = err_set(e, ERR_UNAVAILABLE,
+			    "a listing is not in byte order");
+		if (rc == 0)
+			rc = report_page(&l, &page, each, ctx, e);
+		if (page.n > 0)
+			set_last(&l, page.v[page.n - 1].key);
+		if ((more = rc == 0 && page.truncated))
+			go_behind(&l, &page);
+		s3_page_release(&page);
+	} while (rc == 0 && more && l.reported == 0);
+	if (rc == 0 && more)
+		*next = xstrdup(l.after + l.skip);
+	listing_end(&l);
+	return rc == -1 ? -1 : 0;
 }

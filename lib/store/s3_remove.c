@@ -41,20 +41,25 @@ struct batch {
 	struct err *failed; /* of each; class 0: it is gone */
 	char *key;          /* of the element that is being read */
 	struct s3_error x;
+	bool answered;   /* the answer is one to this request */
+	struct err lost; /* of a key that we did not name; class 0: none */
 };
 
 static void
 end_failure(struct batch *b)
 {
 	enum err_class class = ERR_UNAVAILABLE;
+	const char *key = b->key != NULL ? b->key : "?";
+	struct err *e = &b->lost;
 
 	if (strcmp(b->x.code, "AccessDenied") == 0)
 		class = ERR_DENIED;
-	for (size_t i = 0; b->key != NULL && i < b->n; i++)
-		if (strcmp(b->full[i], b->key) == 0 &&
-		    strcmp(b->x.code, "NoSuchKey") != 0)
-			err_set(&b->failed[i], class, "DELETE %s: %s: %s",
-			    b->key, b->x.code, b->x.message);
+	for (size_t i = 0; i < b->n; i++)
+		if (strcmp(b->full[i], key) == 0)
+			e = &b->failed[i];
+	if (strcmp(b->x.code, "NoSuchKey") != 0)
+		err_set(e, class, "DELETE %s: %s: %s", key, b->x.code,
+		    b->x.message);
 	free(b->key);
 	b->key = NULL;
 	b->x = (struct s3_error){ .code = "" };
@@ -74,6 +79,8 @@ take_result(void *ctx, const char *path, const char *text)
 		(void)snprintf(b->x.message, sizeof(b->x.message), "%s", text);
 	} else if (strcmp(path, "DeleteResult/Error") == 0) {
 		end_failure(b);
+	} else if (strcmp(path, "DeleteResult") == 0) {
+		b->answered = true;
 	}
 }
 
@@ -111,7 +118,8 @@ send_batch(struct batch *b, struct err *e)
 		.key = "",
 		.sha256 = hash,
 		.read = read_text,
-		.finish = true };
+		.finish = true,
+		.late = true };
 	int rc;
 
 	key_list(b, &xml);
@@ -128,6 +136,13 @@ send_batch(struct batch *b, struct err *e)
 	rc = s3_do(b->s, &c, &r, e);
 	if (rc == 0)
 		rc = s3_xml_parse(r.body.data, r.body.len, take_result, b, e);
+	if (rc == 0 && !b->answered)
+		rc = err_set(e, ERR_UNAVAILABLE,
+		    "DELETE: the answer does not say what was deleted");
+	if (rc == 0 && b->lost.class != ERR_NONE) {
+		*e = b->lost;
+		rc = -1;
+	}
 	free(b->key);
 	b->key = NULL;
 	buf_release(&xml);
@@ -141,19 +156,19 @@ remove_batch(
     struct batch *b, size_t at, s3_removed *removed, void *ctx, struct err *e)
 {
 	struct buf full = { 0 };
-	struct err whole = { .class = ERR_NONE };
-	int rc = 0;
+	struct err whole;
+	int all = 0, rc = 0;
 
 	b->full = xcalloc(b->n, sizeof(*b->full));
 	b->failed = xcalloc(b->n, sizeof(*b->failed));
-	for (size_t i = 0; i < b->n && whole.class == ERR_NONE; i++)
-		if (s3_full_key(b->s, b->keys[i], &full, &whole) == 0)
+	for (size_t i = 0; i < b->n && all == 0; i++)
+		if ((all = s3_full_key(b->s, b->keys[i], &full, &whole)) == 0)
 			b->full[i] = xstrdup(buf_str(&full));
-	if (whole.class == ERR_NONE)
-		(void)send_batch(b, &whole);
+	/* Also of a try that was followed by a better one there is an error. */
+	if (all == 0)
+		all = send_batch(b, &whole);
 	for (size_t i = 0; i < b->n; i++) {
-		const struct err *x =
-		    whole.class != ERR_NONE ? &whole : &b->failed[i];
+		const struct err *x = all == -1 ? &whole : &b->failed[i];
 
 		if (x->class != ERR_NONE && rc == 0)
 			*e = *x;

@@ -15,7 +15,8 @@
 #include "lib/store/s3_impl.h"
 
 enum {
-	FEW = 2, /* tries after the first while nobody ever answered */
+	FEW = 2,  /* tries after the first while nobody is there */
+	SOME = 5, /* while somebody is there who hangs up on us, always */
 	RETRY_AFTER_MAX = 300,
 };
 
@@ -269,6 +270,8 @@ send_once(struct s3 *s, struct s3_call *c, struct progress *p,
 	atomic_fetch_add(&s->received, r->received);
 	if (rc == 0 || r->status != 0)
 		atomic_store(&s->answered, true);
+	if (rc == 0 && r->status < 500 && r->status != 429)
+		atomic_store(&s->served, pace_now());
 	if (rc == -1 && r->fault != HTTP_CALLER)
 		err_in(e, "%s %s", c->method, buf_str(&w.url));
 out:
@@ -366,6 +369,17 @@ handle_answer(struct s3 *s, struct s3_call *c, struct progress *p,
 	return -1;
 }
 
+static bool
+plain_http(struct s3 *s)
+{
+	bool plain;
+
+	pthread_mutex_lock(&s->lock);
+	plain = strcmp(s->place.scheme, "http") == 0;
+	pthread_mutex_unlock(&s->lock);
+	return plain;
+}
+
 /* No answer at all: 0 to try again, or -1. */
 static int
 handle_fault(
@@ -389,8 +403,31 @@ handle_fault(
 		if (never && p->tries > FEW)
 			return fatal(s, e);
 		return 0;
+	case HTTP_LOST:
+		if (!never || p->tries <= SOME)
+			return 0;
+		if (plain_http(s))
+			err_hint(e,
+			    "is it a port for TLS? then the endpoint begins "
+			    "with https://");
+		return fatal(s, e);
 	default: return 0;
 	}
+}
+
+/*
+ * One request is given up.  When nobody was served for as long as one may try,
+ * then those that follow need not wait as long, each.
+ */
+static int
+give_up(struct s3 *s, const struct progress *p, struct err *e)
+{
+	uint64_t limit = s->conf->timeout_s * 1000;
+
+	/* A transfer that took long and broke is no sign of that. */
+	if (p->tries > FEW && pace_now() - atomic_load(&s->served) >= limit)
+		return fatal(s, e);
+	return -1;
 }
 
 /* Is there time for another try?  Waits for it. */
@@ -402,7 +439,8 @@ wait_turn(struct s3 *s, struct progress *p, struct err *e)
 	struct err why = *e;
 
 	if (p->tries > s->retries_max) {
-		return err_hint(e, "tried %u times", p->tries);
+		err_hint(e, "tried %u times", p->tries);
+		return give_up(s, p, e);
 	}
 	if (rng_bytes(&random, sizeof(random), e) == -1)
 		return -1;
@@ -411,19 +449,33 @@ wait_turn(struct s3 *s, struct progress *p, struct err *e)
 		ms = p->wait_s * 1000;
 	if (spent + ms > limit) {
 		*e = why;
-		return err_hint(e, "tried %u times in %" PRIu64 " s", p->tries,
+		err_hint(e, "tried %u times in %" PRIu64 " s", p->tries,
 		    (spent + 500) / 1000);
+		return give_up(s, p, e);
 	}
 	if (pace_sleep(s->pace, ms, e) == -1)
 		return err_in(e, "%s", why.msg);
 	return 0;
 }
 
+/*
+ * A 404 need not be about the object: so one server says that it does not know
+ * the access key, and all say that there is no such bucket.
+ */
 static bool
-wanted(const struct s3_call *c, const struct http_response *r)
+wanted(const struct s3_call *c, struct http_response *r)
 {
-	return (r->status >= 200 && r->status < 300) ||
-	    (c->expect != 0 && r->status == c->expect);
+	struct s3_error x;
+
+	if (c->late && r->status == 200 && s3_xml_error(&r->body, &x))
+		r->status = 500;
+	if (r->status >= 200 && r->status < 300)
+		return true;
+	if (c->expect == 0 || r->status != c->expect)
+		return false;
+	return r->status != 404 || !s3_xml_error(&r->body, &x) ||
+	    strcmp(x.code, "NoSuchKey") == 0 ||
+	    strcmp(x.code, "NoSuchUpload") == 0;
 }
 
 static int

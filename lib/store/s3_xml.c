@@ -287,6 +287,22 @@ by_key(const void *a, const void *b)
 	return strcmp(x->key, y->key);
 }
 
+/* Objects come first, then prefixes, each in byte order. */
+static bool
+in_order(const struct s3_page *page)
+{
+	const char *last[2] = { "", "" };
+
+	for (size_t i = 0; i < page->n; i++) {
+		const struct s3_entry *x = &page->v[i];
+
+		if (strcmp(x->key, last[x->prefix]) < 0)
+			return false;
+		last[x->prefix] = x->key;
+	}
+	return true;
+}
+
 int
 s3_xml_page(const struct buf *body, struct s3_page *page, struct err *e)
 {
@@ -301,6 +317,7 @@ s3_xml_page(const struct buf *body, struct s3_page *page, struct err *e)
 	buf_release(&root);
 	for (size_t i = 0; page->encoded && i < page->n; i++)
 		decode(page->v[i].key);
+	page->unordered = !in_order(page);
 	if (page->n > 1)
 		qsort(page->v, page->n, sizeof(*page->v), by_key);
 	if (page->truncated && (page->token == NULL || *page->token == '\0'))

@@ -42,7 +42,8 @@ struct s3_page {
 	struct s3_entry *v;
 	size_t n, room;
 	bool truncated, encoded;
-	char *token; /* of the next page, or NULL */
+	bool unordered; /* they came in another order */
+	char *token;    /* of the next page, or NULL */
 };
 
 int s3_xml_page(const struct buf *body, struct s3_page *page, struct err *e);

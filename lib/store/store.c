@@ -167,24 +167,6 @@ store_stats(struct store *s, struct store_stats *out)
 		s->ops->stats(s, out);
 }
 
-bool
-store_stats_text(struct store *s, struct buf *out)
-{
-	struct store_stats x;
-
-	if (s->ops->stats == NULL)
-		return false;
-	s->ops->stats(s, &x);
-	for (int i = 0; i < STORE_REQUESTS; i++)
-		buf_addf(out, "%s=%" PRIu64 " ", store_request_names[i],
-		    x.requests[i]);
-	buf_addf(out,
-	    "retries=%" PRIu64 " slow-downs=%" PRIu64 " sent=%" PRIu64
-	    " received=%" PRIu64,
-	    x.retries, x.slow_downs, x.sent, x.received);
-	return true;
-}
-
 int
 store_whoami(const char *url, const struct store_conf *conf, struct buf *out,
     struct err *e)

@@ -37,6 +37,12 @@ struct staged {
 	int rc; /* after publish: 0, or -1 with e filled */
 	struct err e;
 	bool failed; /* publish is going to say so: known while staging */
+	/*
+	 * Another of the same list, before this one, or NULL.  If that is not
+	 * published, this is not either, and fails as that does.  Set by the
+	 * caller; where staging is all (S3) the caller does not stage it then.
+	 */
+	struct staged *behind;
 };
 
 /* Bytes of an object in order; -1 ends the get with that error. */
@@ -80,7 +86,8 @@ struct store_ops {
 	/*
 	 * n bytes from off, fewer at the end of the object; n of UINT64_MAX
 	 * is all.  off of UINT64_MAX asks for the tail: the last n bytes, or
-	 * all when there are fewer.  No such key is ERR_MISSING.
+	 * all when there are fewer.  No such key is ERR_MISSING.  The sink may
+	 * run on a thread of its own until get returns.
 	 */
 	int (*get)(struct store *s, const char *key, uint64_t off, uint64_t n,
 	    store_sink *sink, void *ctx, struct err *e);
@@ -98,12 +105,21 @@ struct store_ops {
 
 	/* What only remote stores have; NULL in others. */
 
+	/* Can there be an object of that key?  stage() asks by itself; who puts
+	 * another one before it asks first. */
+	int (*can_name)(struct store *s, const char *key, struct err *e);
+
 	/*
-	 * Every object below prefix, but what contains delimiter behind the
-	 * prefix is reported once, up to and with it, as a prefix.
+	 * Some of the objects whose keys begin with prefix, those behind the
+	 * key 'after' (NULL: from the first on); what holds delimiter behind
+	 * the prefix is reported once, up to and with it, as a prefix.  *next
+	 * is what to give as 'after' to go on (the caller frees it), or
+	 * anything behind that; NULL when there is no more, or when each()
+	 * stopped it.
 	 */
-	int (*list_rolled)(struct store *s, const char *prefix,
-	    const char *delimiter, store_each *each, void *ctx, struct err *e);
+	int (*list_page)(struct store *s, const char *prefix,
+	    const char *delimiter, const char *after, store_each *each,
+	    void *ctx, char **next, struct err *e);
 	/*
 	 * Is an object never overwritten?  1; 0: not if two put it at the same
 	 * moment; -1.  To be asked once for a root; later runs assume() it.
@@ -156,11 +172,7 @@ char *store_root(const char *url, struct err *e);
 int store_whoami(const char *url, const struct store_conf *conf,
     struct buf *out, struct err *e);
 
-/* All zero where nothing is counted. */
+/* Since it was opened (lib/store/stats.h); any thread may ask. */
 void store_stats(struct store *s, struct store_stats *out);
-
-/* "put=1 get=0 ..., 40960 bytes sent, ..." in out; false: nothing is counted.
- */
-bool store_stats_text(struct store *s, struct buf *out);
 
 #endif

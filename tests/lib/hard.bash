@@ -1,19 +1,26 @@
 # For the tests that ship what live writers write.  Loads lib/lspp; sets
 #	D	directory of the sources, base of all keys
-#	R	replica root
+#	R	replica root (lib/replica)
 #	S	state directory
 #	LIVE	process ids of what to end when the test is over
 
-load lib/lspp
+load lib/replica
+
+# at_time ARGUMENT... -- faketime, whose library comes before the sanitizers'.
+at_time() {
+	ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0 \
+		faketime "$@"
+}
 
 # hard_setup [DIR] -- everything in DIR, or the test's own directory.
 hard_setup() {
 	local at=${1:-$T}
 	need lspp-ship lspp-restore writer judge image atcall sqlite3 lz4 \
 		"$LITESTREAM_03" "$LITESTREAM_05"
-	D=$at/src R=$at/replica S=$at/state
+	D=$at/src S=$at/state
 	LIVE=()
-	mkdir "$D" "$R"
+	mkdir "$D"
+	replica_new "$at/replica"
 	cd "$D" || return
 }
 
@@ -36,7 +43,7 @@ shipped() {
 		cat "$T/stderr"
 		return 1
 	}
-	[ ! -s "$T/stderr" ] || {
+	[ -z "$(but_limits <"$T/stderr")" ] || {
 		cat "$T/stderr"
 		return 1
 	}
@@ -52,13 +59,7 @@ restore() {
 		rm -rf "$T/lspp-out"
 		lspp-restore -r "$R" -o "$T/lspp-out" "$2" >/dev/null || return
 		mv "$T/lspp-out/$2" "$3" ;;
-	*)
-		litestream "$1" restore -o "$3" "file://$R/$2" \
-			>"$T/litestream.log" 2>&1 3>&- || {
-			echo "litestream $1: restore of $2 failed"
-			cat "$T/litestream.log"
-			return 1
-		} ;;
+	*) litestream_restore "$1" "$2" "$3" ;;
 	esac
 }
 
@@ -77,20 +78,11 @@ restores_to() {
 	done
 }
 
-# generations KEY -- how many the replica has.
-generations() {
-	find "$R/$1/generations" -mindepth 1 -maxdepth 1 | wc -l
-}
-
-# objects KEY -- how many the replica has.
-objects() {
-	find "$R/$1/generations" -type f | wc -l
-}
-
 # no_litter -- nothing in replica and state that a finished run leaves out.
 no_litter() {
 	local found
-	found=$(find "$R" -type f ! -name '*.snapshot.lz4' ! -name '*.wal.lz4'
+	found=$(replica_list | grep -v -e '\.snapshot\.lz4$' -e '\.wal\.lz4$' \
+			-e '/owner-[0-9a-f]*\.lz4$'
 		find "$S" -type f ! -name state.db ! -name state.db-wal \
 			! -name state.db-shm ! -name lock)
 	[ -z "$found" ] || {

@@ -62,11 +62,19 @@ litestream() {
 	"$bin" "$@"
 }
 
-# count SOAK CHECK -- how often to do a thing: SOAK times under `make soak`
-# (LSPP_SOAK set), else CHECK times.
+# traced ARGUMENT... -- strace, which leak detection cannot work under.
+traced() {
+	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace "$@"
+}
+
+# count SOAK CHECK [S3] -- how often to do a thing: SOAK times under `make soak`
+# (LSPP_SOAK set), else CHECK times, or S3 in the second run of a suite, against
+# object storage.
 count() {
 	if [ -n "${LSPP_SOAK:-}" ]; then
 		echo "$1"
+	elif [ "${REPLICA:-dir}" = s3 ]; then
+		echo "${3:-$2}"
 	else
 		echo "$2"
 	fi

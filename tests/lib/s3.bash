@@ -1,7 +1,8 @@
 # For tests against S3: load lib/s3 after lib/lspp.
 #
-# A real server runs for a whole file, of the kind S3_KIND: versitygw (which
-# checks signatures, dates, regions and digests; the default) or minio.
+# A real server runs for a whole file, of the kind S3_KIND, one of those in
+# lib/s3_servers: versitygw (which checks signatures, dates, regions and digests)
+# unless told.
 #
 #	setup_file() { s3_start; }
 #	teardown_file() { s3_stop; }
@@ -12,11 +13,10 @@
 #
 # The environment then is what a user's would be: keys and endpoint.
 
-: "${VERSITYGW:=$LSPP_ROOT/.tools/versitygw}"
+load lib/s3_servers
+
 : "${TOXIPROXY:=$LSPP_ROOT/.tools/toxiproxy}"
-: "${MINIO:=$LSPP_ROOT/.tools/minio}"
-: "${S3_KIND:=versitygw}"
-export VERSITYGW TOXIPROXY MINIO S3_KIND
+export TOXIPROXY
 
 # Nothing of the caller's may help.
 s3_clean_environment() {
@@ -49,27 +49,7 @@ answers() {
 
 # s3_serve [OPTION...] -- (again) on $S3_PORT with what lies in $S3_DIR.
 s3_serve() {
-	case $S3_KIND in
-	versitygw)
-		"$VERSITYGW" --port "127.0.0.1:$S3_PORT" \
-			--access "$S3_KEY" --secret "$S3_SECRET" \
-			--region us-east-1 --iam-dir "$S3_DIR/iam" \
-			--virtual-domain "s3.localhost:$S3_PORT" "$@" \
-			posix "$S3_DIR/data" >>"$S3_DIR/log" 2>&1 3>&- &
-		;;
-	minio)
-		MINIO_ROOT_USER=$S3_KEY MINIO_ROOT_PASSWORD=$S3_SECRET \
-			MINIO_DOMAIN=s3.localhost MINIO_REGION=us-east-1 \
-			"$MINIO" server --quiet \
-			--address "127.0.0.1:$S3_PORT" \
-			--console-address "127.0.0.1:$S3_CONSOLE" \
-			"$S3_DIR/data" >>"$S3_DIR/log" 2>&1 3>&- &
-		;;
-	*)
-		echo "S3_KIND: $S3_KIND is not known" >&2
-		return 1
-		;;
-	esac
+	(s3_run "$@") >>"$S3_DIR/log" 2>&1 3>&- &
 	echo $! >"$S3_DIR/pid"
 	disown # so that bash says nothing of its end
 	wait_for s3_ready
@@ -91,47 +71,66 @@ s3_credentials() {
 }
 
 s3_start() {
-	need s3tool || return
-	case $S3_KIND in
-	minio) need "$MINIO" || return ;;
-	*) need "$VERSITYGW" || return ;;
-	esac
+	need s3tool && s3_installed || return
 	S3_DIR=$(cd "$BATS_FILE_TMPDIR" && pwd -P)/s3
-	S3_KEY=AKIATESTKEY00000001
-	S3_SECRET=testsecretkey0123456789abcdefABCDEF01
 	S3_PORT=$(free_port)
-	S3_CONSOLE=$(free_port)
-	export S3_DIR S3_KEY S3_SECRET S3_PORT S3_CONSOLE
-	mkdir -p "$S3_DIR/data" "$S3_DIR/iam"
-	s3_serve --keep-alive
+	s3_keys
+	export S3_DIR S3_KEY S3_SECRET S3_PORT
+	s3_prepare && s3_serve --keep-alive || {
+		tail -n 30 "$S3_DIR/log"
+		return 1
+	}
 }
 
-# end_process FILE -- the process whose id is in it.
+# end_process FILE [SIGNAL] -- the process whose id is in it.
 end_process() {
 	local pid
 	[ -e "$1" ] || return 0
 	pid=$(cat "$1")
 	rm "$1"
-	kill "$pid" 2>/dev/null || return 0
+	kill "-${2:-TERM}" "$pid" 2>/dev/null || return 0
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.02
 	done
 }
 
-s3_stop() {
+# s3_down -- for now; s3_serve starts it again, and nothing is lost.
+s3_down() {
 	end_process "$S3_DIR/pid"
+}
+
+s3_stop() {
+	local file
+	for file in "$S3_DIR"/pid "$S3_DIR"/*.pid; do
+		end_process "$file" KILL
+	done
 }
 
 s3_bucket() {
 	s3_clean_environment "$T"
 	s3_credentials
-	BUCKET=bucket-$BATS_TEST_NUMBER-$RANDOM
+	BUCKET=bucket-$BATS_TEST_NUMBER-$RANDOM-$RANDOM
 	s3tool "s3://$BUCKET" mb
 }
 
 # s3_objects -- all in the bucket, whatever the test has in between.
 s3_objects() {
 	(s3_credentials; s3tool "s3://$BUCKET" ls | cut -d ' ' -f 2-)
+}
+
+# s3_litestream KEY -- the lines of a litestream's configuration that name the
+# replica KEY below fleet/ of the bucket.
+s3_litestream() {
+	cat <<-END
+	      - type: s3
+	        bucket: $BUCKET
+	        path: fleet/$1
+	        region: us-east-1
+	        endpoint: http://127.0.0.1:$S3_PORT
+	        force-path-style: true
+	        access-key-id: $S3_KEY
+	        secret-access-key: $S3_SECRET
+	END
 }
 
 # s3_faulty -- the program faulty between us and the server: rules in

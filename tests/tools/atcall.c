@@ -4,8 +4,8 @@
  *	atcall [-f NAME] [-k KIND] [-n N] [-o FILE] [-x COMMAND] PROGRAM...
  *
  *	-f	count only calls on a descriptor of a file whose path ends so
- *	-k	count: "write" (what changes files or makes them durable),
- *		"read" (read and pread), "all" [all]
+ *	-k	count: "write" (what changes files or makes them durable, and
+ *		what asks a server to), "read" (read and pread), "all" [all]
  *	-n	at this call, before it is carried out [never]
  *	-o	write how many were counted to FILE at the end
  *	-x	what happens: run COMMAND, then let the program go on; without
@@ -43,6 +43,10 @@ static const long write_calls[] = {
 	SYS_syncfs,
 	SYS_utimensat,
 	SYS_fchmod,
+	SYS_connect,
+	SYS_sendto,
+	SYS_sendmsg,
+	SYS_recvfrom,
 #ifdef SYS_open
 	SYS_open,
 	SYS_link,

@@ -13,11 +13,17 @@
  * headers ("*": any), and COUNT is how many requests it is good for ("-": all).
  * The first line that fits is followed:
  *
- *	answer FILE	send the file, nothing goes on to the other server
+ *	answer FILE	send the file, nothing goes on to the other server; to
+ *			a PUT with the ETag of what came
  *	raw FILE	likewise, with status line and headers in the file
  *	status N [CODE]	an S3 error of that status, likewise
  *	refuse		close the connection, likewise
  *	drop		pass it on, close the connection without an answer
+ *	short N		pass on N bytes of its body and end that connection,
+ *			then this one
+ *	reset-up N	likewise, and reset this one
+ *	reset-down N	pass it on, send N bytes of the answer, then reset
+ *	lie N [CODE]	pass it on, answer with that error all the same
  *	cut N		pass it on, of the answer's body send N bytes
  *	flip N		pass it on, a bit in byte N of the answer's body changed
  *	flip-body N	a bit in byte N of the request's body changed
@@ -25,10 +31,14 @@
  *	kill PID	SIGTERM to a process, then pass it on
  *
  * LOG gets "METHOD TARGET STATUS" for each; a file LOG.head all headers.
+ *
+ * Connections are closed after an answer, unless FAULTY_KEEP is set: then only
+ * by what breaks them.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -47,6 +57,7 @@
 
 static const char *rules_file, *log_file;
 static int upstream;
+static bool keep;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* How often each line was followed. */
@@ -178,7 +189,7 @@ content_length(const struct buf *b, size_t body)
 static bool
 read_request(int fd, struct buf *b, size_t *body)
 {
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	static const char go_on[] = "HTTP/1.1 100 CONTINUE\r\n\r\n";
 	bool asked = false;
 
 	while ((*body = body_of(b)) == 0 ||
@@ -196,6 +207,18 @@ read_request(int fd, struct buf *b, size_t *body)
 			return false;
 	}
 	return true;
+}
+
+/* A header by another name is none. */
+static void
+strip(struct buf *b, const char *name)
+{
+	size_t body = body_of(b), n = strlen(name);
+
+	for (size_t i = 0; i + n < body; i++)
+		if (b->data[i] == '\n' &&
+		    strncasecmp((char *)b->data + i + 1, name, n) == 0)
+			b->data[i + 1] = '_';
 }
 
 /* With "Connection: close" behind the first line. */
@@ -216,8 +239,9 @@ send_closing(int fd, const struct buf *b, size_t limit)
 	    send_all(fd, p + head, limit - head);
 }
 
+/* The first n bytes of a request; true: there is an answer. */
 static bool
-forward(const struct buf *request, struct buf *answer)
+forward(const struct buf *request, size_t n, struct buf *answer)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
 		.sin_port = htons((uint16_t)upstream),
@@ -227,7 +251,9 @@ forward(const struct buf *request, struct buf *answer)
 
 	if (fd != -1 && upstream != 0 &&
 	    connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 &&
-	    send_closing(fd, request, request->len)) {
+	    send_closing(fd, request, n)) {
+		if (n < request->len)
+			(void)shutdown(fd, SHUT_WR);
 		while (receive(fd, answer))
 			continue;
 		done = body_of(answer) > 0;
@@ -258,17 +284,35 @@ error_answer(const char *arg, struct buf *out)
 }
 
 static void
-file_answer(const char *file, struct buf *out)
+add_etag(const struct buf *request, struct buf *out)
+{
+	size_t body = body_of(request);
+	uint8_t md[EVP_MAX_MD_SIZE];
+
+	if (memcmp(request->data, "PUT ", 4) != 0 ||
+	    EVP_Digest(request->data + body, request->len - body, md, NULL,
+		EVP_md5(), NULL) != 1)
+		return;
+	buf_adds(out, "ETag: \"");
+	for (int i = 0; i < 16; i++)
+		buf_addf(out, "%02x", md[i]);
+	buf_adds(out, "\"\r\n");
+}
+
+static void
+file_answer(const char *file, const struct buf *request, struct buf *out)
 {
 	struct buf b = { 0 };
 	struct err e;
 
-	if (file_slurp(file, 1 << 24, &b, &e) == -1)
+	if (file_slurp(file, 1 << 24, &b, &e) == -1) {
 		error_answer("500 NoSuchFile", out);
-	else
-		buf_addf(out,
-		    "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", b.len,
-		    buf_str(&b));
+	} else {
+		buf_adds(out, "HTTP/1.1 200 OK\r\n");
+		add_etag(request, out);
+		buf_addf(
+		    out, "Content-Length: %zu\r\n\r\n%s", b.len, buf_str(&b));
+	}
 	buf_release(&b);
 }
 
@@ -290,22 +334,12 @@ flip(struct buf *b, const char *arg)
 		b->data[at] ^= 1;
 }
 
-/* A header by another name is none. */
-static void
-strip(struct buf *b, const char *name)
-{
-	size_t body = body_of(b), n = strlen(name);
-
-	for (size_t i = 0; i + n < body; i++)
-		if (b->data[i] == '\n' &&
-		    strncasecmp((char *)b->data + i + 1, name, n) == 0)
-			b->data[i + 1] = '_';
-}
-
 /* How much of the answer is sent; 0: nothing. */
 static size_t
 act(const struct action *a, struct buf *request, struct buf *answer)
 {
+	size_t pass = request->len;
+
 	if (strcmp(a->verb, "refuse") == 0)
 		return 0;
 	if (strcmp(a->verb, "strip") == 0)
@@ -315,17 +349,26 @@ act(const struct action *a, struct buf *request, struct buf *answer)
 	if (strcmp(a->verb, "status") == 0)
 		error_answer(a->arg, answer);
 	else if (strcmp(a->verb, "answer") == 0)
-		file_answer(a->arg, answer);
+		file_answer(a->arg, request, answer);
 	else if (strcmp(a->verb, "raw") == 0)
 		raw_answer(a->arg, answer);
 	else {
 		if (strcmp(a->verb, "flip-body") == 0)
 			flip(request, a->arg);
-		if (!forward(request, answer))
+		if (strcmp(a->verb, "short") == 0 ||
+		    strcmp(a->verb, "reset-up") == 0)
+			pass = body_of(request) + strtoul(a->arg, NULL, 10);
+		if (!forward(request, pass, answer))
 			error_answer("502 BadGateway", answer);
 	}
-	if (strcmp(a->verb, "drop") == 0)
+	if (strcmp(a->verb, "drop") == 0 || pass < request->len)
 		return 0;
+	if (strcmp(a->verb, "reset-down") == 0)
+		return strtoul(a->arg, NULL, 10);
+	if (strcmp(a->verb, "lie") == 0) {
+		buf_reset(answer);
+		error_answer(a->arg, answer);
+	}
 	if (strcmp(a->verb, "flip") == 0)
 		flip(answer, a->arg);
 	if (strcmp(a->verb, "cut") == 0)
@@ -352,27 +395,46 @@ note(const struct buf *request, size_t body, const struct buf *answer,
 	buf_release(&line);
 }
 
+/* One request; true: the connection is good for another. */
+static bool
+serve_one(int fd, struct buf *request, struct buf *answer)
+{
+	struct action a = { .verb = "pass" };
+	struct linger now = { 1, 0 }; /* close() resets */
+	char method[16] = "", *head;
+	size_t body, n;
+
+	if (!read_request(fd, request, &body))
+		return false;
+	head = strndup((char *)request->data, body);
+	(void)sscanf(head, "%15s", method);
+	if (!find_rule(method, head, &a))
+		memcpy(a.verb, "pass", 5);
+	free(head);
+	n = act(&a, request, answer);
+	if (strncmp(a.verb, "reset-", 6) == 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	note(request, body, answer, n);
+	if (n == 0)
+		return false;
+	if (!keep || n < answer->len) {
+		(void)send_closing(fd, answer, n);
+		return false;
+	}
+	strip(answer, "Connection:");
+	return send_all(fd, answer->data, n);
+}
+
 static void *
 serve(void *ctx)
 {
 	struct buf request = { 0 }, answer = { 0 };
-	struct action a = { .verb = "pass" };
 	int fd = *(int *)ctx;
-	char method[16] = "", *head;
-	size_t body, send;
 
-	if (read_request(fd, &request, &body)) {
-		head = strndup((char *)request.data, body);
-		(void)sscanf(head, "%15s", method);
-		if (!find_rule(method, head, &a))
-			memcpy(a.verb, "pass", 5);
-		free(head);
-		send = act(&a, &request, &answer);
-		note(&request, body, &answer, send);
-		if (send > 0)
-			(void)send_closing(fd, &answer, send);
+	while (serve_one(fd, &request, &answer)) {
+		buf_reset(&request);
+		buf_reset(&answer);
 	}
-	(void)shutdown(fd, SHUT_RDWR);
 	file_close(fd);
 	free(ctx);
 	buf_release(&request);
@@ -393,6 +455,7 @@ main(int argc, char **argv)
 		return 2;
 	rules_file = argv[1];
 	log_file = argv[2];
+	keep = getenv("FAULTY_KEEP") != NULL;
 	upstream = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0;
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1 || bind(fd, (struct sockaddr *)&me, sizeof(me)) == -1 ||

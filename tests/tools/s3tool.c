@@ -28,6 +28,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
+#include "lib/base/mask.h"
 #include "lib/base/spool.h"
 #include "lib/base/stop.h"
 #include "lib/store/s3_impl.h"
@@ -38,8 +39,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void
 fail(const char *what, const struct err *e)
 {
+	char shown[1024];
+
 	pthread_mutex_lock(&lock);
-	fprintf(stderr, "%s: %s\n", what, e->msg);
+	(void)snprintf(shown, sizeof(shown), "%s", what);
+	mask_urls(shown);
+	fprintf(stderr, "%s: %s\n", shown, e->msg);
 	if (e->hint[0] != '\0')
 		fprintf(stderr, "hint: %s\n", e->hint);
 	status = (int)e->class;
@@ -171,14 +176,27 @@ print_entry(void *ctx, const struct store_entry *en, struct err *e)
 }
 
 static void
-list(struct store *s, const char *prefix, const char *delimiter,
-    const char *after)
+list(struct store *s, const char *prefix, bool delimited)
 {
 	struct err e;
 
-	if (s3_list_after(s, prefix, delimiter, after, print_entry, NULL, &e) ==
-	    -1)
+	if (s3_list(s, prefix, delimited, print_entry, NULL, &e) == -1)
 		fail("ls", &e);
+}
+
+static void
+list_after(struct store *s, const char *prefix, const char *after)
+{
+	char *at = xstrdup(after), *next = NULL;
+	struct err e;
+
+	while (at != NULL) {
+		if (s3_list_page(s, prefix, NULL, at, print_entry, NULL, &next,
+			&e) == -1)
+			fail("ls-after", &e);
+		free(at);
+		at = next;
+	}
 }
 
 static void
@@ -280,11 +298,11 @@ command(struct store *s, char **argv, int argc, unsigned jobs)
 	else if (strcmp(c, "get") == 0)
 		get(s, argv + 1, argc - 1);
 	else if (strcmp(c, "ls") == 0)
-		list(s, prefix, NULL, NULL);
+		list(s, prefix, false);
 	else if (strcmp(c, "ls-d") == 0)
-		list(s, prefix, "/", NULL);
+		list(s, prefix, true);
 	else if (strcmp(c, "ls-after") == 0)
-		list(s, argc > 2 ? argv[2] : "", NULL, prefix);
+		list_after(s, argc > 2 ? argv[2] : "", prefix);
 	else if (strcmp(c, "rm") == 0 || strcmp(c, "rm-many") == 0)
 		remove_keys(s, argv + 1, argc - 1, c[2] == '-');
 	else if (strcmp(c, "probe") == 0)
@@ -308,7 +326,7 @@ print_stats(struct store *s)
 
 	s3_stats(s, &x);
 	for (int i = 0; i < STORE_REQUESTS; i++)
-		fprintf(stderr, "%s=%llu ", store_request_names[i],
+		fprintf(stderr, "%s=%llu ", stats_name(i),
 		    (unsigned long long)x.requests[i]);
 	fprintf(stderr, "retries=%llu slow=%llu\n",
 	    (unsigned long long)x.retries, (unsigned long long)x.slow_downs);

@@ -22,6 +22,7 @@
 
 static struct store *store;
 static struct restorer *restorer;
+static const struct restore_want newest = RESTORE_WANT;
 
 static void
 must(bool done, const char *what)
@@ -92,7 +93,7 @@ stage(const char *key, bool force, struct restored **r, struct err *e)
 	struct restore_plan p;
 	int rc = -1;
 
-	if (restore_plan(store, key, &p, e) == 0)
+	if (restore_plan(store, key, &newest, &p, e) == 0)
 		rc = restore_stage(restorer, store, key, &p, &t, r, e);
 	restore_plan_release(&p);
 	free(path);
@@ -177,7 +178,7 @@ goes_meanwhile(void)
 	char gone[128];
 	struct err e;
 
-	must(restore_plan(store, "k0", &p, &e) == 0, e.msg);
+	must(restore_plan(store, "k0", &newest, &p, &e) == 0, e.msg);
 	(void)snprintf(gone, sizeof(gone), SNAPSHOT, "k0");
 	must(unlink(gone) == 0, gone);
 	ok(restore_stage(restorer, store, "k0", &p, &t, &r, &e) == -1 &&
@@ -185,7 +186,8 @@ goes_meanwhile(void)
 	    "an object that went after the plan is missing: %s", e.msg);
 	is_int(files(), 0, "nothing is left");
 	restore_plan_release(&p);
-	ok(restore_plan(store, "k0", &p, &e) == -1 && e.class == ERR_MISSING,
+	ok(restore_plan(store, "k0", &newest, &p, &e) == -1 &&
+		e.class == ERR_MISSING,
 	    "then there is no backup");
 	restore_plan_release(&p);
 }

@@ -104,25 +104,36 @@ records(struct state *st)
 	record_release(&r);
 }
 
+static int
+is_shipped(struct state *st, int64_t root, const char *path,
+    const struct signature *sig, struct err *e)
+{
+	struct state_seen seen;
+	int rc = state_look(st, root, path, sig, &seen, e);
+
+	return rc == 0 ? seen.known && !seen.changed && !seen.racy : rc;
+}
+
 static void
 shipped(struct state *st)
 {
 	struct record r = a_record();
 	struct err e = { 0 };
 
-	is_int(state_shipped(st, 1, r.path, &r.sig, &e), 1, "same signature");
-	is_int(state_shipped(st, 0, r.path, &r.sig, &e), 1, "to any root");
-	is_int(state_shipped(st, 2, r.path, &r.sig, &e), 0, "another root");
-	is_int(state_shipped(st, 1, "/else", &r.sig, &e), 0, "another path");
+	is_int(is_shipped(st, 1, r.path, &r.sig, &e), 1, "same signature");
+	is_int(is_shipped(st, 0, r.path, &r.sig, &e), 1, "to any root");
+	is_int(is_shipped(st, 2, r.path, &r.sig, &e), 0, "another root");
+	is_int(is_shipped(st, 1, "/else", &r.sig, &e), 0, "another path");
 	r.sig.wal.size++;
-	is_int(state_shipped(st, 1, r.path, &r.sig, &e), 0, "the WAL grew");
+	is_int(is_shipped(st, 1, r.path, &r.sig, &e), 0, "the WAL grew");
 	r.sig.wal.size--;
+	state_look_end(st);
 	r.id = 1;
 	r.racy = true;
 	ok(state_begin(st, &e) == 0 && state_put(st, &r, &e) == 0 &&
 		state_commit(st, &e) == 0,
 	    "the record is replaced");
-	is_int(state_shipped(st, 1, r.path, &r.sig, &e), 0, "racy");
+	is_int(is_shipped(st, 1, r.path, &r.sig, &e), 0, "racy");
 	record_release(&r);
 }
 
@@ -200,6 +211,17 @@ opening(struct state *st)
 	state_writer(st, a);
 	state_writer(other, b);
 	ok(memcmp(a, b, 16) != 0, "each state is a writer of its own");
+	ok(state_same_machine(a, b), "on the same machine");
+	state_close(other);
+	setenv("LSPP_MACHINE", "another", 1);
+	other = state_open(none, true, &e);
+	setenv("LSPP_MACHINE", "one", 1);
+	memcpy(a, b, sizeof(a));
+	state_writer(other, b);
+	ok(memcmp(a, b, 16) != 0 && !state_same_machine(a, b),
+	    "the same state on another machine is another writer");
+	memset(a, 0, sizeof(a));
+	ok(!state_same_machine(a, a), "unknown machines are not the same");
 	is_int(state_root(other, "file:///x", false, &root, &e), 0, "no root");
 	is_int(state_root(other, "file:///x", true, &root, &e), 1, "made");
 	is_int(state_root(other, "file:///x", false, &root, &e), 1, "found");
@@ -222,7 +244,7 @@ main(void)
 	struct state *st;
 	char cmd[64];
 
-	if (mkdtemp(dir) == NULL)
+	if (setenv("LSPP_MACHINE", "one", 1) == -1 || mkdtemp(dir) == NULL)
 		return 1;
 	if (ok((st = state_open(dir, true, &e)) != NULL, "opened %s", e.msg)) {
 		records(st);

@@ -1,0 +1,87 @@
+/*
+ * restore -- what the parts of lspp-restore share.
+ */
+#ifndef LSPP_BIN_RESTORE_H
+#define LSPP_BIN_RESTORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/cli.h"
+#include "lib/base/lines.h"
+#include "lib/base/pool.h"
+#include "lib/engine/choose.h"
+#include "lib/engine/choose_config.h"
+#include "lib/engine/restore.h"
+#include "lib/store/conf.h"
+#include "lib/store/stats.h"
+#include "lib/store/store.h"
+
+struct run {
+	struct cli cli;
+	struct lines in;
+	struct store_conf conf;
+	uint64_t gets, lists, bytes; /* that a dry run would cost */
+	uint64_t told, restored, skipped;
+	struct store_stats stats; /* at the end */
+	struct chooser chooser;   /* the reader's; its store is NULL with -c */
+	struct config_file file;  /* with -c */
+	struct config_chooser *by_file; /* likewise; else NULL */
+	struct pool *pool;
+	bool force, if_not_exists, if_replica_exists, resume;
+	enum restore_check check;
+	struct restore_want want;
+	char generation[17]; /* want's */
+	bool list;
+	const char *state_dir; /* or NULL */
+	struct state *state;
+	struct restore_own own;
+	char *spare; /* for -o -: what would be the target; else NULL */
+	bool headed; /* the rows of -n */
+	struct request *held; /* the one database for standard output */
+};
+
+struct worker {
+	const struct run *run;
+	struct restorer *restorer;
+};
+
+/* A generation of a database, for --list. */
+struct row {
+	char generation[17];
+	size_t snapshots, segments;
+	uint64_t bytes;
+	int64_t from_ns, until_ns; /* from_ns INT64_MAX: not restorable */
+	char *missing;             /* the first object that is, or NULL */
+};
+
+/* One database on its way. */
+struct request {
+	struct job job;
+	struct choice c; /* its rc and e become those of the request */
+	unsigned attempts;
+	const char *passed; /* why it was passed over, which is fine */
+	struct restore_plan plan;
+	struct restored *restored; /* NULL with -n, when passed or failed */
+	struct row *row;           /* with --list */
+	size_t rows;
+};
+
+/* Read the options into run; wrong use ends the program. */
+extern const struct cli_opt restore_option_table[], restore_more_table[];
+void restore_options(struct run *run);
+
+/* --list: look, on a worker; print, on the main thread; and free. */
+void restore_list(const struct run *run, struct request *q);
+void restore_list_print(struct run *run, const struct request *q);
+void restore_list_release(struct request *q);
+
+/* Tell what became of q, which is done, and count it. */
+void restore_report(struct run *run, struct request *q);
+/* At the end: the requests that were made, or with -n would be. */
+void restore_note_requests(struct run *run);
+/* For cli: the numbers of --metrics. */
+void restore_measure(void *run, struct metrics *m);
+void restore_watch(void *run, struct progress *p);
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * lspp-restore --list: what a replica holds of each database.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bin/restore.h"
+#include "lib/base/buf.h"
+#include "lib/base/json_write.h"
+#include "lib/base/when.h"
+#include "lib/engine/history.h"
+
+static uint64_t
+bytes_of(const struct history_list *l)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		sum += l->v[i].size;
+	return sum;
+}
+
+/* The first object that is missing behind the first snapshot, as far as names
+ * tell. */
+static char *
+missing(const struct history *h, const struct history_generation *g)
+{
+	struct history_object gone = { 0 };
+	struct buf key = { 0 };
+	const struct history_list *l = &g->segments;
+	size_t first = 0;
+
+	if (g->snapshots.n == 0)
+		return NULL;
+	while (first < l->n && l->v[first].index < g->snapshots.v[0].index)
+		first++;
+	if (history_whole(l->v + first, l->n - first, g->snapshots.v[0].index,
+		&gone.index) == l->n - first)
+		return NULL;
+	history_key(h, g, LAYOUT_SEGMENT, &gone, &key);
+	return (char *)key.data;
+}
+
+static int
+look(struct history *h, struct row *r, struct history_generation *g,
+    struct err *e)
+{
+	memcpy(r->generation, g->id, sizeof(r->generation));
+	r->snapshots = g->snapshots.n;
+	r->segments = g->segments.n;
+	r->bytes = bytes_of(&g->snapshots) + bytes_of(&g->segments);
+	r->missing = missing(h, g);
+	return history_window(h, g, &r->from_ns, &r->until_ns, e);
+}
+
+void
+restore_list(const struct run *run, struct request *q)
+{
+	struct history h;
+	struct err *e = &q->c.e;
+
+	q->c.rc = history_read(
+	    &h, q->c.store, buf_str(&q->c.key), run->want.generation, true, e);
+	if (q->c.rc == 0 && h.n == 0) {
+		q->plan.absent = true;
+		q->c.rc = err_set(e, ERR_MISSING,
+		    "no backup of that name in %s", q->c.store->url);
+	}
+	q->row = xcalloc(h.n + 1, sizeof(*q->row));
+	for (; q->c.rc == 0 && q->rows < h.n; q->rows++)
+		q->c.rc = look(&h, &q->row[q->rows], &h.v[q->rows], e);
+	history_release(&h);
+}
+
+static void
+put_object(struct cli *c, const char *name, const struct row *r)
+{
+	struct buf *b = cli_object(c, name);
+
+	json_text(b, "generation", r->generation);
+	json_number(b, "snapshots", r->snapshots);
+	json_number(b, "segments", r->segments);
+	json_number(b, "bytes", r->bytes);
+	if (r->from_ns == INT64_MAX)
+		json_null(b, "from");
+	else
+		json_time(b, "from", r->from_ns);
+	json_time(b, "until", r->until_ns);
+	json_text(b, "missing", r->missing);
+	cli_put_object(c);
+}
+
+/* The name comes last, whatever it holds. */
+static void
+put_row(struct run *run, const char *name, const struct row *r)
+{
+	char from[WHEN_SIZE] = "-", until[WHEN_SIZE];
+
+	if (!run->headed)
+		(void)printf("%-16s %9s %8s %14s %-24s %-24s %s%c",
+		    "generation", "snapshots", "segments", "bytes", "from",
+		    "until", "database", run->cli.end);
+	run->headed = true;
+	if (r->from_ns != INT64_MAX)
+		(void)when_text(r->from_ns, from);
+	(void)printf("%-16s %9zu %8zu %14" PRIu64 " %-24s %-24s ",
+	    r->generation, r->snapshots, r->segments, r->bytes, from,
+	    when_text(r->until_ns, until));
+	cli_put(&run->cli, name);
+}
+
+void
+restore_list_print(struct run *run, const struct request *q)
+{
+	const struct row *r;
+
+	for (size_t i = 0; i < q->rows; i++) {
+		r = &q->row[i];
+		if (run->cli.json)
+			put_object(&run->cli, q->c.name, r);
+		else
+			put_row(run, buf_str(&q->c.key), r);
+		if (r->from_ns == INT64_MAX)
+			cli_warn(&run->cli, q->c.name,
+			    "generation %s has no snapshot", r->generation);
+		if (r->missing != NULL)
+			cli_warn(
+			    &run->cli, q->c.name, "%s is missing", r->missing);
+	}
+}
+
+void
+restore_list_release(struct request *q)
+{
+	for (size_t i = 0; i < q->rows; i++)
+		free(q->row[i].missing);
+	free(q->row);
+}

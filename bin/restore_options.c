@@ -1,0 +1,216 @@
+/*
+ * The options of lspp-restore.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bin/restore.h"
+#include "lib/base/buf.h"
+#include "lib/base/when.h"
+#include "lib/format/layout.h"
+
+enum {
+	OPT_OUTPUT = 256,
+	OPT_FORCE,
+	OPT_IF_NOT_EXISTS,
+	OPT_IF_REPLICA_EXISTS,
+	OPT_CHECK,
+	OPT_MODE,
+	OPT_OWNER,
+	OPT_RESUME,
+	OPT_TIMESTAMP,
+	OPT_GENERATION,
+	OPT_INDEX,
+	OPT_LIST,
+	OPT_LAST_GOOD,
+	OPT_BISECT,
+	OPT_STATE,
+};
+
+const struct cli_opt restore_option_table[] = {
+	{ "output", 'o', "DIR", "restore below DIR; - is standard output",
+	    OPT_OUTPUT },
+	{ "force", 0, NULL, "replace databases that exist", OPT_FORCE },
+	{ "if-not-exists", 0, NULL, "pass over databases that exist",
+	    OPT_IF_NOT_EXISTS },
+	{ "if-replica-exists", 0, NULL, "pass over what has no backup",
+	    OPT_IF_REPLICA_EXISTS },
+	{ "check", 0, "HOW", "SQLite's check: none, quick, full", OPT_CHECK },
+	{ "resume", 0, NULL, "go on after a run that was ended", OPT_RESUME },
+	{ 0 },
+};
+
+const struct cli_opt restore_more_table[] = {
+	{ "list", 0, NULL, "print what there is, restore nothing", OPT_LIST },
+	{ "timestamp", 0, "TIME",
+	    "the newest state captured until TIME:", OPT_TIMESTAMP },
+	{ "generation", 0, "ID", "of this generation", OPT_GENERATION },
+	{ "index", 0, "HEX", "to the end of this index of --generation",
+	    OPT_INDEX },
+	{ "to-last-good", 0, NULL, "before a hole, if there is one",
+	    OPT_LAST_GOOD },
+	{ "bisect", 0, NULL, "the newest that SQLite finds no fault with",
+	    OPT_BISECT },
+	{ "mode", 0, "MODE", "mode of the files, not the source's", OPT_MODE },
+	{ "owner", 0, "USER:GROUP", "owner, not the source's", OPT_OWNER },
+	{ "state", 's', "DIR", "compare with what lspp-ship recorded there",
+	    OPT_STATE },
+	{ 0 },
+};
+
+static int
+take_time(struct run *run, const char *arg, struct err *e)
+{
+	int64_t now = when_now();
+	char text[WHEN_SIZE];
+
+	if (when_parse(arg, now, &run->want.at_ns, e) == -1)
+		return err_in(e, "--timestamp");
+	if (run->want.at_ns > now)
+		return err_set(e, ERR_USAGE, "--timestamp: %s is in the future",
+		    when_text(run->want.at_ns, text));
+	return 0;
+}
+
+static int
+take_generation(struct run *run, const char *arg, struct err *e)
+{
+	if (!layout_is_generation(arg))
+		return err_set(e, ERR_USAGE,
+		    "--generation: \"%s\" is not 16 hex digits", arg);
+	memcpy(run->generation, arg, sizeof(run->generation));
+	run->want.generation = run->generation;
+	return 0;
+}
+
+/* As it is in the names of objects. */
+static int
+take_index(struct run *run, const char *arg, struct err *e)
+{
+	size_t n = strspn(arg, "0123456789abcdef");
+
+	if (n == 0 || n > 8 || arg[n] != '\0' ||
+	    (run->want.index = strtoll(arg, NULL, 16)) > LAYOUT_INDEX_MAX)
+		return err_set(e, ERR_USAGE,
+		    "--index: \"%s\" is not an index of 8 hex digits", arg);
+	return 0;
+}
+
+static int
+take_time_option(struct run *run, int o, const char *arg, struct err *e)
+{
+	switch (o) {
+	case OPT_TIMESTAMP: return take_time(run, arg, e);
+	case OPT_GENERATION: return take_generation(run, arg, e);
+	case OPT_INDEX: return take_index(run, arg, e);
+	case OPT_LIST: run->list = true; return 0;
+	case OPT_LAST_GOOD: run->want.good = RESTORE_LAST_GOOD; return 0;
+	case OPT_BISECT: run->want.good = RESTORE_BISECT; return 0;
+	case OPT_STATE: run->state_dir = arg; return 0;
+	default: return store_conf_take(&run->conf, o, arg, e);
+	}
+}
+
+static void
+check_time_options(struct run *run)
+{
+	const struct restore_want *w = &run->want;
+
+	if (w->index >= 0 && w->at_ns != INT64_MAX)
+		cli_usage(
+		    &run->cli, "--index and --timestamp exclude each other");
+	if (w->index >= 0 && w->generation == NULL)
+		cli_usage(&run->cli, "--index needs --generation");
+	if (run->list &&
+	    (w->index >= 0 || w->at_ns != INT64_MAX ||
+		w->good != RESTORE_EXACT || run->cli.dry_run))
+		cli_usage(&run->cli, "--list restores nothing");
+	if (run->state_dir != NULL && *run->state_dir == '\0')
+		cli_usage(&run->cli, "-s/--state has an empty argument");
+	if (run->cli.dry_run && w->good == RESTORE_BISECT)
+		cli_usage(
+		    &run->cli, "--bisect finds out by restoring: not with -n");
+}
+
+/* With -o - the unfinished file is beside no target, but where large files may
+ * lie. */
+static void
+take_output(struct run *run, const char *arg)
+{
+	const char *dir = getenv("TMPDIR");
+
+	if (*arg == '\0')
+		cli_usage(&run->cli, "-o has an empty argument");
+	free(run->spare);
+	run->spare = NULL;
+	run->chooser.target.into = arg;
+	if (strcmp(arg, "-") != 0)
+		return;
+	if (isatty(STDOUT_FILENO))
+		cli_usage(&run->cli, "-o -: standard output is a terminal");
+	run->spare = xasprintf(
+	    "%s/.lspp-output", dir != NULL && *dir != '\0' ? dir : "/var/tmp");
+}
+
+/* Does it go with the others? */
+static void
+check_options(struct run *run)
+{
+	struct err e;
+
+	if (run->force && run->if_not_exists)
+		cli_usage(&run->cli,
+		    "--force and --if-not-exists exclude "
+		    "each other");
+	if (run->spare != NULL && run->cli.json)
+		cli_usage(&run->cli, "-o - and --json exclude each other");
+	if (run->resume && run->if_not_exists)
+		cli_usage(&run->cli,
+		    "--resume and --if-not-exists exclude each other");
+	if (run->spare != NULL && run->if_not_exists)
+		cli_usage(&run->cli,
+		    "--if-not-exists: standard output is always there");
+	if (store_conf_check(&run->conf, &e) == -1)
+		cli_usage(&run->cli, "%s", e.msg);
+}
+
+void
+restore_options(struct run *run)
+{
+	const char *arg;
+	struct err e;
+	int o, rc = 0;
+
+	run->own = (struct restore_own){
+		RESTORE_KEEP,
+		RESTORE_KEEP,
+		RESTORE_KEEP,
+	};
+	while ((o = cli_option(&run->cli, &arg)) != -1) {
+		switch (o) {
+		case OPT_OUTPUT: take_output(run, arg); break;
+		case OPT_FORCE: run->force = true; break;
+		case OPT_RESUME: run->resume = true; break;
+		case OPT_IF_NOT_EXISTS: run->if_not_exists = true; break;
+		case OPT_IF_REPLICA_EXISTS:
+			run->if_replica_exists = true;
+			break;
+		case OPT_CHECK:
+			rc = restore_parse_check(arg, &run->check, &e);
+			break;
+		case OPT_MODE:
+			rc = restore_parse_mode(arg, &run->own.mode, &e);
+			break;
+		case OPT_OWNER:
+			rc = restore_parse_owner(
+			    arg, &run->own.uid, &run->own.gid, &e);
+			break;
+		default: rc = take_time_option(run, o, arg, &e);
+		}
+		if (rc == -1)
+			cli_usage(&run->cli, "%s", e.msg);
+	}
+	check_options(run);
+	check_time_options(run);
+}

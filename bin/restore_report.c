@@ -1,0 +1,222 @@
+/*
+ * What lspp-restore says of its requests: results, plans, notes and counts.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bin/restore.h"
+#include "lib/base/buf.h"
+#include "lib/base/json_write.h"
+#include "lib/base/metrics.h"
+#include "lib/base/progress.h"
+#include "lib/base/when.h"
+#include "lib/engine/state.h"
+
+static void
+rfc3339(int64_t ns, char *out, size_t size)
+{
+	time_t t = (time_t)(ns / 1000000000);
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) == NULL ||
+	    strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		(void)snprintf(out, size, "an unknown time");
+}
+
+static void
+tell_plan(struct run *run, const struct request *q)
+{
+	const struct restore_plan *p = &q->plan;
+	char until[32];
+
+	rfc3339(p->until_ns, until, sizeof(until));
+	cli_note(&run->cli, q->c.name,
+	    "generation %s, snapshot %08" PRIx32 ", %zu segments, %" PRIu64
+	    " bytes, as of %s",
+	    p->generation, p->snapshot, p->segments, p->bytes, until);
+}
+
+/* Does the state know of more than was restored? */
+static void
+ask_state(struct run *run, struct request *q)
+{
+	const struct restore_want *w = &run->want;
+	struct restore_plan *p = &q->plan;
+	struct record r;
+	char shipped[WHEN_SIZE];
+	struct err e;
+	int64_t root;
+	int rc;
+
+	if (run->state == NULL || q->restored == NULL || p->earlier ||
+	    w->at_ns != INT64_MAX || w->generation != NULL)
+		return;
+	rc = state_root(run->state, q->c.store->url, false, &root, &e);
+	if (rc == 1)
+		rc = state_find(run->state, root, buf_str(&q->c.key), &r, &e);
+	if (rc == -1)
+		cli_warn(&run->cli, q->c.name, "state: %s", e.msg);
+	if (rc != 1)
+		return;
+	p->earlier = r.captured_ns > p->until_ns;
+	(void)snprintf(p->why, sizeof(p->why),
+	    "what was shipped until %s is no longer in the replica",
+	    when_text(r.captured_ns, shipped));
+	record_release(&r);
+}
+
+static void
+tell_earlier(struct run *run, struct request *q)
+{
+	const struct restore_plan *p = &q->plan;
+	char until[WHEN_SIZE];
+	char *why;
+
+	ask_state(run, q);
+	if (!p->earlier)
+		return;
+	why = xasprintf("%s of %s, not the newest: %s",
+	    run->cli.dry_run ? "would be the state" : "restored the state",
+	    when_text(p->until_ns, until), p->why);
+	cli_earlier(&run->cli, q->c.name, why);
+	free(why);
+}
+
+/* -n: a row of the plan, for people.  The paths come last, whatever they hold.
+ */
+static void
+print_plan(struct run *run, const struct request *q)
+{
+	const struct restore_plan *p = &q->plan;
+	char until[32];
+
+	if (!run->headed)
+		(void)printf("%-16s %-8s %8s %14s %-20s %s%c", "generation",
+		    "snapshot", "segments", "bytes", "covered until",
+		    "database -> target", run->cli.end);
+	run->headed = true;
+	rfc3339(p->until_ns, until, sizeof(until));
+	(void)printf("%-16s %08" PRIx32 " %8zu %14" PRIu64 " %-20s %s -> ",
+	    p->generation, p->snapshot, p->segments, p->bytes, until,
+	    buf_str(&q->c.key));
+	cli_put(&run->cli,
+	    run->spare != NULL ? "standard output" : buf_str(&q->c.path));
+}
+
+static void
+put_object(struct cli *c, const struct request *q)
+{
+	static const char *const checks[] = { [RESTORE_CHECK_NONE] = "none",
+		[RESTORE_CHECK_QUICK] = "quick",
+		[RESTORE_CHECK_FULL] = "full" };
+	const struct restored *r = q->restored;
+	struct buf *b = cli_object(c, buf_str(&q->c.path));
+
+	json_text(b, "source", q->c.name);
+	json_text(b, "generation", q->plan.generation);
+	json_number(b, "snapshot", q->plan.snapshot);
+	json_number(b, "segments", q->plan.segments);
+	json_number(b, "bytes", q->plan.bytes);
+	json_time(b, "as_of", q->plan.until_ns);
+	json_bool(b, "earlier", q->plan.earlier);
+	if (r != NULL) {
+		json_bool(b, "checksum", r->summed);
+		json_text(b, "check", checks[r->checked]);
+	} else {
+		json_null(b, "checksum");
+		json_null(b, "check");
+	}
+	json_bool(b, "dry_run", c->dry_run);
+	cli_put_object(c);
+}
+
+void
+restore_measure(void *ctx, struct metrics *m)
+{
+	struct run *run = ctx;
+
+	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)run->told);
+	metrics_add(
+	    m, METRIC_DATABASES, "state=\"restored\"", (double)run->restored);
+	metrics_add(
+	    m, METRIC_DATABASES, "state=\"skipped\"", (double)run->skipped);
+	stats_metrics(&run->stats, m);
+}
+
+static void
+count_requests(struct run *run, struct store_stats *x)
+{
+	if (run->by_file != NULL)
+		config_chooser_stats(run->by_file, x);
+	else
+		store_stats(run->chooser.store, x);
+}
+
+void
+restore_watch(void *ctx, struct progress *p)
+{
+	struct run *run = ctx;
+	struct store_stats x;
+
+	count_requests(run, &x);
+	p->bytes = x.sent + x.received;
+	p->requests = stats_requests(&x);
+}
+
+void
+restore_report(struct run *run, struct request *q)
+{
+	run->told++;
+	if (q->c.rc == -1) {
+		cli_fail(&run->cli, q->c.name, &q->c.e, q->attempts);
+		return;
+	}
+	cli_pass(&run->cli);
+	if (q->passed != NULL) {
+		run->skipped++;
+		cli_note(&run->cli, q->c.name, "%s %s: passed over",
+		    q->c.path.len > 0 ? buf_str(&q->c.path) : "it", q->passed);
+		return;
+	}
+	if (run->list) {
+		restore_list_print(run, q);
+		return;
+	}
+	run->restored++;
+	tell_plan(run, q);
+	tell_earlier(run, q);
+	run->lists++;
+	run->gets += q->plan.segments + 1;
+	run->bytes += q->plan.bytes;
+	if (q->restored != NULL && q->restored->note != NULL)
+		cli_note(&run->cli, q->c.name, "%s", q->restored->note);
+	if (run->cli.json)
+		put_object(&run->cli, q);
+	else if (run->cli.dry_run)
+		print_plan(run, q);
+	else if (run->spare == NULL)
+		cli_put(&run->cli, buf_str(&q->c.path));
+}
+
+void
+restore_note_requests(struct run *run)
+{
+	const struct store_conf *c = &run->conf;
+	struct buf b = { 0 };
+
+	if (run->cli.dry_run && (c->price_get > 0 || c->price_put > 0))
+		cli_warn(&run->cli, NULL,
+		    "would read %" PRIu64 " bytes, with %" PRIu64
+		    " GET and %" PRIu64 " LIST requests: $%.6f",
+		    run->bytes, run->gets, run->lists,
+		    (double)run->gets * c->price_get / 1000 +
+			(double)run->lists * c->price_put / 1000);
+
+	count_requests(run, &run->stats);
+	if (stats_text(&run->stats, run->cli.json, &b))
+		cli_note(&run->cli, NULL, "requests: %s", buf_str(&b));
+	buf_release(&b);
+}

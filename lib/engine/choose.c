@@ -1,0 +1,261 @@
+#include "lib/engine/choose.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/stop.h"
+#include "lib/engine/scan.h"
+#include "lib/format/glob.h"
+#include "lib/format/layout.h"
+#include "lib/store/store.h"
+
+/* A pattern at work. */
+struct search {
+	struct chooser *h;
+	const char *operand, *pattern;
+	size_t skip; /* of each key, for its target */
+	bool any;    /* it found or reported something */
+	bool ended;  /* chosen() said so */
+};
+
+void
+choice_release(struct choice *c)
+{
+	free(c->name);
+	buf_release(&c->key);
+	buf_release(&c->path);
+	*c = (struct choice){ 0 };
+}
+
+void
+choose_release(struct chooser *h)
+{
+	target_set_release(&h->seen);
+}
+
+/* Its target, and who else has it. */
+static enum target_met
+place(struct chooser *h, struct choice *c, size_t skip)
+{
+	enum target_met met;
+
+	target_path(&h->target, buf_str(&c->key), skip, &c->path, &c->trusted);
+	met = target_set_add(&h->seen, buf_str(&c->path), buf_str(&c->key));
+	if (met == TARGET_NEW)
+		return met;
+	c->clash = met == TARGET_OTHER_KEY;
+	c->rc = err_set(&c->e, c->clash ? ERR_EXISTS : ERR_USAGE,
+	    "%s is the target of %s", buf_str(&c->path),
+	    c->clash ? "another database, too" : "an earlier path");
+	if (met == TARGET_SAME_KEY)
+		c->e.class = ERR_EXISTS;
+	return met;
+}
+
+static bool
+is_special(char c)
+{
+	return strchr("*?[]{}\\,", c) != NULL;
+}
+
+/*
+ * What leads to this key and its target again: the key, or where a part of it
+ * is left out in the target, a URL whose fixed part is that part.
+ */
+static char *
+name_of(const struct search *f, const char *key, size_t skip)
+{
+	struct buf b = { 0 };
+	char *name;
+
+	if (skip == 0)
+		return xstrdup(key);
+	buf_addf(&b, "%s/%.*s", f->h->target.url, (int)skip, key);
+	for (const char *p = key + skip; *p != '\0'; p++) {
+		if (p == key + skip || is_special(*p))
+			buf_adds(&b, "\\");
+		buf_add(&b, p, 1);
+	}
+	name = xstrdup(buf_str(&b));
+	buf_release(&b);
+	return name;
+}
+
+static int
+found(void *ctx, const char *url)
+{
+	struct search *f = ctx;
+	struct chooser *h = f->h;
+	const char *key = url + strlen(h->target.url);
+	struct choice c = { .store = h->store };
+	size_t skip;
+
+	key += *key == '/';
+	f->any = true;
+	/* "a/" and "**" find "a", too. */
+	skip = f->skip < strlen(key) ? f->skip : 0;
+	c.name = name_of(f, key, skip);
+	buf_adds(&c.key, key);
+	if (!target_key_is_normal(key))
+		c.rc = err_set(&c.e, ERR_USAGE,
+		    "the name of a database in the replica is no path below "
+		    "it");
+	else if (h->end != '\0' && strchr(key, h->end) != NULL) {
+		c.rc = err_set(&c.e, ERR_USAGE, "the name holds a newline");
+		err_hint(&c.e, "use -0");
+	} else if (place(h, &c, skip) == TARGET_SAME_KEY) {
+		choice_release(&c);
+		return 0;
+	}
+	f->ended = h->chosen(h->ctx, &c) == -1;
+	return f->ended || stop_requested() ? -1 : 0;
+}
+
+/* What cannot be listed fails under the pattern's name: so it is tried again.
+ */
+static void
+failed(void *ctx, const char *url, const struct err *e)
+{
+	struct search *f = ctx;
+	struct choice c = { .name = xstrdup(f->operand), .rc = -1, .e = *e };
+
+	f->any = true;
+	if (e->class != ERR_USAGE)
+		err_in(&c.e, "cannot look for databases in %s", url);
+	if (!f->ended)
+		f->ended = f->h->chosen(f->h->ctx, &c) == -1;
+	else
+		choice_release(&c);
+}
+
+static int
+choose_matching(struct chooser *h, const char *operand, const char *pattern)
+{
+	struct search f = { .h = h, .operand = operand, .pattern = pattern };
+	struct scan s = { .found = found, .failed = failed, .ctx = &f };
+	struct choice c = { 0 };
+
+	if (store_is_url(operand) && h->target.into != NULL)
+		f.skip = glob_fixed(pattern);
+	(void)scan_replica(&s, h->store, pattern);
+	if (f.any || stop_requested())
+		return f.ended ? -1 : 0;
+	c.name = xstrdup(operand);
+	c.absent = true;
+	c.rc = err_set(
+	    &c.e, ERR_MISSING, "no database in %s matches", h->store->url);
+	return h->chosen(h->ctx, &c);
+}
+
+struct look {
+	size_t prefix;
+	bool found;
+};
+
+static int
+note_object(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct look *l = ctx;
+	const char *slash = strchr(en->key + l->prefix, '/');
+	struct layout_name name;
+
+	(void)e;
+	l->found = slash != NULL && layout_parse(&name, slash + 1);
+	return l->found;
+}
+
+int
+choose_is_name(struct store *s, const char *key, struct err *e)
+{
+	struct buf prefix = { 0 };
+	struct look l = { 0 };
+	int rc;
+
+	layout_generation_prefix(&prefix, key, NULL);
+	l.prefix = prefix.len;
+	rc = s->ops->list(s, buf_str(&prefix), false, note_object, &l, e);
+	buf_release(&prefix);
+	return rc == -1 ? -1 : l.found;
+}
+
+int
+choose(struct chooser *h, const char *operand)
+{
+	struct choice c = { .store = h->store };
+	int is = 1, rc;
+
+	c.rc = target_key(&h->target, operand, &c.key, &c.e);
+	if (c.rc == 0 && glob_is_pattern(buf_str(&c.key)) &&
+	    (is = choose_is_name(h->store, buf_str(&c.key), &c.e)) == -1)
+		c.rc = -1;
+	if (is == 0) {
+		rc = choose_matching(h, operand, buf_str(&c.key));
+		choice_release(&c);
+		return rc;
+	}
+	c.name = xstrdup(operand);
+	if (c.rc == 0)
+		(void)place(h, &c, 0);
+	return h->chosen(h->ctx, &c);
+}
+
+bool
+choose_may_clash(const struct target_conf *c, char **operands)
+{
+	bool patterns = false;
+
+	if (c->into == NULL || operands[0] == NULL || operands[1] == NULL)
+		return false;
+	for (; *operands != NULL; operands++) {
+		if (strcmp(*operands, "-") == 0)
+			return false;
+		patterns |=
+		    store_is_url(*operands) && glob_is_pattern(*operands);
+	}
+	return patterns;
+}
+
+/* How much of a URL, a prefix that ends in a slash, can be a root. */
+static size_t
+root_of(const char *url)
+{
+	char *path = xasprintf("%.*s", (int)(store_query(url) - url), url);
+	const char *slash;
+	size_t n;
+
+	if (glob_is_pattern(path))
+		n = glob_fixed(path);
+	else
+		n = (slash = strrchr(path, '/')) == NULL
+		    ? 0
+		    : (size_t)(slash - path) + 1;
+	free(path);
+	return n;
+}
+
+char *
+choose_root(char **operands, struct err *e)
+{
+	const char *first = operands[0];
+	const char *below;
+	size_t n, m;
+
+	if (first == NULL || !store_is_url(first)) {
+		err_set(e, ERR_USAGE, "no replica: -r URL or LSPP_REPLICA");
+		return NULL;
+	}
+	n = root_of(first);
+	for (; *operands != NULL; operands++) {
+		if ((m = root_of(*operands)) < n)
+			n = m;
+		while (n > 0 &&
+		    (strncmp(first, *operands, n) != 0 || first[n - 1] != '/'))
+			n--;
+	}
+	below = strstr(first, "://");
+	if (below == NULL || n <= (size_t)(below + 3 - first)) {
+		err_set(e, ERR_USAGE, "no replica that holds all: use -r URL");
+		return NULL;
+	}
+	return xasprintf("%.*s%s", (int)n, first, store_query(first));
+}

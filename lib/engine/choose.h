@@ -1,0 +1,71 @@
+/*
+ * choose -- which databases of a replica are meant, and where each goes.
+ *
+ * An operand is the name of a database, or else a pattern for names
+ * (lib/format/glob.h); either as lib/engine/target.h has it.  The name wins: an
+ * operand that looks like a pattern is first looked up as a name.  What a
+ * pattern finds is handed out as it is found, so memory is bounded but for the
+ * targets that were met: 24 bytes each.
+ *
+ * No two choices of one chooser have one target: a database that a pattern
+ * finds again is passed over, everything else is a choice that failed.
+ */
+#ifndef LSPP_ENGINE_CHOOSE_H
+#define LSPP_ENGINE_CHOOSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/engine/target.h"
+
+struct store;
+
+struct choice {
+	/* As it was given; of what a pattern found, an operand that leads to
+	   this database and target alone. */
+	char *name;
+	struct store *store; /* where it is: borrowed */
+	struct buf key, path;
+	size_t trusted; /* as in struct restore_target */
+	int rc;         /* -1: failed with e, there is nothing to restore */
+	struct err e;
+	bool absent; /* it failed because a pattern matched nothing */
+	bool clash;  /* it failed for another database's target */
+};
+
+struct chooser {
+	struct store *store; /* borrowed */
+	struct target_conf target;
+	int end; /* of a record: '\n' or '\0' */
+	/* Takes over what c holds.  -1: no more choices are wanted. */
+	int (*chosen)(void *ctx, struct choice *c);
+	void *ctx;
+	/* private */
+	struct target_set seen;
+};
+
+/* All that operand names.  0, or -1 if chosen() said so. */
+int choose(struct chooser *h, const char *operand);
+void choose_release(struct chooser *h); /* not what it borrows */
+
+/* Has the store a database that is really called so?  1, 0 or -1. */
+int choose_is_name(struct store *s, const char *key, struct err *e);
+
+void choice_release(struct choice *c);
+
+/*
+ * Can two of these operands lead to one target, from different databases?  Then
+ * it is worth choosing all of them once before the first is restored.
+ */
+bool choose_may_clash(const struct target_conf *c, char **operands);
+
+/*
+ * A replica root for URLs, given as operands without one: the longest that all
+ * are below, less what is a pattern or the name of a database; with the query
+ * of the first.  NULL with ERR_USAGE; the caller frees it.
+ */
+char *choose_root(char **operands, struct err *e);
+
+#endif

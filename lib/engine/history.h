@@ -1,0 +1,93 @@
+/*
+ * history -- everything that a replica holds of one database.
+ *
+ * One listing of what is below "<db>/generations/" comes in byte order:
+ * generation by generation, in each the snapshots before the WAL segments and
+ * both ascending.
+ *
+ * An object's time is when what it brings was captured, as its provenance says;
+ * of an object without (Litestream's) or with a damaged one, when it was
+ * stored.  What is wrong with it is found out if it is restored.
+ */
+#ifndef LSPP_ENGINE_HISTORY_H
+#define LSPP_ENGINE_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/format/layout.h"
+
+struct buf;
+struct err;
+struct store;
+
+/*
+ * Beyond these a replica was not written by anybody who wants it restored:
+ * ERR_CORRUPT, before memory is out.  Of one generation there may be as many
+ * others as there like.
+ */
+#define HISTORY_GENERATIONS 4096
+#define HISTORY_OBJECTS     ((size_t)1 << 22)
+
+struct history_object {
+	int64_t mtime_ns;
+	uint64_t size;
+	uint32_t index, offset; /* 0 of a snapshot */
+};
+
+struct history_list {
+	struct history_object *v;
+	size_t n, cap;
+};
+
+struct history_generation {
+	char id[LAYOUT_GENERATION];
+	struct history_list snapshots, segments;
+	bool plain; /* its objects have no provenance, as far as known */
+};
+
+struct history {
+	struct store *s; /* borrowed, like db */
+	const char *db;
+	struct history_generation *v; /* by id; none is empty */
+	size_t n, cap, objects;
+	size_t prefix; /* private */
+	bool all;
+};
+
+/*
+ * all: false leaves out, in each generation, what is older than its newest
+ * snapshot.  generation: that one alone; NULL: all.  A database that is not
+ * there has no generations.
+ */
+int history_read(struct history *h, struct store *s, const char *db,
+    const char *generation, bool all, struct err *e);
+void history_release(struct history *h);
+
+/* The key of an object of g, in place of what is in b. */
+void history_key(const struct history *h, const struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o, struct buf *b);
+
+/*
+ * The object's time: one small read, unless g is Litestream's.  ERR_MISSING:
+ * it is gone meanwhile.
+ */
+int history_time(const struct history *h, struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o, int64_t *ns,
+    struct err *e);
+
+/* The time of the last object of g, and of the first from which something can
+ * be restored (INT64_MAX: there is none). */
+int history_window(const struct history *h, struct history_generation *g,
+    int64_t *from_ns, int64_t *until_ns, struct err *e);
+
+/*
+ * How many of the n segments at v, which a snapshot of the given index needs,
+ * come before the first index that is missing or has no beginning; n: that is
+ * not so.  What is missing between is known only from the lengths.
+ */
+size_t history_whole(
+    const struct history_object *v, size_t n, uint32_t index, uint32_t *gone);
+
+#endif

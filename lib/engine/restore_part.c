@@ -1,0 +1,121 @@
+#include "lib/engine/restore_part.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/file.h"
+
+#define PREFIX ".lspp-"
+#define SUFFIX ".part"
+#define DIGITS 16
+#define CHUNK  ((size_t)256 * 1024)
+
+bool
+part_is_name(const char *name)
+{
+	size_t n = sizeof(PREFIX) - 1;
+
+	return strncmp(name, PREFIX, n) == 0 &&
+	    strspn(name + n, "0123456789abcdef") == DIGITS &&
+	    strcmp(name + n + DIGITS, SUFFIX) == 0;
+}
+
+static void
+name_of(struct part *p, const char *url, const char *key)
+{
+	struct buf b = { 0 };
+
+	buf_addf(&b, "%s/%s", url, key);
+	(void)snprintf(p->name, sizeof(p->name), PREFIX "%016" PRIx64 SUFFIX,
+	    (uint64_t)XXH3_64bits(b.data, b.len));
+	buf_release(&b);
+}
+
+int
+part_open(
+    struct part *p, int dir, const char *url, const char *key, struct err *e)
+{
+	struct stat st;
+
+	*p = (struct part){ .fd = -1 };
+	name_of(p, url, key);
+	p->fd = openat(dir, p->name,
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (p->fd == -1)
+		return err_sys(e, "cannot create %s", p->name);
+	/* Whoever removed it meanwhile has taken it for a leftover. */
+	if ((flock(p->fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) ||
+	    fstat(p->fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_nlink == 0) {
+		part_close(p);
+		return 0;
+	}
+	p->have = (uint64_t)st.st_size;
+	p->continued = p->have > 0;
+	return 1;
+}
+
+void
+part_close(struct part *p)
+{
+	file_close(p->fd);
+	*p = (struct part){ .fd = -1 };
+}
+
+struct fetch {
+	struct part *p;
+	size_t skip;
+};
+
+static int
+append(void *ctx, const uint8_t *bytes, size_t n, struct err *e)
+{
+	struct fetch *f = ctx;
+	size_t skip = f->skip < n ? f->skip : n;
+
+	f->skip -= skip;
+	if (file_pwrite(f->p->fd, bytes + skip, n - skip, f->p->have, e) == -1)
+		return err_in(e, "%s", f->p->name);
+	f->p->have += n - skip;
+	return 0;
+}
+
+/* With what is there: the last byte once more, for no range is empty then. */
+static int
+fetch(struct part *p, struct store *s, const char *key, struct err *e)
+{
+	struct fetch f = { .p = p, .skip = p->have > 0 };
+
+	return s->ops->get(s, key, p->have - f.skip, UINT64_MAX, append, &f, e);
+}
+
+int
+part_get(struct part *p, struct store *s, const char *key, store_sink *sink,
+    void *ctx, struct err *e)
+{
+	uint64_t at = 0;
+	uint8_t *buf;
+	ssize_t n = -1;
+
+	if (fetch(p, s, key, e) == -1)
+		return -1;
+	buf = xmalloc(CHUNK);
+	while ((n = file_pread(p->fd, buf, CHUNK, at, e)) > 0) {
+		if (sink(ctx, buf, (size_t)n, e) == -1) {
+			n = -1;
+			break;
+		}
+		at += (uint64_t)n;
+	}
+	free(buf);
+	return n == -1 ? -1 : 0;
+}

@@ -1,0 +1,153 @@
+#include "lib/engine/restore_resume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/file.h"
+#include "lib/engine/restore_place.h"
+#include "lib/engine/restore_proof.h"
+#include "lib/format/layout.h"
+#include "lib/format/provenance.h"
+#include "lib/store/store.h"
+
+static int
+tail_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	(void)e;
+	buf_add(ctx, p, n);
+	return 0;
+}
+
+/* The provenance of the plan's last object: 1; 0 if it has none; -1. */
+static int
+last_provenance(struct store *s, const char *db, const struct restore_plan *p,
+    struct provenance *pv, struct err *e)
+{
+	struct layout_name name = { .kind = LAYOUT_SNAPSHOT };
+	struct buf key = { 0 }, tail = { 0 };
+	int rc = -1;
+
+	if (p->segments == 0) {
+		name.index = p->snapshot;
+		layout_snapshot_key(&key, db, p->generation, name.index);
+	} else {
+		name.kind = LAYOUT_SEGMENT;
+		name.index = p->segment_index[p->segments - 1];
+		name.offset = p->segment_offset[p->segments - 1];
+		layout_segment_key(
+		    &key, db, p->generation, name.index, name.offset);
+	}
+	if (s->ops->get(s, buf_str(&key), UINT64_MAX, PROVENANCE_SIZE,
+		tail_sink, &tail, e) == -1)
+		err_in(e, "%s", buf_str(&key));
+	else if (tail.len < PROVENANCE_SIZE)
+		rc = 0;
+	else
+		rc = provenance_parse(pv, tail.data, e);
+	/* Another's object is found out when it is restored. */
+	if (rc == 1 && !provenance_is(pv, p->generation, &name))
+		rc = 0;
+	buf_release(&tail);
+	buf_release(&key);
+	return rc;
+}
+
+static int
+open_target(int dir, const char *name, struct stat *st)
+{
+	int fd =
+	    openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd != -1 && (fstat(fd, st) == -1 || !S_ISREG(st->st_mode))) {
+		file_close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* A log beside it: somebody has used it since. */
+static bool
+is_in_use(int dir, const char *name)
+{
+	static const char *const suffix[] = { "-wal", "-journal" };
+	struct stat st;
+	bool is = false;
+	char *side;
+
+	for (int i = 0; i < 2 && !is; i++) {
+		side = xasprintf("%s%s", name, suffix[i]);
+		is = fstatat(dir, side, &st, AT_SYMLINK_NOFOLLOW) == 0;
+		free(side);
+	}
+	return is;
+}
+
+int
+resume_look(int dir, const char *name, struct store *s, const char *db,
+    const struct restore_plan *p, uint8_t *buf, enum restore_there *there,
+    struct err *e)
+{
+	struct provenance pv;
+	struct stat st;
+	int fd, rc = 0;
+
+	*there = RESTORE_OTHER;
+	if ((fd = open_target(dir, name, &st)) == -1 || is_in_use(dir, name))
+		goto out;
+	if ((rc = last_provenance(s, db, p, &pv, e)) == 0)
+		*there = RESTORE_UNKNOWN;
+	if (rc != 1)
+		goto out;
+	rc = proof_sum(fd, (uint64_t)st.st_size, &pv, buf, e);
+	if (rc == 0)
+		*there = RESTORE_WHOLE;
+	else if (e->class == ERR_CORRUPT)
+		rc = 0; /* of the target, not of the backup */
+out:
+	file_close(fd);
+	return rc;
+}
+
+/* Do two files hold the same bytes? */
+static int
+compare(int a, int b, bool *same, struct err *e)
+{
+	uint8_t *buf = xmalloc(2 * PROOF_BUF);
+	uint64_t at = 0;
+	ssize_t n, m;
+	int rc = -1;
+
+	*same = false;
+	do {
+		if ((n = file_pread(a, buf, PROOF_BUF, at, e)) == -1 ||
+		    (m = file_pread(b, buf + PROOF_BUF, PROOF_BUF, at, e)) ==
+			-1)
+			goto out;
+		if (n != m || memcmp(buf, buf + PROOF_BUF, (size_t)n) != 0)
+			break;
+		at += (uint64_t)n;
+	} while (n > 0);
+	*same = n == 0 && m == 0;
+	rc = 0;
+out:
+	free(buf);
+	return rc;
+}
+
+int
+restored_same(const struct restored *r, bool *same, struct err *e)
+{
+	struct stat st;
+	int fd = open_target(r->dir, r->name, &st), rc = 0;
+
+	*same = false;
+	if (fd != -1 && !is_in_use(r->dir, r->name))
+		rc = compare(r->fd, fd, same, e);
+	file_close(fd);
+	return rc;
+}

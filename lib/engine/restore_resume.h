@@ -1,0 +1,20 @@
+/*
+ * restore_resume -- is a target already what a restore would make of it?
+ * Private to restore.
+ */
+#ifndef LSPP_ENGINE_RESTORE_RESUME_H
+#define LSPP_ENGINE_RESTORE_RESUME_H
+
+#include <stdint.h>
+
+#include "lib/engine/restore.h"
+
+/*
+ * Read the regular file called name in dir through buf (PROOF_BUF bytes) and
+ * compare it with what the last object of p says of the database.
+ */
+int resume_look(int dir, const char *name, struct store *s, const char *db,
+    const struct restore_plan *p, uint8_t *buf, enum restore_there *there,
+    struct err *e);
+
+#endif

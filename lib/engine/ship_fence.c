@@ -1,0 +1,475 @@
+/*
+ * Who ships a database, where no record says that it is we.
+ *
+ * A record is a fence by itself: whoever takes the history over first puts an
+ * object at the record's position (see ship.h).  A generation that begins
+ * without one, because the state is new or lost or the operator wants it, has
+ * these:
+ *
+ *  - an owner's object, of a name that all compute alike, is put before the
+ *    snapshot: owner 0 of a database, and the next number at each takeover.
+ *    Of several that begin at once one creates it;
+ *  - who meets one looks: at the owners, and at the last object of each
+ *    generation.  Written on another machine: the path stops, ERR_BUSY.
+ *    Written on this one (a lost state), or to be taken over: each generation
+ *    that is not ended is, by an empty segment where its writer goes on; then
+ *    the next owner's object follows.
+ *
+ * Where its writer goes on is known but for one thing: whether it has left the
+ * index, or is about to, with a snapshot under way.  So the next index gets an
+ * empty segment first, and then this one.  A kill between leaves a generation
+ * that is not ended: its last segment is empty, the one before is not.
+ *
+ * Where looking is not allowed, an owner that cannot be read is another's.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/engine/ship_job.h"
+#include "lib/store/store.h"
+
+/* A generation, as it was found. */
+struct past {
+	char gen[LAYOUT_GENERATION];
+	bool has_snapshot;
+	uint32_t snapshot;          /* the newest */
+	struct layout_name last[2]; /* segments, the newest first */
+	unsigned segments;          /* of them, at most 2 */
+	int64_t mtime_ns;
+
+	bool ours; /* written by lspp */
+	bool open; /* its writer can go on: at 'end' */
+	bool guarded;
+	struct layout_name guard, end;
+	struct provenance pv; /* of the last object */
+	struct buf key;       /* likewise */
+};
+
+struct look {
+	struct ship *ship;
+	struct ship_job *j;
+	size_t prefix; /* length of "<db>/generations/" */
+	struct past *v;
+	size_t n;
+	bool owned;
+	uint32_t owner; /* the newest */
+	uint8_t writer[16];
+};
+
+/* -- what is there --------------------------------------------------------- */
+
+static struct past *
+past_of(struct look *l, const char *gen)
+{
+	struct past *p = l->n == 0 ? NULL : &l->v[l->n - 1];
+
+	if (p != NULL && strcmp(p->gen, gen) == 0)
+		return p;
+	l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+	p = &l->v[l->n++];
+	memset(p, 0, sizeof(*p));
+	memcpy(p->gen, gen, sizeof(p->gen));
+	return p;
+}
+
+/* In byte order of keys: snapshots come before segments, both ascending. */
+static int
+note(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct look *l = ctx;
+	const char *rest = en->key + l->prefix;
+	char gen[LAYOUT_GENERATION] = "";
+	struct layout_name name;
+	struct past *p;
+	uint32_t owner;
+
+	(void)e;
+	if (layout_parse_owner(&owner, rest)) {
+		l->owner = owner;
+		l->owned = true;
+		return 0;
+	}
+	if (strlen(rest) < sizeof(gen) || rest[sizeof(gen) - 1] != '/')
+		return 0;
+	memcpy(gen, rest, sizeof(gen) - 1);
+	if (!layout_is_generation(gen) ||
+	    !layout_parse(&name, rest + sizeof(gen)))
+		return 0;
+	p = past_of(l, gen);
+	p->mtime_ns = en->mtime_ns;
+	if (name.kind == LAYOUT_SNAPSHOT) {
+		p->has_snapshot = true;
+		p->snapshot = name.index;
+		return 0;
+	}
+	p->last[1] = p->last[0];
+	p->last[0] = name;
+	p->segments += p->segments < 2;
+	return 0;
+}
+
+static void
+key_of(struct buf *b, const char *db, const char *gen, struct layout_name name)
+{
+	buf_reset(b);
+	if (name.kind == LAYOUT_SNAPSHOT)
+		layout_snapshot_key(b, db, gen, name.index);
+	else
+		layout_segment_key(b, db, gen, name.index, name.offset);
+}
+
+/* Its writer goes on behind the segment 'name', of 'length' bytes. */
+static void
+behind(struct past *p, struct layout_name name, uint64_t length)
+{
+	uint64_t offset = name.offset + length;
+
+	p->guard = (struct layout_name){ LAYOUT_SEGMENT, name.index + 1, 0 };
+	p->end = (struct layout_name){ LAYOUT_SEGMENT, name.index,
+		(uint32_t)offset };
+	p->open = offset <= UINT32_MAX;
+}
+
+/* The last segment is empty: ended, or only guarded? */
+static int
+judge_empty(struct look *l, struct past *p, struct err *e)
+{
+	struct layout_name last = p->last[0], before = p->last[1];
+	struct provenance pv;
+	struct buf key = { 0 };
+	int rc;
+
+	if (last.offset > 0 || p->segments < 2 ||
+	    (p->has_snapshot && p->snapshot == last.index))
+		return 0;
+	key_of(&key, l->j->rec.key, p->gen, before);
+	rc = ship_peek(l->ship, buf_str(&key), &pv, e);
+	buf_release(&key);
+	if (rc == 1 && pv.length > 0) {
+		behind(p, before, pv.length);
+		p->guarded = true;
+	}
+	return rc == -1 ? -1 : 0;
+}
+
+static int
+judge(struct look *l, struct past *p, struct err *e)
+{
+	struct layout_name name = p->last[0];
+	int rc;
+
+	if (p->segments == 0 || (p->has_snapshot && p->snapshot > name.index))
+		name = (struct layout_name){ LAYOUT_SNAPSHOT, p->snapshot, 0 };
+	key_of(&p->key, l->j->rec.key, p->gen, name);
+	rc = ship_peek(l->ship, buf_str(&p->key), &p->pv, e);
+	if (rc != 1)
+		return rc;
+	p->ours = true;
+	if (name.kind == LAYOUT_SEGMENT && p->pv.length == 0)
+		return judge_empty(l, p, e);
+	if (name.kind == LAYOUT_SEGMENT) {
+		behind(p, name, p->pv.length);
+	} else {
+		p->open = p->guarded = true; /* nowhere else */
+		p->end = (struct layout_name){ LAYOUT_SEGMENT, name.index, 0 };
+	}
+	return 0;
+}
+
+/* What cannot be judged, being damaged, is left as it is. */
+static int
+judge_all(struct look *l, struct err *e)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (judge(l, &l->v[i], e) == -1 && e->class != ERR_CORRUPT &&
+		    e->class != ERR_MISSING)
+			return -1;
+	return 0;
+}
+
+/*
+ * The owner's object names a generation whose snapshot may still be on its
+ * way: it is ended where its first segment would stand.
+ */
+static void
+expect_snapshot(struct look *l, const struct provenance *pv)
+{
+	struct past *p;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->v[i].gen, pv->generation) == 0)
+			return;
+	p = past_of(l, pv->generation);
+	p->ours = p->open = p->guarded = true;
+	p->end = (struct layout_name){ LAYOUT_SEGMENT, 0, 0 };
+	p->pv = *pv;
+	layout_owner_key(&p->key, l->j->rec.key, l->owner);
+}
+
+/* One that is damaged is nobody's who can be told from others. */
+static int
+find_owner(struct look *l, struct err *e)
+{
+	struct provenance pv;
+	struct buf key = { 0 };
+	int rc;
+
+	if (!l->owned)
+		return 0;
+	layout_owner_key(&key, l->j->rec.key, l->owner);
+	rc = ship_peek(l->ship, buf_str(&key), &pv, e);
+	if (rc == 0)
+		rc = err_set(e, ERR_CORRUPT, "%s is damaged", buf_str(&key));
+	if (rc == 1) {
+		memcpy(l->writer, pv.writer, sizeof(l->writer));
+		expect_snapshot(l, &pv);
+	} else if (e->class == ERR_CORRUPT && l->ship->conf->new_generation) {
+		rc = 0;
+	}
+	buf_release(&key);
+	return rc == -1 ? -1 : 0;
+}
+
+static int
+look(struct look *l, struct err *e)
+{
+	struct store *s = l->ship->store;
+	struct buf prefix = { 0 };
+	int rc;
+
+	layout_generation_prefix(&prefix, l->j->rec.key, NULL);
+	l->prefix = prefix.len;
+	rc = s->ops->list(s, buf_str(&prefix), false, note, l, e);
+	buf_release(&prefix);
+	if (rc == -1 || judge_all(l, e) == -1)
+		return -1;
+	return find_owner(l, e);
+}
+
+/* -- whose it is ----------------------------------------------------------- */
+
+static bool
+is_foreign(const struct look *l, const uint8_t writer[16])
+{
+	return memcmp(writer, l->ship->writer, 16) != 0 &&
+	    !state_same_machine(writer, l->ship->writer);
+}
+
+static int64_t
+dated(const struct past *p)
+{
+	return p->ours ? p->pv.captured_ns : p->mtime_ns;
+}
+
+/* The generation of others that was written last. */
+static const struct past *
+newest_foreign(const struct look *l)
+{
+	const struct past *best = NULL;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].open && is_foreign(l, l->v[i].pv.writer) &&
+		    (best == NULL || dated(&l->v[i]) > dated(best)))
+			best = &l->v[i];
+	return best;
+}
+
+/* May it be gone on with?  -1: somebody else does. */
+static int
+check(struct look *l, struct err *e)
+{
+	const struct past *p = newest_foreign(l);
+	struct buf key = { 0 };
+
+	if (l->ship->conf->new_generation)
+		return 0;
+	if (p != NULL)
+		return ship_foreign(buf_str(&p->key), e);
+	if (!l->owned || !is_foreign(l, l->writer))
+		return 0;
+	layout_owner_key(&key, l->j->rec.key, l->owner);
+	ship_foreign(buf_str(&key), e);
+	buf_release(&key);
+	return -1;
+}
+
+/* -- ending ---------------------------------------------------------------- */
+
+static int
+stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
+    int which, struct err *e)
+{
+	struct store *s = j->ship->store;
+	struct spool *bytes =
+	    which == 0 ? &w->segment_bytes : &w->snapshot_bytes;
+	struct store_stage st = { .bytes = bytes,
+		.mtime_ns = p->pv.captured_ns };
+	struct provenance pv = p->pv;
+	struct buf key = { 0 };
+
+	pv.name = which == 0 ? p->guard : p->end;
+	pv.length = 0;
+	memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
+	key_of(&key, j->rec.key, p->gen, pv.name);
+	j->keys[which] = xstrdup(buf_str(&key));
+	buf_release(&key);
+	st.key = j->keys[which];
+	if (ship_encode_empty(w->segment, bytes, &pv, e) == -1)
+		return -1;
+	j->staged[which] = s->ops->stage(s, &st, e);
+	return j->staged[which] == NULL ? -1 : 0;
+}
+
+static int
+end(struct ship_worker *w, struct ship_job *j, const struct past *p,
+    struct err *e)
+{
+	j->more = true;
+	if (!p->guarded && stage_empty(w, j, p, 0, e) == -1)
+		return -1;
+	if (j->staged[0] != NULL && j->staged[0]->failed)
+		return 0;
+	if (stage_empty(w, j, p, 1, e) == -1)
+		return -1;
+	free(j->ended_key);
+	j->ended_key = xstrdup(j->keys[1]);
+	return 0;
+}
+
+/* Of those that are not ended the oldest: what is written last is newest. */
+static const struct past *
+oldest_open(const struct look *l)
+{
+	const struct past *best = NULL;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].open &&
+		    (best == NULL || dated(&l->v[i]) < dated(best)))
+			best = &l->v[i];
+	return best;
+}
+
+/* Litestream looks for nobody: it cannot be ended. */
+static void
+warn_of_litestream(struct look *l)
+{
+	const struct past *p = NULL;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (p == NULL || dated(&l->v[i]) > dated(p))
+			p = &l->v[i];
+	if (p != NULL && !p->ours && l->j->notice[0] == '\0')
+		snprintf(l->j->notice, sizeof(l->j->notice),
+		    "generation %s is not of lspp and is left alone: what "
+		    "writes it must not run any more",
+		    p->gen);
+}
+
+/* Nobody can go on now: the next generation is ours, if nobody is faster. */
+static void
+begin(struct look *l)
+{
+	struct ship_job *j = l->j;
+
+	warn_of_litestream(l);
+	for (size_t i = 0; i < l->n; i++)
+		if (dated(&l->v[i]) > j->floor_ns)
+			j->floor_ns = dated(&l->v[i]);
+	if (newest_foreign(l) == NULL && l->owned && !j->known &&
+	    is_foreign(l, l->writer))
+		ship_anew(j, "asked for");
+	j->owner = l->owned ? l->owner + 1 : 0;
+	j->claiming = j->fenced = j->ended = true;
+}
+
+/*
+ * Looking is not allowed.  With a record it is as if there was no fence; one
+ * without can only count.
+ */
+static int
+blind(struct ship_job *j, struct err *e)
+{
+	struct buf key = { 0 };
+	int rc = 0;
+
+	if (j->known) {
+		j->fenced = true;
+		return 0;
+	}
+	layout_owner_key(&key, j->rec.key, j->owner);
+	if (j->ship->conf->new_generation) {
+		ship_anew(j,
+		    "asked for; looking whether another machine ships it, too, "
+		    "is not allowed");
+		j->owner++;
+	} else {
+		rc = err_set(e, ERR_BUSY,
+		    "%s is there: another machine ships this database, or the "
+		    "state was lost; looking which is not allowed",
+		    buf_str(&key));
+		err_hint(e,
+		    "s3:ListBucket and s3:GetObject would let it be told; or "
+		    "go on with --new-generation");
+	}
+	buf_release(&key);
+	return rc;
+}
+
+int
+ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	struct look l = { .ship = w->ship, .j = j };
+	const struct past *p;
+	int rc = -1;
+
+	ship_job_forget(j);
+	if (look(&l, e) == -1)
+		rc = e->class == ERR_DENIED ? blind(j, e) : -1;
+	else if (check(&l, e) == 0) {
+		rc = 0;
+		if ((p = oldest_open(&l)) != NULL)
+			rc = end(w, j, p, e);
+		else
+			begin(&l);
+	}
+	for (size_t i = 0; i < l.n; i++)
+		buf_release(&l.v[i].key);
+	free(l.v);
+	return rc;
+}
+
+/* -- whether to look ------------------------------------------------------- */
+
+static int
+is_any(void *ctx, const struct store_entry *en, struct err *e)
+{
+	(void)en;
+	(void)e;
+	*(bool *)ctx = true;
+	return 1;
+}
+
+/* A directory is looked at for nothing: what has no owner's object is found,
+ * too. */
+int
+ship_must_look(struct ship_job *j, struct err *e)
+{
+	struct store *s = j->ship->store;
+	struct buf prefix = { 0 };
+	bool any = false;
+	int rc = 0;
+
+	if (j->fenced || j->ship->conf->dry_run)
+		return 0;
+	if (j->known)
+		return j->ship->conf->new_generation;
+	if (s->ops->probe != NULL)
+		return 0;
+	layout_generation_prefix(&prefix, j->rec.key, NULL);
+	rc = s->ops->list(s, buf_str(&prefix), true, is_any, &any, e);
+	buf_release(&prefix);
+	return rc == -1 ? -1 : any;
+}

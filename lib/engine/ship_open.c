@@ -1,0 +1,183 @@
+/*
+ * The shipper, its roots and its workers.
+ */
+#include <stdlib.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/engine/dblock.h"
+#include "lib/engine/ship_job.h"
+#include "lib/store/stats.h"
+#include "lib/store/store.h"
+
+enum {
+	IN_MEMORY = 256 * 1024, /* of an object or an image, in a worker */
+};
+
+/*
+ * Does the store keep what it has, whoever puts the same key?  Asked when a
+ * root is new, and remembered before the root is: then a run that is killed in
+ * between asks again.
+ */
+static int
+trust_store(struct ship *s, bool known, struct err *e)
+{
+	const struct store_ops *ops = s->store->ops;
+	char *mark;
+	int rc;
+
+	if (ops->probe == NULL)
+		return 0;
+	mark = xasprintf("overwrites %s", s->store->url);
+	if (known) {
+		if ((rc = state_marked(s->st, mark, e)) == 1)
+			ops->assume(s->store, false);
+	} else if ((rc = ops->probe(s->store, e)) == 0) {
+		rc = state_mark(s->st, mark, e);
+	}
+	free(mark);
+	return rc == -1 ? -1 : 0;
+}
+
+/* A root that was seen before must be there: is its disk mounted? */
+static int
+open_root(struct ship *s, const char *url, struct err *e)
+{
+	int known = 0;
+
+	if (s->st != NULL &&
+	    (known = state_root(s->st, url, false, &s->root, e)) == -1)
+		return -1;
+	if (s->conf->dry_run)
+		return 0;
+	s->store = store_open(
+	    s->conf->url, STORE_WRITE, known == 1, s->conf->store, e);
+	if (s->store == NULL || trust_store(s, known == 1, e) == -1)
+		return -1;
+	return state_root(s->st, url, true, &s->root, e) == -1 ? -1 : 0;
+}
+
+static int
+open_store(struct ship *s, struct err *e)
+{
+	char *url = store_url(s->conf->url, s->conf->store, e);
+	int rc = url == NULL ? -1 : open_root(s, url, e);
+
+	free(url);
+	return rc;
+}
+
+struct ship *
+ship_open(const struct ship_conf *conf, struct err *e)
+{
+	struct ship *s = xcalloc(1, sizeof(*s));
+	int rc = -1;
+
+	s->conf = conf;
+	s->st = state_open(conf->state_dir, !conf->dry_run, e);
+	if (s->st == NULL && !(conf->dry_run && e->class == ERR_MISSING))
+		goto out;
+	if (conf->url != NULL && open_store(s, e) == -1)
+		goto out;
+	if (s->st != NULL) {
+		state_writer(s->st, s->writer);
+		state_file(s->st, &s->state_file);
+	}
+	if (!conf->dry_run &&
+	    (s->locks = dblocks_open(conf->state_dir, e)) == NULL)
+		goto out;
+	rc = 0;
+out:
+	if (rc == -1) {
+		ship_close(s);
+		return NULL;
+	}
+	return s;
+}
+
+/* The state is opened once more: the other handle is another thread's. */
+struct ship *
+ship_join(struct ship *with, const struct ship_conf *conf, struct err *e)
+{
+	struct ship *s = xcalloc(1, sizeof(*s));
+	int rc = 0;
+
+	*s = *with;
+	s->joined = true;
+	s->conf = conf;
+	s->store = NULL;
+	if (with->st != NULL &&
+	    (s->st = state_open(conf->state_dir, !conf->dry_run, e)) == NULL)
+		rc = -1;
+	if (rc == 0)
+		rc = open_store(s, e);
+	state_close(s->st);
+	s->st = with->st;
+	if (rc == -1) {
+		ship_close(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+ship_close(struct ship *s)
+{
+	if (s == NULL)
+		return;
+	store_close(s->store);
+	if (!s->joined) {
+		dblocks_close(s->locks);
+		state_close(s->st);
+	}
+	free(s);
+}
+
+void
+ship_stats(struct ship *s, struct store_stats *out)
+{
+	*out = (struct store_stats){ 0 };
+	if (s->store != NULL)
+		store_stats(s->store, out);
+}
+
+struct ship_worker *
+ship_worker_new(struct ship *s, struct err *e)
+{
+	const char *dir = s->conf->dry_run ? "/tmp" : s->conf->state_dir;
+	struct ship_worker *w = xcalloc(1, sizeof(*w));
+
+	w->ship = s;
+	spool_init(&w->segment_bytes, dir, IN_MEMORY);
+	spool_init(&w->snapshot_bytes, dir, IN_MEMORY);
+	spool_init(&w->raw, dir, IN_MEMORY);
+	spool_init(&w->raw_sums, dir, IN_MEMORY);
+	spool_init(&w->patch, dir, IN_MEMORY);
+	w->segment = object_enc_new();
+	w->snapshot = object_enc_new();
+	w->dec = object_dec_new();
+	if (s->st != NULL &&
+	    (w->st = state_open(s->conf->state_dir, false, e)) == NULL) {
+		ship_worker_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void
+ship_worker_free(struct ship_worker *w)
+{
+	if (w == NULL)
+		return;
+	spool_release(&w->segment_bytes);
+	spool_release(&w->snapshot_bytes);
+	spool_release(&w->raw);
+	spool_release(&w->raw_sums);
+	spool_release(&w->patch);
+	object_enc_free(w->segment);
+	object_enc_free(w->snapshot);
+	object_dec_free(w->dec);
+	vwal_release(&w->vwal);
+	state_close(w->st);
+	free(w);
+}

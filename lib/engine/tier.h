@@ -1,0 +1,83 @@
+/*
+ * tier -- is a database hot or cold, and since when has it waited?
+ *
+ * Nothing of this is kept but told by two stat calls and the record of what was
+ * shipped, so it cannot be out of step with either:
+ *
+ *	dirty	it may hold what is not shipped: its signature is not the one
+ *		in the record, or that one is racy, or there is no record
+ *	hot	dirty, or written within the last hot_for
+ *	cold	neither.  All it holds is shipped.
+ *
+ * What is kept, in the state, is since when a database has been dirty, as far
+ * as somebody looked.  The oldest write that is not shipped is then not older
+ * than `since': nothing was outstanding when it was last read, nor in the last
+ * pass over the fleet, or it would have been noted then.
+ */
+#ifndef LSPP_ENGINE_TIER_H
+#define LSPP_ENGINE_TIER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/engine/signature.h"
+
+struct err;
+struct state;
+struct state_seen;
+
+struct tier {
+	bool dirty, hot;
+	const char *why;    /* it is dirty: "new", "changed", "racy" */
+	bool racy;          /* a change in the same tick would not show */
+	int64_t written_ns; /* by the times of the files, at most now */
+	int64_t since_ns;   /* if dirty; 0: not known, so any time */
+	struct signature sig;
+};
+
+/* What looks have in common.  One thread at a time. */
+struct tiers {
+	struct state *st; /* NULL: nothing was ever shipped */
+	int64_t root;     /* 0: any; see state_look() */
+	bool no_root;     /* nothing was ever shipped to that root */
+	/* In place of state_look() by path; abs gets the absolute path. */
+	int (*look)(void *ctx, const char *path, struct buf *abs,
+	    const struct signature *sig, struct state_seen *seen,
+	    struct err *e);
+	void *ctx;
+	int64_t hot_for_ns;
+	bool keep; /* note in the state what is dirty */
+
+	bool broken; /* it was the state that failed, not the database */
+
+	/* private */
+	int64_t last_pass_ns;
+	struct buf abs, notes;
+	size_t n_notes;
+};
+
+/* After st, root, no_root, hot_for_ns and keep were set. */
+int tiers_begin(struct tiers *t, struct err *e);
+
+/* ERR_MISSING: no such file. */
+int tier_look(
+    struct tiers *t, const char *path, struct tier *out, struct err *e);
+
+/*
+ * Write down what was noted, if there is anything; ends the state's read
+ * transaction.  To be called now and then, and before waiting.
+ */
+int tiers_flush(struct tiers *t, struct err *e);
+
+/* Every database of the fleet was looked at since began_ns.  write: for other
+ * processes, too. */
+int tiers_passed(struct tiers *t, int64_t began_ns, bool write, struct err *e);
+
+/* There is no such file; as state_note_gone(). */
+int tiers_gone(struct tiers *t, const char *path, struct err *e);
+
+void tiers_release(struct tiers *t);
+
+#endif

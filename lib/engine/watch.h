@@ -1,0 +1,60 @@
+/*
+ * watch -- look at a fleet again and again, for a while.
+ *
+ * Hot databases (tier.h) are looked at at every interval, all others once in
+ * scan_interval, evenly spread.  One look is two stat calls; whether what was
+ * printed has been shipped, is asked of the state once in scan_interval, and
+ * only for the hot ones.
+ *
+ * A database is reported when its signature is another than when it was last
+ * reported, once more if that was too fresh to show a further change, and
+ * again after each hot_for that it stays unshipped.  It turns cold when all it
+ * holds is shipped and hot_for has gone by.
+ *
+ * Polling, because nothing better is to be had for a fleet without privileges:
+ * inotify wants a watch for each directory and says nothing of where a file
+ * system was changed from elsewhere, and two stat calls of 100,000 databases in
+ * 15 seconds are a few hundredths of a processor.
+ *
+ * About 40 bytes and the path for each database.  One thread.
+ */
+#ifndef LSPP_ENGINE_WATCH_H
+#define LSPP_ENGINE_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct tiers;
+struct watch;
+
+struct watch_conf {
+	struct tiers *tiers;
+	int64_t interval_ns, scan_interval_ns;
+	/* It has something to ship; why as in tier.h. */
+	void (*dirty)(void *ctx, const char *path, const char *why);
+	/* It cannot be looked at; told once, until it can be again. */
+	void (*failed)(void *ctx, const char *path, const struct err *e);
+	/* All that there was to say at this moment was said. */
+	void (*flush)(void *ctx);
+	void *ctx;
+};
+
+/* conf must outlive it. */
+struct watch *watch_new(const struct watch_conf *conf);
+void watch_free(struct watch *w); /* takes NULL */
+
+/* Take up path, with a first look at it.  -1: the state cannot be read. */
+int watch_add(struct watch *w, const char *path, struct err *e);
+
+/*
+ * Go on until end_ns (of the monotonic clock) or a signal (base/stop.h), and
+ * then look at all of them once more.
+ */
+int watch_run(struct watch *w, int64_t end_ns, struct err *e);
+
+/* The monotonic clock. */
+int64_t watch_clock_ns(void);
+
+#endif

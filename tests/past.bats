@@ -1,0 +1,312 @@
+#!/usr/bin/env bats
+# lspp-restore to a time, past damage, and --list.
+
+# shellcheck disable=SC2046,SC2207  # frames prints words on purpose
+# shellcheck disable=SC2154  # stderr is set by run --separate-stderr
+
+load lib/lspp
+load lib/craft
+
+setup() {
+	craft_setup
+}
+
+# again ARGUMENT... -- restore KEY anew.
+again() {
+	rm -rf "$OUT"
+	restore "$@" "$KEY"
+}
+
+# no STATUS WHAT [ARGUMENT...] -- refused, anew.
+no() {
+	rm -rf "$OUT"
+	refused "$@"
+}
+
+# --- to a time
+
+@test "--timestamp: the newest state until then, to the segment" {
+	local k
+	states 4
+	chain s1 s2 s3 s4
+	for k in 1 2 3 4; do
+		again --timestamp @$((1000000000 + k))
+		restored_is s$k
+		again --timestamp @$((1000000000 + k)).999999999
+		restored_is s$k
+	done
+	again --timestamp 2001-09-09T03:46:42+02:00
+	restored_is s2
+	again --timestamp 1h
+	restored_is s4
+}
+
+@test "--timestamp by the store's times where the objects say nothing" {
+	local k files
+	states 4
+	chain - - - -
+	files=("$(dir)"/snapshots/* "$(dir)"/wal/*)
+	for k in 0 1 2 3; do
+		touch -d "@$((1700000000 + k)).5" "${files[k]}"
+	done
+	for k in 0 1 2 3; do
+		again --timestamp @$((1700000000 + k)).5
+		restored_is s$((k + 1))
+		rm -f peer.db*
+		# It wants a time with an object at or after it.
+		litestream 03 restore -o peer.db \
+			-timestamp "$(date -u -d "@$((1700000000 + k)).5" \
+			+%FT%T.%NZ)" "file://$R/$KEY"
+		cmp peer.db s$((k + 1))
+	done
+	no 66 "the backup covers 2023-11-14T22:13:20.500Z to \
+2023-11-14T22:13:23.500Z" --timestamp @1700000000.4
+}
+
+@test "--timestamp: the generation that gets closest is taken" {
+	states 5
+	GEN=$G2 chain s1 s2 s3 s4
+	GEN=$G1 CLOCK=1000000009 snapshot 0 s5
+	again --timestamp @1000000003
+	restored_is s3
+	again --timestamp @1000000009.9
+	restored_is s4
+	again --timestamp @1000000010
+	restored_is s5
+	again --generation "$G2"
+	restored_is s4
+	again --generation "$G1" --timestamp @1000000010
+	restored_is s5
+	no 66 "there is nothing as old as 2001-09-09T01:46:43.000Z: the \
+backup covers 2001-09-09T01:46:50.000Z to 2001-09-09T01:46:50.000Z" \
+		--generation "$G1" --timestamp @1000000003
+	no 66 "no generation 3333333333333333 of it" \
+		--generation 3333333333333333
+}
+
+@test "--timestamp starts from the snapshot before it" {
+	states 4
+	chain s1 s2 s3 s4
+	snapshot 1 s3
+	again --timestamp @1000000002
+	restored_is s2
+	rm "$(dir)"/snapshots/00000000*
+	again
+	restored_is s4
+}
+
+@test "a time outside of what there is says what there is" {
+	states 4
+	chain s1 s2 s3 s4
+	no 66 "there is nothing as old as 2001-09-09T01:46:40.000Z: the \
+backup covers 2001-09-09T01:46:41.000Z to 2001-09-09T01:46:44.000Z" \
+		--timestamp @1000000000
+	# That is no missing backup.
+	no 66 "there is nothing as old" --if-replica-exists \
+		--timestamp @1000000000
+}
+
+@test "times, generations and indexes that are none are wrong use" {
+	local a
+	for a in "--timestamp 2026-01-01T00:00:00" "--timestamp yesterday" \
+		"--timestamp 2200-01-01T00:00:00Z" "--generation xyz" \
+		"--index 0" "--generation $G1 --index 0g" \
+		"--generation $G1 --index 100000000" \
+		"--generation $G1 --index 0 --timestamp 1h" \
+		"--list --bisect" "--list -n" "--bisect -n"; do
+		# shellcheck disable=SC2086
+		restore $a "$KEY"
+		assert_failure 2
+		assert_output ""
+	done
+}
+
+@test "--index: to its end" {
+	states 5
+	chain s1 s2 s3 s4
+	snapshot 2 s5
+	again --generation "$G1" --index 0
+	restored_is s3
+	again --generation "$G1" --index 00000001
+	restored_is s4
+	again --generation "$G1" --index 2
+	restored_is s5
+	rm "$(dir)"/snapshots/00000000*
+	no 66 "generation $G1 has nothing up to index 00000001: its first \
+snapshot has index 00000002" --generation "$G1" --index 1
+}
+
+# --- past damage
+
+@test "a hole names what is missing and what is before it; --to-last-good" {
+	states 4
+	chain s1 s2 s3 s4
+	local second
+	second=$(ls "$(dir)"/wal | sed -n 2p)
+	craft wal 4096 8 $(frames s4) >w1
+	CLOCK=1000000004 segment 2 0 "$(stat -c %s w1)" s4 w1
+	rm "$(dir)"/wal/00000001*
+	no 65 "$KEY/generations/$G1/wal/00000001_00000000.wal.lz4 is missing"
+	[[ $stderr == *"the state before it, of 2001-09-09T01:46:43.000Z, is \
+restored with --to-last-good"* ]] || fail "$stderr"
+	again --to-last-good
+	earlier_is s3 "lspp-restore: $KEY: restored the state of \
+2001-09-09T01:46:43.000Z, not the newest: $KEY/generations/$G1/wal/\
+00000001_00000000.wal.lz4 is missing"
+	# In the middle of an index only the lengths tell.
+	rm "$(dir)"/wal/00000002*
+	object "wal/00000000_00fffff0.wal.lz4" - <w1
+	again
+	assert_failure 65
+	[[ $stderr == *"wal/00000000_"*" is missing"*"of 2001-09-09T01:46:43"* ]] ||
+		fail "$stderr"
+	rm "$(dir)/wal/$second"
+	again --to-last-good
+	earlier_is s2 "$stderr"
+	again --to-last-good -e report --failed failed
+	assert_equal "$(cat report)" "3	1	$KEY"
+	assert_equal "$(cat failed)" ""
+}
+
+@test "--to-last-good does nothing where nothing is wrong" {
+	states 4
+	chain s1 s2 s3 s4
+	again --to-last-good
+	restored_is s4
+}
+
+@test "--to-last-good: from the snapshot before a damaged one, to the newest" {
+	states 4
+	chain s1 s2 s3 s4
+	snapshot 1 s3
+	echo junk >"$(dir)/snapshots/00000001.snapshot.lz4"
+	no 65 snapshots/00000001.snapshot.lz4
+	again --to-last-good
+	# Nobody knows when the junk was captured: the status is that of a loss.
+	[ "$status" = 0 ] || [ "$status" = 3 ]
+	cmp "$OUT/$KEY" s4
+}
+
+@test "--to-last-good: from an older generation when one is lost entirely" {
+	states 5
+	GEN=$G2 chain s1 s2 s3 s4
+	GEN=$G1 CLOCK=1000000009 snapshot 0 s5
+	echo junk >"$R/$KEY/generations/$G1/snapshots/00000000.snapshot.lz4"
+	no 65 "generations/$G1/snapshots/00000000.snapshot.lz4"
+	again --to-last-good
+	earlier_is s4 "$stderr"
+	find "$R" -name '*.snapshot.lz4' -exec sh -c 'echo junk >"$1"' sh {} \;
+	no 65 "generations/$G1/snapshots/00000000.snapshot.lz4" --to-last-good
+}
+
+@test "the state tells of a tail that is gone" {
+	local src=$T/src
+	mkdir "$src"
+	sqlite3 "$src/x.db" 'CREATE TABLE t(x)'
+	for i in 1 2 3; do
+		sqlite3 "$src/x.db" "INSERT INTO t VALUES($i)"
+		lspp-ship -q -r "$R" -C "$src" -s "$T/state" "$src/x.db"
+	done
+	KEY=x.db
+	again -s "$T/state"
+	assert_success
+	assert_equal "$stderr" ""
+	rm "$(find "$R" -name '*.wal.lz4' | LC_ALL=C sort | tail -n 1)"
+	again
+	assert_success
+	again -s "$T/state"
+	assert_failure 3
+	[[ $stderr == *"is no longer in the replica"* ]] || fail "$stderr"
+	assert_equal "$(sqlite3 "$OUT/x.db" 'SELECT max(x) FROM t')" 2
+}
+
+# broken FILE NEW -- FILE with a page that SQLite does not like.
+broken() {
+	cp "$1" "$2"
+	dd if=/dev/urandom of="$2" bs=4096 seek=1 count=1 conv=notrunc \
+		status=none
+}
+
+@test "--bisect: the newest state that SQLite finds no fault with" {
+	local i spec=()
+	states 9
+	for i in 6 7 8 9; do
+		broken s$i b$i && mv b$i s$i
+	done
+	snapshot 0 s1
+	for i in 2 3 4 5 6 7 8 9; do
+		spec+=($(frames s$i))
+	done
+	craft wal 4096 7 "${spec[@]}" >w0
+	local from=0 to
+	i=2
+	for to in $(craft sizes w0); do
+		segment 0 "$from" "$to" s$i w0
+		from=$to
+		i=$((i + 1))
+	done
+	again
+	restored_is s9
+	again --check full
+	assert_failure 65
+	again --bisect
+	earlier_is s5 "$stderr"
+	[[ $stderr == *"restored the state of 2001-09-09T01:46:45.000Z, not the \
+newest: SQLite's check: "* ]] || fail "$stderr"
+	no_leftovers
+	again --bisect --timestamp @1000000003
+	restored_is s3
+}
+
+@test "--bisect finds no state where there is none" {
+	states 3
+	broken s1 b1
+	snapshot 0 b1
+	no 65 "SQLite's check: " --bisect
+}
+
+# --- what there is
+
+@test "--list tells generations, snapshots, segments, bytes and the window" {
+	states 5
+	GEN=$G2 chain s1 s2 s3 s4
+	GEN=$G1 CLOCK=1000000009 snapshot 0 s5
+	local bytes2 bytes1
+	bytes1=$(find "$R/$KEY/generations/$G1" -type f -printf '%s\n' | paste -sd+ | bc)
+	bytes2=$(find "$R/$KEY/generations/$G2" -type f -printf '%s\n' | paste -sd+ | bc)
+	run --separate-stderr lspp-restore -r "$R" --list "$KEY"
+	assert_success
+	assert_equal "$stderr" ""
+	assert_line --index 0 --regexp '^generation  +snapshots segments +bytes from +until +database$'
+	assert_line --index 1 "$G1         1        0 $(printf %14d "$bytes1") \
+2001-09-09T01:46:50.000Z 2001-09-09T01:46:50.000Z $KEY"
+	assert_line --index 2 "$G2         1        3 $(printf %14d "$bytes2") \
+2001-09-09T01:46:41.000Z 2001-09-09T01:46:44.000Z $KEY"
+	run --separate-stderr lspp-restore -r "$R" --list --json \
+		--generation "$G2" "$KEY"
+	assert_output "{\"path\":\"$KEY\",\"generation\":\"$G2\",\
+\"snapshots\":1,\"segments\":3,\"bytes\":$bytes2,\
+\"from\":\"2001-09-09T01:46:41.000000000Z\",\
+\"until\":\"2001-09-09T01:46:44.000000000Z\",\"missing\":null}"
+	rm "$R/$KEY/generations/$G2/wal/00000000_00000000.wal.lz4" \
+		"$R/$KEY/generations/$G1/snapshots/"*
+	run --separate-stderr lspp-restore -r "$R" --list "$KEY"
+	assert_success
+	assert_equal "$stderr" "lspp-restore: $KEY: $KEY/generations/$G2/wal/\
+00000000_00000000.wal.lz4 is missing"
+	run --separate-stderr lspp-restore -r "$R" --list gone.db
+	assert_failure 66
+}
+
+@test "more generations than anybody has are refused, and one of them restores" {
+	states 1
+	snapshot 0 s1
+	seq -f "%016.0f" 5000 | sed "s,^,$R/$KEY/generations/,; s,\$,/snapshots," |
+		xargs mkdir -p
+	seq -f "%016.0f" 5000 |
+		sed "s,^,$R/$KEY/generations/,; s,\$,/snapshots/00000000.snapshot.lz4," |
+		xargs touch
+	refused 65 "holds more than 4096 generations"
+	again --generation "$GEN"
+	restored_is s1
+}

@@ -1,0 +1,536 @@
+#!/usr/bin/env bats
+# lspp-restore: which databases, where to, and many of them.
+
+# shellcheck disable=SC2154  # stderr is set by run --separate-stderr
+
+load lib/lspp
+load lib/s3
+
+setup_file() {
+	s3_start
+}
+
+teardown_file() {
+	s3_stop
+}
+
+setup() {
+	need lspp-ship lspp-restore sqlite3 fleet
+	R=$T/replica
+	OUT=$T/out
+	mkdir "$T/src"
+	cd "$T" || return
+}
+
+teardown() {
+	chmod -R u+w "$T" 2>/dev/null || :
+}
+
+# database NAME... -- below src, each with something of its own, mode 640.
+database() {
+	local name
+	for name; do
+		mkdir -p "$(dirname -- "src/$name")"
+		sqlite3 "src/$name" "CREATE TABLE t(x);
+			INSERT INTO t VALUES(hex(randomblob(2000)))"
+		chmod 640 "src/$name"
+	done
+}
+
+ship() {
+	(cd src && find . -type f -name '*.db*' -print0) |
+		(cd src && lspp-ship -0 -C . -s "$T/state" -r "$R" >/dev/null)
+}
+
+restore() {
+	run --separate-stderr lspp-restore -r "$R" -o "$OUT" "$@"
+}
+
+# out_has NAME... -- these and no others are below out, as they were.
+out_has() {
+	local name
+	assert_success
+	assert_equal "$stderr" ""
+	for name; do
+		cmp "src/$name" "$OUT/$name"
+	done
+	assert_equal "$(find "$OUT" ! -type d | wc -l)" $#
+}
+
+nothing() {
+	[ ! -e "$OUT" ] || assert_equal "$(find "$OUT" ! -type d)" ""
+}
+
+# --- which
+
+@test "a pattern brings what it matches, as an operand and from stdin" {
+	database eu/a/1.db eu/a/2.db eu/3.db us/4.db top.db eu/a/other.dbx
+	ship
+	restore 'eu/**/*.db'
+	out_has eu/a/1.db eu/a/2.db eu/3.db
+	assert_equal "$(sort <<<"$output")" \
+		"$(printf "$OUT/%s\n" eu/3.db eu/a/1.db eu/a/2.db)"
+	rm -rf "$OUT"
+	restore <<<'{us,eu}/[34].db'
+	out_has us/4.db eu/3.db
+	rm -rf "$OUT"
+	restore -C /srv '/srv/*/?.db' top.db
+	out_has us/4.db eu/3.db top.db
+	rm -rf "$OUT"
+	restore '**'
+	out_has eu/a/1.db eu/a/2.db eu/3.db us/4.db top.db eu/a/other.dbx
+}
+
+@test "what two patterns find is restored once" {
+	database a/1.db a/2.db b/1.db
+	ship
+	restore 'a/*' '*/1.db'
+	out_has a/1.db a/2.db b/1.db
+	assert_equal "${#lines[@]}" 3
+}
+
+@test "a pattern that matches nothing is a missing backup, a bad one wrong use" {
+	database a/1.db
+	ship
+	restore 'b/*.db'
+	assert_failure 66
+	assert_equal "$stderr" \
+		"lspp-restore: b/*.db: no database in file://$R matches"
+	restore 'b/*.db' 'a/*.db'
+	assert_failure 1
+	assert_output "$OUT/a/1.db"
+	restore 'a/[1'
+	assert_failure 2
+	restore 'a/../*.db'
+	assert_failure 2
+	restore --if-replica-exists 'b/*.db' nosuch.db
+	assert_success
+	assert_output ""
+	assert_equal "$stderr" ""
+	run --separate-stderr lspp-restore -r "$T/none" -o "$OUT" \
+		--if-replica-exists a/1.db
+	assert_success
+	run --separate-stderr lspp-restore -r "$T/none" -o "$OUT" a/1.db
+	assert_failure 66
+}
+
+@test "a name wins over the pattern that it looks like" {
+	database 'a[1].db' a1.db 'b*.db' bx.db
+	ship
+	restore 'a[1].db'
+	out_has 'a[1].db'
+	restore 'b*.db'
+	assert_success
+	assert_output "$OUT/b*.db"
+	restore 'a[1]*' 'b\**'
+	assert_failure 1 # b*.db is there already
+	assert_output "$OUT/a1.db"
+}
+
+@test "a URL as a pattern needs no -r, and keeps the path below its fixed part" {
+	database eu/a/1.db eu/2.db us/3.db
+	ship
+	run --separate-stderr lspp-restore -o "$OUT" "file://$R/eu/**/*.db"
+	assert_success
+	assert_equal "$stderr" ""
+	cmp src/eu/a/1.db "$OUT/a/1.db"
+	cmp src/eu/2.db "$OUT/2.db"
+	assert_equal "$(find "$OUT" -type f | wc -l)" 2
+	# the same with -r; and in place the whole name counts
+	rm -rf "$OUT"
+	restore "file://$R/eu/**/*.db"
+	assert_exists "$OUT/a/1.db"
+	run lspp-restore -r "$R" -C "$T/place" "file://$R/us/*"
+	assert_output "$T/place/us/3.db"
+	# names without a pattern, of one root
+	rm -rf "$OUT"
+	run lspp-restore -o "$OUT" "file://$R/eu/2.db" "file://$R/us/3.db"
+	assert_success
+	cmp src/us/3.db "$OUT/us/3.db"
+	run lspp-restore "file://$R/eu/*"
+	assert_failure 2
+	run lspp-restore -o "$OUT" eu/2.db
+	assert_failure 2
+	run lspp-restore -o "$OUT" "file:///a/*" "s3://b/*"
+	assert_failure 2
+}
+
+@test "two databases with one target are refused before the first byte" {
+	database eu/1.db us/1.db us/2.db
+	ship
+	restore "file://$R/us/*" "file://$R/eu/*"
+	assert_failure 2
+	[[ $stderr == *"$OUT/1.db is the target of another database, too"* ]]
+	nothing
+	# From stdin it is found out later, but neither is overwritten; and what
+	# the list says leads to the same target.
+	restore --failed failed --force \
+		< <(printf '%s\n' "file://$R/us/*" "file://$R/eu/*")
+	assert_failure 1
+	cmp src/us/1.db "$OUT/1.db"
+	cmp src/us/2.db "$OUT/2.db"
+	rm "$OUT/1.db"
+	restore <failed
+	assert_success
+	assert_output "$OUT/1.db"
+	cmp src/eu/1.db "$OUT/1.db"
+}
+
+# --- where to
+
+@test "names that would leave the directory are refused, also found ones" {
+	database ok.db
+	ship
+	mkdir "$OUT" away
+	ln -s "$T/away" "$OUT/link"
+	mkdir -p "$R/link"
+	cp -r "$R/ok.db" "$R/link/x.db"
+	restore --force 'link/*'
+	assert_failure 73
+	assert_equal "$(ls -A away)" ""
+	restore '**'
+	assert_failure 1
+	assert_output "$OUT/ok.db"
+	assert_equal "$(ls -A away)" ""
+}
+
+@test "-o - writes one database, and nothing when there are more" {
+	database a/1.db a/2.db
+	ship
+	mkdir tmp
+	export TMPDIR=$T/tmp
+	lspp-restore -r "$R" -o - a/1.db >one
+	cmp one src/a/1.db
+	lspp-restore -r "$R" -o - 'a/[2]*' | cmp - src/a/2.db
+	run --separate-stderr lspp-restore -r "$R" -o - 'a/*'
+	assert_failure 2
+	assert_output ""
+	run --separate-stderr lspp-restore -r "$R" -o - a/1.db a/2.db
+	assert_failure 2
+	assert_output ""
+	run --separate-stderr lspp-restore -r "$R" -o - nosuch
+	assert_failure 66
+	assert_output ""
+	run --separate-stderr lspp-restore -r "$R" -o - --if-not-exists a/1.db
+	assert_failure 2
+	assert_equal "$(ls -A tmp)" ""
+	# What is damaged is not written at all; a full pipe is an error.
+	run bash -c 'lspp-restore -r "$1" -o - a/1.db >/dev/full' - "$R"
+	assert_failure 74
+	printf x | dd of="$(echo "$R"/a/1.db/generations/*/snapshots/*)" bs=1 \
+		seek=40 conv=notrunc status=none
+	run --separate-stderr lspp-restore -r "$R" -o - a/1.db
+	assert_failure 65
+	assert_output ""
+	assert_equal "$(ls -A tmp)" ""
+}
+
+@test "mode and owner are the source's, or as told" {
+	database 1.db
+	ship
+	restore 1.db
+	assert_equal "$(stat -c %a "$OUT/1.db")" 640
+	restore --force --mode 0604 1.db
+	assert_equal "$(stat -c %a "$OUT/1.db")" 604
+	for bad in 8 888 01000 -1 '' u+x; do
+		restore --mode "$bad" 1.db
+		assert_failure 2
+	done
+	for bad in '' : root: nosuchuser :nosuchgroup 4294967295; do
+		restore --owner "$bad" 1.db
+		assert_failure 2
+	done
+}
+
+@test "the owner comes back where we may, and no group reads what is not its" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	need setpriv
+	database 1.db
+	chown 4242:4243 src/1.db
+	ship
+	restore 1.db
+	assert_equal "$(stat -c %u:%g:%a "$OUT/1.db")" 4242:4243:640
+	restore --force --owner 77 1.db
+	assert_equal "$(stat -c %u:%g:%a "$OUT/1.db")" 77:4243:640
+	restore --force --owner root:78 1.db
+	assert_equal "$(stat -c %u:%g:%a "$OUT/1.db")" 0:78:640
+	mkdir -m 777 other
+	chmod -R a+rX "$R"
+	chmod a+x "$T" "${T%/*}" "$BATS_RUN_TMPDIR"
+	setpriv --reuid 4444 --regid 4444 --clear-groups \
+		test -x "$B/bin/lspp-restore" ||
+		skip "another user cannot run the program"
+	run --separate-stderr setpriv --reuid 4444 --regid 4444 \
+		--clear-groups "$B/bin/lspp-restore" -v -r "$R" -o other 1.db
+	assert_success
+	assert_equal "$(stat -c %u:%g:%a other/1.db)" 4444:4444:600
+	[[ $stderr == *"its owner and group could not be restored"* ]]
+	run --separate-stderr setpriv --reuid 4444 --regid 4444 \
+		--clear-groups "$B/bin/lspp-restore" -r "$R" -o other --force \
+		--owner 4242 1.db
+	assert_failure 77
+}
+
+@test "-n prints the plan in columns, with the same status, and makes nothing" {
+	database a/1.db a/2.db
+	ship
+	sqlite3 src/a/1.db 'INSERT INTO t VALUES(1)'
+	ship
+	restore -n 'a/*' nosuch.db
+	assert_failure 1
+	assert_equal "${#lines[@]}" 3
+	assert_line --regexp "^generation  *snapshot segments  *bytes covered"
+	assert_line --regexp \
+		"^[0-9a-f]{16} 00000000  *1  *[0-9]+ .*Z  *a/1.db -> $OUT/a/1.db\$"
+	assert_line --regexp \
+		"^[0-9a-f]{16} 00000000  *0  *[0-9]+ .*Z  *a/2.db -> $OUT/a/2.db\$"
+	assert_not_exists "$OUT"
+}
+
+# --- in the way
+
+@test "a full, read-only or vanishing directory costs what it holds, no more" {
+	local i
+	for i in 1 2 3 4 5 6; do
+		database "d$i/x.db"
+	done
+	ship
+	if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=24k,nr_inodes=64 none small; then
+		run lspp-restore -r "$R" -o small '**'
+		local status_=$status
+		find small -name '.lspp-*' >left
+		find small -type f -name '*.db' -printf '%P\n' >whole
+		while read -r f; do
+			cmp "small/$f" "src/$f" || echo differs >>left
+		done <whole
+		mount -o remount,ro small
+		run lspp-restore -r "$R" -o small/new '**'
+		umount small
+		assert_failure
+		assert [ "$status_" -eq 1 -o "$status_" -eq 74 ]
+		assert_equal "$(cat left)" ""
+	fi
+	# Removed over and over while we restore.
+	for ((i = 0; i < 20; i++)); do
+		rm -rf "$OUT" 2>/dev/null || :
+		sleep 0.02
+	done 3>&- &
+	local remover=$!
+	for ((i = 0; i < 10; i++)); do
+		lspp-restore -r "$R" -o "$OUT" --force '**' >printed 2>errors ||
+			[ $? -lt 126 ]
+	done
+	wait "$remover"
+	rm -rf "$OUT"
+	restore '**'
+	assert_success
+	assert_equal "$(find "$OUT" -name '*.db' | wc -l)" 6
+}
+
+@test "what is pruned meanwhile is planned again" {
+	need atcall
+	database 1.db
+	ship
+	sqlite3 src/1.db 'INSERT INTO t VALUES(1)'
+	ship
+	cp -r "$R/1.db" old
+	rm -r state
+	ship
+	mv "$R/1.db" both
+	cp -r old "$R/1.db"
+	mkdir new
+	rm {both,old}/generations/owner-*
+	for g in both/generations/*; do
+		[ -e "old/generations/${g##*/}" ] || cp -r "$g" new
+	done
+	[ -n "$(ls new)" ]
+	# While the snapshot is read, its segment goes, and a generation comes.
+	cat >prune <<-END
+		#!/bin/sh
+		cp -r "$T"/new/* "$R/1.db/generations"
+		rm -r "$R"/1.db/generations/$(ls old/generations)/*
+	END
+	chmod +x prune
+	run --separate-stderr atcall -k read -f .snapshot.lz4 -n 1 \
+		-x "$T/prune" lspp-restore -v -r "$R" -o "$OUT" 1.db
+	assert_success
+	assert_output "$OUT/1.db"
+	[[ $stderr == *"generation $(ls new)"* ]] || fail "$stderr"
+	cmp "$OUT/1.db" src/1.db
+}
+
+@test "many processes restore into one tree" {
+	local n i
+	n=$(count 2000 300)
+	for ((i = 0; i < n; i++)); do
+		echo "d$((i % 17))/$i.db"
+	done >names
+	database "$(head -n 1 names)"
+	while read -r name; do
+		mkdir -p "src/${name%/*}"
+		[ -e "src/$name" ] || cp "src/$(head -n 1 names)" "src/$name"
+	done <names
+	ship
+	tr '\n' '\0' <names | xargs -0 -P 8 -n 20 lspp-restore -r "$R" \
+		-o "$OUT" >printed
+	assert_equal "$(sort printed | uniq | wc -l)" "$n"
+	assert_equal "$(find "$OUT" -name '*.db' | wc -l)" "$n"
+	assert_equal "$(find "$OUT" -name '.lspp-*')" ""
+}
+
+# --- going on
+
+@test "--resume passes over what is complete and equal, and nothing else" {
+	database 1.db 2.db 3.db
+	ship
+	restore '**'
+	assert_equal "${#lines[@]}" 3
+	restore --resume '**'
+	assert_success
+	assert_output ""
+	rm "$OUT/1.db"
+	restore --resume -v '**'
+	assert_success
+	assert_output "$OUT/1.db"
+	[[ $stderr == *"$OUT/2.db is complete: passed over"* ]]
+	# A page that differs, a size that does, a log: not what was restored.
+	printf x | dd of="$OUT/1.db" bs=1 seek=5000 conv=notrunc status=none
+	head -c 4096 src/2.db >"$OUT/2.db"
+	touch "$OUT/3.db-wal"
+	restore --resume '**'
+	assert_failure 73
+	assert_output ""
+	restore --resume --force '**'
+	assert_success
+	assert_equal "${#lines[@]}" 3
+	cmp "$OUT/1.db" src/1.db
+	assert_not_exists "$OUT/3.db-wal"
+	# The replica has gone on: what is here is not what it says now.
+	sqlite3 src/1.db 'INSERT INTO t VALUES(1)'
+	ship
+	restore --resume '**'
+	assert_failure 1
+	[[ $stderr == *"1.db exists"* ]]
+	restore --resume --if-not-exists '**'
+	assert_failure 2
+}
+
+@test "--resume of what litestream wrote compares the files" {
+	need "$LITESTREAM_03"
+	sqlite3 src/1.db "PRAGMA journal_mode=WAL; CREATE TABLE t(x);
+		INSERT INTO t VALUES(hex(randomblob(9000)))"
+	"$LITESTREAM_03" replicate "$T/src/1.db" "file://$R/1.db" \
+		>litestream.log 2>&1 3>&- &
+	local pid=$!
+	wait_for sh -c 'ls "$1"/1.db/generations/*/snapshots/*.lz4' - "$R" \
+		>/dev/null 2>&1
+	kill "$pid"
+	wait "$pid" || :
+	restore 1.db
+	assert_success
+	restore --resume 1.db
+	assert_success
+	assert_output ""
+	printf x | dd of="$OUT/1.db" bs=1 seek=5000 conv=notrunc status=none
+	restore --resume 1.db
+	assert_failure 73
+	restore --resume --force 1.db
+	assert_success
+	assert_output "$OUT/1.db"
+	assert_equal "$(find "$OUT" -type f | wc -l)" 1
+}
+
+@test "killed at any moment with --resume: complete, nothing twice or partial" {
+	local n i kills
+	n=$(count 10000 1000) kills=$(count 50 8)
+	fleet make -n "$n" -b 8192 -p 4096 -m wal "$T/src" >paths
+	lspp-ship -r "$R" -s state -C src <paths >/dev/null
+	for ((i = 0; i < kills; i++)); do
+		timeout -s KILL "0.$(printf %03d $((RANDOM % 180 + 5)))" \
+			lspp-restore --resume -r "$R" -o "$OUT" '**' >>printed || :
+	done
+	find "$OUT" -name '*.db' >there
+	sed "s|^$OUT/|$T/src/|" there | fleet compare "$T/src" "$OUT"
+	run --separate-stderr lspp-restore --resume -r "$R" -o "$OUT" '**'
+	assert_success
+	assert_equal "$stderr" ""
+	echo "$output" >>printed
+	assert_equal "$(grep . printed | sort | uniq -d)" ""
+	assert_equal "$(find "$OUT" ! -type d | wc -l)" "$n"
+	run fleet compare "$T/src" "$OUT" <paths
+	assert_output "$n of $n"
+	# a subset, by pattern
+	run lspp-restore --resume -r "$R" -o part '**/tenant-000[1-3]?-*'
+	assert_success
+	assert_equal "${#lines[@]}" 30
+	sed -n '/tenant-000[1-3]/p' paths | fleet compare "$T/src" part
+}
+
+@test "--resume goes on inside a large object, and not with another's bytes" {
+	local all part
+	need atcall
+	sqlite3 src/big.db "CREATE TABLE t(x);
+		WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL
+		SELECT i + 1 FROM c WHERE i < 66)
+		INSERT INTO t SELECT randomblob(1048576) FROM c"
+	database small.db
+	ship
+	atcall -k write -f .part -o calls lspp-restore --resume -r "$R" \
+		-o whole big.db
+	all=$(cat calls)
+	assert_equal "$(ls -A whole)" big.db
+	[ "$all" -gt 100 ] || fail "$all writes are no test"
+	run atcall -k write -f .part -n $((all - 30)) lspp-restore --resume \
+		-r "$R" -o "$OUT" big.db
+	assert_failure 137
+	assert_not_exists "$OUT/big.db"
+	part=$(echo "$OUT"/.lspp-*.part)
+	cp "$part" kept
+	run --separate-stderr atcall -k write -f .part -o calls lspp-restore \
+		--resume -r "$R" -o "$OUT" '**'
+	assert_success
+	assert_equal "$stderr" ""
+	[ "$(cat calls)" -lt 40 ] || fail "it began again: $(cat calls) writes"
+	cmp "$OUT/big.db" src/big.db
+	assert_equal "$(ls -A "$OUT" | tr '\n' ' ')" "big.db small.db "
+	# What was there is not what it should be: it begins again.
+	rm "$OUT/big.db"
+	head -c "$(stat -c %s kept)" /dev/zero >"$part"
+	restore --resume big.db
+	assert_success
+	cmp "$OUT/big.db" src/big.db
+	rm "$OUT/big.db"
+	{ head -c 20000000 kept; head -c 5000 /dev/zero; } >"$part"
+	restore --resume big.db
+	assert_success
+	cmp "$OUT/big.db" src/big.db
+	rm "$OUT/big.db"
+	{ cat kept; head -c 70000000 /dev/zero; } >"$part"
+	restore --resume big.db
+	assert_success
+	cmp "$OUT/big.db" src/big.db
+	assert_equal "$(ls -A "$OUT" | tr '\n' ' ')" "big.db small.db "
+	# Who does not ask for it gets a clean directory.
+	rm "$OUT/big.db"
+	mv kept "$part"
+	restore big.db
+	assert_success
+	assert_equal "$(ls -A "$OUT" | tr '\n' ' ')" "big.db small.db "
+}
+
+# --- object storage
+
+@test "patterns on S3" {
+	s3_bucket
+	database eu/1.db eu/b/2.db us/3.db
+	R=s3://$BUCKET/fleet
+	ship
+	restore 'eu/**/*.db'
+	out_has eu/1.db eu/b/2.db
+	rm -rf "$OUT"
+	run --separate-stderr lspp-restore -o "$OUT" "$R/eu/**/*.db"
+	assert_success
+	cmp src/eu/b/2.db "$OUT/b/2.db"
+	run --separate-stderr lspp-restore -o - "$R/us/*.db"
+	assert_success
+}
