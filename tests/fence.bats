@@ -354,6 +354,47 @@ races() {
 	done
 }
 
+@test "a takeover that is killed, and one that is raced: what the other acknowledged restores" {
+	local n calls acked=0
+	R=$PWD/rep
+	on a lspp-ship x.db
+	change
+	on a lspp-ship x.db
+	cp -r rep rep.0
+	cp -r state.a a.0
+	on b atcall -k write -o calls lspp-ship --new-generation x.db 2>/dev/null
+	calls=$(cat calls)
+	change
+	# LSPP_MACHINE=a in between: behind the kill, or at call n of b's.
+	# shellcheck disable=SC2016  # $HERE is exported for it
+	local a='cd "$HERE" && LSPP_MACHINE=a LSPP_STATE=$HERE/state.a lspp-ship x.db \
+		>a.out 2>/dev/null; date -u +%FT%T.%NZ >when'
+	export HERE LSPP_REPLICA=$R LSPP_BASE=$PWD
+	for ((n = 1; n <= calls; n += $(count 1 9))); do
+		for how in killed raced; do
+			rm -rf rep state.? out
+			cp -r rep.0 rep
+			cp -r a.0 state.a
+			if [ $how = killed ]; then
+				on b atcall -k write -n "$n" lspp-ship \
+					--new-generation x.db &>/dev/null || :
+				bash -c "$a" || :
+			else
+				on b atcall -k write -n "$n" -x "$a" lspp-ship \
+					--new-generation x.db &>/dev/null || :
+				[ -e when ] || continue
+			fi
+			[ -s a.out ] || continue
+			acked=$((acked + 1))
+			lspp-restore --timestamp "$(cat when)" -o out x.db ||
+				fail "$how at call $n of $calls"
+			cmp out/x.db x.db
+		done
+	done
+	echo "# $acked acknowledged meanwhile" >&3
+	[ $acked -gt 0 ]
+}
+
 @test "s3:PutObject alone: an owner that cannot be read is another's" {
 	[ "$S3_KIND" = versitygw ] ||
 		skip "users are made with versitygw's own command"

@@ -16,9 +16,11 @@
  *    the next owner's object follows.
  *
  * Where its writer goes on is known but for one thing: whether it has left the
- * index, or is about to, with a snapshot under way.  So the next index gets an
- * empty segment first, and then this one.  A kill between leaves a generation
- * that is not ended: its last segment is empty, the one before is not.
+ * index, or is about to, with a snapshot under way.  So this index gets an
+ * empty segment, the end, and behind it the next index one, the guard.  In this
+ * order: an end is refused if its writer was faster, and nothing is there then
+ * that speaks of an older state than the last object.  A kill between leaves
+ * the end as the last segment: the guard follows.
  *
  * Where looking is not allowed, an owner that cannot be read is another's.
  */
@@ -35,14 +37,14 @@
 struct past {
 	char gen[LAYOUT_GENERATION];
 	bool has_snapshot;
-	uint32_t snapshot;          /* the newest */
-	struct layout_name last[2]; /* segments, the newest first */
-	unsigned segments;          /* of them, at most 2 */
+	uint32_t snapshot; /* the newest */
+	bool has_segment;
+	struct layout_name last; /* the newest */
 	int64_t mtime_ns;
 
-	bool ours; /* written by lspp */
-	bool open; /* its writer can go on: at 'end' */
-	bool guarded;
+	bool ours;           /* written by lspp */
+	bool open;           /* its writer can go on: at 'end', or at 'guard' */
+	bool ended, guarded; /* not at that one */
 	struct layout_name guard, end;
 	struct provenance pv; /* of the last object */
 	struct buf key;       /* likewise */
@@ -105,9 +107,8 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 		p->snapshot = name.index;
 		return 0;
 	}
-	p->last[1] = p->last[0];
-	p->last[0] = name;
-	p->segments += p->segments < 2;
+	p->last = name;
+	p->has_segment = true;
 	return 0;
 }
 
@@ -133,44 +134,34 @@ behind(struct past *p, struct layout_name name, uint64_t length)
 	p->open = offset <= UINT32_MAX;
 }
 
-/* The last segment is empty: ended, or only guarded? */
-static int
-judge_empty(struct look *l, struct past *p, struct err *e)
+/* The last segment is empty: ended; and guarded? */
+static void
+judge_empty(struct past *p)
 {
-	struct layout_name last = p->last[0], before = p->last[1];
-	struct provenance pv;
-	struct buf key = { 0 };
-	int rc;
+	struct layout_name last = p->last;
 
-	if (last.offset > 0 || p->segments < 2 ||
-	    (p->has_snapshot && p->snapshot == last.index))
-		return 0;
-	key_of(&key, l->j->rec.key, p->gen, before);
-	rc = ship_peek(l->ship, buf_str(&key), &pv, e);
-	buf_release(&key);
-	if (rc == 1 && pv.length > 0) {
-		behind(p, before, pv.length);
-		p->guarded = true;
-	}
-	return rc == -1 ? -1 : 0;
+	if (last.offset == 0)
+		return;
+	p->guard = (struct layout_name){ LAYOUT_SEGMENT, last.index + 1, 0 };
+	p->open = p->ended = true;
 }
 
 static int
 judge(struct look *l, struct past *p, struct err *e)
 {
-	struct layout_name name = p->last[0];
+	struct layout_name name = p->last;
 	int rc;
 
-	if (p->segments == 0 || (p->has_snapshot && p->snapshot > name.index))
+	if (!p->has_segment || (p->has_snapshot && p->snapshot > name.index))
 		name = (struct layout_name){ LAYOUT_SNAPSHOT, p->snapshot, 0 };
 	key_of(&p->key, l->j->rec.key, p->gen, name);
 	rc = ship_peek(l->ship, buf_str(&p->key), &p->pv, e);
 	if (rc != 1)
 		return rc;
 	p->ours = true;
-	if (name.kind == LAYOUT_SEGMENT && p->pv.length == 0)
-		return judge_empty(l, p, e);
-	if (name.kind == LAYOUT_SEGMENT) {
+	if (name.kind == LAYOUT_SEGMENT && p->pv.length == 0) {
+		judge_empty(p);
+	} else if (name.kind == LAYOUT_SEGMENT) {
 		behind(p, name, p->pv.length);
 	} else {
 		p->open = p->guarded = true; /* nowhere else */
@@ -310,7 +301,7 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 	struct provenance pv = p->pv;
 	struct buf key = { 0 };
 
-	pv.name = which == 0 ? p->guard : p->end;
+	pv.name = which == 0 ? p->end : p->guard;
 	pv.length = 0;
 	memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
 	key_of(&key, j->rec.key, p->gen, pv.name);
@@ -328,14 +319,14 @@ end(struct ship_worker *w, struct ship_job *j, const struct past *p,
     struct err *e)
 {
 	j->more = true;
-	if (!p->guarded && stage_empty(w, j, p, 0, e) == -1)
+	if (!p->ended && stage_empty(w, j, p, 0, e) == -1)
 		return -1;
 	if (j->staged[0] != NULL && j->staged[0]->failed)
 		return 0;
-	if (stage_empty(w, j, p, 1, e) == -1)
+	if (!p->guarded && stage_empty(w, j, p, 1, e) == -1)
 		return -1;
 	free(j->ended_key);
-	j->ended_key = xstrdup(j->keys[1]);
+	j->ended_key = xstrdup(j->keys[p->ended ? 1 : 0]);
 	return 0;
 }
 
