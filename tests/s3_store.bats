@@ -577,6 +577,15 @@ object() {
 	[[ $stderr == *CRC32* ]]
 }
 
+@test "an upload in parts with checksums says them once more at its end" {
+	s3_needs checksums
+	export AWS_REQUEST_CHECKSUM_CALCULATION=when_supported
+	head -c 11000000 /dev/urandom >big
+	tool --part-size 5M "$U" put big big
+	assert_success
+	s3tool "$U" get big | cmp - big
+}
+
 @test "payloads are signed, and carry their MD5" {
 	s3_faulty
 	s3tool "$U" put a f1

@@ -17,7 +17,11 @@ struct upload {
 	unsigned parts;
 	pthread_mutex_t lock; /* for the rest */
 	unsigned next;
-	char **etags; /* of parts 1, 2, ... */
+	/* of parts 1, 2, ... */
+	struct part {
+		char *etag;
+		char crc32[sizeof(((struct s3_digest *)0)->crc32_base64)];
+	} * part;
 	struct err *e;
 	bool failed;
 };
@@ -80,8 +84,13 @@ part_list(const struct upload *u, struct buf *xml)
 	    "com/doc/2006-03-01/\">");
 	for (unsigned i = 0; i < u->parts; i++) {
 		buf_addf(xml, "<Part><PartNumber>%u</PartNumber><ETag>", i + 1);
-		s3_xml_escape(xml, u->etags[i]);
-		buf_adds(xml, "</ETag></Part>");
+		s3_xml_escape(xml, u->part[i].etag);
+		buf_adds(xml, "</ETag>");
+		/* What the parts were begun with is asked for again. */
+		if (u->s->checksums)
+			buf_addf(xml, "<ChecksumCRC32>%s</ChecksumCRC32>",
+			    u->part[i].crc32);
+		buf_adds(xml, "</Part>");
 	}
 	buf_adds(xml, "</CompleteMultipartUpload>");
 }
@@ -178,7 +187,8 @@ put_part(struct upload *u, unsigned i, struct err *e)
 		    "PUT %s: part %s was stored with other bytes", u->full,
 		    number);
 	else if (rc == 0)
-		u->etags[i] = xstrdup(etag);
+		u->part[i].etag = xstrdup(etag);
+	memcpy(u->part[i].crc32, d.crc32_base64, sizeof(d.crc32_base64));
 	http_response_release(&r);
 	return rc;
 }
@@ -304,7 +314,7 @@ s3_put_parts(struct s3 *s, const char *key, struct spool *b, struct err *e)
 	while ((b->size + u.part_size - 1) / u.part_size > S3_PARTS_MAX)
 		u.part_size *= 2;
 	u.parts = (unsigned)((b->size + u.part_size - 1) / u.part_size);
-	u.etags = xcalloc(u.parts, sizeof(*u.etags));
+	u.part = xcalloc(u.parts, sizeof(*u.part));
 	pthread_mutex_init(&u.lock, NULL);
 	if (s3_full_key(s, key, &full, e) == -1)
 		goto out;
@@ -323,8 +333,8 @@ s3_put_parts(struct s3 *s, const char *key, struct spool *b, struct err *e)
 		abort_upload(&u);
 out:
 	for (unsigned i = 0; i < u.parts; i++)
-		free(u.etags[i]);
-	free(u.etags);
+		free(u.part[i].etag);
+	free(u.part);
 	free(u.id);
 	pthread_mutex_destroy(&u.lock);
 	buf_release(&full);
