@@ -232,8 +232,10 @@ main(int argc, char *argv[])
 		err_in(&e, "template %s", run.from);
 		return cli_fatal(&run.cli, &e);
 	}
-	if (run.mode != -1)
+	if (run.mode != -1) {
 		run.template.mode = (mode_t)run.mode;
+		run.template.told = true;
+	}
 	cli_total(&run.cli, lines_total(&run.in));
 	rc = run_pool(&run, &e);
 	template_close(&run.template);

@@ -104,6 +104,27 @@ teardown() {
 	assert [ ! -e b.db ]
 }
 
+@test "what a group may do is not given to another one" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	local d=$T
+	chgrp 4 t.db
+	chmod 664 t.db
+	chmod 777 .
+	cp "$B/bin/lspp-new" .
+	while [ -n "$d" ]; do
+		chmod o+x "$d"
+		d=${d%/*}
+	done
+	run -0 setpriv --reuid 65534 --regid 65534 --groups 4 \
+		./lspp-new -t t.db a.db
+	assert_equal "$(stat -c '%a %g' a.db)" "604 65534"
+	run -0 setpriv --reuid 65534 --regid 65534 --groups 4 \
+		./lspp-new --mode 664 -t t.db b.db
+	assert_equal "$(stat -c %a b.db)" 664
+	run -0 lspp-new -t t.db c.db
+	assert_equal "$(stat -c '%a %g' c.db)" "664 4"
+}
+
 @test "-n makes nothing, and says what would fail" {
 	echo mine >b.db
 	run -1 --separate-stderr lspp-new -n -t t.db x/a.db b.db

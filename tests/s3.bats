@@ -110,6 +110,19 @@ restored() {
 	restored
 }
 
+@test "a part of a name that a listing takes for a database's folder is refused" {
+	mkdir -p src/generations src/a
+	sqlite3 src/generations/1.db 'CREATE TABLE t(a)'
+	cp src/generations/1.db src/a/generations
+	cp src/generations/1.db src/a/generations.db
+	run --separate-stderr ship
+	assert_equal "$status" 1
+	assert_output src/a/generations.db
+	assert_equal "$(grep -c 'has a part called generations' <<<"$stderr")" 2
+	run -0 lspp-scan "$R"
+	assert_output "$R/a/generations.db"
+}
+
 @test "another endpoint is another replica to the state" {
 	databases 1
 	ship

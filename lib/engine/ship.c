@@ -118,6 +118,27 @@ ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at)
 
 /* -- work: which database, and is it to be read at all --------------------- */
 
+/* What S3 lists by "/generations/" must hold no other folder of that name. */
+static int
+check_name(const struct ship_job *j, const char *key, struct err *e)
+{
+	static const char word[] = "generations";
+	size_t n = sizeof(word) - 1;
+	const char *p = key;
+
+	if (j->ship->store->ops->list_page == NULL)
+		return 0;
+	while ((p = strstr(p, word)) != NULL) {
+		if ((p == key || p[-1] == '/') && (p[n] == '/' || p[n] == '\0'))
+			return err_set(e, ERR_CONFIG,
+			    "its name in the replica, %s, has a part called "
+			    "%s: in a bucket it would not be found again",
+			    key, word);
+		p += n;
+	}
+	return 0;
+}
+
 /* The key of a database is its path below the base, unless it is given. */
 static int
 find_key(struct ship_job *j, struct err *e)
@@ -130,6 +151,8 @@ find_key(struct ship_job *j, struct err *e)
 		rc = -1;
 	else if (key == NULL && (key = path_below(base, buf_str(&abs))) == NULL)
 		rc = err_set(e, ERR_CONFIG, "not below the base %s", base);
+	else if (check_name(j, key, e) == -1)
+		rc = -1;
 	else {
 		j->abs = xstrdup(buf_str(&abs));
 		if (j->rec.key == NULL)

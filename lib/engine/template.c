@@ -139,9 +139,16 @@ fill(const struct db_template *t, int fd, struct err *e)
 static int
 set_owner(const struct db_template *t, struct restored *r, struct err *e)
 {
+	mode_t mode = t->mode;
+	struct stat sb;
+
 	if (geteuid() == 0 && fchown(r->fd, t->uid, t->gid) == -1)
 		return err_sys(e, "cannot set the owner");
-	if (fchmod(r->fd, t->mode) == -1)
+	if (fstat(r->fd, &sb) == -1)
+		return err_sys(e, "cannot stat it");
+	if (!t->told && sb.st_gid != t->gid)
+		mode &= ~(mode_t)070; /* that was for another group */
+	if (fchmod(r->fd, mode) == -1)
 		return err_sys(e, "cannot set the mode");
 	return 0;
 }

@@ -12,6 +12,7 @@
 #ifndef LSPP_ENGINE_TEMPLATE_H
 #define LSPP_ENGINE_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -27,6 +28,7 @@ struct db_template {
 	mode_t mode; /* of the template, unless the caller changes them: */
 	uid_t uid;
 	gid_t gid;
+	bool told; /* mode is the caller's, whatever the group */
 };
 
 /*
