@@ -248,6 +248,30 @@ END
 	s3_faulty_stop
 }
 
+@test "one place by two names in two roots: the second database is refused" {
+	db srv/t/x.db srv/special/p.db
+	cat >c.yml <<-END
+	dbs:
+	  - path: $T/srv/special/p.db
+	    replicas: [{path: $T/b/t/x.db}]
+	  - dir: $T/srv
+	    pattern: "*.db"
+	    recursive: true
+	    replica: {path: $T/b}
+	END
+	run -0 --separate-stderr lspp-ship -c c.yml srv/t/x.db
+	run -78 --separate-stderr lspp-ship -c c.yml srv/special/p.db
+	assert_equal "$output" ''
+	[[ $stderr == *"/b/t/x.db, belongs to $T/srv/t/x.db"* ]]
+	sqlite3 srv/t/x.db 'INSERT INTO t VALUES(2)'
+	run -0 --separate-stderr lspp-ship -c c.yml srv/t/x.db
+	run -0 lspp-restore -r b -o out t/x.db
+	cmp out/t/x.db srv/t/x.db
+	# The first is gone for good: its place is free.
+	rm srv/t/x.db
+	run -0 --separate-stderr lspp-ship -c c.yml srv/special/p.db
+}
+
 @test "a root that cannot be had costs its own paths" {
 	db a.db b.db
 	yml <<'END'

@@ -417,6 +417,8 @@ ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e)
 	int rc = -1;
 
 	ship_job_forget(j);
+	if (ship_check_place(w, j, e) == -1)
+		return -1;
 	if (look(&l, e) == -1)
 		rc = e->class == ERR_DENIED ? blind(j, e) : -1;
 	else if (check(&l, e) == 0) {

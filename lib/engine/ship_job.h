@@ -139,6 +139,9 @@ void ship_publish(struct job **jobs, size_t n);
 /* May this job begin a generation without looking at the replica? */
 int ship_must_look(struct ship_job *j, struct err *e);
 
+/* What looks like a lost record's may be another database's.  -1: it is. */
+int ship_check_place(struct ship_worker *w, struct ship_job *j, struct err *e);
+
 /* Look who ships the database, and end what is to be taken over, or fail. */
 int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
 

@@ -324,6 +324,29 @@ state_root(struct state *st, const char *url, bool create_it, int64_t *root,
 	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 
+int
+state_roots(struct state *st, state_each_root *each, void *ctx, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	struct buf url = { 0 };
+	int rc, stop = 0;
+
+	if (sqlite3_prepare_v2(st->db, "SELECT id, url FROM root ORDER BY id",
+		-1, &q, NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	while (stop == 0 && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+		buf_reset(&url);
+		buf_add(&url, sqlite3_column_blob(q, 1),
+		    (size_t)sqlite3_column_bytes(q, 1));
+		stop = each(ctx, sqlite3_column_int64(q, 0), buf_str(&url), e);
+	}
+	if (stop == 0 && rc != SQLITE_DONE)
+		stop = state_fail(st, e);
+	sqlite3_finalize(q);
+	buf_release(&url);
+	return stop;
+}
+
 /* -- marks ----------------------------------------------------------------- */
 
 static int

@@ -89,6 +89,12 @@ void state_file(const struct state *st, struct file_sig *f);
 int state_root(struct state *st, const char *url, bool create, int64_t *root,
     struct err *e);
 
+/* Every root; each returns 0, or else ends it. */
+typedef int state_each_root(
+    void *ctx, int64_t root, const char *url, struct err *e);
+int state_roots(
+    struct state *st, state_each_root *each, void *ctx, struct err *e);
+
 /* A mark stays set; 1: it is, 0: it is not, -1. */
 int state_mark(struct state *st, const char *mark, struct err *e);
 int state_marked(struct state *st, const char *mark, struct err *e);
