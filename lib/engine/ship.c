@@ -126,7 +126,7 @@ check_name(const struct ship_job *j, const char *key, struct err *e)
 	size_t n = sizeof(word) - 1;
 	const char *p = key;
 
-	if (j->ship->store->ops->list_page == NULL)
+	if (!store_is_s3(j->ship->conf->url))
 		return 0;
 	while ((p = strstr(p, word)) != NULL) {
 		if ((p == key || p[-1] == '/') && (p[n] == '/' || p[n] == '\0'))

@@ -73,8 +73,8 @@ locate(const char *url, struct buf *out, struct err *e)
 	return 0;
 }
 
-static bool
-is_s3(const char *url)
+bool
+store_is_s3(const char *url)
 {
 	return strncmp(url, "s3://", 5) == 0;
 }
@@ -86,7 +86,7 @@ store_query(const char *url)
 	static const char *const names[] = {
 		"endpoint=", "region=", "path-style="
 	};
-	const char *p = is_s3(url) ? strchr(url, '?') : NULL;
+	const char *p = store_is_s3(url) ? strchr(url, '?') : NULL;
 
 	for (; p != NULL; p = strchr(p + 1, '?'))
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -103,7 +103,7 @@ store_url(const char *url, const struct store_conf *conf, struct err *e)
 	struct buf path = { 0 };
 	char *normal = NULL;
 
-	if (is_s3(url))
+	if (store_is_s3(url))
 		return s3_url(url, conf != NULL ? conf : &defaults, e);
 	if (locate(url, &path, e) == 0)
 		normal = xasprintf("file://%s", buf_str(&path));
@@ -114,7 +114,7 @@ store_url(const char *url, const struct store_conf *conf, struct err *e)
 char *
 store_root(const char *url, struct err *e)
 {
-	return is_s3(url) ? s3_root(url, e) : store_url(url, NULL, e);
+	return store_is_s3(url) ? s3_root(url, e) : store_url(url, NULL, e);
 }
 
 static struct store *
@@ -137,7 +137,7 @@ store_open(const char *url, enum store_mode mode, bool must_exist,
 	struct buf path = { 0 };
 	struct store *s = NULL;
 
-	if (is_s3(url))
+	if (store_is_s3(url))
 		return open_s3(url, conf != NULL ? conf : &defaults, mode, e);
 	if (locate(url, &path, e) == 0)
 		s = store_dir_open(buf_str(&path), mode, must_exist, e);
@@ -174,7 +174,7 @@ store_whoami(const char *url, const struct store_conf *conf, struct buf *out,
 	struct store *s;
 	int rc;
 
-	if (!is_s3(url)) {
+	if (!store_is_s3(url)) {
 		buf_adds(out, "a directory: no credentials\n");
 		return 0;
 	}

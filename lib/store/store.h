@@ -158,6 +158,9 @@ void store_close(struct store *s); /* takes NULL */
 /* Is s a URL ("file:///dir", "s3://bucket"), not a path? */
 bool store_is_url(const char *s);
 
+/* Is it a bucket's URL? */
+bool store_is_s3(const char *url);
+
 /* The normal form of url, as in store->url; NULL with ERR_CONFIG if it is none.
  * The caller frees it. */
 char *store_url(const char *url, const struct store_conf *conf, struct err *e);
