@@ -186,6 +186,13 @@ test_foreign(void)
 		    { .frameInfo = { .blockSizeID = LZ4F_max64KB } } },
 		{ "with the content size",
 		    { .frameInfo = { .contentSize = 9000000 } } },
+		{ "with block checksums",
+		    { .frameInfo = { .blockChecksumFlag =
+					 LZ4F_blockChecksumEnabled } } },
+		{ "with both kinds of checksums",
+		    { .frameInfo = { .contentChecksumFlag =
+					 LZ4F_contentChecksumEnabled,
+			  .blockChecksumFlag = LZ4F_blockChecksumEnabled } } },
 	};
 	struct buf data = { 0 }, object = { 0 }, got = { 0 };
 	struct provenance pv;
@@ -253,7 +260,7 @@ test_rejects(void)
 	buf_reset(&bad);
 	buf_add(&bad, object.data, len);
 	bad.data[len - PROVENANCE_SIZE - 1] ^= 1;
-	rejects(&bad, 1 << 20, "LZ4 frame: ERROR_contentChecksum_invalid");
+	rejects(&bad, 1 << 20, "LZ4 frame: the content checksum is wrong");
 	bad.data[len - PROVENANCE_SIZE - 1] ^= 1;
 	bad.data[len - 20] ^= 1;
 	rejects(&bad, 1 << 20, "provenance frame is damaged");
@@ -269,6 +276,23 @@ test_rejects(void)
 	buf_release(&data);
 	buf_release(&object);
 	buf_release(&bad);
+}
+
+/* A bit of what is stored as it is, seen by the checksum of its block. */
+static void
+test_block_sum(void)
+{
+	LZ4F_preferences_t prefs = {
+		.frameInfo = { .blockChecksumFlag = LZ4F_blockChecksumEnabled }
+	};
+	struct buf data = { 0 }, object = { 0 };
+
+	fill(&data, 1000);
+	frame(&object, &data, &prefs);
+	object.data[object.len / 2] ^= 1;
+	rejects(&object, 1 << 20, "LZ4 frame: ERROR_blockChecksum_invalid");
+	buf_release(&data);
+	buf_release(&object);
 }
 
 static void
@@ -405,6 +429,7 @@ main(void)
 	test_frame_header();
 	test_foreign();
 	test_rejects();
+	test_block_sum();
 	test_dictionary();
 	test_truncated();
 	test_damage();
