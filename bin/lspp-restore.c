@@ -225,6 +225,7 @@ work(struct job *j, void *arg)
 	struct request *q = (struct request *)j;
 	const struct worker *w = arg;
 
+	crew_enter(&w->run->crew);
 	if (q->c.rc == 0 && w->run->list)
 		restore_list(w->run, q);
 	else if (q->c.rc == 0)
@@ -233,6 +234,7 @@ work(struct job *j, void *arg)
 		q->c.rc = 0;
 		q->passed = "has no backup";
 	}
+	crew_leave(&w->run->crew);
 }
 
 /* The outcome of restore_publish(). */
@@ -328,9 +330,10 @@ run_pool(struct run *run, struct err *e)
 	void **args = xcalloc(n, sizeof(*args));
 	int rc;
 
+	atomic_init(&run->crew.idle, (int)n);
 	for (unsigned i = 0; i < n; i++) {
 		w[i].run = run;
-		w[i].restorer = restorer_new();
+		w[i].restorer = restorer_new(&run->crew);
 		args[i] = &w[i];
 	}
 	rc = pool_run(&ops, run, args, n, in_flight(n), BATCH, e);

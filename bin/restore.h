@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "lib/base/cli.h"
+#include "lib/base/crew.h"
 #include "lib/base/lines.h"
 #include "lib/base/pool.h"
 #include "lib/engine/choose.h"
@@ -28,6 +29,7 @@ struct run {
 	struct config_file file;  /* with -c */
 	struct config_chooser *by_file; /* likewise; else NULL */
 	struct pool *pool;
+	struct crew crew; /* its workers, and the threads they start */
 	bool force, if_not_exists, if_replica_exists, resume;
 	enum restore_check check;
 	struct restore_want want;
@@ -42,7 +44,7 @@ struct run {
 };
 
 struct worker {
-	const struct run *run;
+	struct run *run;
 	struct restorer *restorer;
 };
 

@@ -9,7 +9,10 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
-enum { ROOM = 1 << 20 };
+enum {
+	ROOM = 1 << 20,
+	PIECE = 256 << 10, /* less is not worth a call of the sink */
+};
 
 struct relay {
 	relay_sink *sink;
@@ -41,9 +44,12 @@ relay_main(void *arg)
 
 	pthread_mutex_lock(&r->lock);
 	while (rc == 0) {
-		while (r->in == r->out && !r->end)
+		while (r->in - r->out < PIECE && !r->end)
 			pthread_cond_wait(&r->moved, &r->lock);
-		if ((n = together(r->out, r->in - r->out)) == 0)
+		n = together(r->out, r->in - r->out);
+		if (n > PIECE)
+			n -= n % PIECE;
+		if (n == 0)
 			break;
 		pthread_mutex_unlock(&r->lock);
 		rc = r->sink(r->ctx, r->data + r->out % ROOM, n, &r->e);
@@ -95,7 +101,8 @@ relay_put(struct relay *r, const uint8_t *p, size_t n, struct err *e)
 		memcpy(r->data + r->in % ROOM, p, part);
 		pthread_mutex_lock(&r->lock);
 		r->in += part;
-		pthread_cond_signal(&r->moved);
+		if (r->in - r->out >= PIECE)
+			pthread_cond_signal(&r->moved);
 	}
 	if ((failed = r->failed))
 		*e = r->e;

@@ -15,8 +15,9 @@ struct relay;
 
 typedef int relay_sink(void *ctx, const uint8_t *p, size_t n, struct err *e);
 
-/* sink gets the bytes in order, in pieces of any size.  ctx is its alone until
- * relay_end().  NULL if there can be no thread. */
+/* sink gets the bytes in order, in pieces of at least 256 KiB but for the last,
+ * and of whole ones but for that.  ctx is its alone until relay_end().  NULL if
+ * there can be no thread. */
 struct relay *relay_start(relay_sink *sink, void *ctx, struct err *e);
 
 /* Waits for room.  -1 with the sink's error once that has failed. */

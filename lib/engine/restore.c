@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/crew.h"
 #include "lib/base/file.h"
+#include "lib/base/relay.h"
 #include "lib/base/when.h"
 #include "lib/engine/restore_apply.h"
 #include "lib/engine/restore_own.h"
@@ -25,6 +27,7 @@
 #define SEGMENT_MAX  ((uint64_t)1 << 32)
 
 struct restorer {
+	struct crew *crew;
 	struct object_dec *dec;
 	struct apply apply;
 	struct place place;
@@ -49,10 +52,11 @@ struct work {
 };
 
 struct restorer *
-restorer_new(void)
+restorer_new(struct crew *crew)
 {
 	struct restorer *r = xcalloc(1, sizeof(*r));
 
+	r->crew = crew;
 	r->dec = object_dec_new();
 	apply_init(&r->apply);
 	place_init(&r->place);
@@ -86,6 +90,9 @@ decode(void *ctx, const uint8_t *p, size_t n, struct err *e)
 {
 	return object_dec_feed(ctx, p, n, e);
 }
+
+/* From so many bytes on an object's data is written on a thread of its own. */
+#define LARGE ((uint64_t)1 << 20)
 
 static int
 snapshot_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
@@ -126,22 +133,65 @@ check_provenance(const struct work *w, const struct layout_name *name,
 	return 0;
 }
 
-/* The object called name, through the decoder onto the file. */
 static int
-read_object(struct work *w, const struct layout_name *name, struct err *e)
+pass_on(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return relay_put(ctx, p, n, e);
+}
+
+/* The object's bytes to the decoder. */
+static int
+get(struct work *w, bool snapshot, struct err *e)
+{
+	const char *key = buf_str(&w->r->key);
+	struct object_dec *dec = w->r->dec;
+
+	if (snapshot && w->part.fd != -1)
+		return part_get(&w->part, w->s, key, decode, dec, e);
+	return w->s->ops->get(w->s, key, 0, UINT64_MAX, decode, dec, e);
+}
+
+/* Its data onto the file, by a thread of its own if it is much. */
+static int
+get_data(struct work *w, bool snapshot, uint64_t bytes, struct err *e)
+{
+	object_sink *sink = snapshot ? snapshot_sink : wal_sink;
+	uint64_t max = snapshot ? SNAPSHOT_MAX : SEGMENT_MAX;
+	struct restorer *r = w->r;
+	struct relay *relay = NULL;
+	struct err failed;
+	int rc;
+
+	if (bytes >= LARGE && crew_take(r->crew) &&
+	    (relay = relay_start(sink, &r->apply, e)) == NULL)
+		crew_leave(r->crew); /* do without */
+	if (relay != NULL)
+		object_dec_begin(r->dec, pass_on, relay, max);
+	else
+		object_dec_begin(r->dec, sink, &r->apply, max);
+	rc = get(w, snapshot, e);
+	if (relay == NULL)
+		return rc;
+	if (relay_end(relay, &failed) == -1 && rc == 0) {
+		*e = failed;
+		rc = -1;
+	}
+	crew_leave(r->crew);
+	return rc;
+}
+
+/* The object called name, of so many bytes, through the decoder onto the
+ * file. */
+static int
+read_object(struct work *w, const struct layout_name *name, uint64_t bytes,
+    struct err *e)
 {
 	struct restorer *r = w->r;
 	struct apply *a = &r->apply;
 	bool snapshot = name->kind == LAYOUT_SNAPSHOT;
 	uint64_t pages;
 
-	object_dec_begin(r->dec, snapshot ? snapshot_sink : wal_sink, a,
-	    snapshot ? SNAPSHOT_MAX : SEGMENT_MAX);
-	if ((snapshot && w->part.fd != -1
-		    ? part_get(
-			  &w->part, w->s, buf_str(&r->key), decode, r->dec, e)
-		    : w->s->ops->get(w->s, buf_str(&r->key), 0, UINT64_MAX,
-			  decode, r->dec, e)) == -1)
+	if (get_data(w, snapshot, bytes, e) == -1)
 		return -1;
 	if (object_dec_finish(r->dec, &w->pv, &w->has, e) == -1)
 		return -1;
@@ -189,7 +239,7 @@ read_snapshot(struct work *w, struct err *e)
 	if (w->t->resume && w->part.fd == -1 && w->p->bytes >= PART_MIN &&
 	    part_open(&w->part, w->out->dir, w->s->url, buf_str(key), e) == -1)
 		return -1;
-	if (read_object(w, &name, e) == -1)
+	if (read_object(w, &name, w->p->snapshot_bytes, e) == -1)
 		return err_in(e, "%s", buf_str(key));
 	sound(w, w->p->snapshot_ns);
 	return 0;
@@ -234,7 +284,7 @@ read_segment(struct work *w, size_t i, struct err *e)
 	buf_reset(key);
 	layout_segment_key(
 	    key, w->db, w->p->generation, name.index, name.offset);
-	if (read_object(w, &name, e) == -1)
+	if (read_object(w, &name, w->p->segment_bytes[i], e) == -1)
 		return err_in(e, "%s", buf_str(key));
 	sound(w, w->p->segment_ns[i]);
 	return 0;
@@ -273,7 +323,7 @@ read_all(struct work *w, struct err *e)
 		if (read_snapshot(w, e) == -1 || read_segments(w, e) == -1)
 			return -1;
 		if (!apply_again(a))
-			return 0;
+			return apply_end(a, e);
 		if (ftruncate(w->out->fd, 0) == -1)
 			return err_sys(e, "unfinished file: cannot empty it");
 		apply_begin(a, w->out->fd, true);
@@ -290,7 +340,8 @@ prove(struct work *w, struct err *e)
 	int rc;
 
 	if (w->has &&
-	    proof_sum(w->out->fd, w->r->apply.size, &w->pv, w->r->buf, e) == -1)
+	    proof_sum(w->out->fd, w->r->apply.size, &w->pv, w->r->buf,
+		w->r->crew, e) == -1)
 		return err_in(e, "up to %s", buf_str(&w->r->key));
 	w->out->as_of_ns = w->as_of_ns;
 	if (check == RESTORE_CHECK_AUTO)
@@ -384,5 +435,6 @@ restore_look(struct restorer *r, struct store *s, const char *db,
 		return 0;
 	if ((name = place_open(&r->place, t->path, t->trusted, e)) == NULL)
 		return -1;
-	return resume_look(r->place.dir, name, s, db, p, r->buf, there, e);
+	return resume_look(
+	    r->place.dir, name, s, db, p, r->buf, r->crew, there, e);
 }

@@ -25,6 +25,7 @@
 
 #include "lib/base/err.h"
 
+struct crew;
 struct store;
 
 struct restore_plan {
@@ -35,7 +36,8 @@ struct restore_plan {
 	int64_t *segment_ns;
 	uint64_t *segment_bytes; /* compressed */
 	size_t segments;
-	uint64_t bytes;   /* compressed, of all objects */
+	uint64_t bytes;          /* compressed, of all objects */
+	uint64_t snapshot_bytes; /* of these */
 	int64_t until_ns; /* capture time of the last object, or its mtime */
 	/* A newer generation that has no snapshot and so cannot be restored
 	   from; "" if there is none. */
@@ -158,10 +160,12 @@ struct restored {
 };
 
 /*
- * The decoder and buffers one worker needs; one thread at a time.
+ * The decoder and buffers one worker needs; one thread at a time.  For a large
+ * database it starts threads of its own as far as there are places for them in
+ * crew, which is borrowed: NULL, there are none.
  */
 struct restorer;
-struct restorer *restorer_new(void);
+struct restorer *restorer_new(struct crew *crew);
 void restorer_free(struct restorer *r); /* takes NULL */
 
 /* What is at the place of a target? */

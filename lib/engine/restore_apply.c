@@ -1,5 +1,6 @@
 #include "lib/engine/restore_apply.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,11 @@
 #define UNIT_MAX (WAL_FRAME_HDR_SIZE + 65536)
 /* SQLite's own bound on the number of pages (SQLITE_MAX_PAGE_COUNT). */
 #define PAGES_MAX 4294967294u
+/* So much is given to the disk at a time. */
+#define STARTED ((uint64_t)8 << 20)
+/* Room is made from that size on, so much at a time. */
+#define ROOM_FROM ((uint64_t)8 << 20)
+#define ROOM_STEP ((uint64_t)32 << 20)
 
 void
 apply_init(struct apply *a)
@@ -35,7 +41,7 @@ apply_begin(struct apply *a, int fd, bool again)
 {
 	a->fd = fd;
 	a->page_size = 0;
-	a->size = 0;
+	a->size = a->started = a->room = 0;
 	a->pages = 0;
 	a->pos = 0;
 	a->run_len = 0;
@@ -46,25 +52,65 @@ apply_begin(struct apply *a, int fd, bool again)
 
 /* Writing */
 
+/*
+ * It has to be durable at the end anyway: the disk need not wait until then.
+ * Of a small file it may, many are synced together.
+ */
+static void
+start_writing(struct apply *a)
+{
+	uint64_t from = a->started;
+
+	if (a->size < from + STARTED)
+		return;
+	a->started = a->size;
+	(void)sync_file_range(
+	    a->fd, (off_t)from, (off_t)(a->size - from), SYNC_FILE_RANGE_WRITE);
+}
+
+/*
+ * Room for what comes next in a file that grows large, which halves the cost
+ * of writing it.  Where there is none, or no such thing, writing tells.
+ */
+static void
+make_room(struct apply *a, uint64_t at, size_t n)
+{
+	if (at + n <= a->room || at < ROOM_FROM)
+		return;
+	(void)fallocate(a->fd, FALLOC_FL_KEEP_SIZE, (off_t)at,
+	    (off_t)(n + ROOM_STEP));
+	a->room = at + n + ROOM_STEP;
+}
+
+static int
+write_at(
+    struct apply *a, uint64_t at, const uint8_t *p, size_t n, struct err *e)
+{
+	if (at == a->size)
+		make_room(a, at, n);
+	if (file_pwrite(a->fd, p, n, at, e) == -1)
+		return err_in(e, "unfinished file");
+	if (at + n > a->size)
+		a->size = at + n;
+	start_writing(a);
+	return 0;
+}
+
 static int
 flush(struct apply *a, struct err *e)
 {
 	size_t n = a->run_len;
 
 	a->run_len = 0;
-	if (n == 0)
-		return 0;
-	if (file_pwrite(a->fd, a->run, n, a->run_at, e) == -1)
-		return err_in(e, "unfinished file");
-	if (a->run_at + n > a->size)
-		a->size = a->run_at + n;
-	return 0;
+	return n == 0 ? 0 : write_at(a, a->run_at, a->run, n, e);
 }
 
-/* Put n bytes, at most APPLY_RUN, at 'at' of the file. */
+/* Put n bytes at 'at' of the file. */
 static int
 put(struct apply *a, uint64_t at, const uint8_t *p, size_t n, struct err *e)
 {
+	if (n >= APPLY_RUN)
+		return flush(a, e) == -1 ? -1 : write_at(a, at, p, n, e);
 	if (a->run_len + n > APPLY_RUN || at != a->run_at + a->run_len) {
 		if (flush(a, e) == -1)
 			return -1;
@@ -97,11 +143,9 @@ apply_snapshot(struct apply *a, const uint8_t *p, size_t n, struct err *e)
 		part = DBHDR_SIZE - (size_t)a->pos;
 		memcpy(a->start + a->pos, p, n < part ? n : part);
 	}
-	for (; n > 0; p += part, n -= part, a->pos += part) {
-		part = n < APPLY_RUN ? n : APPLY_RUN;
-		if (put(a, a->pos, p, part, e) == -1)
-			return -1;
-	}
+	if (put(a, a->pos, p, n, e) == -1)
+		return -1;
+	a->pos += n;
 	return 0;
 }
 
@@ -236,4 +280,15 @@ bool
 apply_again(const struct apply *a)
 {
 	return a->n_limits > a->n_limits_known;
+}
+
+int
+apply_end(struct apply *a, struct err *e)
+{
+	if (a->room <= a->size)
+		return 0;
+	a->room = a->size;
+	if (ftruncate(a->fd, (off_t)a->size) == -1)
+		return err_sys(e, "unfinished file: cannot set its size");
+	return 0;
 }

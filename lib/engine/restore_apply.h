@@ -5,6 +5,7 @@
  *	apply_begin
  *	apply_snapshot ..., apply_snapshot_end
  *	for each index: apply_index, apply_wal ..., apply_index_end
+ *	apply_end
  *
  * Frames are written as they come, before their commit is seen.  When an index
  * ends in frames without a commit, these must not have been written: its limit
@@ -34,6 +35,8 @@ struct apply {
 	int fd;
 	uint32_t page_size; /* 0: not known yet */
 	uint64_t size;      /* of the file */
+	uint64_t started;   /* so much of it is on its way to the disk */
+	uint64_t room;      /* has been made up to there */
 	uint32_t pages;     /* database size by the last commit; 0: none */
 	uint8_t start[DBHDR_SIZE];
 	uint64_t pos; /* bytes so far, of the snapshot or this index: */
@@ -69,5 +72,8 @@ int apply_index_end(struct apply *a, struct err *e);
 
 /* Were there frames without a commit that have been written? */
 bool apply_again(const struct apply *a);
+
+/* All is there: give back room that was not needed. */
+int apply_end(struct apply *a, struct err *e);
 
 #endif

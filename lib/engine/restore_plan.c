@@ -229,7 +229,7 @@ fill(struct restore_plan *p, const struct pick *k)
 	memcpy(p->generation, k->g->id, sizeof(p->generation));
 	p->snapshot = o->index;
 	p->snapshot_ns = k->snapshot_ns;
-	p->bytes = o->size;
+	p->bytes = p->snapshot_bytes = o->size;
 	p->segments = k->n;
 	p->segment_index = xcalloc(k->n + 1, sizeof(*p->segment_index));
 	p->segment_offset = xcalloc(k->n + 1, sizeof(*p->segment_offset));

@@ -1,41 +1,131 @@
 #include "lib/engine/restore_proof.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/crew.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
 #include "lib/format/provenance.h"
 
-/* pagesum of the pages in the file; a page size that is one was seen to. */
+enum {
+	HELPERS = 7,
+	WORTH = 16 << 20, /* bytes for one of them */
+};
+
+/* What is summed up by several threads: each takes the next PROOF_BUF bytes. */
+struct summing {
+	int fd;
+	uint64_t size;
+	uint32_t page_size; /* that it is one was seen to */
+	atomic_uint_fast64_t next;
+	atomic_bool failed;
+};
+
+/* One of the threads, and what it found. */
+struct summer {
+	struct summing *all;
+	uint8_t *buf; /* PROOF_BUF bytes */
+	pthread_t thread;
+	struct pagesum sum;
+	int rc;
+	struct err e;
+};
+
+static int
+sum_piece(struct summer *t, uint64_t at)
+{
+	const struct summing *all = t->all;
+	uint64_t left = all->size - at;
+	size_t n = left < PROOF_BUF ? (size_t)left : PROOF_BUF;
+	uint32_t pgno = (uint32_t)(at / all->page_size) + 1;
+	ssize_t got = file_pread(all->fd, t->buf, n, at, &t->e);
+
+	if (got == -1)
+		return err_in(&t->e, "unfinished file");
+	if ((size_t)got != n)
+		return err_set(&t->e, ERR_IO,
+		    "unfinished file: it ends at byte %" PRIu64,
+		    at + (uint64_t)got);
+	for (size_t i = 0; i < n; i += all->page_size)
+		pagesum_xor(
+		    &t->sum, pagesum_of(pgno++, t->buf + i, all->page_size));
+	return 0;
+}
+
+static void *
+sum_pieces(void *arg)
+{
+	struct summer *t = arg;
+	uint64_t at;
+
+	while (t->rc == 0 && !atomic_load(&t->all->failed)) {
+		at = atomic_fetch_add(&t->all->next, PROOF_BUF);
+		if (at >= t->all->size)
+			break;
+		t->rc = sum_piece(t, at);
+	}
+	if (t->rc == -1)
+		atomic_store(&t->all->failed, true);
+	return NULL;
+}
+
+/* Help for the one who waits, as far as there is any and it is worth it. */
+static size_t
+start_helpers(struct summer *t, size_t max, struct summing *all, struct crew *c)
+{
+	size_t n = 0;
+
+	while (n < max && all->size > (n + 1) * WORTH && crew_take(c)) {
+		t[n].all = all;
+		t[n].buf = xmalloc(PROOF_BUF);
+		if (pthread_create(&t[n].thread, NULL, sum_pieces, &t[n]) ==
+		    0) {
+			n++;
+			continue;
+		}
+		free(t[n].buf);
+		crew_leave(c);
+		break;
+	}
+	return n;
+}
+
+/* pagesum of the pages in the file. */
 static int
 sum_file(int fd, uint64_t size, uint32_t page_size, uint8_t *buf,
-    struct pagesum *total, struct err *e)
+    struct crew *crew, struct pagesum *total, struct err *e)
 {
-	uint32_t pgno = 1;
-	ssize_t got;
+	struct summing all = { .fd = fd, .size = size, .page_size = page_size };
+	struct summer t[1 + HELPERS] = { { .all = &all, .buf = buf } };
+	size_t n = 1 + start_helpers(t + 1, HELPERS, &all, crew);
+	int rc = 0;
 
+	(void)sum_pieces(&t[0]);
 	*total = (struct pagesum){ 0 };
-	for (uint64_t at = 0; at < size; at += (uint64_t)got) {
-		got = file_pread(fd, buf, PROOF_BUF, at, e);
-		if (got == -1)
-			return err_in(e, "unfinished file");
-		if (got == 0 || got % page_size != 0)
-			return err_set(e, ERR_IO,
-			    "unfinished file: it ends at byte %" PRIu64,
-			    at + (uint64_t)got);
-		for (ssize_t i = 0; i < got; i += page_size)
-			pagesum_xor(
-			    total, pagesum_of(pgno++, buf + i, page_size));
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0) {
+			(void)pthread_join(t[i].thread, NULL);
+			crew_leave(crew);
+			free(t[i].buf);
+		}
+		pagesum_xor(total, t[i].sum);
+		if (t[i].rc == -1) {
+			*e = t[i].e;
+			rc = -1;
+		}
 	}
-	return 0;
+	return rc;
 }
 
 int
 proof_sum(int fd, uint64_t size, const struct provenance *pv, uint8_t *buf,
-    struct err *e)
+    struct crew *crew, struct err *e)
 {
 	struct pagesum sum;
 
@@ -44,7 +134,7 @@ proof_sum(int fd, uint64_t size, const struct provenance *pv, uint8_t *buf,
 		    "restored to %" PRIu64 " bytes, not to the %" PRIu32
 		    " pages of %" PRIu32 " bytes that were backed up",
 		    size, pv->pages, pv->page_size);
-	if (sum_file(fd, size, pv->page_size, buf, &sum, e) == -1)
+	if (sum_file(fd, size, pv->page_size, buf, crew, &sum, e) == -1)
 		return -1;
 	if (!pagesum_equal(sum, pv->sum))
 		return err_set(e, ERR_CORRUPT,

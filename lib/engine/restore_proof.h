@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct crew;
 struct err;
 struct provenance;
 
@@ -16,10 +17,11 @@ struct provenance;
 
 /*
  * Read fd back, 'size' bytes, through buf (PROOF_BUF bytes) and compare with
- * what pv says of the database: its size and its pagesum.
+ * what pv says of the database: its size and its pagesum.  A large file is read
+ * by as many threads as there are places for in crew, each with a buffer.
  */
 int proof_sum(int fd, uint64_t size, const struct provenance *pv, uint8_t *buf,
-    struct err *e);
+    struct crew *crew, struct err *e);
 
 /*
  * Have SQLite look through the file at path, which nobody else may be writing:

@@ -89,8 +89,8 @@ is_in_use(int dir, const char *name)
 
 int
 resume_look(int dir, const char *name, struct store *s, const char *db,
-    const struct restore_plan *p, uint8_t *buf, enum restore_there *there,
-    struct err *e)
+    const struct restore_plan *p, uint8_t *buf, struct crew *crew,
+    enum restore_there *there, struct err *e)
 {
 	struct provenance pv;
 	struct stat st;
@@ -103,7 +103,7 @@ resume_look(int dir, const char *name, struct store *s, const char *db,
 		*there = RESTORE_UNKNOWN;
 	if (rc != 1)
 		goto out;
-	rc = proof_sum(fd, (uint64_t)st.st_size, &pv, buf, e);
+	rc = proof_sum(fd, (uint64_t)st.st_size, &pv, buf, crew, e);
 	if (rc == 0)
 		*there = RESTORE_WHOLE;
 	else if (e->class == ERR_CORRUPT)

@@ -10,11 +10,11 @@
 #include "lib/engine/restore.h"
 
 /*
- * Read the regular file called name in dir through buf (PROOF_BUF bytes) and
- * compare it with what the last object of p says of the database.
+ * Read the regular file called name in dir as proof_sum() does, and compare it
+ * with what the last object of p says of the database.
  */
 int resume_look(int dir, const char *name, struct store *s, const char *db,
-    const struct restore_plan *p, uint8_t *buf, enum restore_there *there,
-    struct err *e);
+    const struct restore_plan *p, uint8_t *buf, struct crew *crew,
+    enum restore_there *there, struct err *e);
 
 #endif

@@ -203,7 +203,7 @@ main(void)
 	make_replica();
 	store = store_open("replica", STORE_READ, true, NULL, &e);
 	must(store != NULL, "store");
-	restorer = restorer_new();
+	restorer = restorer_new(NULL);
 	appears_meanwhile();
 	batch();
 	goes_meanwhile();
