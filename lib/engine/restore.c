@@ -11,6 +11,7 @@
 #include "lib/base/file.h"
 #include "lib/base/relay.h"
 #include "lib/base/when.h"
+#include "lib/engine/restore_ahead.h"
 #include "lib/engine/restore_apply.h"
 #include "lib/engine/restore_own.h"
 #include "lib/engine/restore_part.h"
@@ -48,6 +49,8 @@ struct work {
 	bool has;             /* it has one */
 	bool ours;            /* the snapshot had one: all have */
 	struct part part;     /* of the snapshot, if it is worth one */
+	struct ahead *ahead;  /* the segments */
+	bool writer;          /* there is a place for a thread that writes */
 	int64_t as_of_ns;     /* when what it brings was captured */
 };
 
@@ -139,71 +142,79 @@ pass_on(void *ctx, const uint8_t *p, size_t n, struct err *e)
 	return relay_put(ctx, p, n, e);
 }
 
-/* The object's bytes to the decoder. */
+/* The object of the plan whose key is in r->key: the snapshot is the first. */
+struct object {
+	struct layout_name name;
+	size_t segment; /* of the plan's, if it is one */
+	uint64_t bytes;
+};
+
+static bool
+is_snapshot(const struct object *o)
+{
+	return o->name.kind == LAYOUT_SNAPSHOT;
+}
+
+/* Its bytes to the decoder. */
 static int
-get(struct work *w, bool snapshot, struct err *e)
+get(struct work *w, const struct object *o, struct err *e)
 {
 	const char *key = buf_str(&w->r->key);
 	struct object_dec *dec = w->r->dec;
 
-	if (snapshot && w->part.fd != -1)
+	if (!is_snapshot(o))
+		return ahead_get(w->ahead, o->segment, key, decode, dec, e);
+	if (w->part.fd != -1)
 		return part_get(&w->part, w->s, key, decode, dec, e);
 	return w->s->ops->get(w->s, key, 0, UINT64_MAX, decode, dec, e);
 }
 
 /* Its data onto the file, by a thread of its own if it is much. */
 static int
-get_data(struct work *w, bool snapshot, uint64_t bytes, struct err *e)
+get_data(struct work *w, const struct object *o, struct err *e)
 {
-	object_sink *sink = snapshot ? snapshot_sink : wal_sink;
-	uint64_t max = snapshot ? SNAPSHOT_MAX : SEGMENT_MAX;
+	object_sink *sink = is_snapshot(o) ? snapshot_sink : wal_sink;
+	uint64_t max = is_snapshot(o) ? SNAPSHOT_MAX : SEGMENT_MAX;
 	struct restorer *r = w->r;
 	struct relay *relay = NULL;
 	struct err failed;
 	int rc;
 
-	if (bytes >= LARGE && crew_take(r->crew) &&
-	    (relay = relay_start(sink, &r->apply, e)) == NULL)
-		crew_leave(r->crew); /* do without */
+	if (w->writer && o->bytes >= LARGE)
+		relay = relay_start(sink, &r->apply, e); /* or without */
 	if (relay != NULL)
 		object_dec_begin(r->dec, pass_on, relay, max);
 	else
 		object_dec_begin(r->dec, sink, &r->apply, max);
-	rc = get(w, snapshot, e);
-	if (relay == NULL)
-		return rc;
+	rc = get(w, o, e);
 	if (relay_end(relay, &failed) == -1 && rc == 0) {
 		*e = failed;
 		rc = -1;
 	}
-	crew_leave(r->crew);
 	return rc;
 }
 
-/* The object called name, of so many bytes, through the decoder onto the
- * file. */
+/* The object through the decoder onto the file. */
 static int
-read_object(struct work *w, const struct layout_name *name, uint64_t bytes,
-    struct err *e)
+read_object(struct work *w, const struct object *o, struct err *e)
 {
 	struct restorer *r = w->r;
 	struct apply *a = &r->apply;
-	bool snapshot = name->kind == LAYOUT_SNAPSHOT;
 	uint64_t pages;
 
-	if (get_data(w, snapshot, bytes, e) == -1)
+	if (get_data(w, o, e) == -1)
 		return -1;
 	if (object_dec_finish(r->dec, &w->pv, &w->has, e) == -1)
 		return -1;
-	if (snapshot)
+	if (is_snapshot(o))
 		w->ours = w->has;
 	else if (w->ours && !w->has)
 		return err_set(e, ERR_CORRUPT,
 		    "has no provenance, as those before it have");
-	if (snapshot && apply_snapshot_end(a, e) == -1)
+	if (is_snapshot(o) && apply_snapshot_end(a, e) == -1)
 		return -1;
-	pages = snapshot ? a->size / a->page_size : a->pages;
-	return check_provenance(w, name, pages, e);
+	pages = is_snapshot(o) ? a->size / a->page_size : a->pages;
+	return check_provenance(w, &o->name, pages, e);
 }
 
 /* One more object is as it should be; stored_ns is when it was stored. */
@@ -228,18 +239,18 @@ hint_before(const struct work *w, struct err *e)
 static int
 read_snapshot(struct work *w, struct err *e)
 {
-	struct layout_name name = {
-		.kind = LAYOUT_SNAPSHOT,
-		.index = w->p->snapshot,
+	struct object o = {
+		.name = { .kind = LAYOUT_SNAPSHOT, .index = w->p->snapshot },
+		.bytes = w->p->snapshot_bytes,
 	};
 	struct buf *key = &w->r->key;
 
 	buf_reset(key);
-	layout_snapshot_key(key, w->db, w->p->generation, name.index);
+	layout_snapshot_key(key, w->db, w->p->generation, w->p->snapshot);
 	if (w->t->resume && w->part.fd == -1 && w->p->bytes >= PART_MIN &&
 	    part_open(&w->part, w->out->dir, w->s->url, buf_str(key), e) == -1)
 		return -1;
-	if (read_object(w, &name, w->p->snapshot_bytes, e) == -1)
+	if (read_object(w, &o, e) == -1)
 		return err_in(e, "%s", buf_str(key));
 	sound(w, w->p->snapshot_ns);
 	return 0;
@@ -272,10 +283,12 @@ check_offset(struct work *w, size_t i, struct err *e)
 static int
 read_segment(struct work *w, size_t i, struct err *e)
 {
-	struct layout_name name = {
-		.kind = LAYOUT_SEGMENT,
-		.index = w->p->segment_index[i],
-		.offset = w->p->segment_offset[i],
+	struct object o = {
+		.name = { .kind = LAYOUT_SEGMENT,
+		    .index = w->p->segment_index[i],
+		    .offset = w->p->segment_offset[i] },
+		.segment = i,
+		.bytes = w->p->segment_bytes[i],
 	};
 	struct buf *key = &w->r->key;
 
@@ -283,8 +296,8 @@ read_segment(struct work *w, size_t i, struct err *e)
 		return -1;
 	buf_reset(key);
 	layout_segment_key(
-	    key, w->db, w->p->generation, name.index, name.offset);
-	if (read_object(w, &name, w->p->segment_bytes[i], e) == -1)
+	    key, w->db, w->p->generation, o.name.index, o.name.offset);
+	if (read_object(w, &o, e) == -1)
 		return err_in(e, "%s", buf_str(key));
 	sound(w, w->p->segment_ns[i]);
 	return 0;
@@ -311,23 +324,39 @@ read_segments(struct work *w, struct err *e)
 	return 0;
 }
 
+static int
+read_once(struct work *w, struct err *e)
+{
+	int rc;
+
+	w->r->sound = 0;
+	w->ahead = ahead_start(w->r->crew, w->s, w->db, w->p);
+	rc = read_snapshot(w, e);
+	if (rc == 0)
+		rc = read_segments(w, e);
+	ahead_stop(w->ahead);
+	return rc;
+}
+
 /* All objects, onto the unfinished file. */
 static int
 read_all(struct work *w, struct err *e)
 {
 	struct apply *a = &w->r->apply;
+	int rc;
 
+	w->writer = w->p->bytes >= LARGE && crew_take(w->r->crew);
 	apply_begin(a, w->out->fd, false);
-	do {
-		w->r->sound = 0;
-		if (read_snapshot(w, e) == -1 || read_segments(w, e) == -1)
-			return -1;
-		if (!apply_again(a))
-			return apply_end(a, e);
-		if (ftruncate(w->out->fd, 0) == -1)
-			return err_sys(e, "unfinished file: cannot empty it");
+	while ((rc = read_once(w, e)) == 0 && apply_again(a)) {
+		if (ftruncate(w->out->fd, 0) == -1) {
+			rc = err_sys(e, "unfinished file: cannot empty it");
+			break;
+		}
 		apply_begin(a, w->out->fd, true);
-	} while (1);
+	}
+	if (w->writer)
+		crew_leave(w->r->crew);
+	return rc == -1 ? -1 : apply_end(a, e);
 }
 
 /* The finished file */

@@ -77,8 +77,8 @@ make_room(struct apply *a, uint64_t at, size_t n)
 {
 	if (at + n <= a->room || at < ROOM_FROM)
 		return;
-	(void)fallocate(a->fd, FALLOC_FL_KEEP_SIZE, (off_t)at,
-	    (off_t)(n + ROOM_STEP));
+	(void)fallocate(
+	    a->fd, FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)(n + ROOM_STEP));
 	a->room = at + n + ROOM_STEP;
 }
 
