@@ -25,6 +25,8 @@
 #define LIMIT 256
 #define BATCH 128
 
+#define JOBS 10 /* unless told */
+
 static void
 request_free(struct request *q)
 {
@@ -407,6 +409,7 @@ main(int argc, char *argv[])
 	cli_begin(&run.cli, argc, argv, "rCcj0neqv", restore_option_table,
 	    "[PATH ...]",
 	    "Restore databases from a replica and print where they are.");
+	run.cli.jobs = JOBS;
 	cli_more(&run.cli, restore_more_table, "more");
 	cli_more(&run.cli, store_options, "s3");
 	cli_measured(&run.cli, restore_measure, &run);

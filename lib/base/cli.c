@@ -32,7 +32,7 @@ static const struct cli_opt shared_options[] = {
 	{ "state", 's', "DIR", "state directory", 's' },
 	{ "config", 'c', "FILE", "databases and replicas by a litestream.yml",
 	    'c' },
-	{ "jobs", 'j', "N", "workers at a time [8]", 'j' },
+	{ "jobs", 'j', "N", "workers at a time", 'j' },
 	{ "null", '0', NULL, "paths end in NUL, in and out", '0' },
 	{ "dry-run", 'n', NULL, "say what would be done, change nothing", 'n' },
 	{ "errors", 'e', "FILE", "append status, attempts, path of failures",
@@ -191,12 +191,15 @@ cli_begin(struct cli *c, int argc, char **argv, const char *shared,
 	umask(c->umask | 077);
 	add_options(c);
 	stop_on_signals();
+	/* A file that may not grow further (ulimit -f) is one path's failure.
+	 */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	cli_progress_block();
 	opterr = 0;
 }
 
 static void
-help_option(const struct cli_opt *t)
+help_option(const struct cli *c, const struct cli_opt *t)
 {
 	char left[64];
 
@@ -204,7 +207,10 @@ help_option(const struct cli_opt *t)
 	    t->letter ? '-' : ' ', t->letter ? t->letter : ' ',
 	    t->letter ? "," : " ", t->name, t->arg ? " " : "",
 	    t->arg ? t->arg : "");
-	(void)printf("  %-22s %s\n", left, t->help);
+	(void)printf("  %-22s %s", left, t->help);
+	if (t->letter == 'j')
+		(void)printf(" [%u]", c->jobs);
+	(void)putchar('\n');
 }
 
 static _Noreturn void
@@ -221,10 +227,10 @@ help(struct cli *c)
 	(void)printf("usage: %s [option ...] %s\n%s\n", c->program, c->usage,
 	    c->summary);
 	for (t = c->own; t->name != NULL; t++)
-		help_option(t);
+		help_option(c, t);
 	for (t = shared_options; t->name != NULL; t++)
 		if (takes(c, t) && !hidden(c, t))
-			help_option(t);
+			help_option(c, t);
 	if (c->n_more == 1)
 		(void)printf("      --%-16s options for %s\n", c->help_more[0],
 		    c->help_more[0] + strlen("help-"));
@@ -238,7 +244,7 @@ static _Noreturn void
 help_more(struct cli *c, const struct cli_opt *more)
 {
 	for (const struct cli_opt *t = more; t->name != NULL; t++)
-		help_option(t);
+		help_option(c, t);
 	finish_output(c);
 }
 

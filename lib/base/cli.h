@@ -43,14 +43,14 @@ struct cli {
 	const char *state;   /* -s, else $LSPP_STATE, $LSPP_STATE_DIR,
 				$STATE_DIRECTORY, $XDG_STATE_HOME/lspp, ... */
 	const char *config;  /* -c, else NULL; then there is no -r and no -C */
-	unsigned jobs;       /* -j, default 8 */
-	int end;             /* '\n', or '\0' with -0 */
-	bool dry_run;        /* -n */
-	bool quiet;          /* -q */
-	bool verbose;        /* -v */
-	bool json;           /* --json */
-	int errors_fd;       /* -e FILE, or -1 */
-	int failed_fd;       /* --failed FILE, or -1 */
+	unsigned jobs; /* -j; 8 but for who says else before the options */
+	int end;       /* '\n', or '\0' with -0 */
+	bool dry_run;  /* -n */
+	bool quiet;    /* -q */
+	bool verbose;  /* -v */
+	bool json;     /* --json */
+	int errors_fd; /* -e FILE, or -1 */
+	int failed_fd; /* --failed FILE, or -1 */
 	/* counts for the exit status */
 	atomic_ulong failed;
 	atomic_ulong passed;

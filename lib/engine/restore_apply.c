@@ -134,15 +134,27 @@ resize(struct apply *a, uint64_t size, struct err *e)
 
 /* The snapshot */
 
+/* The first bytes: what is no database is not unpacked onto the disk first. */
+static int
+take_start(struct apply *a, const uint8_t *p, size_t n, struct err *e)
+{
+	size_t part = DBHDR_SIZE - (size_t)a->pos;
+	struct dbhdr h;
+
+	memcpy(a->start + a->pos, p, n < part ? n : part);
+	if (n < part)
+		return 0;
+	if (dbhdr_parse(&h, a->start, e) == -1)
+		return -1;
+	a->page_size = h.page_size;
+	return 0;
+}
+
 int
 apply_snapshot(struct apply *a, const uint8_t *p, size_t n, struct err *e)
 {
-	size_t part;
-
-	if (a->pos < DBHDR_SIZE) {
-		part = DBHDR_SIZE - (size_t)a->pos;
-		memcpy(a->start + a->pos, p, n < part ? n : part);
-	}
+	if (a->pos < DBHDR_SIZE && take_start(a, p, n, e) == -1)
+		return -1;
 	if (put(a, a->pos, p, n, e) == -1)
 		return -1;
 	a->pos += n;
@@ -152,17 +164,13 @@ apply_snapshot(struct apply *a, const uint8_t *p, size_t n, struct err *e)
 int
 apply_snapshot_end(struct apply *a, struct err *e)
 {
-	struct dbhdr h;
-
 	if (flush(a, e) == -1)
 		return -1;
 	if (a->size < DBHDR_SIZE)
 		return err_set(e, ERR_CORRUPT,
 		    "holds %" PRIu64 " bytes, which is no database", a->size);
-	if (dbhdr_parse(&h, a->start, e) == -1)
-		return -1;
-	a->page_size = h.page_size;
 	a->pages = (uint32_t)(a->size / a->page_size);
+	a->most = (uint64_t)a->pages + 1;
 	return 0;
 }
 
@@ -213,6 +221,12 @@ take_frame(struct apply *a, const uint8_t *p, struct err *e)
 		    " is for page %" PRIu32 " of %" PRIu32,
 		    a->frames + 1, a->index, f.pgno, f.commit);
 	a->frames++;
+	a->most += 1 + a->page_size / 4;
+	if (f.commit > a->most)
+		return err_set(e, ERR_CORRUPT,
+		    "frame %" PRIu32 " of WAL index %08" PRIx32
+		    " makes a database of %" PRIu32 " pages, more than it can",
+		    a->frames, a->index, f.commit);
 	if (f.commit != 0) {
 		a->committed = a->frames;
 		a->pages = f.commit;

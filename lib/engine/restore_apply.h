@@ -38,6 +38,13 @@ struct apply {
 	uint64_t started;   /* so much of it is on its way to the disk */
 	uint64_t room;      /* has been made up to there */
 	uint32_t pages;     /* database size by the last commit; 0: none */
+	/*
+	 * What that can be by now, in pages: a page that is new and was never
+	 * written is a leaf of the list of free pages, which a trunk page names
+	 * in a word of 4 bytes (fileformat2 1.5), and that has been written.
+	 * One more is that of the lock, which never is.
+	 */
+	uint64_t most;
 	uint8_t start[DBHDR_SIZE];
 	uint64_t pos; /* bytes so far, of the snapshot or this index: */
 	uint32_t index;

@@ -129,6 +129,9 @@ proof_sum(int fd, uint64_t size, const struct provenance *pv, uint8_t *buf,
 {
 	struct pagesum sum;
 
+	if (pv->page_size == 0 || PROOF_BUF % pv->page_size != 0)
+		return err_set(e, ERR_CORRUPT,
+		    "a page size of %" PRIu32 " was backed up", pv->page_size);
 	if (size != (uint64_t)pv->pages * pv->page_size)
 		return err_set(e, ERR_CORRUPT,
 		    "restored to %" PRIu64 " bytes, not to the %" PRIu32
