@@ -534,3 +534,35 @@ nothing() {
 	run --separate-stderr lspp-restore -o - "$R/us/*.db"
 	assert_success
 }
+
+@test "ten of many on S3 cost hardly more requests than ten alone" {
+	[ "$S3_KIND" = versitygw ] || skip 'writes files of versitygw'
+	local i n data
+	n=$(count 1000 30) # hundreds of databases
+	s3_bucket
+	database 1.db
+	R=s3://$BUCKET
+	ship
+	data=$S3_DIR/data/$BUCKET
+	for ((i = 0; i < n; i++)); do
+		mkdir -p "$data/fleet/t$i"
+		cp -r "$data/1.db" "$data/fleet/t$i/00.db"
+		for k in {01..99}; do
+			cp -rl "$data/fleet/t$i/00.db" "$data/fleet/t$i/$k.db"
+		done
+	done
+	s3_faulty
+	run -0 lspp-restore -r "$R" -o "$OUT" 'fleet/t7/1?.db'
+	assert_equal "${#lines[@]}" 10
+	# A snapshot to get and the list that names it, of each; and one list
+	# where they are found.
+	say "10 of $((n * 100)): $(requests) requests, 21 are the least"
+	assert [ "$(requests)" -le 42 ]
+	# By a URL, and with the pattern in the middle, where directories are
+	# found first.
+	: >"$T/requests"
+	run -0 lspp-restore -o out2 "$R/fleet/t{3,4}/*5.db"
+	assert_equal "${#lines[@]}" 20
+	assert [ "$(requests)" -le $((2 * (20 * 2 + 2))) ]
+	s3_faulty_stop
+}
