@@ -537,19 +537,19 @@ nothing() {
 
 @test "ten of many on S3 cost hardly more requests than ten alone" {
 	[ "$S3_KIND" = versitygw ] || skip 'writes files of versitygw'
-	local i n data
+	local i k n data
 	n=$(count 1000 30) # hundreds of databases
 	s3_bucket
 	database 1.db
 	R=s3://$BUCKET
 	ship
 	data=$S3_DIR/data/$BUCKET
-	for ((i = 0; i < n; i++)); do
-		mkdir -p "$data/fleet/t$i"
-		cp -r "$data/1.db" "$data/fleet/t$i/00.db"
-		for k in {01..99}; do
-			cp -rl "$data/fleet/t$i/00.db" "$data/fleet/t$i/$k.db"
-		done
+	mkdir -p "$data/fleet/t0"
+	for k in {00..99}; do
+		cp -r "$data/1.db" "$data/fleet/t0/$k.db"
+	done
+	for ((i = 1; i < n; i++)); do
+		cp -rl "$data/fleet/t0" "$data/fleet/t$i"
 	done
 	s3_faulty
 	run -0 lspp-restore -r "$R" -o "$OUT" 'fleet/t7/1?.db'
