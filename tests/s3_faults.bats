@@ -165,6 +165,11 @@ toxic() {
 		lines+=("PUT generations 2 reset-up $((RANDOM % 1500))")
 		lines+=("* generations 2 reset-down $((RANDOM % 400))")
 	done
+	# The borders: nothing, within the first line, all of it.
+	for i in 0 5 100000; do
+		lines+=("PUT generations 1 reset-up $i")
+		lines+=("* generations 1 reset-down $i")
+	done
 	s3_faulty
 	rules "${lines[@]}"
 	all_arrive

@@ -234,6 +234,8 @@ send_closing(int fd, const struct buf *b, size_t limit)
 	head = (size_t)(line - p) + 2;
 	if (limit > b->len)
 		limit = b->len;
+	if (limit <= head) /* not even that line */
+		return send_all(fd, p, limit);
 	return send_all(fd, p, head) &&
 	    send_all(fd, close_it, sizeof(close_it) - 1) &&
 	    send_all(fd, p + head, limit - head);
