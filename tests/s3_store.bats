@@ -441,6 +441,36 @@ object() {
 	assert_equal "$(requests PUT)" 3
 }
 
+@test "a server that is lost is waited for once, not for each object" {
+	s3_faulty
+	rules 'PUT fleet/a 1 pass' '* * - refuse'
+	tool -j1 --timeout 2s --retry-max-wait 1s "$U" \
+		put a f1 b f1 c f1 d f1 e f1
+	assert_equal "$status" 69
+	assert_output a
+	# c, because a connection that breaks could be b's own trouble
+	assert_equal "$(grep ' 000$' requests | cut -d ' ' -f 2 | sort -u |
+		grep -o '.$')" $'b\nc'
+	# One object's trouble is its own.
+	rules 'PUT fleet/f - status 500' 'PUT fleet/h - status 500'
+	tool -j1 --timeout 2s --retry-max-wait 1s "$U" \
+		put f f1 g f1 h f1 i f1
+	assert_equal "$status" 69
+	assert_output $'g\ni'
+}
+
+@test "a server that nobody listens for any more is waited for once" {
+	s3_faulty
+	rules "PUT fleet/b 1 kill $(cat faulty.pid)"
+	tool -j1 --timeout 2s --retry-max-wait 1s "$U" \
+		put a f1 b f1 c f1 d f1
+	assert_equal "$status" 69
+	assert_equal "${lines[0]}" a
+	# That all failed is told with the one object that was tried.
+	assert_equal "$(grep -o 'PUT http[^ ]*' <<<"$stderr" | sort -u |
+		wc -l)" 1
+}
+
 @test "AWS_MAX_ATTEMPTS counts the first try" {
 	s3_faulty
 	rules 'PUT fleet/a - status 500'

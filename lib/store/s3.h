@@ -29,7 +29,8 @@
  * region (once).  Waits are random and grow, Retry-After is obeyed; no try
  * begins after the timeout, or the deadline, or a signal.  What fails for all
  * (wrong keys, no such bucket, nobody there who ever answered, or who served
- * anybody for as long as the timeout) fails at once for the rest of the run.
+ * anybody while one request was tried until the timeout; two, where a failure
+ * may be about one object) fails at once for the rest of the run.
  *
  * Any function may be called by any thread.
  */

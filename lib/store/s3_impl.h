@@ -63,6 +63,7 @@ struct s3 {
 	atomic_bool unconditional;
 	atomic_bool answered; /* somebody is there */
 	atomic_ullong served; /* pace_now() of the last answer but "too busy" */
+	atomic_ullong silent; /* served, when a request was given up since */
 	atomic_bool skew_warned;
 	atomic_llong skew; /* the server's clock less ours, in s */
 	atomic_ullong requests[STORE_REQUESTS], retries, slow_downs, sent,

@@ -416,23 +416,33 @@ handle_fault(
 }
 
 /*
- * One request is given up.  When nobody was served for as long as one may try,
- * then those that follow need not wait as long, each.
+ * One request is given up; late: because its time is over.  When nobody was
+ * served all the while, those that follow need not wait as long, each.  But
+ * what came, unless there was no connection, may be about this object alone:
+ * then a second request has to end like it.
  */
 static int
-give_up(struct s3 *s, const struct progress *p, struct err *e)
+give_up(struct s3 *s, const struct progress *p, const struct http_response *r,
+    bool late, struct err *e)
 {
-	uint64_t limit = s->conf->timeout_s * 1000;
+	uint64_t served = atomic_load(&s->served);
 
 	/* A transfer that took long and broke is no sign of that. */
-	if (p->tries > FEW && pace_now() - atomic_load(&s->served) >= limit)
-		return fatal(s, e);
-	return -1;
+	if (p->tries <= FEW)
+		return -1;
+	if ((!late || served > p->began) &&
+	    pace_now() - served < s->conf->timeout_s * 1000)
+		return -1;
+	if (r->fault != HTTP_UNSENT &&
+	    atomic_exchange(&s->silent, served) != served)
+		return -1;
+	return fatal(s, e);
 }
 
 /* Is there time for another try?  Waits for it. */
 static int
-wait_turn(struct s3 *s, struct progress *p, struct err *e)
+wait_turn(struct s3 *s, struct progress *p, const struct http_response *r,
+    struct err *e)
 {
 	uint64_t spent = pace_now() - p->began, ms, random = 0;
 	uint64_t limit = s->conf->timeout_s * 1000;
@@ -440,7 +450,7 @@ wait_turn(struct s3 *s, struct progress *p, struct err *e)
 
 	if (p->tries > s->retries_max) {
 		err_hint(e, "tried %u times", p->tries);
-		return give_up(s, p, e);
+		return give_up(s, p, r, false, e);
 	}
 	if (rng_bytes(&random, sizeof(random), e) == -1)
 		return -1;
@@ -451,7 +461,7 @@ wait_turn(struct s3 *s, struct progress *p, struct err *e)
 		*e = why;
 		err_hint(e, "tried %u times in %" PRIu64 " s", p->tries,
 		    (spent + 500) / 1000);
-		return give_up(s, p, e);
+		return give_up(s, p, r, true, e);
 	}
 	if (pace_sleep(s->pace, ms, e) == -1)
 		return err_in(e, "%s", why.msg);
@@ -517,7 +527,7 @@ s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 			p.tries = 1;
 			p.began = pace_now();
 		}
-		if (wait_turn(s, &p, e) == -1)
+		if (wait_turn(s, &p, r, e) == -1)
 			return -1;
 		atomic_fetch_add(&s->retries, 1);
 		if (c->again != NULL)
