@@ -1,5 +1,7 @@
 # One bad path costs one path: whatever it is, it is named with its reason and
 # class, and all others are shipped.
+#
+# Twice: on S3, too.
 
 load lib/replica
 

@@ -2,6 +2,8 @@
 # Killed with SIGKILL at any moment: what was acknowledged restores, and the
 # next run goes on by itself.  "Any moment" is before a random one of the
 # system calls that change files or make them durable, sometimes a random time.
+#
+# Twice: on S3, too.
 
 load lib/hard
 

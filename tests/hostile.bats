@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # A writer that does everything an application may do to its WAL, while lspp
 # ships: every state that is restored is one the writer committed.
+#
+# Twice: on S3, too.
 
 load lib/hard
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # What lspp ships, both litestreams restore, byte for byte, after every single
 # ship; and lspp restores what litestream ships.
+#
+# Twice: on S3, too.
 
 load lib/hard
 

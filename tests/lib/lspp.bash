@@ -15,7 +15,7 @@
 
 bats_require_minimum_version 1.5.0
 
-LSPP_ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd -P)
+LSPP_ROOT=$(cd -P "${BASH_SOURCE[0]%/*}/../.." && pwd)
 : "${B:=$LSPP_ROOT/build}"
 case $B in /*) ;; *) B=$LSPP_ROOT/$B ;; esac
 PATH=$B/bin:$B/tools:$PATH

@@ -1,7 +1,7 @@
 # For the suites that hold wherever the replica is.  tests/NAME.bats has it in
-# a directory; with a link tests/NAME_s3.bats to it the same tests run against
-# object storage, too.  What can be so in a directory alone (a full disk, say)
-# is a test of a suite that has no such link.
+# a directory; with the line "# Twice: on S3, too." the same tests run once more,
+# against object storage, as NAME_s3.bats (tests/run).  What can be so in a
+# directory alone (a full disk, say) is a test of a suite without that line.
 #
 #	replica_new DIR		sets R, the root: DIR, or in a bucket of its own
 #

@@ -1,1 +1,0 @@
-badinput.bats
