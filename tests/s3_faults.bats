@@ -14,7 +14,7 @@ setup_file() {
 	for i in {1..200}; do
 		mkdir -p "$BATS_FILE_TMPDIR/src/$((i % 7))"
 		echo ".open '$BATS_FILE_TMPDIR/src/$((i % 7))/$i.db'"
-		echo "CREATE TABLE t(x);"
+		echo "PRAGMA synchronous=OFF; CREATE TABLE t(x);"
 		echo "INSERT INTO t VALUES($i), (hex(randomblob(1000)));"
 	done | sqlite3
 }
@@ -48,15 +48,18 @@ ship() {
 # restores LIST -- each path in it, as it is now, past all faults.
 restores() {
 	local f
+	[ -s "$1" ] || return 0
 	rm -rf out
 	(
 		s3_credentials
 		sed 's|^src/||' "$1" | lspp-restore -r "$R" -o out >/dev/null
 	)
+	xargs -d '\n' sha256sum <"$1" | sed 's|  src/|  out/|' >sums
+	! sha256sum --quiet -c sums >differ 2>/dev/null || return 0
+	# Not byte for byte, then row by row.
 	while IFS= read -r f; do
-		cmp -s "$f" "out/${f#src/}" || same_db "$f" "out/${f#src/}" ||
-			return
-	done <"$1"
+		same_db "src/${f#out/}" "$f" || return
+	done < <(sed -n 's/: FAILED.*//p' differ)
 }
 
 # arrives LIST -- all of it, in four runs at most.
@@ -181,7 +184,7 @@ toxic() {
 	s3_needs durable
 	toxiproxy
 	toxic slow latency downstream 1 '"latency":40'
-	(exec 3>&-; ship -j2 --timeout 60s <all >acked 2>err) &
+	(exec 3>&-; ship -j4 --timeout 60s <all >acked 2>err) &
 	pid=$!
 	wait_for test -s acked
 	kill -9 "$(cat "$S3_DIR/pid")"
