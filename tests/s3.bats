@@ -478,6 +478,25 @@ has_requests() {
 	refute [ -e out ]
 }
 
+@test "memory follows the parts under way, not the database" {
+	need measure
+	sqlite3 src/small.db 'CREATE TABLE t(x)'
+	sqlite3 src/large.db 'CREATE TABLE t(x);
+		INSERT INTO t VALUES(randomblob(60000000))'
+	for f in small large; do
+		measure up.$f lspp-ship -C src -s state -r "$R" \
+			--part-size 5M src/$f.db
+		measure down.$f lspp-restore -r "$R" -o out $f.db
+		same_db src/$f.db out/$f.db
+	done
+	for way in up down; do
+		read -r _ small _ <$way.small
+		read -r _ large _ <$way.large
+		# four parts of 5 MiB
+		[ $((large - small)) -le 20480 ]
+	done
+}
+
 @test "ten databases of twenty objects are one request to list" {
 	local i j args=()
 	: >empty
