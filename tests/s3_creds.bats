@@ -139,6 +139,39 @@ json() {
 	assert_equal "$status" 78
 }
 
+@test "providers whose hosts are known: endpoint, region, addressing" {
+	local url endpoint region how
+	unset AWS_ENDPOINT_URL
+	export AWS_ACCESS_KEY_ID=AKIA1 AWS_SECRET_ACCESS_KEY=s
+	while read -r url endpoint region how; do
+		run -0 s3tool "s3://$url" whoami
+		assert_line "endpoint: $endpoint"
+		assert_line "region: $region"
+		assert_line "addressing: $how"
+	done <<-'END'
+	b.s3.us-west-002.backblazeb2.com/p https://s3.us-west-002.backblazeb2.com us-west-002 path
+	b.s3.filebase.com https://s3.filebase.com us-east-1 path
+	b.fra1.digitaloceanspaces.com/p https://fra1.digitaloceanspaces.com fra1 path
+	b.s3.nl-ams.scw.cloud https://s3.nl-ams.scw.cloud nl-ams path
+	b.eu-central-1.linodeobjects.com https://eu-central-1.linodeobjects.com eu-central-1 path
+	b.account.r2.cloudflarestorage.com https://account.r2.cloudflarestorage.com auto path
+	b?endpoint=https://account.r2.cloudflarestorage.com https://account.r2.cloudflarestorage.com auto path
+	b.localhost:9000/p http://localhost:9000 us-east-1 path
+	b.minio.example:9000/p http://minio.example:9000 us-east-1 path
+	b?endpoint=10.0.0.1:9000 http://10.0.0.1:9000 us-east-1 path
+	b?endpoint=minio.example:9000 https://minio.example:9000 us-east-1 path
+	b?endpoint=https://minio.example&path-style=false https://minio.example us-east-1 virtual host
+	b https://s3.us-east-1.amazonaws.com us-east-1 virtual host
+	b?region=cn-north-1 https://s3.cn-north-1.amazonaws.com.cn cn-north-1 virtual host
+	b.s3.eu-west-1.amazonaws.com https://s3.eu-west-1.amazonaws.com eu-west-1 virtual host
+	b.with.dots https://s3.us-east-1.amazonaws.com us-east-1 path
+	END
+	AWS_S3_US_EAST_1_REGIONAL_ENDPOINT=legacy run -0 s3tool s3://b whoami
+	assert_line 'endpoint: https://s3.amazonaws.com'
+	AWS_USE_DUALSTACK_ENDPOINT=true run -0 s3tool s3://b whoami
+	assert_line 'endpoint: https://s3.dualstack.us-east-1.amazonaws.com'
+}
+
 @test "credential_process" {
 	json keys PRC4 SessionToken
 	cat >.aws/config <<-END

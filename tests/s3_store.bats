@@ -606,6 +606,10 @@ object() {
 	run --separate-stderr s3tool "$U" get a
 	assert_equal "$status" 65
 	[[ $stderr == *CRC32* ]]
+	: >requests.head
+	AWS_RESPONSE_CHECKSUM_VALIDATION=when_required s3tool "$U" get a |
+		cmp - f1
+	refute grep -qi checksum requests.head
 }
 
 @test "an upload in parts with checksums says them once more at its end" {

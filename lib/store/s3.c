@@ -197,15 +197,13 @@ profile_of(const struct store_conf *conf)
 	return v != NULL ? v : "default";
 }
 
-/* CRC32 beside SHA-256 and MD5: AWS takes it, some others trip over it. */
+/* What a variable of AWS's tools says of CRC32: when_supported or not. */
 static bool
-wants_checksums(const struct s3 *s)
+wants_crc(const char *name, bool otherwise)
 {
-	const char *v = aws_env("AWS_REQUEST_CHECKSUM_CALCULATION");
+	const char *v = aws_env(name);
 
-	if (v != NULL)
-		return strcasecmp(v, "when_supported") == 0;
-	return !s->place.custom;
+	return v == NULL ? otherwise : strcasecmp(v, "when_supported") == 0;
 }
 
 /* As AWS's tools count: the first try is one of them. */
@@ -252,7 +250,11 @@ configure(struct s3 *s, const char *url, struct err *e)
 	s->creds = creds_open(&cc);
 	s->pace = pace_new(&pc);
 	s->retries_max = retries_of(conf);
-	s->checksums = wants_checksums(s);
+	/* Beside SHA-256 and MD5: AWS takes it, some others trip over it. */
+	s->checksums =
+	    wants_crc("AWS_REQUEST_CHECKSUM_CALCULATION", !s->place.custom);
+	s->validates =
+	    wants_crc("AWS_RESPONSE_CHECKSUM_VALIDATION", s->checksums);
 	split_headers(s);
 	return read_sse_c(s, e);
 }

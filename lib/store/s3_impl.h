@@ -59,7 +59,8 @@ struct s3 {
 	} own[STORE_HEADERS]; /* of --header */
 	size_t n_own;
 	uint64_t retries_max;
-	bool checksums; /* send and check CRC32 */
+	bool checksums; /* CRC32 is sent */
+	bool validates; /* and asked for */
 	atomic_bool unconditional;
 	atomic_bool answered; /* somebody is there */
 	atomic_ullong served; /* pace_now() of the last answer but "too busy" */

@@ -330,7 +330,13 @@ static void
 set_aws_host(struct s3_place *p)
 {
 	const char *cn = strncmp(p->region, "cn-", 3) == 0 ? ".cn" : "";
+	const char *old = aws_env("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT");
 
+	if (old != NULL && strcasecmp(old, "legacy") == 0 && !p->fips &&
+	    !p->dualstack && strcmp(p->region, "us-east-1") == 0) {
+		replace(&p->host, xstrdup("s3.amazonaws.com"));
+		return;
+	}
 	replace(&p->host,
 	    xasprintf("s3%s%s.%s.amazonaws.com%s", p->fips ? "-fips" : "",
 		p->dualstack ? ".dualstack" : "", p->region, cn));

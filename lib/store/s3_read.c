@@ -199,7 +199,7 @@ s3_get(struct store *st, const char *key, uint64_t off, uint64_t n,
 	c.key = buf_str(&full);
 	set_range(&f, &c);
 	s3_sse_c_headers(s, &c);
-	if (s->checksums && f.whole)
+	if (s->validates && f.whole)
 		s3_amz(&c, "x-amz-checksum-mode", "ENABLED");
 	rc = s3_do(s, &c, &r, e);
 	/* 416: it ends before what was asked for. */
