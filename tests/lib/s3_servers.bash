@@ -134,12 +134,30 @@ ceph_prepare() {
 		ceph-mon -i a -f 3>&- &
 		echo $! >mon.pid
 		ceph osd new $osd &&
-			ceph-osd -i 0 --mkfs --osd-uuid $osd || exit
-		ceph-osd -i 0 -f 3>&- &
-		echo $! >osd.pid
+			ceph-osd -i 0 --mkfs --osd-uuid $osd &&
+			ceph_osd || exit
 		timeout 120 radosgw-admin user create --uid tester --display-name tester \
 			--access-key "$S3_KEY" --secret-key "$S3_SECRET"
 	) >>"$S3_DIR/log" 2>&1
+}
+
+# ceph_osd -- the storage daemon, in $PWD.  On a busy machine it may give up: it
+# asks the monitor before it knows which cluster that is ("wrong fsid").
+ceph_osd() {
+	local i
+	for i in 1 2 3 4 5; do
+		ceph-osd -i 0 -f 3>&- &
+		echo $! >osd.pid
+		wait_for ceph_osd_known
+		! grep -q 'booting -> active' osd.0.log || return 0
+	done
+	return 1
+}
+
+# Active, or gone.
+ceph_osd_known() {
+	grep -q 'booting -> active' osd.0.log ||
+		! kill -0 "$(cat osd.pid)" 2>/dev/null
 }
 
 # Garage: one node, which has to be told that it is one.
