@@ -39,7 +39,8 @@ static const struct meaning {
 	{ "NoSuchBucket", S3_FATAL, ERR_CONFIG,
 	    "there is no bucket of that name there: check the URL and the "
 	    "endpoint" },
-	{ "InvalidBucketName", S3_FATAL, ERR_CONFIG, NULL },
+	{ "InvalidBucketName", S3_FATAL, ERR_CONFIG,
+	    "a bucket has 3 to 63 small letters, digits, dots and hyphens" },
 	{ "AuthorizationHeaderMalformed", S3_MOVED, ERR_CONFIG,
 	    "is the region right? --region NAME" },
 	{ "PermanentRedirect", S3_MOVED, ERR_CONFIG,
