@@ -133,7 +133,7 @@ ceph_prepare() {
 			ceph-mon --mkfs -i a --monmap monmap || exit
 		ceph-mon -i a -f 3>&- &
 		echo $! >mon.pid
-		ceph osd new $osd &&
+		ceph_told ceph osd new $osd &&
 			ceph-osd -i 0 --mkfs --osd-uuid $osd &&
 			ceph_osd || exit
 		timeout 120 radosgw-admin user create --uid tester --display-name tester \
@@ -141,8 +141,18 @@ ceph_prepare() {
 	) >>"$S3_DIR/log" 2>&1
 }
 
-# ceph_osd -- the storage daemon, in $PWD.  On a busy machine it may give up: it
-# asks the monitor before it knows which cluster that is ("wrong fsid").
+# ceph_told COMMAND... -- until it succeeds.  On a busy machine a client asks the
+# monitor before it knows which cluster that is, and is refused ("wrong fsid").
+ceph_told() {
+	local i
+	for i in 1 2 3 4 5; do
+		! timeout 60 "$@" || return 0
+		sleep 0.2
+	done
+	return 1
+}
+
+# ceph_osd -- the storage daemon, in $PWD; so it may give up, too.
 ceph_osd() {
 	local i
 	for i in 1 2 3 4 5; do
