@@ -144,8 +144,7 @@ ceph_prepare() {
 # ceph_told COMMAND... -- until it succeeds.  On a busy machine a client asks the
 # monitor before it knows which cluster that is, and is refused ("wrong fsid").
 ceph_told() {
-	local i
-	for i in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		! timeout 60 "$@" || return 0
 		sleep 0.2
 	done
@@ -154,8 +153,7 @@ ceph_told() {
 
 # ceph_osd -- the storage daemon, in $PWD; so it may give up, too.
 ceph_osd() {
-	local i
-	for i in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		ceph-osd -i 0 -f 3>&- &
 		echo $! >osd.pid
 		wait_for ceph_osd_known
