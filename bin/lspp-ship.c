@@ -32,7 +32,9 @@ enum {
 enum {
 	IN_FLIGHT = 512, /* jobs at once, and so descriptors */
 	BATCH = 256,     /* that one sync makes durable */
-	LINGER_MS = 20,  /* for a batch to fill */
+	/* For a batch to fill, in ms; with requests it fills slowly. */
+	LINGER_NEAR = 20,
+	LINGER_FAR = 200,
 };
 
 static const struct cli_opt options[] = {
@@ -309,15 +311,17 @@ in_flight(unsigned workers)
 static int
 run(struct run *r, struct err *e)
 {
-	static const struct pool_ops ops = { .next = next_job,
-		.work = ship_work,
-		.finish = finish,
-		.linger_ms = LINGER_MS };
+	struct pool_ops ops = {
+		.next = next_job, .work = ship_work, .finish = finish
+	};
+	struct store_stats x = { 0 };
 	unsigned n = r->cli.jobs, i;
 	size_t limit = in_flight(n);
 	void **workers = xcalloc(n, sizeof(*workers));
 	int rc = 0;
 
+	ship_stats(r->ship, &x);
+	ops.linger_ms = x.counted ? LINGER_FAR : LINGER_NEAR;
 	for (i = 0; i < n && rc == 0; i++)
 		if ((workers[i] = ship_worker_new(r->ship, e)) == NULL)
 			rc = -1;
