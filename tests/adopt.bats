@@ -175,6 +175,35 @@ assert_restores() {
 	assert_equal "$(generations)" 1
 }
 
+@test "a path that comes again and again while it is in flight keeps nobody waiting" {
+	sqlite3 x.db "INSERT INTO t VALUES(NULL, randomblob(3000))"
+	sqlite3 y.db "CREATE TABLE t(a)"
+	# Another run has the first one until it may go on.
+	atcall -f x.db -k read -n 1 -x \
+		"touch $T/held; until [ -e $T/go ]; do sleep 0.05; done" \
+		lspp-ship x.db >other 3>&- &
+	other=$!
+	wait_for test -e held
+	(
+		ulimit -n 120 # eight jobs at once
+		{
+			printf 'x.db\n%.0s' {1..100}
+			echo y.db
+		} | lspp-ship -j 2 -v --lock-wait 60s >out.paths 2>err 3>&-
+	) &
+	ship=$!
+	shipped_y() { [ -e out.paths ] && grep -qx y.db out.paths; }
+	wait_for shipped_y # a hundred of one do not fill the pipe
+	assert_equal "$(cat out.paths)" y.db
+	sqlite3 x.db "INSERT INTO t VALUES(NULL, randomblob(3000))"
+	touch go
+	wait "$other"
+	wait "$ship"
+	assert_equal "$(grep -cx x.db out.paths)" 100
+	assert [ "$(grep -c 'x.db: shipped' err)" -le 1 ]
+	assert_restores
+}
+
 # A state from before a new generation began must not go on with the old one:
 # litestream 0.5 reads the generation of the newest snapshot, 0.3 that of the
 # newest object.

@@ -141,6 +141,19 @@ dblock_wait(struct dblocks *l, int64_t id, struct job *j)
 	return h != NULL;
 }
 
+struct job *
+dblock_queue(struct dblocks *l, int64_t id)
+{
+	struct held *h;
+	struct job *first;
+
+	pthread_mutex_lock(&l->mutex);
+	h = find(l, id);
+	first = h != NULL ? h->waiters : NULL;
+	pthread_mutex_unlock(&l->mutex);
+	return first;
+}
+
 int
 dblock_take(struct dblocks *l, int64_t id, unsigned wait_ms, struct err *e)
 {

@@ -36,6 +36,10 @@ int dblock_take(struct dblocks *l, int64_t id, unsigned wait_ms, struct err *e);
  */
 bool dblock_wait(struct dblocks *l, int64_t id, struct job *j);
 
+/* The jobs in the queue for id, linked; for the thread that queues and releases
+ * them. */
+struct job *dblock_queue(struct dblocks *l, int64_t id);
+
 /* Returns the jobs that waited for it, linked; they take the lock anew. */
 struct job *dblock_release(struct dblocks *l, int64_t id);
 

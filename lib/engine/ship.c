@@ -404,12 +404,10 @@ record_all(struct ship *s, struct job **jobs, size_t n)
 }
 
 static void
-end_job(struct ship *s, struct pool *p, struct ship_job *j,
-    ship_report_fn *report, void *ctx)
+tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 {
 	const struct record *now = j->dirty ? &j->next : &j->rec;
 	struct ship_report *r = &j->report;
-	struct job *w, *next;
 
 	r->path = j->path;
 	r->rc = j->rc;
@@ -430,6 +428,24 @@ end_job(struct ship *s, struct pool *p, struct ship_job *j,
 	r->more = j->then != NULL;
 	r->failed = j->failed;
 	report(ctx, r);
+	/* What came again had nothing left to do. */
+	r->what = SHIP_UNCHANGED;
+	r->key = r->owner_key = r->ending_key = r->snapshot_key = NULL;
+	r->reason = r->notice = NULL;
+	r->hint = r->read = "";
+	r->pages = 0;
+	r->bytes = 0;
+	for (; j->also > 0; j->also--)
+		report(ctx, r);
+}
+
+static void
+end_job(struct ship *s, struct pool *p, struct ship_job *j,
+    ship_report_fn *report, void *ctx)
+{
+	struct job *w, *next;
+
+	tell(j, report, ctx);
 	if (j->locked)
 		for (w = dblock_release(s->locks, j->lock); w != NULL;
 		     w = next) {
@@ -443,6 +459,31 @@ end_job(struct ship *s, struct pool *p, struct ship_job *j,
 		pool_done(p, &j->job);
 	}
 	job_free(j);
+}
+
+/*
+ * j has to wait for another job.  If one of the same path does already, that
+ * has not been read since, and will serve both: so of a path that comes again
+ * and again while it is in flight two jobs exist at most.
+ */
+static void
+wait_for_lock(struct ship *s, struct pool *p, struct ship_job *j)
+{
+	struct job *q = dblock_queue(s->locks, j->lock);
+	struct ship_job *w;
+
+	for (; q != NULL && j->then == NULL; q = q->link) {
+		w = (struct ship_job *)q;
+		if (w->ship != j->ship || w->then != NULL ||
+		    w->failed != j->failed || strcmp(w->path, j->path) != 0)
+			continue;
+		w->also += 1 + j->also;
+		pool_done(p, &j->job);
+		job_free(j);
+		return;
+	}
+	if (!dblock_wait(s->locks, j->lock, &j->job))
+		pool_again(p, &j->job);
 }
 
 /* Which phase comes next, if the path is not over. */
@@ -475,8 +516,7 @@ ship_finish(struct ship *s, struct pool *p, struct job **jobs, size_t n,
 		struct ship_job *j = (struct ship_job *)jobs[i];
 
 		if (j->waiting) {
-			if (!dblock_wait(s->locks, j->lock, &j->job))
-				pool_again(p, &j->job);
+			wait_for_lock(s, p, j);
 		} else if (goes_on(j)) {
 			ship_job_forget(j);
 			j->rc = 0;

@@ -40,6 +40,7 @@ struct ship_job {
 
 	int64_t lock;
 	bool locked, waiting; /* waiting: another job has the lock */
+	unsigned also;        /* the path came so often again meanwhile */
 
 	bool known; /* rec is what the state says */
 	struct record rec;
