@@ -344,6 +344,25 @@ times() {
 	end_watch
 }
 
+@test "--watch looks at a few cold ones as often as at hot ones, unless told how often" {
+	need strace
+	seq -f '%02.0f.db' 30 >"$T/list"
+	sqlite3 "$T/t" 'CREATE TABLE t (x)'
+	lspp-new -t "$T/t" <"$T/list" >/dev/null
+	sleep 1.1
+	ship <"$T/list" >/dev/null
+	wait_for is_cold 30.db
+	for o in '' '--scan-interval 15s'; do
+		# shellcheck disable=SC2086
+		traced -o "$T/log$o" -e trace=newfstatat,statx \
+			lspp-hot -r "$R" -s "$S" --watch --hot-for 1s --for 4s \
+			$o <"$T/list"
+	done
+	# The first look, the last, and three in between.
+	assert [ "$(grep -c '"30\.db"' "$T/log")" -ge 4 ]
+	assert_equal "$(grep -c '"30\.db"' "$T/log--scan-interval 15s")" 2
+}
+
 @test "--watch with nothing written writes nothing" {
 	need strace
 	db a.db b.db

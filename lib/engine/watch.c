@@ -196,8 +196,10 @@ tick(struct watch *w)
 	size_t due = (size_t)((double)w->n * (double)c->interval_ns /
 			 (double)c->scan_interval_ns) +
 	    1;
-	size_t n = due < w->n ? due : w->n;
+	size_t n = due > c->at_least ? due : c->at_least;
 
+	if (n > w->n)
+		n = w->n;
 	for (size_t i = 0; i < w->n; i++)
 		if (w->v[i].hot)
 			look(w, &w->v[i]);

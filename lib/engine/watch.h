@@ -2,7 +2,7 @@
  * watch -- look at a fleet again and again, for a while.
  *
  * Hot databases (tier.h) are looked at at every interval, all others once in
- * scan_interval, evenly spread.  One look is two stat calls; whether what was
+ * scan_interval, evenly spread, or sooner, where there are few.  One look is two stat calls; whether what was
  * printed has been shipped, is asked of the state once in scan_interval, and
  * only for the hot ones.
  *
@@ -32,6 +32,7 @@ struct watch;
 struct watch_conf {
 	struct tiers *tiers;
 	int64_t interval_ns, scan_interval_ns;
+	size_t at_least; /* look at so many others with the hot ones */
 	/* It has something to ship; why as in tier.h. */
 	void (*dirty)(void *ctx, const char *path, const char *why);
 	/* It cannot be looked at; told once, until it can be again. */

@@ -11,6 +11,10 @@
  *		each; says "ready"; ends on SIGTERM
  *	fleet write		commit to them in turn; says "ready" after the
  *		first round; on SIGTERM prints how many commits, ends
+ *	fleet commit SECONDS MS	commit to one of them at random, MS milliseconds
+ *		apart on average, for so long; each commit is a row of the table
+ *		"commits", and then the line "TIME N PATH": when it was over, in
+ *		ns, and its number in all of them together.  Ends on SIGTERM
  *	fleet touch		change one page of each, leave the -wal
  *	fleet compare BASE COPY	each path below BASE against the same below
  *		COPY, byte for byte, as it is after recovery
@@ -27,6 +31,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
@@ -193,6 +198,7 @@ usage(void)
 	    "usage: fleet make [-n N] [-b BYTES] [-p PAGESIZE] "
 	    "[-m wal|delete|mix] DIR\n"
 	    "       fleet hold | write | touch <paths\n"
+	    "       fleet commit SECONDS MS <paths\n"
 	    "       fleet compare BASE COPY <paths\n");
 	exit(2);
 }
@@ -316,6 +322,51 @@ use(bool on)
 	return 0;
 }
 
+static uint64_t
+clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void
+commit(sqlite3 *db, const char *path, uint64_t n)
+{
+	char *sql = xasprintf(
+	    "INSERT INTO commits VALUES (%llu)", (unsigned long long)n);
+
+	run(db, path, sql);
+	printf("%llu %llu %s\n", (unsigned long long)clock_ns(CLOCK_REALTIME),
+	    (unsigned long long)n, path);
+	free(sql);
+}
+
+static int
+commit_at_random(double seconds, double ms)
+{
+	size_t n, i;
+	char **paths = read_paths(&n);
+	sqlite3 **dbs = open_all(paths, n);
+	uint64_t seed = clock_ns(CLOCK_REALTIME) | 1, count = 0;
+	uint64_t end =
+	    clock_ns(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1000000000);
+
+	for (i = 0; i < n; i++)
+		run(dbs[i], paths[i],
+		    "CREATE TABLE IF NOT EXISTS commits (n INTEGER)");
+	while (!stopped && n > 0 && clock_ns(CLOCK_MONOTONIC) < end) {
+		i = next_random(&seed) % n;
+		commit(dbs[i], paths[i], ++count);
+		usleep((useconds_t)(next_random(&seed) %
+		    (uint64_t)(2000 * ms + 1)));
+	}
+	close_all(dbs, n);
+	free_paths(paths, n);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
 static int
 touch(void)
 {
@@ -406,6 +457,9 @@ main(int argc, char *argv[])
 		return compare(argv[2], argv[3]);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	if (strcmp(what, "commit") == 0 && argc == 4)
+		return commit_at_random(
+		    strtod(argv[2], NULL), strtod(argv[3], NULL));
 	if (strcmp(what, "hold") == 0 || strcmp(what, "write") == 0)
 		return use(what[0] == 'w');
 	usage();
