@@ -106,3 +106,45 @@ percentile() {
 		cmp "$T/image" "$T/now/$p"
 	done <"$T/list"
 }
+
+# oldest -- of what the last run of lspp-hot saw, for how long it has waited.
+oldest() {
+	sed -n 's/^lspp_oldest_unshipped_seconds{.*} //p' "$T/hot.prom"
+}
+
+@test "--max-hot 10, and all are written all the time: nobody waits for ever" {
+	n=$(count 1000 100) max=10
+	fleet_of "$n"
+	fleet commit 7200 1 <"$T/list" >"$T/commits" 3>&- &
+	writer=$!
+	LIVE+=("$writer")
+	# All of them are served in so many passes, if those that have waited
+	# longest go first; half as many again for what is printed twice,
+	# because it was too fresh.
+	window=$((n / max * 3 / 2 + 2))
+	worst=0
+	for ((pass = 1; pass <= 3 * window; pass++)); do
+		began[pass]=$(date +%s%N)
+		lspp-hot -r "$R" -s "$S" --max-hot $max \
+			--metrics "$T/hot.prom" <"$T/list" >"$T/chosen"
+		now=$(date +%s%N)
+		assert [ "$(wc -l <"$T/chosen")" -le $max ]
+		ship <"$T/chosen" >/dev/null
+		[ $pass -gt $window ] || continue
+		# Not older than the pass that is a window ago.
+		awk -v age="$(oldest)" -v most=$((now - began[pass - window])) \
+			'BEGIN { exit age > most / 1e9 }' || {
+			echo "pass $pass: $(oldest) s"
+			return 1
+		}
+		worst=$(awk -v a="$(oldest)" -v b="$worst" \
+			'BEGIN { print (a > b ? a : b) }')
+	done
+	kill "$writer"
+	wait "$writer"
+	LIVE=()
+	say "$n written all the time, $max a pass, $((pass - 1)) passes in" \
+		"$(((now - began[1]) / 1000000000)) s: the oldest write that" \
+		"waited had done so for $worst s"
+	assert [ "$(wc -l <"$T/commits")" -ge "$n" ]
+}
