@@ -1,0 +1,195 @@
+#!/usr/bin/env bats
+# examples/crontab, run by cron as it is written: in a root directory, mounts and
+# processes of its own, which end with the test and which the machine's own cron
+# never sees.  Nothing of the file is replaced; where a line is for another hour,
+# it is cron that is told the time.
+
+load lib/lspp
+
+# The run that lasts a minute does so while the other tests run.
+setup_file() {
+	need lspp-scan lspp-hot lspp-ship lspp-restore lspp-new fleet \
+		faketime unshare chroot "$LSPP_ROOT/.tools/promtool"
+	PATH=$PATH:/usr/sbin need cron
+	[ "$(id -u)" -eq 0 ] || skip "needs root for a cron of its own"
+	getent passwd backup >/dev/null || skip "needs a user named backup"
+	T=$BATS_FILE_TMPDIR
+	ROOT=$T/root
+	make_root
+	tenants 1000
+	boot '2026-01-01 03:06:57'
+}
+
+teardown_file() {
+	halt
+}
+
+setup() {
+	CRON=
+	ROOT=$T/root
+	make_root
+}
+
+teardown() {
+	halt
+}
+
+# What a machine would have on which somebody followed the file's first lines.
+make_root() {
+	mkdir -p "$ROOT"/{usr,dev,proc,sys,real,tmp,run/lock,srv/tenants} \
+		"$ROOT"/{backup/fleet,var/spool/cron/crontabs,var/lib/lspp} \
+		"$ROOT"/{var/lib/prometheus/node-exporter,var/mail,sbin,mail}
+	ln -s ../run "$ROOT/var/run"
+	cp -a /etc "$ROOT/etc"
+	rm -rf "$ROOT"/etc/{crontab,cron.*}
+	mkdir "$ROOT/etc/cron.d"
+	local d
+	for d in bin lib lib32 lib64 libx32; do
+		[ ! -L "/$d" ] || cp -a "/$d" "$ROOT/$d"
+		[ -L "/$d" ] || [ ! -d "/$d" ] || mkdir "$ROOT/$d"
+	done
+	chmod 1777 "$ROOT/tmp" "$ROOT/run/lock" "$ROOT/mail"
+	chmod 755 "$ROOT" "$ROOT"/{srv,backup,var,var/lib}
+	chown backup "$ROOT"/{srv/tenants,backup/fleet,var/lib/lspp} \
+		"$ROOT/var/lib/prometheus/node-exporter"
+	# What cron mails to, as files.
+	cat >"$ROOT/sendmail" <<-'END'
+	#!/bin/sh
+	exec cat >"$(mktemp /mail/XXXXXX)"
+	END
+	chmod 755 "$ROOT/sendmail"
+	install -m 644 "$LSPP_ROOT/examples/crontab" "$ROOT/etc/cron.d/lspp"
+}
+
+# boot TIME -- cron, whose clock begins there.
+boot() {
+	cat >"$T/init" <<-'END'
+	set -e
+	# faketime has a file here, named by a process id.
+	mount -t tmpfs none /dev/shm
+	for d in usr dev sys bin lib lib32 lib64 libx32; do
+		[ -d "$ROOT/$d" ] && [ ! -L "$ROOT/$d" ] || continue
+		mount --rbind "/$d" "$ROOT/$d"
+	done
+	mount -t proc proc "$ROOT/proc"
+	mount --bind "$B/bin" "$ROOT/usr/local/bin"
+	# A sendmail beside what else is there.
+	mount --bind /usr/sbin "$ROOT/real"
+	mount -t tmpfs none "$ROOT/sbin"
+	ln -s /real/* "$ROOT/sbin/"
+	rm -f "$ROOT/sbin/sendmail"
+	ln -s /sendmail "$ROOT/sbin/sendmail"
+	mount --bind "$ROOT/sbin" "$ROOT/usr/sbin"
+	exec faketime -f "@$TIME" chroot "$ROOT" /real/cron -f
+	END
+	ROOT=$ROOT TIME=$1 unshare --mount --pid --fork --kill-child \
+		--propagation private bash "$T/init" >"$T/cron.log" 2>&1 3>&- &
+	CRON=$!
+}
+
+# End all of it, whatever it is doing.
+halt() {
+	[ -n "${CRON:-}" ] || return 0
+	kill -KILL "$CRON" 2>/dev/null && wait "$CRON" || :
+	CRON=
+}
+
+# tenants N -- as an application would make them, who is not the backup user.
+tenants() {
+	sqlite3 "$T/t.db" 'PRAGMA journal_mode = WAL; CREATE TABLE t (x);
+		INSERT INTO t VALUES (hex (randomblob (500)))' >/dev/null
+	seq -f "$ROOT/srv/tenants/%04.0f/app.db" "$1" >"$T/list"
+	lspp-new -t "$T/t.db" <"$T/list" >/dev/null
+	chmod 755 "$ROOT"/srv/tenants/*
+}
+
+shipped() {
+	[ "$(find "$ROOT/backup/fleet" -name '*.snapshot.lz4' | wc -l)" -eq "$1" ]
+}
+
+# restores PATH -- is what the replica holds what is there?
+restores() {
+	local key=${1#"$ROOT/srv/tenants/"}
+	rm -rf "$T/out"
+	lspp-restore -r "$ROOT/backup/fleet" -o "$T/out" "$key" >/dev/null &&
+		image "$1" "$T/image" && cmp -s "$T/image" "$T/out/$key"
+}
+
+mails() {
+	find "$ROOT/mail" -type f | wc -l
+}
+mailed() {
+	[ "$(mails)" -gt 0 ] && grep -q "$1" "$ROOT"/mail/*
+}
+
+@test "every hour: a volume that is not there is mail" {
+	tenants 3
+	boot '2026-01-01 03:06:57'
+	wait_for mailed '^lspp-scan: found 3 databases, expected at least 1000'
+	halt
+	assert_equal "$(mails)" 1
+	grep -q '^To: ops@example.org' "$ROOT"/mail/*
+}
+
+@test "every ten minutes: a write that waits is mail, while a run that hangs has the lock" {
+	tenants 3
+	boot '2026-01-01 03:00:57'
+	wait_for shipped 3
+	halt
+	sqlite3 "$ROOT/srv/tenants/0002/app.db" 'INSERT INTO t VALUES (2)'
+	sqlite3 "$ROOT/var/lib/lspp/state.db" "UPDATE db SET captured_ns =
+		captured_ns - 7200000000000; DELETE FROM pending;
+		DELETE FROM meta WHERE name LIKE 'pass %'"
+	flock "$ROOT/run/lock/lspp" sleep 60 3>&- &
+	lock=$!
+	boot '2026-01-01 03:09:57'
+	wait_for mailed '^/srv/tenants/0002/app.db$'
+	halt
+	kill "$lock"
+	assert_equal "$(mails)" 1
+	assert_equal "$(grep -h '^/srv' "$ROOT"/mail/*)" \
+		/srv/tenants/0002/app.db
+	refute restores "$ROOT/srv/tenants/0002/app.db"
+}
+
+@test "every night: no mail when all is well, mail for what is damaged" {
+	tenants 20
+	boot '2026-01-01 03:00:57'
+	wait_for shipped 20
+	halt
+	prom=$ROOT/var/lib/prometheus/node-exporter/lspp_drill.prom
+	boot '2026-01-01 03:22:57'
+	drilled() { [ -s "$prom" ]; }
+	wait_for drilled
+	sleep 0.5
+	halt
+	assert_equal "$(mails)" 0
+	grep -q '^lspp_databases{.*state="restored".*} 20$' "$prom"
+	assert_equal "$(find "$ROOT/tmp" -mindepth 1 | wc -l)" 0
+	object=$(find "$ROOT/backup/fleet/0007" -name '*.snapshot.lz4')
+	printf x | dd of="$object" bs=1 seek=200 conv=notrunc status=none
+	boot '2026-01-01 03:22:57'
+	wait_for mailed '0007/app\.db'
+	halt
+	assert_equal "$(mails)" 1
+	assert_equal "$(find "$ROOT/tmp" -mindepth 1 | wc -l)" 0
+}
+
+@test "every minute and every hour: shipped as it is written, and no mail" {
+	ROOT=$BATS_FILE_TMPDIR/root T=$BATS_FILE_TMPDIR
+	wait_for shipped 1000
+	db=$(sed -n 500p "$T/list")
+	for n in 1 2 3; do
+		sqlite3 "$db" "INSERT INTO t VALUES ($n)"
+		wait_for restores "$db"
+	done
+	# The run ends, cron has nothing to mail, and the metrics are there.
+	prom=$ROOT/var/lib/prometheus/node-exporter/lspp_ship.prom
+	ended() { [ -s "$prom" ]; }
+	wait_for ended || wait_for ended
+	sleep 1
+	assert_equal "$(mails)" 0
+	grep -q '^lspp_last_run_exit_code{.*} 0$' "$prom"
+	"$LSPP_ROOT/.tools/promtool" check metrics <"$prom"
+	assert_equal "$(stat -c %U "$ROOT/var/lib/lspp/state.db")" backup
+}
