@@ -131,6 +131,15 @@ demo: all tools
 bench: all tools
 	$Qbench/run
 
+# The whole pipeline on many databases: is it right?  And at a hundred
+# thousand, beside litestream at what it bears: what does it take?  A quarter of
+# an hour; figures and the plot of the README go to $B/.
+check-large: all tools
+	$QSIZES='100 10000' RUNS=1 WATCH=5 bench/run large
+bench-large: all tools
+	$QPEERS='100 1000' BENCH_DATA=$B/large.dat bench/run large
+	$Qgnuplot -e "data='$B/large.dat'" bench/memory.gp >$B/memory.svg
+
 # One parser of foreign bytes for SECONDS with libFuzzer: make fuzz T=wal.
 # What it learns stays in build-fuzz/corpus, what breaks in build-fuzz/crash.
 CLANG ?= clang
@@ -160,7 +169,7 @@ dist:
 		gzip -9n > lspp-$(VERSION).tar.gz
 
 MAN = $(wildcard man/*.[1-9])
-EXAMPLES = $(wildcard examples/*)
+EXAMPLES = $(filter-out examples/systemd,$(wildcard examples/* examples/systemd/*))
 INSTALL ?= install
 
 install: all
@@ -171,13 +180,16 @@ install: all
 		$(INSTALL) -m 644 $$f '$(DESTDIR)$(MANDIR)/'man$${f##*.} || \
 			exit; \
 	done
-	$(INSTALL) -m 644 $(EXAMPLES) '$(DESTDIR)$(EXAMPLESDIR)'
+	for f in $(EXAMPLES:examples/%=%); do \
+		$(INSTALL) -D -m 644 examples/$$f '$(DESTDIR)$(EXAMPLESDIR)'/$$f || \
+			exit; \
+	done
 
 uninstall:
 	rm -f $(PROGRAMS:%='$(DESTDIR)$(BINDIR)/%') \
 		$(foreach m,$(MAN),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)') \
 		$(EXAMPLES:examples/%='$(DESTDIR)$(EXAMPLESDIR)/%')
-	rmdir '$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
+	rmdir '$(DESTDIR)$(EXAMPLESDIR)/systemd' '$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
 		2>/dev/null || :
 
-.PHONY: tools unit check check-s3 soak lint demo bench fuzz cover dist install uninstall
+.PHONY: tools unit check check-s3 soak lint demo bench check-large bench-large fuzz cover dist install uninstall

@@ -4,15 +4,13 @@
 # never sees.  Nothing of the file is replaced; where a line is for another hour,
 # it is cron that is told the time.
 
-load lib/lspp
+load lib/root
 
 # The run that lasts a minute does so while the other tests run.
 setup_file() {
-	need lspp-scan lspp-hot lspp-ship lspp-restore lspp-new fleet \
-		faketime unshare chroot "$LSPP_ROOT/.tools/promtool"
+	need faketime "$LSPP_ROOT/.tools/promtool"
 	PATH=$PATH:/usr/sbin need cron
-	[ "$(id -u)" -eq 0 ] || skip "needs root for a cron of its own"
-	getent passwd backup >/dev/null || skip "needs a user named backup"
+	root_skip
 	T=$BATS_FILE_TMPDIR
 	ROOT=$T/root
 	make_root
@@ -25,6 +23,7 @@ teardown_file() {
 }
 
 setup() {
+	root_skip
 	CRON=
 	ROOT=$T/root
 	make_root
@@ -34,56 +33,11 @@ teardown() {
 	halt
 }
 
-# What a machine would have on which somebody followed the file's first lines.
-make_root() {
-	mkdir -p "$ROOT"/{usr,dev,proc,sys,real,tmp,run/lock,srv/tenants} \
-		"$ROOT"/{backup/fleet,var/spool/cron/crontabs,var/lib/lspp} \
-		"$ROOT"/{var/lib/prometheus/node-exporter,var/mail,sbin,mail}
-	ln -s ../run "$ROOT/var/run"
-	cp -a /etc "$ROOT/etc"
-	rm -rf "$ROOT"/etc/{crontab,cron.*}
-	mkdir "$ROOT/etc/cron.d"
-	local d
-	for d in bin lib lib32 lib64 libx32; do
-		[ ! -L "/$d" ] || cp -a "/$d" "$ROOT/$d"
-		[ -L "/$d" ] || [ ! -d "/$d" ] || mkdir "$ROOT/$d"
-	done
-	chmod 1777 "$ROOT/tmp" "$ROOT/run/lock" "$ROOT/mail"
-	chmod 755 "$ROOT" "$ROOT"/{srv,backup,var,var/lib}
-	chown backup "$ROOT"/{srv/tenants,backup/fleet,var/lib/lspp} \
-		"$ROOT/var/lib/prometheus/node-exporter"
-	# What cron mails to, as files.
-	cat >"$ROOT/sendmail" <<-'END'
-	#!/bin/sh
-	exec cat >"$(mktemp /mail/XXXXXX)"
-	END
-	chmod 755 "$ROOT/sendmail"
-	install -m 644 "$LSPP_ROOT/examples/crontab" "$ROOT/etc/cron.d/lspp"
-}
-
 # boot TIME -- cron, whose clock begins there.
 boot() {
-	cat >"$T/init" <<-'END'
-	set -e
-	# faketime has a file here, named by a process id.
-	mount -t tmpfs none /dev/shm
-	for d in usr dev sys bin lib lib32 lib64 libx32; do
-		[ -d "$ROOT/$d" ] && [ ! -L "$ROOT/$d" ] || continue
-		mount --rbind "/$d" "$ROOT/$d"
-	done
-	mount -t proc proc "$ROOT/proc"
-	mount --bind "$B/bin" "$ROOT/usr/local/bin"
-	# A sendmail beside what else is there.
-	mount --bind /usr/sbin "$ROOT/real"
-	mount -t tmpfs none "$ROOT/sbin"
-	ln -s /real/* "$ROOT/sbin/"
-	rm -f "$ROOT/sbin/sendmail"
-	ln -s /sendmail "$ROOT/sbin/sendmail"
-	mount --bind "$ROOT/sbin" "$ROOT/usr/sbin"
-	exec faketime -f "@$TIME" chroot "$ROOT" /real/cron -f
-	END
-	ROOT=$ROOT TIME=$1 unshare --mount --pid --fork --kill-child \
-		--propagation private bash "$T/init" >"$T/cron.log" 2>&1 3>&- &
+	install -m 644 "$LSPP_ROOT/examples/crontab" "$ROOT/etc/cron.d/lspp"
+	in_root "exec faketime -f '@$1' chroot $ROOT /real/cron -f" \
+		>"$T/cron.log" 2>&1 3>&- &
 	CRON=$!
 }
 
@@ -92,27 +46,6 @@ halt() {
 	[ -n "${CRON:-}" ] || return 0
 	kill -KILL "$CRON" 2>/dev/null && wait "$CRON" || :
 	CRON=
-}
-
-# tenants N -- as an application would make them, who is not the backup user.
-tenants() {
-	sqlite3 "$T/t.db" 'PRAGMA journal_mode = WAL; CREATE TABLE t (x);
-		INSERT INTO t VALUES (hex (randomblob (500)))' >/dev/null
-	seq -f "$ROOT/srv/tenants/%04.0f/app.db" "$1" >"$T/list"
-	lspp-new -t "$T/t.db" <"$T/list" >/dev/null
-	chmod 755 "$ROOT"/srv/tenants/*
-}
-
-shipped() {
-	[ "$(find "$ROOT/backup/fleet" -name '*.snapshot.lz4' | wc -l)" -eq "$1" ]
-}
-
-# restores PATH -- is what the replica holds what is there?
-restores() {
-	local key=${1#"$ROOT/srv/tenants/"}
-	rm -rf "$T/out"
-	lspp-restore -r "$ROOT/backup/fleet" -o "$T/out" "$key" >/dev/null &&
-		image "$1" "$T/image" && cmp -s "$T/image" "$T/out/$key"
 }
 
 mails() {

@@ -3,8 +3,9 @@
  *
  *	measure FILE COMMAND [ARGUMENT...]
  *
- * The record is "seconds peak-KiB status", where the peak is the largest
- * resident set of the command or of any child it waited for.  Passes SIGTERM
+ * The record is "seconds peak-KiB status cpu-seconds written-KiB", where the peak
+ * is the largest resident set of the command or of any child it waited for, and
+ * written is what went to disks on its account.  Passes SIGTERM
  * on.  Exits as the command did (128 and the signal, if one ended it).
  */
 #include <errno.h>
@@ -33,6 +34,12 @@ now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static double
+seconds(struct timeval tv)
+{
+	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
 }
 
 static int
@@ -72,8 +79,9 @@ main(int argc, char *argv[])
 			return fail("wait4");
 	status =
 	    WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	if (dprintf(fd, "%.4f %ld %d\n", now() - start, use.ru_maxrss, status) <
-	    0)
+	if (dprintf(fd, "%.4f %ld %d %.4f %ld\n", now() - start, use.ru_maxrss,
+		status, seconds(use.ru_utime) + seconds(use.ru_stime),
+		use.ru_oublock / 2) < 0)
 		return fail(argv[1]);
 	return status;
 }
