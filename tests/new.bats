@@ -199,3 +199,37 @@ teardown() {
 	assert_equal "$(cat made)" "$n"
 	assert_equal "$(find n -name '*.db' -size +0 | wc -l)" "$n"
 }
+
+@test "blocks are shared where the file system can; else copied by the kernel, else by us" {
+	need strace
+	for calls in '' ioctl ioctl,copy_file_range; do
+		rm -f a.db
+		# shellcheck disable=SC2086
+		traced -f -o log -e trace=ioctl,copy_file_range,pwrite64 \
+			${calls:+-e inject=$calls:error=EXDEV} \
+			lspp-new -t t.db a.db >/dev/null
+		cmp t.db a.db
+	done
+	grep -q 'FICLONE.*EXDEV.*INJECTED' log
+	grep -q 'copy_file_range.*EXDEV.*INJECTED' log
+}
+
+@test "on XFS two thousand copies take no room" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root to mount"
+	PATH=$PATH:/usr/sbin need mkfs.xfs
+	truncate -s 400M disk
+	mkfs.xfs -q disk
+	mkdir m
+	mount -o loop disk m || skip "needs a loop device and XFS"
+	sqlite3 m/t.db 'CREATE TABLE t (x);
+		INSERT INTO t VALUES (randomblob (1000000))'
+	(
+		cd m
+		seq -f '%04.0f.db' 2000 | lspp-new -t t.db | wc -l
+	) >made
+	used=$(df --output=used -B 1M m | tail -n 1)
+	cmp m/t.db m/1234.db && same=yes
+	umount m
+	assert_equal "$(cat made) ${same-}" '2000 yes'
+	assert [ "$used" -lt 200 ]
+}
