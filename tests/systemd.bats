@@ -7,7 +7,6 @@ load lib/root
 setup() {
 	need systemd-analyze
 	UNITS=$LSPP_ROOT/examples/systemd
-	CRON=
 }
 
 teardown() {
@@ -140,8 +139,8 @@ stop_all() {
 	export LSPP_REPLICA=$T/r LSPP_STATE=$T/s LSPP_BASE=$T/f
 	traced -f -o log sh -c "lspp-scan f | lspp-hot --watch --for 2s |
 		lspp-ship --drain 1s --metrics m.prom; lspp-scan file://$T/r |
-		lspp-restore -o out --metrics n.prom" >done
-	assert_equal "$(wc -l <done)" 3
+		lspp-restore -o out --metrics n.prom" >printed
+	assert_equal "$(wc -l <printed)" 3
 	sed -nE 's/^[0-9]+ +([a-z_0-9]+)\(.*/\1/p' log | sort -u >used
 	# To give a file to the source's group is tried, and may fail.
 	run -0 comm -13 allowed used

@@ -2,9 +2,9 @@
  * watch -- look at a fleet again and again, for a while.
  *
  * Hot databases (tier.h) are looked at at every interval, all others once in
- * scan_interval, evenly spread, or sooner, where there are few.  One look is two stat calls; whether what was
- * printed has been shipped, is asked of the state once in scan_interval, and
- * only for the hot ones.
+ * scan_interval, evenly spread, or sooner, where there are few.  One look is
+ * two stat calls; whether what was printed has been shipped, is asked of the
+ * state once in scan_interval, and only for the hot ones.
  *
  * A database is reported when its signature is another than when it was last
  * reported, once more if that was too fresh to show a further change, and

@@ -3,10 +3,10 @@
  *
  *	measure FILE COMMAND [ARGUMENT...]
  *
- * The record is "seconds peak-KiB status cpu-seconds written-KiB", where the peak
- * is the largest resident set of the command or of any child it waited for, and
- * written is what went to disks on its account.  Passes SIGTERM
- * on.  Exits as the command did (128 and the signal, if one ended it).
+ * The record is "seconds peak-KiB status processor-seconds written-KiB", where
+ * the peak is the largest resident set of the command or of any child it waited
+ * for, and written what goes to disks on its account.  Passes SIGTERM on, and
+ * exits as the command did (128 and the signal, if one ended it).
  */
 #include <errno.h>
 #include <fcntl.h>
