@@ -73,8 +73,11 @@ tenants() {
 	chmod 755 "$ROOT"/srv/tenants/*
 }
 
+# shipped N -- does the state know of so many?
 shipped() {
-	[ "$(find "$ROOT/backup/fleet" -name '*.snapshot.lz4' | wc -l)" -eq "$1" ]
+	local n
+	n=$(sqlite3 -readonly "$ROOT/var/lib/lspp/state.db" \
+		'SELECT count(*) FROM db' 2>/dev/null) && [ "$n" = "$1" ]
 }
 
 # restores PATH -- is what the replica holds what is there?
