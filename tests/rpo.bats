@@ -107,6 +107,22 @@ percentile() {
 	done <"$T/list"
 }
 
+@test "two that watch the same at once: nobody complains, and all of it is there" {
+	fleet_of 20
+	for k in 1 2; do
+		lspp-scan . | lspp-hot -r "$R" -s "$S" --watch --for 6s |
+			ship >>"$T/acknowledged" 2>>"$T/pipe.err" 3>&- &
+		pids[k]=$!
+	done
+	fleet commit 4 5 <"$T/list" >"$T/commits"
+	wait "${pids[1]}"
+	wait "${pids[2]}"
+	assert_equal "$(cat "$T/pipe.err")" ''
+	look
+	assert [ "$(wc -l <"$T/commits")" -gt 20 ]
+	refute grep -q never <(lags)
+}
+
 # oldest -- of what the last run of lspp-hot saw, for how long it has waited.
 oldest() {
 	sed -n 's/^lspp_oldest_unshipped_seconds{.*} //p' "$T/hot.prom"
