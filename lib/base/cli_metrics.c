@@ -87,6 +87,7 @@ cli_write_metrics(struct cli *c, int status)
 	struct metrics m = { .program = c->program };
 	const char *file = c->metrics_file;
 	struct err e;
+	int rc;
 
 	if (file == NULL || c->measured)
 		return status;
@@ -94,7 +95,9 @@ cli_write_metrics(struct cli *c, int status)
 	collect(c, status, &m);
 	if (metrics_merge(&m, file, &e) == -1)
 		cli_warn(c, file, "%s: its counters begin anew", e.msg);
-	if (metrics_write(&m, file, &e) == 0)
+	rc = metrics_write(&m, file, &e);
+	metrics_release(&m);
+	if (rc == 0)
 		return status;
 	cli_say(c, file, e.msg, e.hint);
 	return status <= 1 ? ERR_IO : status;

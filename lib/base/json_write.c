@@ -4,39 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-/* The length of the UTF-8 character at s, 0 if there is none. */
-static size_t
-utf8(const unsigned char *s)
-{
-	/* The lowest and the highest second byte, by what RFC 3629 allows. */
-	unsigned char low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f; /* surrogates */
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
+#include "lib/base/utf8.h"
 
 static void
 quote(struct buf *b, const char *text)
@@ -46,7 +14,7 @@ quote(struct buf *b, const char *text)
 
 	buf_add(b, "\"", 1);
 	for (; *s != '\0'; s += n) {
-		n = utf8(s);
+		n = utf8_length((const char *)s);
 		if (*s == '"' || *s == '\\')
 			buf_addf(b, "\\%c", *s);
 		else if (*s == '\n')

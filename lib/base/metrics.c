@@ -1,6 +1,5 @@
 #include "lib/base/metrics.h"
 
-#include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
@@ -15,6 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/base/utf8.h"
 
 #define FILE_MAX ((size_t)256 * 1024)
 
@@ -48,36 +48,94 @@ static const struct {
 	    "Size of the largest -wal file that the last run met." },
 	[METRIC_OLDEST] = { "lspp_oldest_unshipped_seconds", "gauge", REPLACED,
 	    "Age of the oldest write that is not shipped, 0 if none." },
+	[METRIC_FLEET] = { "lspp_fleet_databases", "gauge", REPLACED,
+	    "Databases that the state knows, by tier." },
+	[METRIC_FLEET_WAITING] = { "lspp_fleet_waiting_databases", "gauge",
+	    REPLACED, "Databases with writes that are not shipped." },
+	[METRIC_FLEET_FAILED] = { "lspp_fleet_failed_databases", "gauge",
+	    REPLACED, "Databases that failed when they were last shipped." },
+	[METRIC_FLEET_LAG] = { "lspp_fleet_lag_seconds", "gauge", REPLACED,
+	    "Age of the oldest unshipped write, percentiles over databases." },
+	[METRIC_FLEET_BYTES] = { "lspp_fleet_bytes", "gauge", REPLACED,
+	    "Size of the databases, of their last snapshots, and of the WAL "
+	    "behind these, uncompressed." },
+	[METRIC_FLEET_DUE] = { "lspp_fleet_snapshots_due", "gauge", REPLACED,
+	    "Databases that get a snapshot with their next change, by why." },
+	[METRIC_FLEET_UNVERIFIED] = { "lspp_fleet_unverified_databases",
+	    "gauge", REPLACED, "Databases that were never verified." },
+	[METRIC_FLEET_BROKEN] = { "lspp_fleet_broken_databases", "gauge",
+	    REPLACED, "Databases with a broken replica." },
+	[METRIC_FLEET_VERIFIED] = { "lspp_fleet_verified_timestamp_seconds",
+	    "gauge", REPLACED,
+	    "Verification longest ago of those ever verified, 0 if none." },
+	[METRIC_FLEET_PASS] = { "lspp_fleet_last_pass_timestamp_seconds",
+	    "gauge", REPLACED,
+	    "Begin of the last pass over the fleet, 0 if none." },
+	[METRIC_FLEET_SEEN] = { "lspp_fleet_last_pass_databases", "gauge",
+	    REPLACED, "Databases that the last pass over the fleet saw." },
+	[METRIC_GROUPS] = { "lspp_groups", "gauge", REPLACED,
+	    "Groups of databases by directory; some may be summed up." },
+	[METRIC_GROUP] = { "lspp_group_databases", "gauge", REPLACED,
+	    "Databases of a group." },
+	[METRIC_GROUP_WAITING] = { "lspp_group_waiting_databases", "gauge",
+	    REPLACED, "Databases of a group with unshipped writes." },
+	[METRIC_GROUP_FAILED] = { "lspp_group_failed_databases", "gauge",
+	    REPLACED, "Databases of a group that failed when last shipped." },
+	[METRIC_GROUP_OLDEST] = { "lspp_group_oldest_unshipped_seconds",
+	    "gauge", REPLACED, "Age of the oldest unshipped write of a group." },
+	[METRIC_GROUP_BYTES] = { "lspp_group_bytes", "gauge", REPLACED,
+	    "Size of the databases of a group." },
 };
 
-/* Append s to the name of a series, as a label's value. */
-static void
-escape(char *out, size_t size, const char *s)
+void
+metrics_label(struct buf *labels, const char *name, const char *value)
 {
-	size_t n = 0;
+	const char *s = value;
+	size_t n;
 
-	for (; *s != '\0' && n + 3 < size; s++) {
-		if (*s == '\\' || *s == '"')
-			out[n++] = '\\';
-		out[n++] = (unsigned char)*s < 0x20 || *s & 0x80 ? '?' : *s;
+	buf_addf(labels, "%s%s=\"", labels->len > 0 ? "," : "", name);
+	for (; *s != '\0'; s += n) {
+		n = utf8_length(s);
+		if (n == 0 || (unsigned char)*s < 0x20 || *s == '%') {
+			buf_addf(labels, "%%%02X", (unsigned char)*s);
+			n = 1;
+		} else if (*s == '\\' || *s == '"') {
+			buf_addf(labels, "\\%c", *s);
+		} else {
+			buf_add(labels, s, n);
+		}
 	}
-	out[n] = '\0';
+	buf_add(labels, "\"", 1);
 }
 
 void
 metrics_add(
     struct metrics *m, enum metric metric, const char *labels, double value)
 {
-	struct metric_series *s = &m->v[m->n++];
-	char program[64];
+	struct metric_series *s;
+	struct buf all = { 0 };
 
-	assert(m->n <= METRIC_SERIES);
-	escape(program, sizeof(program), m->program);
+	if (m->n == m->room) {
+		m->room = m->room > 0 ? 2 * m->room : 40;
+		m->v = xrealloc(m->v, m->room * sizeof(*m->v));
+	}
+	s = &m->v[m->n++];
+	metrics_label(&all, "program", m->program);
 	s->metric = metric;
 	s->value = value;
-	(void)snprintf(s->name, sizeof(s->name), "%s{program=\"%s\"%s%s}",
-	    table[metric].name, program, labels != NULL ? "," : "",
-	    labels != NULL ? labels : "");
+	s->name = xasprintf("%s{%s%s%s}", table[metric].name, buf_str(&all),
+	    labels != NULL ? "," : "", labels != NULL ? labels : "");
+	buf_release(&all);
+}
+
+void
+metrics_release(struct metrics *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		free(m->v[i].name);
+	free(m->v);
+	m->v = NULL;
+	m->n = m->room = 0;
 }
 
 /* -- an earlier file ------------------------------------------------------- */
@@ -103,9 +161,10 @@ find(struct metrics *m, const char *name)
 	return NULL;
 }
 
-/* Returns how many lines were of series in m, -1 if some are of none. */
+/* Returns how many lines were of series in m, -1 if some are no series at all.
+ * m changes with 'really' alone. */
 static int
-merge(struct metrics *m, char *text)
+merge(struct metrics *m, char *text, bool really)
 {
 	struct metric_series *s;
 	int known = 0;
@@ -122,6 +181,8 @@ merge(struct metrics *m, char *text)
 		if ((s = find(m, text)) == NULL)
 			continue;
 		known++;
+		if (!really)
+			continue;
 		if (table[s->metric].keep == ADDED)
 			s->value += value;
 		else if (table[s->metric].keep == KEPT && s->value == 0)
@@ -133,31 +194,30 @@ merge(struct metrics *m, char *text)
 int
 metrics_merge(struct metrics *m, const char *path, struct err *e)
 {
-	struct metrics with = *m;
-	struct buf text = { 0 };
-	int rc = 0, known;
+	struct buf text = { 0 }, again = { 0 };
+	int rc = 0;
 
 	if (file_slurp(path, FILE_MAX, &text, e) == -1) {
 		rc = e->class == ERR_MISSING ? 0 : -1;
 		goto out;
 	}
-	known = strlen(buf_str(&text)) == text.len && text.len > 0
-	    ? merge(&with, (char *)text.data)
-	    : -1;
-	if (known <= 0)
+	buf_adds(&again, buf_str(&text));
+	if (again.len == text.len && text.len > 0 &&
+	    merge(m, (char *)text.data, false) > 0)
+		(void)merge(m, (char *)again.data, true);
+	else
 		rc = err_set(
 		    e, ERR_CORRUPT, "not a metrics file of %s", m->program);
-	else
-		*m = with;
 out:
 	buf_release(&text);
+	buf_release(&again);
 	return rc;
 }
 
 /* -- writing --------------------------------------------------------------- */
 
-static void
-format(const struct metrics *m, struct buf *b)
+void
+metrics_text(const struct metrics *m, struct buf *b)
 {
 	const struct metric_series *s;
 	bool first;
@@ -186,7 +246,7 @@ metrics_write(const struct metrics *m, const char *path, struct err *e)
 	struct buf text = { 0 }, tmp = { 0 };
 	int fd, rc;
 
-	format(m, &text);
+	metrics_text(m, &text);
 	path_dir(path, &tmp);
 	buf_adds(&tmp, "/.lspp-XXXXXX");
 	if ((fd = mkostemp((char *)tmp.data, O_CLOEXEC)) == -1) {

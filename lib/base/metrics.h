@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+struct buf;
 struct err;
 
 enum metric {
@@ -25,25 +26,52 @@ enum metric {
 	METRIC_SNAPSHOTS, /* reason */
 	METRIC_WAL_MAX,
 	METRIC_OLDEST,
+	/* Of lspp-stat: what the state knows. */
+	METRIC_FLEET, /* tier */
+	METRIC_FLEET_WAITING,
+	METRIC_FLEET_FAILED,
+	METRIC_FLEET_LAG,   /* percentile */
+	METRIC_FLEET_BYTES, /* of */
+	METRIC_FLEET_DUE,   /* reason */
+	METRIC_FLEET_UNVERIFIED,
+	METRIC_FLEET_BROKEN,
+	METRIC_FLEET_VERIFIED,
+	METRIC_FLEET_PASS,
+	METRIC_FLEET_SEEN,
+	METRIC_GROUPS,
+	METRIC_GROUP, /* group, as those below */
+	METRIC_GROUP_WAITING,
+	METRIC_GROUP_FAILED,
+	METRIC_GROUP_OLDEST,
+	METRIC_GROUP_BYTES,
 	METRIC_KINDS,
 };
-
-#define METRIC_SERIES 40
 
 /* { .program = "lspp-ship" } is empty. */
 struct metrics {
 	const char *program; /* a label of every series */
-	size_t n;
 	struct metric_series {
 		enum metric metric;
-		char name[160]; /* as in the file, with all labels */
+		char *name; /* as in the file, with all labels */
 		double value;
-	} v[METRIC_SERIES];
+	} * v;
+	size_t n, room;
 };
+
+void metrics_release(struct metrics *m);
 
 /* labels: those besides the program, like "dir=\"sent\"", or NULL. */
 void metrics_add(
     struct metrics *m, enum metric metric, const char *labels, double value);
+
+/*
+ * Append name="value" to a list of labels.  Values are bytes: what is no text
+ * becomes %XX, and a '%' becomes "%25", so that no two values look the same.
+ */
+void metrics_label(struct buf *labels, const char *name, const char *value);
+
+/* Append all series, as they are in a file. */
+void metrics_text(const struct metrics *m, struct buf *out);
 
 /*
  * Go on from the file at path, if there is one: counters are added up, and a

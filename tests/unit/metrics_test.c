@@ -32,7 +32,8 @@ static const char want[] =
 static void
 fill(struct metrics *m, double success)
 {
-	*m = (struct metrics){ .program = "a\"b" };
+	metrics_release(m);
+	m->program = "a\"b";
 	/* Not in the order of the file. */
 	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", 3);
 	metrics_add(m, METRIC_BYTES, "dir=\"sent\"", (double)(1LL << 52));
@@ -44,7 +45,7 @@ fill(struct metrics *m, double success)
 static void
 test_file(const char *path)
 {
-	struct metrics m;
+	struct metrics m = { 0 };
 	struct buf got = { 0 };
 	struct stat st;
 	struct err e;
@@ -65,6 +66,19 @@ test_file(const char *path)
 	is_int(metrics_merge(&m, path, &e), 0, "gone on from");
 	is_int((long long)m.v[2].value, 1764000060, "until the next");
 	buf_release(&got);
+	metrics_release(&m);
+}
+
+static void
+test_labels(void)
+{
+	struct buf b = { 0 };
+
+	metrics_label(&b, "a", "x/\xc3\xa9\\\"");
+	metrics_label(&b, "b", "\xff%\n");
+	is_str(buf_str(&b), "a=\"x/\xc3\xa9\\\\\\\"\",b=\"%FF%25%0A\"",
+	    "bytes that are no text, and what ends a value");
+	buf_release(&b);
 }
 
 static void
@@ -81,7 +95,7 @@ test_broken(const char *path)
 		"lspp_databases{program=\"other\",state=\"seen\"} 3\n",
 		"lspp_bytes_total{program=\"a\\\"b\",dir=\"sent\"} 7\nelse 3\n"
 	};
-	struct metrics m;
+	struct metrics m = { 0 };
 	struct err e;
 	FILE *f;
 
@@ -95,13 +109,14 @@ test_broken(const char *path)
 		is_int(e.class, ERR_CORRUPT, "as what it is");
 		is_int((long long)m.v[1].value, 1LL << 52, "nothing is taken");
 	}
+	metrics_release(&m);
 }
 
 int
 main(void)
 {
 	char *path, *none;
-	struct metrics m;
+	struct metrics m = { 0 };
 	struct err e;
 
 	if (mkdtemp(dir) == NULL)
@@ -110,11 +125,13 @@ main(void)
 	none = xasprintf("%s/none/x.prom", dir);
 	test_file(path);
 	test_broken(path);
+	test_labels();
 	fill(&m, 0);
 	is_int(metrics_write(&m, none, &e), -1, "no such directory");
 	is_int(e.class, ERR_MISSING, "is said");
 	is_int(unlink(path), 0, "one file");
 	is_int(rmdir(dir), 0, "and nothing else is left");
+	metrics_release(&m);
 	free(path);
 	free(none);
 	return done();
