@@ -265,7 +265,7 @@ one_pass(struct run *r)
 	longest_each(&r->longest, print_dirty, r);
 	lines_flush();
 	if (r->fleet && !stop_requested() &&
-	    tiers_passed(&r->tiers, began, true, &e) == -1)
+	    tiers_passed(&r->tiers, began, r->seen, true, &e) == -1)
 		cli_note(&r->cli, NULL, "%s", e.msg);
 }
 

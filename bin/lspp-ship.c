@@ -76,6 +76,8 @@ struct run {
 	struct config_file file;  /* with -c */
 	struct ship_fleet *fleet; /* likewise; else NULL */
 	bool interval_given;
+	bool piped; /* paths come on standard input */
+	int64_t began_ns;
 	const struct store_conf *store;
 	uint64_t objects, puts, bytes; /* that a dry run would send */
 	uint64_t seen, shipped, unchanged, wal_max;
@@ -327,6 +329,8 @@ run(struct run *r, struct err *e)
 			rc = -1;
 	if (rc == 0)
 		rc = pool_run(&ops, r, workers, n, limit, BATCH, e);
+	if (rc == 0 && r->piped && !stop_requested())
+		ship_ran(r->ship, r->began_ns);
 	for (i = 0; i < n; i++)
 		ship_worker_free(workers[i]);
 	free(workers);
@@ -464,6 +468,8 @@ main(int argc, char **argv)
 	conf.url = r.cli.replica;
 	conf.state_dir = r.cli.state;
 	conf.dry_run = r.cli.dry_run;
+	conf.fleet = r.piped = argv[optind] == NULL;
+	r.began_ns = now_ns();
 	if (r.cli.config != NULL &&
 	    config_file_open(&r.file, r.cli.config, &store, &e) == -1)
 		return cli_fatal(&r.cli, &e);

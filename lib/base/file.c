@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -261,6 +262,33 @@ current_dir(struct buf *out, struct err *e)
 		buf_adds(out, cwd);
 	free(cwd);
 	return 0;
+}
+
+int
+file_replace(
+    const char *path, const void *p, size_t n, mode_t mode, struct err *e)
+{
+	struct buf tmp = { 0 };
+	int fd, rc;
+
+	path_dir(path, &tmp);
+	buf_adds(&tmp, "/.lspp-XXXXXX");
+	if ((fd = mkostemp((char *)tmp.data, O_CLOEXEC)) == -1) {
+		rc = err_sys(e, "cannot write");
+		goto out;
+	}
+	rc = file_write(fd, p, n, e);
+	if (rc == 0 && fchmod(fd, mode) == -1)
+		rc = err_sys(e, "cannot set the mode");
+	if (close(fd) == -1 && rc == 0)
+		rc = err_sys(e, "cannot write");
+	if (rc == 0 && rename(buf_str(&tmp), path) == -1)
+		rc = err_sys(e, "cannot replace");
+	if (rc == -1)
+		(void)unlink(buf_str(&tmp));
+out:
+	buf_release(&tmp);
+	return rc;
 }
 
 int

@@ -55,6 +55,14 @@ int file_sync_dir(const char *dir, struct err *e);
 int file_slurp(const char *path, size_t max, struct buf *b, struct err *e);
 
 /*
+ * Replace the file at path by n bytes, at once: who reads it sees the old or
+ * the new.  Its directory is what must be writable.  Not synced: for what a
+ * crash makes worthless anyway.
+ */
+int file_replace(
+    const char *path, const void *p, size_t n, mode_t mode, struct err *e);
+
+/*
  * path_absolute -- path made absolute against the current directory, with
  * "//" and "/./" folded and no trailing slash; symbolic links are not
  * resolved.  A ".." component is resolved by the file system (realpath of the

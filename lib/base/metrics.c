@@ -1,6 +1,5 @@
 #include "lib/base/metrics.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
@@ -8,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -82,7 +79,8 @@ static const struct {
 	[METRIC_GROUP_FAILED] = { "lspp_group_failed_databases", "gauge",
 	    REPLACED, "Databases of a group that failed when last shipped." },
 	[METRIC_GROUP_OLDEST] = { "lspp_group_oldest_unshipped_seconds",
-	    "gauge", REPLACED, "Age of the oldest unshipped write of a group." },
+	    "gauge", REPLACED,
+	    "Age of the oldest unshipped write of a group." },
 	[METRIC_GROUP_BYTES] = { "lspp_group_bytes", "gauge", REPLACED,
 	    "Size of the databases of a group." },
 };
@@ -243,27 +241,11 @@ metrics_text(const struct metrics *m, struct buf *b)
 int
 metrics_write(const struct metrics *m, const char *path, struct err *e)
 {
-	struct buf text = { 0 }, tmp = { 0 };
-	int fd, rc;
+	struct buf text = { 0 };
+	int rc;
 
 	metrics_text(m, &text);
-	path_dir(path, &tmp);
-	buf_adds(&tmp, "/.lspp-XXXXXX");
-	if ((fd = mkostemp((char *)tmp.data, O_CLOEXEC)) == -1) {
-		rc = err_sys(e, "cannot write");
-		goto out;
-	}
-	rc = file_write(fd, text.data, text.len, e);
-	if (rc == 0 && fchmod(fd, 0644) == -1)
-		rc = err_sys(e, "cannot set the mode");
-	if (close(fd) == -1 && rc == 0)
-		rc = err_sys(e, "cannot write");
-	if (rc == 0 && rename(buf_str(&tmp), path) == -1)
-		rc = err_sys(e, "cannot replace");
-	if (rc == -1)
-		(void)unlink(buf_str(&tmp));
-out:
+	rc = file_replace(path, text.data, text.len, 0644, e);
 	buf_release(&text);
-	buf_release(&tmp);
 	return rc;
 }

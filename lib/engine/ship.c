@@ -189,6 +189,8 @@ load(struct ship_worker *w, struct ship_job *j, struct err *e)
 
 	if (w->st == NULL)
 		return 0;
+	j->troubled = j->ship->troubles->some &&
+	    state_troubled(w->st, j->ship->root, j->abs, e) == 1;
 	rc = state_find(w->st, j->ship->root, j->rec.key, &r, e);
 	if (rc != 1)
 		return rc;
@@ -349,6 +351,10 @@ fail_job(struct ship_job *j, const struct err *e)
 static int
 put_record(struct ship *s, struct ship_job *j, struct err *e)
 {
+	if (state_untrouble(s->st, j->ship->root, j->abs, e) == -1)
+		return -1;
+	if (!j->dirty)
+		return 0;
 	if (state_put(s->st, &j->next, e) == -1)
 		return -1;
 	for (size_t i = 0; i < j->n_steps; i++)
@@ -367,9 +373,19 @@ record_job(struct ship *s, struct ship_job *j, struct err *e)
 
 	if (state_step_begin(s->st, e) == -1)
 		return -1;
-	if ((rc = put_record(s, j, &why)) == -1)
+	if ((rc = put_record(s, j, &why)) == -1 && j->dirty)
 		fail_job(j, &why);
 	return state_step_end(s->st, rc == 0, e);
+}
+
+/* A new record, or all is well that was not. */
+static bool
+to_record(const struct ship_job *j)
+{
+	return j->rc == 0 &&
+	    (j->dirty ||
+		(j->troubled && j->phase == SHIP_PREPARE && !j->conflict &&
+		    !j->waiting));
 }
 
 /* One transaction for all: it is durable, or none of it happened. */
@@ -383,7 +399,7 @@ record_all(struct ship *s, struct job **jobs, size_t n)
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct ship_job *j = (struct ship_job *)jobs[i];
 
-		if (j->rc == -1 || !j->dirty)
+		if (!to_record(j))
 			continue;
 		if (dirty++ == 0)
 			rc = state_begin(s->st, &e);
@@ -427,6 +443,8 @@ tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 		r->hint = r->read = "";
 	r->more = j->then != NULL;
 	r->failed = j->failed;
+	if (j->rc == -1)
+		ship_trouble(j);
 	report(ctx, r);
 	/* What came again had nothing left to do. */
 	r->what = SHIP_UNCHANGED;
@@ -525,4 +543,5 @@ ship_finish(struct ship *s, struct pool *p, struct job **jobs, size_t n,
 			end_job(s, p, j, report, ctx);
 		}
 	}
+	ship_trouble_soon(s);
 }

@@ -37,6 +37,7 @@
 #include "lib/base/err.h"
 #include "lib/base/pool.h"
 
+struct record;
 struct ship;
 struct ship_worker;
 struct store_conf;
@@ -55,6 +56,7 @@ struct ship_conf {
 	unsigned lock_wait_ms; /* for another run that ships the same */
 	bool new_generation;   /* begin anew, whatever the state says */
 	bool dry_run;          /* read and encode, write nothing */
+	bool fleet;            /* the paths are a fleet's, not typed by hand */
 };
 
 enum ship_what { SHIP_UNCHANGED, SHIP_SEGMENT, SHIP_SNAPSHOT, SHIP_BOTH };
@@ -99,6 +101,22 @@ struct ship *ship_join(
 
 /* What the store counted so far; any thread may ask. */
 void ship_stats(struct ship *s, struct store_stats *out);
+
+/*
+ * At the end, when all paths were read that began to come at began_ns: says so
+ * in the state, and forgets trouble of paths that do not come any more.  The
+ * last failure of each path is noted on the way: with one that the state does
+ * not know only if it is the fleet's.  None of this fails: it is for those who
+ * look on.
+ */
+void ship_ran(struct ship *s, int64_t began_ns);
+
+/*
+ * Is a snapshot due with the next change, once more_bytes of WAL in so many
+ * segments are shipped beyond r?  "interval", "wal size", "segments", or NULL.
+ */
+const char *ship_snapshot_due(const struct ship_conf *c, const struct record *r,
+    uint64_t more_bytes, uint32_t more_segments, int64_t now);
 
 /* What one thread needs. */
 struct ship_worker *ship_worker_new(struct ship *s, struct err *e);

@@ -4,6 +4,7 @@
 #ifndef LSPP_ENGINE_SHIP_JOB_H
 #define LSPP_ENGINE_SHIP_JOB_H
 
+#include "lib/base/buf.h"
 #include "lib/base/spool.h"
 #include "lib/engine/ship.h"
 #include "lib/engine/state.h"
@@ -42,7 +43,8 @@ struct ship_job {
 	bool locked, waiting; /* waiting: another job has the lock */
 	unsigned also;        /* the path came so often again meanwhile */
 
-	bool known; /* rec is what the state says */
+	bool known;    /* rec is what the state says */
+	bool troubled; /* it failed when it was last tried */
 	struct record rec;
 	bool anew; /* the objects begin a new generation */
 	/*
@@ -81,6 +83,14 @@ struct ship_job {
 	char notice[512];
 };
 
+/* Failures that are not in the state yet; see ship_trouble.c. */
+struct troubles {
+	struct buf list;
+	size_t n;
+	int64_t flushed_ns;
+	bool some; /* there was some in the state when the run began */
+};
+
 struct ship_worker {
 	struct ship *ship;
 	struct state *st;
@@ -100,6 +110,9 @@ struct ship {
 	bool joined;      /* state and locks are another's */
 	struct store *store;
 	struct dblocks *locks;
+	struct troubles *troubles;
+	int64_t
+	    life_ns; /* when the fleet was last looked at before; 0: never */
 	int64_t root;
 	uint8_t writer[16];
 	struct file_sig state_file; /* never to be read as a source */
@@ -136,6 +149,13 @@ int ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e);
 
 /* What was staged of n jobs; those that met a conflict go round again. */
 void ship_publish(struct job **jobs, size_t n);
+
+/* j has failed: to be noted, with some others.  Of the finishing thread. */
+void ship_trouble(struct ship_job *j);
+/* The run cannot go on, or again can (NULL). */
+void ship_trouble_run(struct ship *s, const struct err *why);
+void ship_trouble_flush(struct ship *s);
+void ship_trouble_soon(struct ship *s); /* unless it was just done */
 
 /* May this job begin a generation without looking at the replica? */
 int ship_must_look(struct ship_job *j, struct err *e);

@@ -54,7 +54,9 @@ open_root(struct ship *s, const char *url, struct err *e)
 	    s->conf->url, STORE_WRITE, known == 1, s->conf->store, e);
 	if (s->store == NULL || trust_store(s, known == 1, e) == -1)
 		return -1;
-	return state_root(s->st, url, true, &s->root, e) == -1 ? -1 : 0;
+	if (state_root(s->st, url, true, &s->root, e) == -1)
+		return -1;
+	return state_life(s->st, s->root, &s->life_ns, e);
 }
 
 static int
@@ -77,8 +79,14 @@ ship_open(const struct ship_conf *conf, struct err *e)
 	s->st = state_open(conf->state_dir, !conf->dry_run, e);
 	if (s->st == NULL && !(conf->dry_run && e->class == ERR_MISSING))
 		goto out;
-	if (conf->url != NULL && open_store(s, e) == -1)
+	s->troubles = xcalloc(1, sizeof(*s->troubles));
+	s->troubles->some =
+	    s->st != NULL && state_any_trouble(s->st, &(struct err){ 0 }) == 1;
+	if (conf->url != NULL && open_store(s, e) == -1) {
+		ship_trouble_run(s, e);
 		goto out;
+	}
+	ship_trouble_run(s, NULL);
 	if (s->st != NULL) {
 		state_writer(s->st, s->writer);
 		state_file(s->st, &s->state_file);
@@ -127,6 +135,11 @@ ship_close(struct ship *s)
 		return;
 	store_close(s->store);
 	if (!s->joined) {
+		if (s->troubles != NULL) {
+			ship_trouble_flush(s);
+			buf_release(&s->troubles->list);
+			free(s->troubles);
+		}
 		dblocks_close(s->locks);
 		state_close(s->st);
 	}

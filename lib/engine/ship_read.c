@@ -288,8 +288,8 @@ read_state(struct pass *p, struct err *e)
 
 /* -- the policy of snapshots ----------------------------------------------- */
 
-static const char *
-snapshot_due(const struct ship_conf *c, const struct record *r,
+const char *
+ship_snapshot_due(const struct ship_conf *c, const struct record *r,
     uint64_t more_bytes, uint32_t more_segments, int64_t now)
 {
 	uint64_t enough = r->snapshot_size > SMALL ? r->snapshot_size : SMALL;
@@ -511,13 +511,13 @@ read_source(struct pass *p, struct err *e)
 	const char *due = NULL;
 
 	if (j->known && !j->anew)
-		due = snapshot_due(c, &j->rec, 0, 0, now_ns());
+		due = ship_snapshot_due(c, &j->rec, 0, 0, now_ns());
 	p->snapshot = due != NULL;
 	if (read_state(p, e) == -1)
 		return -1;
 	if (!p->snapshot && p->changed > 0 &&
-	    (due = snapshot_due(c, &j->rec, object_enc_raw(p->w->segment), 1,
-		 now_ns())) != NULL) {
+	    (due = ship_snapshot_due(c, &j->rec, object_enc_raw(p->w->segment),
+		 1, now_ns())) != NULL) {
 		p->snapshot = true;
 		if (read_state(p, e) == -1)
 			return -1;

@@ -35,6 +35,15 @@ static const char schema[] =
     " PRIMARY KEY(path, root)) WITHOUT ROWID;"
     "CREATE TABLE sums(id INTEGER PRIMARY KEY, sums BLOB);";
 
+/* Later than the first states of this version, which get them when written. */
+static const char later[] =
+    "CREATE TABLE IF NOT EXISTS verdict(root INTEGER, key BLOB, at_ns INTEGER,"
+    " deep INTEGER, class INTEGER, msg TEXT, PRIMARY KEY(root, key))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS trouble(path BLOB, root INTEGER,"
+    " wait_ns INTEGER, since_ns INTEGER, at_ns INTEGER, class INTEGER,"
+    " attempts INTEGER, msg TEXT, PRIMARY KEY(path, root)) WITHOUT ROWID;";
+
 #define COLUMNS                                                                \
 	"root, key, path, generation, idx, off, chain, page_size, pages, sum," \
 	" source, sig, racy, snapshot_index, snapshot_ns, snapshot_size,"      \
@@ -52,7 +61,21 @@ static const char *const sql[QUERIES] = {
 	[Q_GONE] = "SELECT gone_ns FROM db WHERE path = ?",
 	[Q_NOTE_GONE] = "UPDATE db SET gone_ns = ? WHERE path = ?",
 	[Q_PASS_GET] = "SELECT value FROM meta WHERE name = 'pass ' || ?",
-	[Q_PASS_PUT] = "REPLACE INTO meta VALUES('pass ' || ?, ?)",
+	[Q_PASS_PUT] = "REPLACE INTO meta VALUES('pass ' || ?1, ?2),"
+		       " ('seen ' || ?1, ?3)",
+	[Q_RAN_PUT] = "REPLACE INTO meta VALUES('ran ' || ?, ?)",
+	[Q_LIFE] = "SELECT max(value) FROM meta WHERE name IN"
+		   " ('pass 0', 'ran 0', 'pass ' || ?1, 'ran ' || ?1)",
+	[Q_TROUBLE] = "INSERT INTO trouble"
+		      " VALUES(?1, ?2, ?7, ?3, ?3, ?4, ?5, ?6)"
+		      " ON CONFLICT DO UPDATE SET at_ns = ?3, class = ?4,"
+		      " attempts = attempts + ?5, msg = ?6",
+	[Q_TROUBLED] = "SELECT 1 FROM trouble WHERE path = ?"
+		       " AND root IN (0, ?)",
+	[Q_ANY_TROUBLE] = "SELECT 1 FROM trouble LIMIT 1",
+	[Q_UNTROUBLE] = "DELETE FROM trouble WHERE path = ?"
+			" AND root IN (0, ?)",
+	[Q_FORGET] = "DELETE FROM trouble WHERE at_ns < ?",
 	[Q_INSERT] = "INSERT INTO db(id, " COLUMNS ") VALUES"
 		     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[Q_UPDATE] = "REPLACE INTO db(id, " COLUMNS ") VALUES"
@@ -165,7 +188,9 @@ create(struct state *st, struct err *e)
 	    "INSERT INTO meta VALUES('id', x'%s'); COMMIT",
 	    VERSION, buf_str(&hex));
 	buf_release(&hex);
-	return run(st, schema, e) == -1 ? -1 : run(st, text, e);
+	if (run(st, schema, e) == -1 || run(st, later, e) == -1)
+		return -1;
+	return run(st, text, e);
 }
 
 static int
@@ -183,7 +208,7 @@ check_version(struct state *st, bool write, struct err *e)
 		return err_set(e, ERR_CONFIG,
 		    "state: the database is not a state of lspp");
 	if (version == VERSION)
-		return 0;
+		return write ? run(st, later, e) : 0;
 	if (version == 0 && !write) /* somebody is about to make it */
 		return err_set(e, ERR_MISSING, "state: there is none yet");
 	if (version != 0)

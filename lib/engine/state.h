@@ -21,13 +21,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/err.h"
 #include "lib/base/spool.h"
 #include "lib/engine/signature.h"
 #include "lib/engine/source.h"
 #include "lib/format/layout.h"
 #include "lib/format/pagesum.h"
 
-struct err;
 struct state;
 
 /* Where the next frame of the virtual WAL goes. */
@@ -134,10 +134,17 @@ int state_note(struct state *st, int64_t root, const char *path,
 int state_settled(struct state *st, int64_t root, const char *path,
     int64_t read_ns, struct err *e);
 
-/* When the last pass over a root's databases began; 0: there was none. */
+/* When the last pass over a root's databases began; 0: there was none.  seen:
+ * how many it looked at. */
 int state_pass(
     struct state *st, int64_t root, int64_t *began_ns, struct err *e);
-int state_put_pass(
+int state_put_pass(struct state *st, int64_t root, int64_t began_ns,
+    uint64_t seen, struct err *e);
+/* When either last began, of that root or of all; 0: never. */
+int state_life(
+    struct state *st, int64_t root, int64_t *began_ns, struct err *e);
+/* When the last run began that shipped what it was piped. */
+int state_put_ran(
     struct state *st, int64_t root, int64_t began_ns, struct err *e);
 
 /* Can notes be written? */
@@ -157,6 +164,43 @@ int state_note_gone(
 typedef int state_each(void *ctx, const char *path, struct err *e);
 int state_paths(
     struct state *st, int64_t root, state_each *each, void *ctx, struct err *e);
+
+/*
+ * Trouble: the last failure of a path, from the first one in a row until it is
+ * shipped, or forgotten: lib/engine/state_trouble.c.  Root 0: before it was
+ * known to which root; path "": of the run, before any path.
+ */
+enum { STATE_TROUBLE_MSG = 240 }; /* bytes that are kept of a message */
+
+struct trouble {
+	int64_t root;
+	int64_t wait_ns; /* it may have been waiting since then */
+	int64_t at_ns;   /* it failed */
+	enum err_class class;
+	unsigned attempts;
+};
+
+/* Within a transaction. */
+int state_trouble(struct state *st, const struct trouble *t, const char *path,
+    const char *msg, struct err *e);
+/* 1: there is some, also of root 0; 0; -1. */
+int state_troubled(
+    struct state *st, int64_t root, const char *path, struct err *e);
+int state_any_trouble(struct state *st, struct err *e); /* 1, 0, -1 */
+int state_untrouble(
+    struct state *st, int64_t root, const char *path, struct err *e);
+/* What has not failed again since then: nobody tries it any more. */
+int state_forget_trouble(struct state *st, int64_t before_ns, struct err *e);
+
+/*
+ * Every path of a root (0: of all) with a note or trouble from before that
+ * time, behind 'after' in order; each as for state_paths().
+ */
+int state_noted(struct state *st, int64_t root, int64_t before_ns,
+    const char *after, state_each *each, void *ctx, struct err *e);
+/* Within a transaction: it waits for nothing and has no trouble since then. */
+int state_unnote(struct state *st, int64_t root, int64_t before_ns,
+    const char *path, struct err *e);
 
 /* A transaction over many records: begin, put ..., commit, durable then. */
 int state_begin(struct state *st, struct err *e);

@@ -162,9 +162,41 @@ state_pass(struct state *st, int64_t root, int64_t *began_ns, struct err *e)
 }
 
 int
-state_put_pass(struct state *st, int64_t root, int64_t began_ns, struct err *e)
+state_put_pass(struct state *st, int64_t root, int64_t began_ns, uint64_t seen,
+    struct err *e)
 {
 	sqlite3_stmt *q = state_query(st, Q_PASS_PUT, e);
+
+	if (q == NULL)
+		return -1;
+	sqlite3_bind_int64(q, 1, root);
+	sqlite3_bind_int64(q, 2, began_ns);
+	sqlite3_bind_int64(q, 3, (int64_t)seen);
+	return state_run(st, q, e);
+}
+
+int
+state_life(struct state *st, int64_t root, int64_t *began_ns, struct err *e)
+{
+	sqlite3_stmt *q = state_query(st, Q_LIFE, e);
+	int rc = 0;
+
+	*began_ns = 0;
+	if (q == NULL)
+		return -1;
+	sqlite3_bind_int64(q, 1, root);
+	if (sqlite3_step(q) == SQLITE_ROW)
+		*began_ns = sqlite3_column_int64(q, 0);
+	else
+		rc = state_fail(st, e);
+	sqlite3_reset(q);
+	return rc;
+}
+
+int
+state_put_ran(struct state *st, int64_t root, int64_t began_ns, struct err *e)
+{
+	sqlite3_stmt *q = state_query(st, Q_RAN_PUT, e);
 
 	if (q == NULL)
 		return -1;

@@ -1,6 +1,8 @@
 #include "lib/engine/tier.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/err.h"
 #include "lib/base/file.h"
@@ -138,14 +140,101 @@ tiers_flush(struct tiers *t, struct err *e)
 	return rc;
 }
 
+/* -- notes that nobody takes back ------------------------------------------ */
+
+struct stale {
+	struct tiers *t;
+	struct buf last;  /* path that was looked at */
+	struct buf paths; /* that have nothing to be noted, each with its NUL */
+	size_t n;
+};
+
+/* Nothing of it waits: it is gone, or all of it is shipped. */
+static bool
+is_over(struct tiers *t, const char *path)
+{
+	bool keep = t->keep;
+	struct tier now;
+	struct err e;
+	int rc;
+
+	t->keep = false; /* only look */
+	rc = tier_look(t, path, &now, &e);
+	t->keep = keep;
+	return rc == -1 ? e.class == ERR_MISSING : !now.dirty;
+}
+
+static int
+sort_out(void *ctx, const char *path, struct err *e)
+{
+	struct stale *s = ctx;
+
+	(void)e;
+	buf_reset(&s->last);
+	buf_adds(&s->last, path);
+	if (!is_over(s->t, path))
+		return 0;
+	buf_add(&s->paths, path, strlen(path) + 1);
+	return ++s->n >= NOTES;
+}
+
+static int
+take_back(struct stale *s, int64_t before_ns, struct err *e)
+{
+	const char *p = buf_str(&s->paths);
+	struct state *st = s->t->st;
+	struct stat sb;
+	int rc = 0;
+
+	for (size_t i = 0; i < s->n && rc == 0; i++, p += strlen(p) + 1) {
+		if (stat(p, &sb) == -1 && errno == ENOENT &&
+		    state_note_gone(st, p, now_ns(), e) == -1)
+			return -1;
+		rc = state_unnote(st, s->t->root, before_ns, p, e);
+	}
+	return rc;
+}
+
+/* As many as there are, some at a time. */
+static int
+take_back_notes(struct tiers *t, int64_t before_ns, struct err *e)
+{
+	struct stale s = { .t = t };
+	int more, rc = 0;
+
+	do {
+		s.n = 0;
+		buf_reset(&s.paths);
+		more = state_noted(t->st, t->root, before_ns, buf_str(&s.last),
+		    sort_out, &s, e);
+		state_look_end(t->st);
+		if (more == -1 || s.n == 0) {
+			rc = more;
+			break;
+		}
+		rc = state_begin(t->st, e);
+		if (rc == 0 && (rc = take_back(&s, before_ns, e)) == 0)
+			rc = state_commit(t->st, e);
+		if (rc == -1)
+			state_rollback(t->st);
+	} while (rc == 0 && more == 1);
+	buf_release(&s.last);
+	buf_release(&s.paths);
+	return rc;
+}
+
 int
-tiers_passed(struct tiers *t, int64_t began_ns, bool write, struct err *e)
+tiers_passed(
+    struct tiers *t, int64_t began_ns, uint64_t seen, bool write, struct err *e)
 {
 	t->last_pass_ns = began_ns;
 	if (t->st == NULL || !t->keep || !write)
 		return 0;
 	state_look_end(t->st);
-	return state_put_pass(t->st, t->root, began_ns, e);
+	if (state_put_pass(t->st, t->root, began_ns, seen, e) == -1)
+		return -1;
+	/* An empty one is a volume that is not mounted, as like as not. */
+	return seen > 0 ? take_back_notes(t, began_ns, e) : 0;
 }
 
 int

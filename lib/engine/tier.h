@@ -71,9 +71,13 @@ int tier_look(
  */
 int tiers_flush(struct tiers *t, struct err *e);
 
-/* Every database of the fleet was looked at since began_ns.  write: for other
- * processes, too. */
-int tiers_passed(struct tiers *t, int64_t began_ns, bool write, struct err *e);
+/*
+ * Every database of the fleet, 'seen' of them, was looked at since began_ns.
+ * write: for other processes, too; and what was noted of databases that are not
+ * there any more, or have nothing left to ship, is taken back.
+ */
+int tiers_passed(struct tiers *t, int64_t began_ns, uint64_t seen, bool write,
+    struct err *e);
 
 /* There is no such file; as state_note_gone(). */
 int tiers_gone(struct tiers *t, const char *path, struct err *e);

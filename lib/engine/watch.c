@@ -13,6 +13,8 @@
 
 enum { SECOND = 1000000000, ASK_AT_ONCE = 4096 };
 
+#define NOTE_NS INT64_C(60000000000) /* between signs of life */
+
 struct entry {
 	uint64_t seen; /* hash of the signature at the last look; 0: none */
 	size_t path;   /* in the paths */
@@ -28,6 +30,7 @@ struct watch {
 	size_t next;            /* of the cold ones, to be looked at */
 	int64_t swept_ns;       /* when the state was last asked */
 	int64_t sweep_began_ns; /* time of day */
+	int64_t noted_ns;       /* when a pass was last noted */
 };
 
 int64_t
@@ -45,7 +48,7 @@ watch_new(const struct watch_conf *conf)
 	struct watch *w = xcalloc(1, sizeof(*w));
 
 	w->conf = conf;
-	w->swept_ns = watch_clock_ns();
+	w->swept_ns = w->noted_ns = watch_clock_ns();
 	w->sweep_began_ns = now_ns();
 	return w;
 }
@@ -167,6 +170,7 @@ sweep(struct watch *w, bool last, struct err *e)
 {
 	int64_t began = now_ns();
 	size_t asked = 0;
+	bool note;
 
 	for (size_t i = 0; i < w->n; i++) {
 		if (!w->v[i].hot)
@@ -180,9 +184,12 @@ sweep(struct watch *w, bool last, struct err *e)
 	w->swept_ns = watch_clock_ns();
 	if (tiers_flush(w->conf->tiers, e) == -1)
 		return -1;
-	/* Nothing hot: nothing is written, so that disks may sleep. */
-	if (tiers_passed(
-		w->conf->tiers, w->sweep_began_ns, asked > 0 || last, e) == -1)
+	/* Nothing hot: little is written, so that disks may sleep. */
+	note = asked > 0 || last || w->swept_ns - w->noted_ns >= NOTE_NS;
+	if (note)
+		w->noted_ns = w->swept_ns;
+	if (tiers_passed(w->conf->tiers, w->sweep_began_ns, w->n, note, e) ==
+	    -1)
 		return -1;
 	w->sweep_began_ns = began;
 	return 0;
