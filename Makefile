@@ -51,6 +51,8 @@ $B/liblspp.a: $(LIB_OBJ)
 $B/bin/lspp-restore: $B/bin/restore_options.o $B/bin/restore_report.o \
 	$B/bin/restore_list.o
 
+$B/bin/lspp-stat: $(patsubst bin/%.c,$B/bin/%.o,$(wildcard bin/stat_*.c))
+
 $B/bin/%: $B/bin/%.o $B/liblspp.a
 	$Q$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $B/liblspp.a $(PKG_LIBS)
 

@@ -9,7 +9,7 @@
 struct buf;
 
 /* Each appends to out. */
-void human_bytes(struct buf *out, double n);         /* "45.2 MiB" */
-void human_duration(struct buf *out, uint64_t s);    /* "1m20s", "3d04h" */
+void human_bytes(struct buf *out, double n);      /* "45.2 MiB" */
+void human_duration(struct buf *out, uint64_t s); /* "1m20s", "3d04h" */
 
 #endif

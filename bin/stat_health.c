@@ -1,0 +1,120 @@
+/*
+ * --health: is there anything that somebody should look at?
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "bin/stat.h"
+#include "lib/base/human.h"
+#include "lib/base/lines.h"
+
+/* Begin another complaint. */
+static struct buf *
+also(struct buf *out)
+{
+	if (out->len > 0)
+		buf_adds(out, "; ");
+	return out;
+}
+
+static void
+add_url(struct buf *out, const struct stat_fleet *f)
+{
+	if (f->stillest != NULL)
+		buf_addf(out, " of %s", f->stillest->url);
+}
+
+/* A cron that is dead leaves no lag behind, but nothing else either. */
+static void
+check_life(const struct stat_run *r, struct buf *out)
+{
+	const struct stat_fleet *f = &r->fleet;
+
+	if (f->life_ns == 0) {
+		buf_adds(also(out), "no pass over the fleet ever");
+		add_url(out, f);
+	} else if (r->conf.now_ns - f->life_ns > r->max_lag_ns) {
+		buf_adds(also(out), "no pass over the fleet");
+		add_url(out, f);
+		buf_adds(out, " for ");
+		stat_ago(r, out, f->life_ns);
+	}
+}
+
+bool
+stat_is_healthy(const struct stat_run *r, struct buf *out)
+{
+	const struct stat_fleet *f = &r->fleet;
+	const struct stat_sum *s = &f->sum;
+
+	check_life(r, out);
+	if (s->lag_max_ns > r->max_lag_ns) {
+		buf_adds(also(out), "lag ");
+		human_duration(out, stat_seconds(s->lag_max_ns));
+		if (f->n_worst > 0)
+			buf_addf(out, " of %s", f->worst[0].path);
+	}
+	if (s->failed > r->max_failed)
+		buf_addf(also(out), "%" PRIu64 " failed", s->failed);
+	if (f->n_errors > 0 && f->error[0].path[0] == '\0')
+		buf_addf(also(out), "cannot ship: %s", f->error[0].msg);
+	if (s->broken > 0)
+		buf_addf(also(out), "%" PRIu64 " broken", s->broken);
+	if (s->databases < r->expected)
+		buf_addf(also(out), "%" PRIu64 " databases, expected %" PRIu64,
+		    s->databases, r->expected);
+	else if (f->seen_known && f->seen < r->expected)
+		buf_addf(also(out), "the last pass saw %" PRIu64 " databases",
+		    f->seen);
+	return out->len == 0;
+}
+
+static void
+add_summary(const struct stat_run *r, struct buf *b)
+{
+	const struct stat_sum *s = &r->fleet.sum;
+
+	buf_addf(b, "%" PRIu64 " databases, lag ", s->databases);
+	human_duration(b, stat_seconds(s->lag_max_ns));
+	buf_addf(b, ", %" PRIu64 " failed, last pass ", s->failed);
+	stat_ago(r, b, r->fleet.life_ns);
+	buf_adds(b, " ago");
+}
+
+static void
+put(struct stat_run *r, const char *what, const char *text)
+{
+	char *line = xasprintf("%s: %s", what, text);
+
+	for (char *c = line; *c != '\0'; c++) /* one line, whatever is in it */
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	if (!r->cli.quiet)
+		lines_put('\n', line);
+	free(line);
+}
+
+void
+stat_unhealthy(struct stat_run *r, const char *why, int status)
+{
+	put(r, "unhealthy", why);
+	r->cli.least = status;
+}
+
+void
+stat_health(struct stat_run *r)
+{
+	const struct stat_sum *s = &r->fleet.sum;
+	struct buf b = { 0 };
+
+	if (s->databases + s->tier[STAT_GONE] == 0 && r->expected > 0) {
+		stat_unhealthy(
+		    r, "nothing was ever shipped from here", ERR_MISSING);
+	} else if (!stat_is_healthy(r, &b)) {
+		stat_unhealthy(r, buf_str(&b), 1);
+	} else {
+		add_summary(r, &b);
+		put(r, "ok", buf_str(&b));
+	}
+	buf_release(&b);
+}

@@ -1,0 +1,258 @@
+#include "lib/engine/stat_fleet.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/file.h"
+#include "lib/engine/stat_judge.h"
+#include "lib/engine/stat_sum.h"
+#include "lib/engine/state.h"
+
+#define SECOND INT64_C(1000000000)
+
+const char *const stat_tier_name[STAT_TIERS] = { "hot", "cold", "new", "gone" };
+const char *const stat_lag_name[STAT_LAGS] = { "1s", "10s", "1m", "10m", "1h",
+	"1d", "more" };
+static const int64_t lag_s[STAT_LAGS - 1] = { 1, 10, 60, 600, 3600, 86400 };
+
+/* -- the worst ------------------------------------------------------------- */
+
+static bool
+is_worse(const struct stat_db *a, const struct stat_db *b)
+{
+	if (a->waits != b->waits)
+		return a->waits;
+	if (a->waits && a->since_ns != b->since_ns)
+		return a->since_ns < b->since_ns;
+	return strcmp(a->path, b->path) < 0;
+}
+
+static void
+db_release(struct stat_db *d)
+{
+	free(d->path);
+	free(d->msg);
+	free(d->broken_msg);
+}
+
+static void
+db_copy(struct stat_db *to, const struct stat_db *d)
+{
+	*to = *d;
+	to->path = xstrdup(d->path);
+	to->msg = d->failed ? xstrdup(d->msg) : NULL;
+	to->broken_msg = d->broken ? xstrdup(d->broken_msg) : NULL;
+}
+
+static void
+add_worst(struct stat_fleet *f, size_t top, const struct stat_db *d)
+{
+	size_t i = f->n_worst;
+
+	if (top == 0 || d->tier == STAT_GONE || !(d->waits || d->broken))
+		return;
+	if (i == top) {
+		if (!is_worse(d, &f->worst[i - 1]))
+			return;
+		db_release(&f->worst[--i]);
+	} else {
+		f->n_worst++;
+	}
+	for (; i > 0 && is_worse(d, &f->worst[i - 1]); i--)
+		f->worst[i] = f->worst[i - 1];
+	db_copy(&f->worst[i], d);
+}
+
+/* -- errors ---------------------------------------------------------------- */
+
+static void
+add_error(struct stat_fleet *f, const char *path, enum err_class class,
+    const char *msg, int64_t failing_ns, int64_t failed_ns)
+{
+	struct stat_error *x;
+
+	for (x = f->error; x < f->error + f->n_errors; x++)
+		if (x->class == class && strcmp(x->msg, msg) == 0)
+			break;
+	if (x == f->error + STAT_ERRORS) {
+		f->other_errors++;
+		return;
+	}
+	if (x == f->error + f->n_errors) {
+		f->n_errors++;
+		*x = (struct stat_error){ .class = class,
+			.msg = xstrdup(msg),
+			.failing_ns = failing_ns,
+			.path = xstrdup(path) };
+	}
+	x->n++;
+	if (failing_ns < x->failing_ns)
+		x->failing_ns = failing_ns;
+	if (failed_ns > x->failed_ns)
+		x->failed_ns = failed_ns;
+}
+
+static int
+latest_first(const void *a, const void *b)
+{
+	const struct stat_error *x = a, *y = b;
+
+	return (x->failed_ns < y->failed_ns) - (x->failed_ns > y->failed_ns);
+}
+
+/* -- signs of life --------------------------------------------------------- */
+
+static int64_t
+max(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static bool
+asked_for(const struct stat_conf *c, int64_t root)
+{
+	for (size_t i = 0; i < c->n_roots; i++)
+		if (c->roots[i] == root)
+			return true;
+	return c->roots == NULL || root == 0;
+}
+
+/* Keep those that are asked for, and something was ever done with. */
+static int
+read_roots(struct stat_fleet *f, struct state *st, const struct stat_conf *c,
+    struct err *e)
+{
+	size_t n, kept = 0;
+	struct stat_root *r;
+
+	if (stat_roots(st, &f->roots, &n, e) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		r = &f->roots[i];
+		if (asked_for(c, r->id) &&
+		    (r->id == 0 || r->n_replicas > 0 || r->pass_ns > 0 ||
+			r->ran_ns > 0))
+			f->roots[kept++] = *r;
+		else
+			free(r->url);
+	}
+	f->n_roots = kept;
+	return 0;
+}
+
+static void
+find_life(struct stat_fleet *f)
+{
+	const struct stat_root *all = &f->roots[0], *r;
+	const struct stat_root *pass = all;
+	int64_t common = max(all->pass_ns, all->ran_ns), at;
+
+	f->life_ns = common;
+	for (size_t i = 1; i < f->n_roots; i++) {
+		r = &f->roots[i];
+		at = max(common, max(r->pass_ns, r->ran_ns));
+		if (f->stillest != NULL && at >= f->life_ns)
+			continue;
+		f->life_ns = at;
+		f->stillest = r;
+		pass = r->pass_ns > all->pass_ns ? r : all;
+	}
+	f->seen_known = pass->pass_ns > 0;
+	f->seen = pass->seen;
+}
+
+/* -- all of it ------------------------------------------------------------- */
+
+static bool
+is_wanted(const struct stat_conf *c, const char *path)
+{
+	if (c->want == NULL)
+		return true;
+	for (char **w = c->want; *w != NULL; w++)
+		if (strcmp(*w, path) == 0 || path_below(*w, path) != NULL)
+			return true;
+	return false;
+}
+
+static void
+add_db(struct stat_fleet *f, const struct stat_conf *c, const struct stat_db *d)
+{
+	int64_t lag = c->now_ns - d->since_ns;
+	int i = 0;
+
+	if (d->tier == STAT_GONE)
+		return;
+	if (d->failed)
+		add_error(
+		    f, d->path, d->class, d->msg, d->failing_ns, d->failed_ns);
+	add_worst(f, c->top, d);
+	if (!d->waits)
+		return;
+	while (i < STAT_LAGS - 1 && lag > lag_s[i] * SECOND)
+		i++;
+	f->lag[i]++;
+}
+
+static int
+read_all(struct stat_fleet *f, struct stat_rows *rows, struct stat_sums *sums,
+    const struct stat_conf *c, struct err *e)
+{
+	const struct stat_row *row;
+	struct stat_verdict v;
+	int rc;
+
+	while ((rc = stat_rows_next(rows, &row, e)) == 1) {
+		if (row->path[0] == '\0') {
+			const struct stat_trouble *t = row->trouble;
+
+			for (size_t i = 0; i < row->n_troubles; i++, t++)
+				if (asked_for(c, t->root))
+					add_error(f, "", t->class,
+					    buf_str(&t->msg), t->since_ns,
+					    t->at_ns);
+		} else if (is_wanted(c, row->path) && stat_judge(c, row, &v)) {
+			stat_sums_add(sums, &v);
+			add_db(f, c, &v.db);
+		}
+	}
+	if (rc == 0)
+		stat_sums_end(sums, &f->sum);
+	return rc;
+}
+
+int
+stat_fleet(struct stat_fleet *f, struct state *st, const struct stat_conf *conf,
+    struct err *e)
+{
+	struct stat_sums *sums = stat_sums_new(conf);
+	struct stat_rows *rows;
+	int rc = -1;
+
+	*f = (struct stat_fleet){ 0 };
+	f->worst = xcalloc(conf->top + 1, sizeof(*f->worst));
+	if ((rows = stat_rows_open(st, e)) == NULL ||
+	    read_roots(f, st, conf, e) == -1)
+		goto out;
+	find_life(f);
+	rc = read_all(f, rows, sums, conf, e);
+	qsort(f->error, f->n_errors, sizeof(f->error[0]), latest_first);
+out:
+	stat_rows_close(rows);
+	stat_sums_free(sums);
+	return rc;
+}
+
+void
+stat_fleet_release(struct stat_fleet *f)
+{
+	for (size_t i = 0; i < f->n_worst; i++)
+		db_release(&f->worst[i]);
+	for (size_t i = 0; i < f->n_errors; i++) {
+		free(f->error[i].msg);
+		free(f->error[i].path);
+	}
+	free(f->worst);
+	stat_roots_free(f->roots, f->n_roots);
+	*f = (struct stat_fleet){ 0 };
+}

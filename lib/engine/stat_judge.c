@@ -1,0 +1,176 @@
+#include "lib/engine/stat_judge.h"
+
+#include <string.h>
+
+#include "lib/engine/ship.h"
+#include "lib/engine/state.h"
+
+static bool
+asked_for(const struct stat_conf *c, int64_t root)
+{
+	for (size_t i = 0; i < c->n_roots; i++)
+		if (c->roots[i] == root)
+			return true;
+	return c->roots == NULL;
+}
+
+static int64_t
+max(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t
+min(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* -- the parts of the verdict ---------------------------------------------- */
+
+static void
+due(const struct stat_conf *conf, const struct stat_replica *r,
+    struct stat_verdict *v)
+{
+	static const struct {
+		const char *why;
+		enum stat_due due;
+	} names[] = { { "interval", STAT_INTERVAL }, { "wal size", STAT_WAL },
+		{ "segments", STAT_SEGMENTS } };
+	struct ship_conf c = { .snapshot_interval_ns =
+				   conf->snapshot_interval_ns };
+	struct record rec = { .snapshot_size = r->snapshot_size,
+		.snapshot_ns = r->snapshot_ns,
+		.wal_bytes = r->wal_bytes,
+		.segments = r->segments };
+	const char *why = ship_snapshot_due(&c, &rec, 0, 0, conf->now_ns);
+
+	for (size_t i = 0; why != NULL && i < STAT_DUES; i++)
+		if (strcmp(why, names[i].why) == 0)
+			v->due[names[i].due] = true;
+}
+
+static void
+add_replica(const struct stat_conf *conf, const struct stat_replica *r,
+    struct stat_verdict *v)
+{
+	struct stat_db *d = &v->db;
+
+	v->replicas++;
+	v->wal += r->wal_bytes;
+	v->snapshots += r->snapshot_size;
+	if (r->size > d->size)
+		d->size = r->size;
+	due(conf, r, v);
+	if (r->verified_ns == 0)
+		v->unverified = true;
+	else if (d->verified_ns == 0 || r->verified_ns < d->verified_ns)
+		d->verified_ns = r->verified_ns;
+	if (r->verified_ns != 0 && r->verdict != ERR_NONE) {
+		d->broken = true;
+		d->broken_msg = (char *)buf_str(&r->verdict_msg);
+	}
+}
+
+/* Up to when is it shipped: to that root, or with 0 to each that has it. */
+static int64_t
+captured(const struct stat_conf *c, const struct stat_row *row, int64_t root)
+{
+	int64_t at = 0;
+
+	for (size_t i = 0; i < row->n_replicas; i++) {
+		const struct stat_replica *r = &row->replica[i];
+
+		if (root == 0 ? asked_for(c, r->root) : r->root == root)
+			at = at == 0 ? r->captured_ns : min(at, r->captured_ns);
+	}
+	return at;
+}
+
+static void
+wait_since(struct stat_db *d, int64_t since_ns)
+{
+	if (!d->waits || since_ns < d->since_ns)
+		d->since_ns = since_ns;
+	d->waits = true;
+}
+
+/* A note from before it was last read is done with. */
+static void
+add_note(const struct stat_conf *c, const struct stat_row *row,
+    const struct stat_note *n, struct stat_db *d)
+{
+	if (n->since_ns >= captured(c, row, n->root))
+		wait_since(d, n->since_ns);
+}
+
+/* What failed may hold a write that nobody has noted. */
+static void
+add_trouble(const struct stat_conf *c, const struct stat_row *row,
+    const struct stat_trouble *t, struct stat_db *d)
+{
+	if (captured(c, row, t->root) > t->at_ns)
+		return; /* another run has shipped it meanwhile */
+	wait_since(d, t->wait_ns);
+	if (d->failed && d->failed_ns > t->at_ns)
+		return;
+	d->failed = true;
+	d->class = t->class;
+	d->msg = (char *)buf_str(&t->msg);
+	d->attempts = t->attempts;
+	d->failing_ns = t->since_ns;
+	d->failed_ns = t->at_ns;
+}
+
+/* A note or a failure: is it of the roots that are asked for? */
+static bool
+concerns(const struct stat_conf *c, const struct stat_row *row,
+    const struct stat_verdict *v, int64_t root)
+{
+	/* Of no one root, and it is in others alone: theirs. */
+	return root == 0 ? v->replicas > 0 || row->n_replicas == 0
+			 : asked_for(c, root);
+}
+
+static void
+add_notes(const struct stat_conf *c, const struct stat_row *row,
+    struct stat_verdict *v)
+{
+	for (size_t i = 0; i < row->n_notes; i++)
+		if (concerns(c, row, v, row->note[i].root))
+			add_note(c, row, &row->note[i], &v->db);
+	for (size_t i = 0; i < row->n_troubles; i++)
+		if (concerns(c, row, v, row->trouble[i].root))
+			add_trouble(c, row, &row->trouble[i], &v->db);
+}
+
+bool
+stat_judge(const struct stat_conf *conf, const struct stat_row *row,
+    struct stat_verdict *out)
+{
+	struct stat_db *d = &out->db;
+	bool racy = false, gone = true;
+	int64_t written = 0;
+
+	*out = (struct stat_verdict){ .db.path = (char *)row->path };
+	for (size_t i = 0; i < row->n_replicas; i++) {
+		const struct stat_replica *r = &row->replica[i];
+
+		if (!asked_for(conf, r->root))
+			continue;
+		add_replica(conf, r, out);
+		racy = racy || r->racy;
+		gone = gone && r->gone;
+		written = max(written, r->written_ns);
+	}
+	add_notes(conf, row, out);
+	if (out->replicas == 0) {
+		d->tier = STAT_NEW;
+		return d->waits;
+	}
+	d->tier = gone ? STAT_GONE
+	    : d->waits || racy || conf->now_ns - written < conf->hot_for_ns
+	    ? STAT_HOT
+	    : STAT_COLD;
+	return true;
+}

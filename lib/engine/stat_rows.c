@@ -1,0 +1,282 @@
+#include "lib/engine/stat_rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mask.h"
+#include "lib/engine/signature.h"
+#include "lib/engine/state_impl.h"
+
+enum { REPLICAS, NOTES, TROUBLES, TABLES };
+
+static const char *const text[TABLES] = {
+	[REPLICAS] = "SELECT db.path, db.root, pages * page_size, wal_bytes,"
+		     " snapshot_size, segments, snapshot_ns, captured_ns, sig,"
+		     " racy, gone_ns, v.at_ns, v.class, v.msg"
+		     " FROM db LEFT JOIN verdict v"
+		     " ON v.root = db.root AND v.key = db.key ORDER BY db.path",
+	[NOTES] = "SELECT path, root, since_ns FROM pending ORDER BY path",
+	[TROUBLES] = "SELECT path, root, wait_ns, since_ns, at_ns, class,"
+		     " attempts, msg"
+		     " FROM trouble ORDER BY path",
+};
+
+struct stat_rows {
+	struct state *st;
+	struct {
+		sqlite3_stmt *q;
+		bool row; /* it stands at one */
+	} table[TABLES];
+	struct buf path;
+	struct stat_row row;
+	size_t room[TABLES];
+};
+
+static int
+step(struct stat_rows *r, int t, struct err *e)
+{
+	int rc = sqlite3_step(r->table[t].q);
+
+	r->table[t].row = rc == SQLITE_ROW;
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : state_fail(r->st, e);
+}
+
+struct stat_rows *
+stat_rows_open(struct state *st, struct err *e)
+{
+	struct stat_rows *r = xcalloc(1, sizeof(*r));
+
+	r->st = st;
+	for (int t = 0; t < TABLES; t++)
+		if (sqlite3_prepare_v2(st->db, text[t], -1, &r->table[t].q,
+			NULL) != SQLITE_OK) {
+			state_fail(st, e);
+			stat_rows_close(r);
+			return NULL;
+		}
+	/* The first is still being read when the others begin: one moment. */
+	for (int t = 0; t < TABLES; t++)
+		if (step(r, t, e) == -1) {
+			stat_rows_close(r);
+			return NULL;
+		}
+	return r;
+}
+
+static void
+copy(struct buf *b, sqlite3_stmt *q, int at)
+{
+	buf_reset(b);
+	buf_add(b, "", 0);
+	if (sqlite3_column_bytes(q, at) > 0)
+		buf_add(b, sqlite3_column_blob(q, at),
+		    (size_t)sqlite3_column_bytes(q, at));
+}
+
+/* How the path of the table's row compares with the one in r. */
+static int
+compare(const struct stat_rows *r, int t)
+{
+	sqlite3_stmt *q = r->table[t].q;
+	size_t have = (size_t)sqlite3_column_bytes(q, 0), n = r->path.len;
+	int c = memcmp(
+	    sqlite3_column_blob(q, 0), buf_str(&r->path), have < n ? have : n);
+
+	return c != 0 ? c : have < n ? -1 : have > n;
+}
+
+static void
+take_replica(struct stat_replica *d, sqlite3_stmt *q)
+{
+	struct signature sig = { 0 };
+
+	d->root = sqlite3_column_int64(q, 1);
+	d->size = (uint64_t)sqlite3_column_int64(q, 2);
+	d->wal_bytes = (uint64_t)sqlite3_column_int64(q, 3);
+	d->snapshot_size = (uint64_t)sqlite3_column_int64(q, 4);
+	d->segments = (uint32_t)sqlite3_column_int64(q, 5);
+	d->snapshot_ns = sqlite3_column_int64(q, 6);
+	d->captured_ns = sqlite3_column_int64(q, 7);
+	(void)state_column(q, 8, &sig, sizeof(sig));
+	d->written_ns = signature_newest_ns(&sig);
+	d->racy = sqlite3_column_int(q, 9) != 0;
+	d->gone = sqlite3_column_type(q, 10) != SQLITE_NULL;
+	d->verified_ns = sqlite3_column_int64(q, 11);
+	d->verdict = (enum err_class)sqlite3_column_int(q, 12);
+	copy(&d->verdict_msg, q, 13);
+}
+
+static void
+take_trouble(struct stat_trouble *d, sqlite3_stmt *q)
+{
+	d->root = sqlite3_column_int64(q, 1);
+	d->wait_ns = sqlite3_column_int64(q, 2);
+	d->since_ns = sqlite3_column_int64(q, 3);
+	d->at_ns = sqlite3_column_int64(q, 4);
+	d->class = (enum err_class)sqlite3_column_int(q, 5);
+	d->attempts = (unsigned)sqlite3_column_int64(q, 6);
+	copy(&d->msg, q, 7);
+}
+
+/* Room for one more in v of n with elements of 'size' bytes, born empty. */
+static void *
+more(struct stat_rows *r, int t, void *v, size_t n, size_t size)
+{
+	if (n < r->room[t])
+		return v;
+	v = xrealloc(v, (n + 4) * size);
+	memset((uint8_t *)v + n * size, 0, 4 * size);
+	r->room[t] = n + 4;
+	return v;
+}
+
+static void
+take(struct stat_rows *r, int t)
+{
+	sqlite3_stmt *q = r->table[t].q;
+	struct stat_row *row = &r->row;
+
+	switch (t) {
+	case REPLICAS:
+		row->replica = more(
+		    r, t, row->replica, row->n_replicas, sizeof(*row->replica));
+		take_replica(&row->replica[row->n_replicas++], q);
+		break;
+	case NOTES:
+		row->note =
+		    more(r, t, row->note, row->n_notes, sizeof(*row->note));
+		row->note[row->n_notes++] =
+		    (struct stat_note){ sqlite3_column_int64(q, 1),
+			    sqlite3_column_int64(q, 2) };
+		break;
+	default:
+		row->trouble = more(
+		    r, t, row->trouble, row->n_troubles, sizeof(*row->trouble));
+		take_trouble(&row->trouble[row->n_troubles++], q);
+	}
+}
+
+/* The first path that any table stands at, to r; false: there is none. */
+static bool
+find_first(struct stat_rows *r)
+{
+	bool found = false;
+
+	for (int t = 0; t < TABLES; t++)
+		if (r->table[t].row && (!found || compare(r, t) < 0)) {
+			copy(&r->path, r->table[t].q, 0);
+			found = true;
+		}
+	return found;
+}
+
+int
+stat_rows_next(struct stat_rows *r, const struct stat_row **row, struct err *e)
+{
+	struct stat_row *out = &r->row;
+
+	if (!find_first(r))
+		return 0;
+	out->path = buf_str(&r->path);
+	out->n_replicas = out->n_notes = out->n_troubles = 0;
+	for (int t = 0; t < TABLES; t++)
+		while (r->table[t].row && compare(r, t) == 0) {
+			take(r, t);
+			if (step(r, t, e) == -1)
+				return -1;
+		}
+	*row = out;
+	return 1;
+}
+
+void
+stat_rows_close(struct stat_rows *r)
+{
+	if (r == NULL)
+		return;
+	for (int t = 0; t < TABLES; t++)
+		sqlite3_finalize(r->table[t].q);
+	for (size_t i = 0; i < r->room[REPLICAS]; i++)
+		buf_release(&r->row.replica[i].verdict_msg);
+	for (size_t i = 0; i < r->room[TROUBLES]; i++)
+		buf_release(&r->row.trouble[i].msg);
+	free(r->row.replica);
+	free(r->row.note);
+	free(r->row.trouble);
+	buf_release(&r->path);
+	free(r);
+}
+
+/* -- roots ----------------------------------------------------------------- */
+
+static int64_t
+meta(struct state *st, const char *name, int64_t root)
+{
+	sqlite3_stmt *q = NULL;
+	char key[64];
+	int64_t v = 0;
+
+	(void)snprintf(key, sizeof(key), "%s %" PRId64, name, root);
+	if (sqlite3_prepare_v2(st->db, "SELECT value FROM meta WHERE name = ?",
+		-1, &q, NULL) == SQLITE_OK) {
+		sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
+		if (sqlite3_step(q) == SQLITE_ROW)
+			v = sqlite3_column_int64(q, 0);
+	}
+	sqlite3_finalize(q);
+	return v;
+}
+
+static void
+fill(struct state *st, struct stat_root *r, sqlite3_stmt *q)
+{
+	struct buf url = { 0 };
+
+	r->id = sqlite3_column_int64(q, 0);
+	copy(&url, q, 1);
+	r->url = xstrdup(buf_str(&url));
+	mask_urls(r->url); /* it is to be shown */
+	buf_release(&url);
+	r->n_replicas = (uint64_t)sqlite3_column_int64(q, 2);
+	r->pass_ns = meta(st, "pass", r->id);
+	r->ran_ns = meta(st, "ran", r->id);
+	r->seen = (uint64_t)meta(st, "seen", r->id);
+}
+
+int
+stat_roots(struct state *st, struct stat_root **out, size_t *n, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if (sqlite3_prepare_v2(st->db,
+		"SELECT 0, '', 0 UNION ALL SELECT root.id, root.url,"
+		" (SELECT count(*) FROM db WHERE db.root = root.id)"
+		" FROM root",
+		-1, &q, NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+		*out = xrealloc(*out, (*n + 1) * sizeof(**out));
+		fill(st, &(*out)[(*n)++], q);
+	}
+	if (rc != SQLITE_DONE)
+		state_fail(st, e);
+	sqlite3_finalize(q);
+	if (rc == SQLITE_DONE)
+		return 0;
+	stat_roots_free(*out, *n);
+	*out = NULL;
+	return -1;
+}
+
+void
+stat_roots_free(struct stat_root *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(r[i].url);
+	free(r);
+}
