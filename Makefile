@@ -106,6 +106,10 @@ check: all tools unit
 check-s3: all tools
 	$Qtests/matrix $T
 
+# The page of lspp-stat in a browser, which ./bootstrap --test-page brings.
+check-page: all tools
+	$Qtests/run tests/browser/page.bats
+
 # The full counts: hours, not minutes.
 soak: all tools unit
 	$QLSPP_SOAK=1 tests/run $T
@@ -194,4 +198,4 @@ uninstall:
 	rmdir '$(DESTDIR)$(EXAMPLESDIR)/systemd' '$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
 		2>/dev/null || :
 
-.PHONY: tools unit check check-s3 soak lint demo bench check-large bench-large fuzz cover dist install uninstall
+.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large fuzz cover dist install uninstall

@@ -37,7 +37,7 @@ const char stat_page_head[] =
     ".why,.msg,td.bad{color:var(--bad);overflow-wrap:anywhere}\n"
     ".why{font-weight:600}\n"
     ".cards{display:grid;gap:.75rem;margin:1rem 0;"
-    "grid-template-columns:repeat(auto-fill,minmax(10rem,1fr))}\n"
+    "grid-template-columns:repeat(auto-fill,minmax(12rem,1fr))}\n"
     ".card,section{background:var(--card);border:1px solid var(--line);"
     "border-radius:.6rem;padding:.75rem 1rem}\n"
     "section{margin:0 0 1rem;padding:1rem}\n"
