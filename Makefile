@@ -175,7 +175,7 @@ dist:
 		gzip -9n > lspp-$(VERSION).tar.gz
 
 MAN = $(wildcard man/*.[1-9])
-EXAMPLES = $(filter-out examples/systemd,$(wildcard examples/* examples/systemd/*))
+EXAMPLES = $(sort $(shell find examples -type f))
 INSTALL ?= install
 
 install: all
@@ -187,15 +187,16 @@ install: all
 			exit; \
 	done
 	for f in $(EXAMPLES:examples/%=%); do \
-		$(INSTALL) -D -m 644 examples/$$f '$(DESTDIR)$(EXAMPLESDIR)'/$$f || \
-			exit; \
+		$(INSTALL) -D -m 644 examples/$$f \
+			'$(DESTDIR)$(EXAMPLESDIR)'/$$f || exit; \
 	done
 
 uninstall:
 	rm -f $(PROGRAMS:%='$(DESTDIR)$(BINDIR)/%') \
 		$(foreach m,$(MAN),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)') \
 		$(EXAMPLES:examples/%='$(DESTDIR)$(EXAMPLESDIR)/%')
-	rmdir '$(DESTDIR)$(EXAMPLESDIR)/systemd' '$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
+	rmdir $(addsuffix ',$(addprefix '$(DESTDIR)$(EXAMPLESDIR)/,$(filter-out ./,$(sort $(dir $(EXAMPLES:examples/%=%)))))) \
+		'$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
 		2>/dev/null || :
 
 .PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large fuzz cover dist install uninstall

@@ -2,6 +2,7 @@
 
 load lib/lspp
 load lib/metrics
+load lib/s3 # free_port
 
 setup_file() {
 	need "$LSPP_ROOT/.tools/promtool"
@@ -14,6 +15,16 @@ setup() {
 	F=$T/m.prom
 }
 
+# every_program DIR -- a run of each, with all the series that it can have.
+every_program() {
+	lspp-scan --metrics "$1/lspp_scan.prom" a.db |
+		lspp-hot --metrics "$1/lspp_hot.prom" |
+		lspp-ship --metrics "$1/lspp_ship.prom" >/dev/null
+	lspp-restore --metrics "$1/lspp_restore.prom" -o out a.db >/dev/null
+	lspp-new --metrics "$1/lspp_new.prom" -t a.db new.db >/dev/null
+	lspp-stat --metrics "$1/lspp_stat.prom" --by 1 >/dev/null
+}
+
 @test "every program writes one that promtool takes" {
 	local p
 	umask 077
@@ -21,7 +32,8 @@ setup() {
 		lspp-ship --metrics ship.prom
 	lspp-restore --metrics restore.prom -o out a.db
 	lspp-new --metrics new.prom -t a.db b.db
-	for p in scan hot ship restore new; do
+	lspp-stat --metrics stat.prom >/dev/null
+	for p in scan hot ship restore new stat; do
 		sound $p.prom
 		assert_equal "$(value lspp_last_run_exit_code $p.prom)" 0
 		assert_equal "$(value 'lspp_databases{state="seen"}' $p.prom)" 1
@@ -170,4 +182,72 @@ setup() {
 	assert_output a.db
 	assert_regex "$stderr" "m.prom: "
 	assert_equal "$(find . -name '.lspp-*' | wc -l)" 0
+}
+
+@test "every program's series, two jobs of one program: node_exporter takes all" {
+	local port pid p
+	need "$LSPP_ROOT/.tools/node_exporter"
+	mkdir text
+	every_program text
+	for i in 1 2 3; do cp a.db "x$i.db"; done
+	lspp-ship -q --metrics text/lspp_second.prom -s s2 -r rep2 x*.db >/dev/null
+	run lspp-ship -q --metrics text/lspp_failed.prom gone.db
+	assert_failure
+	port=$(free_port)
+	"$LSPP_ROOT/.tools/node_exporter" --collector.disable-defaults \
+		--collector.textfile --collector.textfile.directory=text \
+		--web.disable-exporter-metrics \
+		--web.listen-address="127.0.0.1:$port" >log 2>&1 3>&- 4>&- &
+	pid=$!
+	scrape() { curl -fsS -o scrape "http://127.0.0.1:$port/metrics"; }
+	wait_for scrape 2>/dev/null
+	kill $pid
+	wait $pid || true
+	grep -x 'node_textfile_scrape_error 0' scrape
+	for p in text/*.prom; do
+		grep -F "node_textfile_mtime_seconds{file=\"$p\"}" scrape ||
+			grep -F "{file=\"$T/$p\"}" scrape
+	done >/dev/null
+	# Each series of each file, and no other.  Its labels come out sorted.
+	sorted() {
+		grep '^lspp_' | sed 's/ [^ ]*$//' | while IFS= read -r line; do
+			echo "${line%%\{*} $(grep -oE '[a-z_]+="([^"\\]|\\.)*"' \
+				<<<"${line#*\{}" | sort | paste -sd,)"
+		done | sort
+	}
+	diff <(cat text/*.prom | sorted) <(sorted <scrape)
+	"$LSPP_ROOT/.tools/promtool" check metrics <scrape
+}
+
+@test "rules and dashboard draw the series that there are, all of them" {
+	local rules=$LSPP_ROOT/examples/prometheus/lspp.rules.yml
+	local board=$LSPP_ROOT/examples/grafana/lspp.json
+	mkdir text
+	every_program text
+	names() { grep -oE '\blspp_[a-z_]+' "$@" | sort -u; }
+	cat text/*.prom | grep -v '^#' | sed 's/{.*//' | sort -u >written
+	{ sed '/^#/d' "$rules"; jq -r '.. | .expr? // empty' "$board"; } |
+		names >drawn
+	# A label_values() of the dashboard is of one of them, too.
+	diff written drawn
+	jq -r '.templating.list[].query.query? // empty' "$board" | names |
+		comm -23 - written >unknown
+	assert_equal "$(cat unknown)" ''
+	# No alert is of what the other programs have under that name.
+	"$LSPP_ROOT/.tools/promtool" check rules "$rules"
+	"$LSPP_ROOT/.tools/promtool" test rules "$LSPP_ROOT/tests/data/rules_test.yml"
+	for a in $(sed -n 's/.*alert: //p' "$rules"); do
+		grep -q "alertname: $a\$" "$LSPP_ROOT/tests/data/rules_test.yml" ||
+			{ echo "$a: no test that it fires"; false; }
+	done
+	# Panels do not overlap, each has a title and something to draw.
+	jq -e '[.panels[] | select(.type != "row") | (.title != "") and
+		(.targets | length > 0)] | all' "$board"
+	jq -e '[.panels[].id] | (unique | length) == length' "$board"
+	jq -e '[.panels[].gridPos | .x + .w <= 24] | all' "$board"
+	jq -r '.. | .expr? // empty' "$board" | sed 's/\$__rate_interval/5m/g
+		s/\$instance/.*/g' | awk 'BEGIN { print "groups: [{name: x, rules: [" }
+		{ gsub(/\047/, "\047\047"); printf "{record: \"x:%d\", expr: \047%s\047},\n", NR, $0 }
+		END { print "]}]" }' >board.yml
+	"$LSPP_ROOT/.tools/promtool" check rules board.yml
 }

@@ -85,18 +85,23 @@ int
 cli_write_metrics(struct cli *c, int status)
 {
 	struct metrics m = { .program = c->program };
-	const char *file = c->metrics_file;
+	const char *file = c->metrics_file, *name;
 	struct err e;
+	char *job;
 	int rc;
 
 	if (file == NULL || c->measured)
 		return status;
 	c->measured = true;
+	name = path_base(file);
+	m.job = job =
+	    xasprintf("%.*s", (int)(strlen(name) - strlen(".prom")), name);
 	collect(c, status, &m);
 	if (metrics_merge(&m, file, &e) == -1)
 		cli_warn(c, file, "%s: its counters begin anew", e.msg);
 	rc = metrics_write(&m, file, &e);
 	metrics_release(&m);
+	free(job);
 	if (rc == 0)
 		return status;
 	cli_say(c, file, e.msg, e.hint);

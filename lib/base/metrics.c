@@ -119,6 +119,8 @@ metrics_add(
 	}
 	s = &m->v[m->n++];
 	metrics_label(&all, "program", m->program);
+	if (m->job != NULL)
+		metrics_label(&all, "job_name", m->job);
 	s->metric = metric;
 	s->value = value;
 	s->name = xasprintf("%s{%s%s%s}", table[metric].name, buf_str(&all),

@@ -49,7 +49,9 @@ enum metric {
 
 /* { .program = "lspp-ship" } is empty. */
 struct metrics {
-	const char *program; /* a label of every series */
+	/* Labels of every series; job_name, so that the files of two jobs with
+	   one program do not hold the same series.  job NULL: none. */
+	const char *program, *job;
 	struct metric_series {
 		enum metric metric;
 		char *name; /* as in the file, with all labels */

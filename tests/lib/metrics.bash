@@ -1,8 +1,9 @@
 # For tests of --metrics: $F is the file.
 
-# value SERIES [FILE] -- "name" or "name{labels but the program}"
+# value SERIES [FILE] -- "name" or "name{labels but program and job_name}"
 value() {
-	sed -nE 's/program="[^"]*",?//; s/\{\}//; p' "${2:-$F}" |
+	sed -nE 's/program="[^"]*",?//; s/job_name="[^"]*",?//; s/\{\}//; p' \
+		"${2:-$F}" |
 		awk -v s="$1" 'substr($0, 1, length(s) + 1) == s " " { print $NF }'
 }
 
