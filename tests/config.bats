@@ -621,3 +621,49 @@ END
 	assert_output "$T/a.db"
 	assert_regex "$stderr" 'b.db: c.yml: line 8: url: replicas of type sftp'
 }
+
+@test "every key that either litestream has is known by its name" {
+	local v k l
+	db a.db
+	# What is within one that is ignored as a whole: logging, socket, retention.
+	printf '%s\n' level stderr source permissions enabled >within
+	for v in "$LITESTREAM_03" "$LITESTREAM_05"; do
+		grep -aoE 'yaml:"[a-z][a-z0-9-]+' "$v" | cut -c 7-
+	done | sort -u | grep -vxFf within >keys
+	[ "$(wc -l <keys)" -gt 80 ]
+	known() { # KEY TEXT
+		echo "$2" >c.yml
+		lspp-scan -c c.yml >/dev/null 2>err || true
+		! grep -qF "the key \"$1\" is not known" err
+	}
+	while read -r k; do
+		known "$k" "{$k: x, dbs: [{path: a.db, replica: {path: r}}]}" ||
+			known "$k" "dbs: [{path: a.db, $k: x, replica: {path: r}}]" ||
+			known "$k" "dbs: [{path: a.db, replica: {path: r, $k: x}}]" ||
+			known "$k" "dbs: [{path: a.db, snapshot: {$k: 1s}, replica: {path: r}}]" ||
+			known "$k" "dbs: [{path: a.db, replica: {path: r, age: {$k: [x]}}}]" ||
+			{ echo "$k: not known anywhere"; false; }
+	done <keys
+	run ! known zork 'dbs: [{path: a.db, zork: x, replica: {path: r}}]'
+}
+
+@test "no other option is needed, and no variable has a say" {
+	db t/a.db t/b.db
+	yml <<'END'
+dbs:
+- dir: __T__/t
+  pattern: '*.db'
+  replica: {path: __T__/r}
+END
+	export LSPP_REPLICA=s3://no-such-bucket LSPP_BASE=/nowhere
+	lspp-scan -c c.yml | lspp-hot -c c.yml | lspp-ship -c c.yml | sort >out
+	diff out <(lspp-scan -c c.yml)
+	mv t was
+	run -0 --separate-stderr lspp-restore -c c.yml '**'
+	assert_equal "$(sort <<<"$output")" "$(cat out)"
+	for f in a b; do
+		same_db t/$f.db was/$f.db
+	done
+	assert_equal "$(lspp-stat -c c.yml --json | jq .databases)" 2
+	run -0 lspp-stat -c c.yml --health
+}
