@@ -109,34 +109,28 @@ max(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+/* Is it asked for, and was anything ever done with it? */
 static bool
-asked_for(const struct stat_conf *c, int64_t root)
+counts(const struct stat_conf *c, const struct stat_root *r)
 {
-	for (size_t i = 0; i < c->n_roots; i++)
-		if (c->roots[i] == root)
-			return true;
-	return c->roots == NULL || root == 0;
+	return r->id == 0 ||
+	    (stat_asks_for(c, r->id) &&
+		(r->n_replicas > 0 || r->pass_ns > 0 || r->ran_ns > 0));
 }
 
-/* Keep those that are asked for, and something was ever done with. */
 static int
 read_roots(struct stat_fleet *f, struct state *st, const struct stat_conf *c,
     struct err *e)
 {
 	size_t n, kept = 0;
-	struct stat_root *r;
 
 	if (stat_roots(st, &f->roots, &n, e) == -1)
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		r = &f->roots[i];
-		if (asked_for(c, r->id) &&
-		    (r->id == 0 || r->n_replicas > 0 || r->pass_ns > 0 ||
-			r->ran_ns > 0))
-			f->roots[kept++] = *r;
+	for (size_t i = 0; i < n; i++)
+		if (counts(c, &f->roots[i]))
+			f->roots[kept++] = f->roots[i];
 		else
-			free(r->url);
-	}
+			free(f->roots[i].url);
 	f->n_roots = kept;
 	return 0;
 }
@@ -194,6 +188,19 @@ add_db(struct stat_fleet *f, const struct stat_conf *c, const struct stat_db *d)
 	f->lag[i]++;
 }
 
+/* What failed before any database. */
+static void
+add_run(
+    struct stat_fleet *f, const struct stat_conf *c, const struct stat_row *row)
+{
+	const struct stat_trouble *t = row->trouble;
+
+	for (size_t i = 0; i < row->n_troubles; i++, t++)
+		if (t->root == 0 || stat_asks_for(c, t->root))
+			add_error(f, "", t->class, buf_str(&t->msg),
+			    t->since_ns, t->at_ns);
+}
+
 static int
 read_all(struct stat_fleet *f, struct stat_rows *rows, struct stat_sums *sums,
     const struct stat_conf *c, struct err *e)
@@ -204,13 +211,7 @@ read_all(struct stat_fleet *f, struct stat_rows *rows, struct stat_sums *sums,
 
 	while ((rc = stat_rows_next(rows, &row, e)) == 1) {
 		if (row->path[0] == '\0') {
-			const struct stat_trouble *t = row->trouble;
-
-			for (size_t i = 0; i < row->n_troubles; i++, t++)
-				if (asked_for(c, t->root))
-					add_error(f, "", t->class,
-					    buf_str(&t->msg), t->since_ns,
-					    t->at_ns);
+			add_run(f, c, row);
 		} else if (is_wanted(c, row->path) && stat_judge(c, row, &v)) {
 			stat_sums_add(sums, &v);
 			add_db(f, c, &v.db);

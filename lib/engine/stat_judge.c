@@ -5,13 +5,15 @@
 #include "lib/engine/ship.h"
 #include "lib/engine/state.h"
 
-static bool
-asked_for(const struct stat_conf *c, int64_t root)
+bool
+stat_asks_for(const struct stat_conf *c, int64_t root)
 {
+	if (c->roots == NULL)
+		return true;
 	for (size_t i = 0; i < c->n_roots; i++)
 		if (c->roots[i] == root)
 			return true;
-	return c->roots == NULL;
+	return false;
 }
 
 static int64_t
@@ -81,7 +83,7 @@ captured(const struct stat_conf *c, const struct stat_row *row, int64_t root)
 	for (size_t i = 0; i < row->n_replicas; i++) {
 		const struct stat_replica *r = &row->replica[i];
 
-		if (root == 0 ? asked_for(c, r->root) : r->root == root)
+		if (root == 0 ? stat_asks_for(c, r->root) : r->root == root)
 			at = at == 0 ? r->captured_ns : min(at, r->captured_ns);
 	}
 	return at;
@@ -129,7 +131,7 @@ concerns(const struct stat_conf *c, const struct stat_row *row,
 {
 	/* Of no one root, and it is in others alone: theirs. */
 	return root == 0 ? v->replicas > 0 || row->n_replicas == 0
-			 : asked_for(c, root);
+			 : stat_asks_for(c, root);
 }
 
 static void
@@ -156,7 +158,7 @@ stat_judge(const struct stat_conf *conf, const struct stat_row *row,
 	for (size_t i = 0; i < row->n_replicas; i++) {
 		const struct stat_replica *r = &row->replica[i];
 
-		if (!asked_for(conf, r->root))
+		if (!stat_asks_for(conf, r->root))
 			continue;
 		add_replica(conf, r, out);
 		racy = racy || r->racy;

@@ -6,6 +6,9 @@
 
 #include "lib/engine/stat_fleet.h"
 
+/* Is that root one that conf asks for? */
+bool stat_asks_for(const struct stat_conf *conf, int64_t root);
+
 /* A database, borrowing from its row, and what its replicas add up to. */
 struct stat_verdict {
 	struct stat_db db;

@@ -227,14 +227,19 @@ int
 tiers_passed(
     struct tiers *t, int64_t began_ns, uint64_t seen, bool write, struct err *e)
 {
+	int64_t before = t->last_pass_ns;
+
 	t->last_pass_ns = began_ns;
 	if (t->st == NULL || !t->keep || !write)
 		return 0;
 	state_look_end(t->st);
 	if (state_put_pass(t->st, t->root, began_ns, seen, e) == -1)
 		return -1;
-	/* An empty one is a volume that is not mounted, as like as not. */
-	return seen > 0 ? take_back_notes(t, began_ns, e) : 0;
+	/*
+	 * What is younger than the pass before was just looked at.  An empty
+	 * pass is a volume that is not mounted, as like as not.
+	 */
+	return seen > 0 ? take_back_notes(t, before, e) : 0;
 }
 
 int

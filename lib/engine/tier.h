@@ -73,8 +73,9 @@ int tiers_flush(struct tiers *t, struct err *e);
 
 /*
  * Every database of the fleet, 'seen' of them, was looked at since began_ns.
- * write: for other processes, too; and what was noted of databases that are not
- * there any more, or have nothing left to ship, is taken back.
+ * write: for other processes, too; and what was noted before the pass before,
+ * of databases that are not there any more or have nothing left to ship, is
+ * taken back.
  */
 int tiers_passed(struct tiers *t, int64_t began_ns, uint64_t seen, bool write,
     struct err *e);
