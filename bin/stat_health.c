@@ -41,6 +41,15 @@ check_life(const struct stat_run *r, struct buf *out)
 	}
 }
 
+/* The last run did not get as far as a database. */
+static void
+check_run(const struct stat_fleet *f, struct buf *out)
+{
+	for (size_t i = 0; i < f->n_errors; i++)
+		if (f->error[i].path[0] == '\0')
+			buf_addf(also(out), "cannot ship: %s", f->error[i].msg);
+}
+
 bool
 stat_is_healthy(const struct stat_run *r, struct buf *out)
 {
@@ -56,8 +65,7 @@ stat_is_healthy(const struct stat_run *r, struct buf *out)
 	}
 	if (s->failed > r->max_failed)
 		buf_addf(also(out), "%" PRIu64 " failed", s->failed);
-	if (f->n_errors > 0 && f->error[0].path[0] == '\0')
-		buf_addf(also(out), "cannot ship: %s", f->error[0].msg);
+	check_run(f, out);
 	if (s->broken > 0)
 		buf_addf(also(out), "%" PRIu64 " broken", s->broken);
 	if (s->databases < r->expected)
