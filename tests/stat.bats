@@ -429,6 +429,20 @@ $T/srv/t8.db"
 	[ ! -e none ]
 }
 
+@test "examples/check_lspp: what monitors make of it" {
+	check() { sh "$LSPP_ROOT/examples/check_lspp" "$@"; }
+	run -2 check
+	assert_output --partial 'LSPP unhealthy: no state in'
+	db a.db
+	settle
+	run -0 check --max-lag 5m
+	assert_output --regexp '^LSPP ok: 1 databases'
+	run -2 check --expect-min 9
+	assert_output 'LSPP unhealthy: 1 databases, expected 9'
+	run -3 check --nonsense
+	assert_output --partial 'unknown option --nonsense'
+}
+
 # -- groups --------------------------------------------------------------------
 
 @test "--by: directories below the base, to that depth" {
@@ -586,5 +600,7 @@ others are summed up as //others"
 	run -2 --separate-stderr lspp-stat -n
 	assert_regex "$stderr" 'is no option of lspp-stat'
 	run -2 lspp-stat -0
+	run -74 sh -c 'lspp-stat >/dev/full'
+	run -74 sh -c 'lspp-stat --health >/dev/full'
 	run -2 lspp-stat --failed x
 }
