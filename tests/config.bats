@@ -623,7 +623,7 @@ END
 }
 
 @test "every key that either litestream has is known by its name" {
-	local v k l
+	local v k
 	db a.db
 	# What is within one that is ignored as a whole: logging, socket, retention.
 	printf '%s\n' level stderr source permissions enabled >within

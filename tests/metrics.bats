@@ -224,7 +224,7 @@ every_program() {
 	local board=$LSPP_ROOT/examples/grafana/lspp.json
 	mkdir text
 	every_program text
-	names() { grep -oE '\blspp_[a-z_]+' "$@" | sort -u; }
+	names() { grep -oE '\blspp_[a-z_]+' | sort -u; }
 	cat text/*.prom | grep -v '^#' | sed 's/{.*//' | sort -u >written
 	{ sed '/^#/d' "$rules"; jq -r '.. | .expr? // empty' "$board"; } |
 		names >drawn

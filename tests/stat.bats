@@ -55,7 +55,7 @@ moved() {
 # What can be counted without lspp's state: files, objects, and what differs
 # between a database and what its replica restores to.
 by_hand() {
-	local f gone=0 waiting=0 new=0 size=0 snapshots=0 wal=0 all=0 last
+	local f w gone=0 waiting=0 new=0 size=0 snapshots=0 wal=0 all=0 last
 	lspp-restore -q -o back '**' >/dev/null
 	for f in $(find srv -name '*.db' | sed 's|^srv/||'); do
 		all=$((all + 1))
@@ -69,10 +69,10 @@ by_hand() {
 		last=$(find "rep/$f" -name '*.snapshot.lz4' | sort | tail -n 1)
 		snapshots=$((snapshots + $(lz4 -dcq "$last" | wc -c)))
 		last=$(basename "$last" .snapshot.lz4)
-		for w in $(find "rep/$f" -name '*.wal.lz4'); do
+		while IFS= read -r w; do
 			[[ $(basename "$w") > $last ]] || continue
 			wal=$((wal + $(lz4 -dcq "$w" | wc -c)))
-		done
+		done < <(find "rep/$f" -name '*.wal.lz4')
 	done
 	for f in $(cd back && find . -name '*.db' | sed 's|^\./||'); do
 		[ -e "srv/$f" ] || gone=$((gone + 1))
@@ -563,9 +563,8 @@ q 1'
 others are summed up as //others"
 	"$LSPP_ROOT/.tools/promtool" check metrics <<<"$output"
 	assert_equal "$(grep -c '^lspp_group_databases{' <<<"$output")" 101
-	F=all
 	echo "$output" >all
-	assert_equal "$(value lspp_groups)" 132
+	assert_equal "$(value lspp_groups all)" 132
 	assert_equal "$(grep '^lspp_group_databases' all |
 		awk '{ n += $NF } END { print n }')" 132
 	lspp-stat --prometheus --by 1 --top 999 >all
