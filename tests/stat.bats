@@ -185,9 +185,11 @@ $T/srv/t8.db"
 	settle
 	assert_equal "$(lspp-stat --json | jq -c '[.unverified, .broken,
 		.verified]')" '[3,0,null]'
-	sql "INSERT INTO verdict SELECT root, key, 1000000000, 0, 0, ''
+	sql "INSERT INTO verdict(root, key, at_ns, deep, class, msg)
+			SELECT root, key, 1000000000, 0, 0, ''
 			FROM db WHERE key = x'612e6462';
-		INSERT INTO verdict SELECT root, key, 2000000000, 1, 65, 'a hole'
+		INSERT INTO verdict(root, key, at_ns, deep, class, msg)
+			SELECT root, key, snapshot_ns + 1, 1, 65, 'a hole'
 			FROM db WHERE key = x'622e6462'"
 	assert_equal "$(lspp-stat --json | jq -c '[.unverified, .broken,
 		.verified]')" '[1,1,"1970-01-01T00:00:01.000000000Z"]'
@@ -196,6 +198,10 @@ $T/srv/t8.db"
 		"[\"$T/srv/b.db\",\"a hole\"]"
 	run -1 lspp-stat --health
 	assert_output 'unhealthy: 1 broken'
+	# Begun anew, the fault is mended.
+	change b.db
+	lspp-ship --new-generation srv/b.db
+	run -0 lspp-stat --health
 }
 
 # -- what lspp-ship notes ------------------------------------------------------

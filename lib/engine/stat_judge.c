@@ -68,7 +68,8 @@ add_replica(const struct stat_conf *conf, const struct stat_replica *r,
 		v->unverified = true;
 	else if (d->verified_ns == 0 || r->verified_ns < d->verified_ns)
 		d->verified_ns = r->verified_ns;
-	if (r->verified_ns != 0 && r->verdict != ERR_NONE) {
+	/* A snapshot since then stands by itself. */
+	if (r->verdict != ERR_NONE && r->verified_ns >= r->snapshot_ns) {
 		d->broken = true;
 		d->broken_msg = (char *)buf_str(&r->verdict_msg);
 	}

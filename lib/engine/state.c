@@ -38,8 +38,8 @@ static const char schema[] =
 /* Later than the first states of this version, which get them when written. */
 static const char later[] =
     "CREATE TABLE IF NOT EXISTS verdict(root INTEGER, key BLOB, at_ns INTEGER,"
-    " deep INTEGER, class INTEGER, msg TEXT, PRIMARY KEY(root, key))"
-    " WITHOUT ROWID;"
+    " deep INTEGER, class INTEGER, msg TEXT, deep_ns INTEGER,"
+    " tried_ns INTEGER, broken TEXT, PRIMARY KEY(root, key)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS trouble(path BLOB, root INTEGER,"
     " wait_ns INTEGER, since_ns INTEGER, at_ns INTEGER, class INTEGER,"
     " attempts INTEGER, msg TEXT, PRIMARY KEY(path, root)) WITHOUT ROWID;";

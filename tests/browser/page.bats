@@ -25,7 +25,9 @@ setup() {
 		echo "srv/$f" | lspp-ship 2>/dev/null || true
 	done
 	sqlite3 state/state.db "
-		INSERT INTO verdict SELECT root, key, 1764000000000000000, 1,
+		INSERT INTO verdict(root, key, at_ns, deep, class, msg)
+			SELECT root, key, CASE id WHEN 7 THEN snapshot_ns + 1
+				ELSE 1764000000000000000 END, 1,
 			CASE id WHEN 7 THEN 65 ELSE 0 END, 'a segment is missing'
 			FROM db WHERE id < 200;
 		UPDATE pending SET since_ns = since_ns -

@@ -265,12 +265,14 @@ test_verdicts(struct stat_fleet *f)
 	shipped(st, 1, "/f/b", 100);
 	shipped(st, 2, "/f/b", 100);
 	shipped(st, 1, "/f/c", 100);
-	sql("INSERT INTO verdict SELECT root, key, id, 0,"
-	    " CASE id WHEN 4 THEN 65 ELSE 0 END, 'hole' FROM db WHERE id <> 3");
+	sql("INSERT INTO verdict(root, key, at_ns, deep, class, msg)"
+	    " SELECT root, key, CASE id WHEN 4 THEN snapshot_ns ELSE id END, 0,"
+	    " CASE WHEN id IN (1, 4) THEN 65 ELSE 0 END, 'hole' FROM db"
+	    " WHERE id <> 3");
 	fleet(st, f);
 	is_int((long long)f->sum.unverified, 1, "one replica of b never was");
 	is_int(f->sum.verified_ns, 1, "longest ago of the others");
-	is_int((long long)f->sum.broken, 1, "c");
+	is_int((long long)f->sum.broken, 1, "c: a has a snapshot since");
 	is_int((long long)f->n_worst, 1, "is to be looked at");
 	is_str(f->worst[0].broken_msg, "hole", "with what is wrong");
 	state_close(st);
