@@ -279,6 +279,20 @@ $T/srv/t8.db"
 	db a.db
 	lspp-ship srv/a.db
 	assert_equal "$(lspp-stat --json | jq -c '[.databases, .gone]')" '[2,0]'
+	# A volume that comes back, with nothing on it that changed: lspp-hot
+	# finds that in a pass, or lspp-ship when it is given the path.
+	settle
+	mv srv away
+	run -66 lspp-ship "$T/srv/a.db" "$T/srv/b.db"
+	assert_equal "$(lspp-stat --json | jq -c '[.databases, .gone]')" '[0,2]'
+	mv away srv
+	pass
+	assert_equal "$(lspp-stat --json | jq -c '[.databases, .gone]')" '[2,0]'
+	mv srv away
+	run -66 lspp-ship "$T/srv/a.db"
+	mv away srv
+	lspp-ship srv/a.db
+	assert_equal "$(lspp-stat --json | jq -c '[.databases, .gone]')" '[2,0]'
 }
 
 @test "a pass takes back the notes of what vanished, or was shipped elsewhere" {
@@ -350,7 +364,8 @@ $T/srv/t8.db"
 	change b.db
 	sql 'DROP TABLE trouble; CREATE VIEW trouble AS SELECT 1 path, 1 root,
 		1 at_ns'
-	run -65 --separate-stderr lspp-ship srv/a.db
+	run -1 --separate-stderr lspp-ship srv/a.db srv/b.db
+	assert_output srv/b.db
 	assert_equal "$stderr" "lspp-ship: srv/a.db: not a database"
 }
 

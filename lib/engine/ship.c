@@ -351,8 +351,9 @@ fail_job(struct ship_job *j, const struct err *e)
 static int
 put_record(struct ship *s, struct ship_job *j, struct err *e)
 {
-	if (state_untrouble(s->st, j->ship->root, j->abs, e) == -1)
-		return -1;
+	struct err ignored;
+
+	(void)state_untrouble(s->st, j->ship->root, j->abs, &ignored);
 	if (!j->dirty)
 		return 0;
 	if (state_put(s->st, &j->next, e) == -1)

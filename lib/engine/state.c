@@ -40,6 +40,7 @@ static const char later[] =
     "CREATE TABLE IF NOT EXISTS verdict(root INTEGER, key BLOB, at_ns INTEGER,"
     " deep INTEGER, class INTEGER, msg TEXT, deep_ns INTEGER,"
     " tried_ns INTEGER, broken TEXT, PRIMARY KEY(root, key)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS db_gone ON db(path) WHERE gone_ns IS NOT NULL;"
     "CREATE TABLE IF NOT EXISTS trouble(path BLOB, root INTEGER,"
     " wait_ns INTEGER, since_ns INTEGER, at_ns INTEGER, class INTEGER,"
     " attempts INTEGER, msg TEXT, PRIMARY KEY(path, root)) WITHOUT ROWID;";
@@ -70,11 +71,15 @@ static const char *const sql[QUERIES] = {
 		      " VALUES(?1, ?2, ?7, ?3, ?3, ?4, ?5, ?6)"
 		      " ON CONFLICT DO UPDATE SET at_ns = ?3, class = ?4,"
 		      " attempts = attempts + ?5, msg = ?6",
-	[Q_TROUBLED] = "SELECT 1 FROM trouble WHERE path = ?"
-		       " AND root IN (0, ?)",
-	[Q_ANY_TROUBLE] = "SELECT 1 FROM trouble LIMIT 1",
+	[Q_TROUBLED] = "SELECT 1 FROM trouble WHERE path = ?1"
+		       " AND root IN (0, ?2) UNION ALL SELECT 1 FROM db"
+		       " WHERE path = ?1 AND gone_ns IS NOT NULL",
+	[Q_ANY_TROUBLE] = "SELECT 1 FROM trouble UNION ALL SELECT 1 FROM db"
+			  " WHERE gone_ns IS NOT NULL LIMIT 1",
 	[Q_UNTROUBLE] = "DELETE FROM trouble WHERE path = ?"
 			" AND root IN (0, ?)",
+	[Q_NOT_GONE] = "UPDATE db SET gone_ns = NULL"
+		       " WHERE path = ? AND gone_ns IS NOT NULL",
 	[Q_FORGET] = "DELETE FROM trouble WHERE at_ns < ?",
 	[Q_INSERT] = "INSERT INTO db(id, " COLUMNS ") VALUES"
 		     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",

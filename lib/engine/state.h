@@ -183,12 +183,17 @@ struct trouble {
 /* Within a transaction. */
 int state_trouble(struct state *st, const struct trouble *t, const char *path,
     const char *msg, struct err *e);
-/* 1: there is some, also of root 0; 0; -1. */
+/* 1: there is some, also of root 0, or it is noted as gone; 0; -1. */
 int state_troubled(
     struct state *st, int64_t root, const char *path, struct err *e);
 int state_any_trouble(struct state *st, struct err *e); /* 1, 0, -1 */
+/* It is there and shipped. */
 int state_untrouble(
     struct state *st, int64_t root, const char *path, struct err *e);
+int state_note_back(struct state *st, const char *path, struct err *e);
+/* Every path that is noted as gone, behind 'after' in order, as above. */
+int state_gone(struct state *st, const char *after, state_each *each, void *ctx,
+    struct err *e);
 /* What has not failed again since then: nobody tries it any more. */
 int state_forget_trouble(struct state *st, int64_t before_ns, struct err *e);
 

@@ -26,6 +26,7 @@ enum state_query {
 	Q_TROUBLED,
 	Q_ANY_TROUBLE,
 	Q_UNTROUBLE,
+	Q_NOT_GONE,
 	Q_FORGET,
 	Q_INSERT,
 	Q_UPDATE,

@@ -83,7 +83,20 @@ state_untrouble(struct state *st, int64_t root, const char *path, struct err *e)
 {
 	sqlite3_stmt *q = about(st, Q_UNTROUBLE, root, path, e);
 
-	return q == NULL ? -1 : state_run(st, q, e);
+	if (q == NULL || state_run(st, q, e) == -1)
+		return -1;
+	return state_note_back(st, path, e);
+}
+
+int
+state_note_back(struct state *st, const char *path, struct err *e)
+{
+	sqlite3_stmt *q = state_query(st, Q_NOT_GONE, e);
+
+	if (q == NULL)
+		return -1;
+	state_bind(q, 1, path, strlen(path));
+	return state_run(st, q, e);
 }
 
 int
@@ -99,20 +112,16 @@ state_forget_trouble(struct state *st, int64_t before_ns, struct err *e)
 
 /* -- what a pass may find out of date -------------------------------------- */
 
-int
-state_noted(struct state *st, int64_t root, int64_t before_ns,
-    const char *after, state_each *each, void *ctx, struct err *e)
+/* Each path that the query text gives, with what its parameters are. */
+static int
+each_path(struct state *st, const char *text, const char *after,
+    int64_t before_ns, int64_t root, state_each *each, void *ctx, struct err *e)
 {
 	sqlite3_stmt *q = NULL;
 	struct buf path = { 0 };
 	int rc = SQLITE_DONE, stop = 0;
 
-	if (sqlite3_prepare_v2(st->db,
-		"SELECT path FROM pending WHERE path > ?1 AND since_ns < ?2"
-		" AND ?3 IN (0, root)"
-		" UNION SELECT path FROM trouble WHERE path > ?1 AND at_ns < ?2"
-		" AND (root = 0 OR ?3 IN (0, root)) ORDER BY path",
-		-1, &q, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(st->db, text, -1, &q, NULL) != SQLITE_OK)
 		return state_fail(st, e);
 	state_bind(q, 1, after, strlen(after));
 	sqlite3_bind_int64(q, 2, before_ns);
@@ -128,6 +137,28 @@ state_noted(struct state *st, int64_t root, int64_t before_ns,
 	sqlite3_finalize(q);
 	buf_release(&path);
 	return stop;
+}
+
+int
+state_noted(struct state *st, int64_t root, int64_t before_ns,
+    const char *after, state_each *each, void *ctx, struct err *e)
+{
+	return each_path(st,
+	    "SELECT path FROM pending WHERE path > ?1 AND since_ns < ?2"
+	    " AND ?3 IN (0, root)"
+	    " UNION SELECT path FROM trouble WHERE path > ?1 AND at_ns < ?2"
+	    " AND (root = 0 OR ?3 IN (0, root)) ORDER BY path",
+	    after, before_ns, root, each, ctx, e);
+}
+
+int
+state_gone(struct state *st, const char *after, state_each *each, void *ctx,
+    struct err *e)
+{
+	return each_path(st,
+	    "SELECT DISTINCT path FROM db"
+	    " WHERE path > ?1 AND gone_ns IS NOT NULL ORDER BY path",
+	    after, 0, 0, each, ctx, e);
 }
 
 int

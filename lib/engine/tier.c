@@ -1,6 +1,6 @@
 #include "lib/engine/tier.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -145,8 +145,10 @@ tiers_flush(struct tiers *t, struct err *e)
 struct stale {
 	struct tiers *t;
 	struct buf last;  /* path that was looked at */
-	struct buf paths; /* that have nothing to be noted, each with its NUL */
+	struct buf paths; /* whose note is wrong, each with its NUL */
 	size_t n;
+	int64_t before_ns;
+	bool gone; /* the note is that it is gone */
 };
 
 /* Nothing of it waits: it is gone, or all of it is shipped. */
@@ -164,6 +166,14 @@ is_over(struct tiers *t, const char *path)
 	return rc == -1 ? e.class == ERR_MISSING : !now.dirty;
 }
 
+static bool
+is_there(const char *path)
+{
+	struct stat sb;
+
+	return stat(path, &sb) == 0;
+}
+
 static int
 sort_out(void *ctx, const char *path, struct err *e)
 {
@@ -172,52 +182,64 @@ sort_out(void *ctx, const char *path, struct err *e)
 	(void)e;
 	buf_reset(&s->last);
 	buf_adds(&s->last, path);
-	if (!is_over(s->t, path))
+	if (s->gone ? !is_there(path) : !is_over(s->t, path))
 		return 0;
 	buf_add(&s->paths, path, strlen(path) + 1);
 	return ++s->n >= NOTES;
 }
 
 static int
-take_back(struct stale *s, int64_t before_ns, struct err *e)
+take_back_one(struct stale *s, const char *path, struct err *e)
+{
+	struct state *st = s->t->st;
+
+	if (s->gone)
+		return state_note_back(st, path, e);
+	if (!is_there(path) && state_note_gone(st, path, now_ns(), e) == -1)
+		return -1;
+	return state_unnote(st, s->t->root, s->before_ns, path, e);
+}
+
+/* What sort_out() has found, in one transaction. */
+static int
+take_back(struct stale *s, struct err *e)
 {
 	const char *p = buf_str(&s->paths);
 	struct state *st = s->t->st;
-	struct stat sb;
-	int rc = 0;
+	int rc;
 
-	for (size_t i = 0; i < s->n && rc == 0; i++, p += strlen(p) + 1) {
-		if (stat(p, &sb) == -1 && errno == ENOENT &&
-		    state_note_gone(st, p, now_ns(), e) == -1)
-			return -1;
-		rc = state_unnote(st, s->t->root, before_ns, p, e);
-	}
+	if (s->n == 0)
+		return 0;
+	rc = state_begin(st, e);
+	for (size_t i = 0; i < s->n && rc == 0; i++, p += strlen(p) + 1)
+		rc = take_back_one(s, p, e);
+	if (rc == 0)
+		rc = state_commit(st, e);
+	if (rc == -1)
+		state_rollback(st);
 	return rc;
 }
 
 /* As many as there are, some at a time. */
 static int
-take_back_notes(struct tiers *t, int64_t before_ns, struct err *e)
+take_back_notes(struct tiers *t, bool gone, int64_t before_ns, struct err *e)
 {
-	struct stale s = { .t = t };
-	int more, rc = 0;
+	struct stale s = { .t = t, .gone = gone, .before_ns = before_ns };
+	const char *after;
+	int rc;
 
 	do {
 		s.n = 0;
 		buf_reset(&s.paths);
-		more = state_noted(t->st, t->root, before_ns, buf_str(&s.last),
-		    sort_out, &s, e);
+		after = xstrdup(buf_str(&s.last));
+		rc = gone ? state_gone(t->st, after, sort_out, &s, e)
+			  : state_noted(t->st, t->root, before_ns, after,
+				sort_out, &s, e);
+		free((char *)after);
 		state_look_end(t->st);
-		if (more == -1 || s.n == 0) {
-			rc = more;
-			break;
-		}
-		rc = state_begin(t->st, e);
-		if (rc == 0 && (rc = take_back(&s, before_ns, e)) == 0)
-			rc = state_commit(t->st, e);
-		if (rc == -1)
-			state_rollback(t->st);
-	} while (rc == 0 && more == 1);
+		if (rc != -1 && take_back(&s, e) == -1)
+			rc = -1;
+	} while (rc == 1);
 	buf_release(&s.last);
 	buf_release(&s.paths);
 	return rc;
@@ -239,7 +261,11 @@ tiers_passed(
 	 * What is younger than the pass before was just looked at.  An empty
 	 * pass is a volume that is not mounted, as like as not.
 	 */
-	return seen > 0 ? take_back_notes(t, before, e) : 0;
+	if (seen == 0)
+		return 0;
+	if (take_back_notes(t, false, before, e) == -1)
+		return -1;
+	return take_back_notes(t, true, before, e);
 }
 
 int
