@@ -81,9 +81,11 @@ compare(const struct stat_rows *r, int t)
 {
 	sqlite3_stmt *q = r->table[t].q;
 	size_t have = (size_t)sqlite3_column_bytes(q, 0), n = r->path.len;
-	int c = memcmp(
-	    sqlite3_column_blob(q, 0), buf_str(&r->path), have < n ? have : n);
+	size_t least = have < n ? have : n;
+	int c = 0;
 
+	if (least > 0) /* of an empty one there is no pointer */
+		c = memcmp(sqlite3_column_blob(q, 0), buf_str(&r->path), least);
 	return c != 0 ? c : have < n ? -1 : have > n;
 }
 
