@@ -243,28 +243,17 @@ dir_prune(struct dir *d, const char *key, unsigned levels)
 }
 
 int
-dir_remove(struct store *s, const char *key, struct err *e)
+dir_unlink(struct dir *d, const char *key)
 {
-	struct dir *d = (struct dir *)s;
 	size_t len;
-	int at, rc = -1;
+	int at = walk(d, key, NULL, &len), rc, errnum;
 
-	if (d->mode != STORE_WRITE)
-		return err_set(
-		    e, ERR_BUG, "the replica was opened for reading");
-	if (dir_check_key(key, e) == -1)
+	if (at == -1)
 		return -1;
-	at = walk(d, key, NULL, &len);
-	if (at != -1 && unlinkat(at, path_base(key), 0) == 0) {
-		rc = 0;
-		dir_prune(d, key, UINT_MAX);
-	} else if (errno == ENOENT) {
-		e->class = ERR_NONE;
-		dir_blame_root(d, e);
-		rc = e->class == ERR_NONE ? 0 : -1;
-	} else
-		err_sys(e, "cannot remove object %s", key);
-	file_close(at);
+	rc = unlinkat(at, path_base(key), 0);
+	errnum = errno;
+	close(at);
+	errno = errnum;
 	return rc;
 }
 
@@ -298,6 +287,9 @@ static const struct store_ops dir_ops = {
 	.get = dir_get,
 	.list = dir_list,
 	.remove = dir_remove,
+	.remove_many = dir_remove_many,
+	.uploads = dir_uploads,
+	.abort = dir_abort,
 	.close = dir_close,
 	.stats = dir_stats,
 };
@@ -360,6 +352,8 @@ open_root(struct dir *d, bool must_exist, struct err *e)
 	if (fstatvfs(d->root, &fs) == 0 && (fs.f_flag & ST_RDONLY))
 		return err_set(e, ERR_DENIED,
 		    "replica root %s is on a read-only file system", d->path);
+	if (d->mode == STORE_REMOVE)
+		return 0;
 	return sync_root(d, made == 1, e);
 }
 

@@ -2,10 +2,11 @@
  * dir_impl -- what the files of the directory driver share.  For them and for
  * the tests alone.
  *
- *	dir.c		the root, keys, parent directories, remove
+ *	dir.c		the root, keys, parent directories
  *	dir_stage.c	stage, drop
  *	dir_publish.c	publish
  *	dir_read.c	get, list
+ *	dir_remove.c	remove, what is unfinished
  */
 #ifndef LSPP_STORE_DIR_IMPL_H
 #define LSPP_STORE_DIR_IMPL_H
@@ -61,7 +62,7 @@ struct dir {
 /* A staged object. */
 struct dir_object {
 	struct staged staged;
-	char *key;
+	char *key, *after; /* after: must be there; or NULL */
 	int64_t mtime_ns;
 	int parent;    /* the directory it goes to */
 	int fd;        /* its bytes */
@@ -100,6 +101,9 @@ void dir_clean_up(struct dir *d);
 int dir_open_named(struct dir *d, struct dir_object *o, struct err *e);
 int dir_set_time(struct dir_object *o, struct err *e);
 
+/* Is the object key (NULL: none) there?  ERR_MISSING. */
+int dir_check_after(struct dir *d, const char *key, struct err *e);
+
 bool dir_paths_has(const struct dir_paths *p, const char *path, size_t len);
 void dir_paths_add(struct dir_paths *p, const char *path, size_t len);
 void dir_paths_remove(struct dir_paths *p, const char *path, size_t len);
@@ -113,5 +117,13 @@ int dir_get(struct store *s, const char *key, uint64_t off, uint64_t n,
 int dir_list(struct store *s, const char *prefix, bool delimited,
     store_each *each, void *ctx, struct err *e);
 int dir_remove(struct store *s, const char *key, struct err *e);
+int dir_remove_many(struct store *s, const char *const *keys, size_t n,
+    store_removed *removed, void *ctx, struct err *e);
+int dir_uploads(struct store *s, const char *prefix, store_upload_each *each,
+    void *ctx, struct err *e);
+int dir_abort(struct store *s, const struct store_upload *u, struct err *e);
+
+/* Remove the name key, no link on the way followed; -1 with errno. */
+int dir_unlink(struct dir *d, const char *key);
 
 #endif

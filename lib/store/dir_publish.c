@@ -352,6 +352,18 @@ fail_all(struct staged **list, size_t n, const struct err *e)
 	}
 }
 
+/* What it continues may have been removed just before it came: see ship.h. */
+static int
+look_behind(struct dir *d, struct dir_object *o, struct err *e)
+{
+	if (dir_check_after(d, o->after, e) == 0)
+		return 0;
+	if (o->linked)
+		(void)unlinkat(o->parent, path_base(o->key), 0);
+	o->linked = false;
+	return -1;
+}
+
 void
 dir_publish(struct store *s, struct staged **list, size_t n)
 {
@@ -374,7 +386,7 @@ dir_publish(struct store *s, struct staged **list, size_t n)
 		o = object(list[i]);
 		if (o->failed || is_behind(o))
 			continue;
-		if (link_object(d, o, &e) == -1)
+		if (link_object(d, o, &e) == -1 || look_behind(d, o, &e) == -1)
 			fail(o, &e);
 		else
 			o->staged.rc = 0;

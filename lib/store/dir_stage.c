@@ -191,8 +191,8 @@ dir_set_time(struct dir_object *o, struct err *e)
 	return 0;
 }
 
-static int
-check_after(struct dir *d, const char *key, struct err *e)
+int
+dir_check_after(struct dir *d, const char *key, struct err *e)
 {
 	struct stat st;
 
@@ -225,6 +225,7 @@ dir_drop(struct store *s, struct staged *st)
 	if (o->staged.rc == -1)
 		dir_prune(d, o->key, o->made);
 	free(o->key);
+	free(o->after);
 	free(o);
 }
 
@@ -239,12 +240,13 @@ dir_stage(struct store *s, const struct store_stage *st, struct err *e)
 		return NULL;
 	}
 	if (dir_check_key(st->key, e) == -1 ||
-	    check_after(d, st->after, e) == -1)
+	    dir_check_after(d, st->after, e) == -1)
 		return NULL;
 	o = xcalloc(1, sizeof(*o));
 	*o = (struct dir_object){
 		.staged = { .rc = -1 },
 		.key = xstrdup(st->key),
+		.after = st->after != NULL ? xstrdup(st->after) : NULL,
 		.mtime_ns = st->mtime_ns,
 		.parent = -1,
 		.fd = -1,

@@ -62,15 +62,9 @@ int s3_probe(struct store *s, struct err *e);
 /* What was found out earlier. */
 void s3_assume(struct store *s, bool conditional);
 
-/* What became of each key, in any order. */
-typedef void s3_removed(void *ctx, size_t i, int rc, const struct err *e);
-
-/*
- * Delete n objects, 1000 a request; each is reported once.  0, or -1 when at
- * least one failed, with the first error.
- */
+/* remove_many of the store's ops: 1000 a request. */
 int s3_remove_many(struct store *s, const char *const *keys, size_t n,
-    s3_removed *removed, void *ctx, struct err *e);
+    store_removed *removed, void *ctx, struct err *e);
 
 /*
  * list_page of the store's ops, delimiter may be NULL.  It goes on behind what

@@ -8,6 +8,7 @@
  *	s3_multipart.c	objects in parts
  *	s3_read.c	get, head, list
  *	s3_remove.c	delete
+ *	s3_uploads.c	multipart uploads that nobody finishes
  */
 #ifndef LSPP_STORE_S3_IMPL_H
 #define LSPP_STORE_S3_IMPL_H
@@ -176,6 +177,9 @@ int s3_get(struct store *st, const char *key, uint64_t off, uint64_t n,
 int s3_list(struct store *st, const char *prefix, bool delimited,
     store_each *each, void *ctx, struct err *e);
 int s3_remove(struct store *st, const char *key, struct err *e);
+int s3_uploads(struct store *st, const char *prefix, store_upload_each *each,
+    void *ctx, struct err *e);
+int s3_abort(struct store *st, const struct store_upload *u, struct err *e);
 
 /* A line for the user. */
 void s3_warn(struct s3 *s, const char *fmt, ...)

@@ -153,7 +153,7 @@ send_batch(struct batch *b, struct err *e)
 /* 0, or -1 with the first error; each key is reported. */
 static int
 remove_batch(
-    struct batch *b, size_t at, s3_removed *removed, void *ctx, struct err *e)
+    struct batch *b, size_t at, store_removed *removed, void *ctx, struct err *e)
 {
 	struct buf full = { 0 };
 	struct err whole;
@@ -185,7 +185,7 @@ remove_batch(
 
 int
 s3_remove_many(struct store *st, const char *const *keys, size_t n,
-    s3_removed *removed, void *ctx, struct err *e)
+    store_removed *removed, void *ctx, struct err *e)
 {
 	struct err one;
 	int rc = 0;

@@ -164,9 +164,8 @@ s3_xml_error(const struct buf *body, struct s3_error *x)
 
 /* -- listings -------------------------------------------------------------- */
 
-/* "2009-10-12T17:50:30.000Z" to ns since 1970; 0 if it is no such thing. */
-static int64_t
-timestamp(const char *s)
+int64_t
+s3_xml_time(const char *s)
 {
 	struct tm tm = { 0 };
 	int64_t ns = 0, unit = 100000000;
@@ -226,7 +225,7 @@ take_listing(void *ctx, const char *path, const char *text)
 	else if (strcmp(path, "Contents/Size") == 0)
 		last_entry(page)->size = strtoull(text, NULL, 10);
 	else if (strcmp(path, "Contents/LastModified") == 0)
-		last_entry(page)->mtime_ns = timestamp(text);
+		last_entry(page)->mtime_ns = s3_xml_time(text);
 	else if (strcmp(path, "Contents") == 0)
 		end_entry(page, false);
 	else if (strcmp(path, "CommonPrefixes") == 0)
@@ -262,8 +261,8 @@ hex_byte(const char *s)
 }
 
 /* Some encode a space as "+", and all encode a plus. */
-static void
-decode(char *s)
+void
+s3_xml_decode(char *s)
 {
 	char *to = s;
 	int byte;
@@ -316,7 +315,7 @@ s3_xml_page(const struct buf *body, struct s3_page *page, struct err *e)
 	}
 	buf_release(&root);
 	for (size_t i = 0; page->encoded && i < page->n; i++)
-		decode(page->v[i].key);
+		s3_xml_decode(page->v[i].key);
 	page->unordered = !in_order(page);
 	if (page->n > 1)
 		qsort(page->v, page->n, sizeof(*page->v), by_key);

@@ -52,6 +52,12 @@ void s3_page_release(struct s3_page *page);
 /* The text of one element, in place of what out held; false: not there. */
 bool s3_xml_text(const struct buf *body, const char *path, struct buf *out);
 
+/* Undo encoding-type=url, in place. */
+void s3_xml_decode(char *s);
+
+/* ns since 1970 of "2026-11-23T10:11:12.000Z"; 0 if it is none. */
+int64_t s3_xml_time(const char *s);
+
 /* Append s with what XML has meanings for replaced. */
 void s3_xml_escape(struct buf *out, const char *s);
 

@@ -16,7 +16,7 @@
  * goes on if it has not failed.
  *
  * A driver embeds struct store as its first member.  stage, get and list may
- * be called by many threads at once; publish and remove by one at a time.
+ * be called by many threads at once; what publishes or removes by one at a time.
  */
 #ifndef LSPP_STORE_STORE_H
 #define LSPP_STORE_STORE_H
@@ -59,6 +59,20 @@ struct store_entry {
 /* 0: go on; 1: stop, list returns 0; -1: list fails with e. */
 typedef int store_each(void *ctx, const struct store_entry *en, struct err *e);
 
+/* What became of key i of a remove_many(), in any order. */
+typedef void store_removed(void *ctx, size_t i, int rc, const struct err *e);
+
+/* What was begun and has not become an object. */
+struct store_upload {
+	const char *key; /* that it is for; of a directory its own name */
+	const char *id;  /* "" in a directory */
+	int64_t begun_ns;
+	uint64_t size; /* as far as it is known */
+};
+/* As store_each. */
+typedef int store_upload_each(
+    void *ctx, const struct store_upload *u, struct err *e);
+
 struct store_stage {
 	const char *key;
 	struct spool *bytes; /* the object; only read */
@@ -66,7 +80,8 @@ struct store_stage {
 	/*
 	 * A key that must be in the store already, or NULL: an object that
 	 * continues others is worthless without them.  A driver that can tell
-	 * for free (a directory) fails with ERR_MISSING when it is gone.
+	 * for free (a directory) fails with ERR_MISSING when it is gone, while
+	 * staging, and when it has gone by the time of publish.
 	 */
 	const char *after;
 };
@@ -101,6 +116,24 @@ struct store_ops {
 	    store_each *each, void *ctx, struct err *e);
 	/* Success also when there is no such object. */
 	int (*remove)(struct store *s, const char *key, struct err *e);
+	/*
+	 * Remove n objects; each is reported once, when it is durably gone or
+	 * could not be removed.  -1 if at least one failed, with the first
+	 * error.  In a directory they go in the order of the keys; on S3 1000
+	 * with one request.
+	 */
+	int (*remove_many)(struct store *s, const char *const *keys, size_t n,
+	    store_removed *removed, void *ctx, struct err *e);
+	/*
+	 * What is unfinished: multipart uploads for keys that begin with
+	 * prefix; of a directory, whatever the prefix, the files of writers
+	 * that are not there any more.
+	 */
+	int (*uploads)(struct store *s, const char *prefix,
+	    store_upload_each *each, void *ctx, struct err *e);
+	/* Give one up; success also when there is none any more. */
+	int (*abort)(
+	    struct store *s, const struct store_upload *u, struct err *e);
 	void (*close)(struct store *s);
 
 	/* What only remote stores have; NULL in others. */
@@ -139,8 +172,9 @@ struct store {
 		       a query; likewise */
 };
 
-/* What the caller is going to do: STORE_WRITE may create the root. */
-enum store_mode { STORE_READ, STORE_WRITE };
+/* What the caller is going to do: STORE_WRITE may create the root, and cleans
+ * up behind killed writers; STORE_REMOVE only removes and aborts. */
+enum store_mode { STORE_READ, STORE_WRITE, STORE_REMOVE };
 
 /*
  * Open the replica root named by url: "file:///dir", a bare directory path
