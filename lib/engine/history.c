@@ -63,10 +63,9 @@ of_use(struct history *h, struct history_generation *g,
 	return true;
 }
 
-static int
-note_object(void *ctx, const struct store_entry *en, struct err *e)
+int
+history_take(struct history *h, const struct store_entry *en, struct err *e)
 {
-	struct history *h = ctx;
 	const char *p = en->key + h->prefix, *slash = strchr(p, '/');
 	struct history_generation *g;
 	struct history_list *l;
@@ -82,7 +81,7 @@ note_object(void *ctx, const struct store_entry *en, struct err *e)
 	if ((g = generation_of(h, id, e)) == NULL)
 		return -1;
 	if (!of_use(h, g, &name))
-		return 0;
+		return 1;
 	l = name.kind == LAYOUT_SNAPSHOT ? &g->snapshots : &g->segments;
 	if (h->objects++ == HISTORY_OBJECTS)
 		return err_set(e, ERR_CORRUPT, "holds more than %zu objects",
@@ -91,7 +90,24 @@ note_object(void *ctx, const struct store_entry *en, struct err *e)
 		.size = en->size,
 		.index = name.index,
 		.offset = name.kind == LAYOUT_SEGMENT ? name.offset : 0 };
-	return 0;
+	return 1;
+}
+
+static int
+note_object(void *ctx, const struct store_entry *en, struct err *e)
+{
+	return history_take(ctx, en, e) == -1 ? -1 : 0;
+}
+
+void
+history_begin(struct history *h, struct store *s, const char *db, bool all)
+{
+	struct buf prefix = { 0 };
+
+	*h = (struct history){ .s = s, .db = db, .all = all };
+	layout_generation_prefix(&prefix, db, NULL);
+	h->prefix = prefix.len;
+	buf_release(&prefix);
 }
 
 int
@@ -101,10 +117,7 @@ history_read(struct history *h, struct store *s, const char *db,
 	struct buf prefix = { 0 };
 	int rc;
 
-	*h = (struct history){ .s = s, .db = db, .all = all };
-	layout_generation_prefix(&prefix, db, NULL);
-	h->prefix = prefix.len;
-	buf_reset(&prefix);
+	history_begin(h, s, db, all);
 	layout_generation_prefix(&prefix, db, generation);
 	rc = s->ops->list(s, buf_str(&prefix), false, note_object, h, e);
 	buf_release(&prefix);

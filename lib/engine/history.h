@@ -21,6 +21,7 @@
 struct buf;
 struct err;
 struct store;
+struct store_entry;
 
 /*
  * Beyond these a replica was not written by anybody who wants it restored:
@@ -64,6 +65,16 @@ struct history {
 int history_read(struct history *h, struct store *s, const char *db,
     const char *generation, bool all, struct err *e);
 void history_release(struct history *h);
+
+/*
+ * The same from a listing that the caller has: begin, then take each entry, in
+ * byte order of keys.  1: taken, or of no use; 0: the layout has no such
+ * object; -1.
+ */
+void history_begin(
+    struct history *h, struct store *s, const char *db, bool all);
+int history_take(
+    struct history *h, const struct store_entry *en, struct err *e);
 
 /* The key of an object of g, in place of what is in b. */
 void history_key(const struct history *h, const struct history_generation *g,

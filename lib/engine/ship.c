@@ -260,9 +260,16 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (ship_read(w, j, e) == -1)
 		return -1;
 	rc = j->ship->conf->dry_run ? 0 : ship_stage(w, j, e);
-	if (rc == 0 || e->class != ERR_MISSING || !j->known || j->ended)
+	if (rc == 0 || !j->known || j->ended)
 		return rc;
-	ship_anew(j, "the replica has lost the one it had");
+	if (e->class == ERR_MISSING)
+		ship_anew(j, "the replica has lost the one it had");
+	else if (e->class == ERR_DENIED && ship_is_old(j))
+		ship_anew(j,
+		    "nothing was shipped for a day, and whether the one it had "
+		    "has been pruned cannot be told without s3:GetObject");
+	else
+		return rc;
 	return fence(w, j, e);
 }
 

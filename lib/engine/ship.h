@@ -21,6 +21,9 @@
  *  - a generation that begins without a record to end has an owner's object
  *    before its snapshot, which one writer alone can put; whoever takes over
  *    first ends what others may go on with (ship_fence.c);
+ *  - what is pruned goes in runs, a snapshot and the segments up to the next,
+ *    snapshot first.  The object at a record's position is in the run of the
+ *    record's snapshot: so while that is there, it is, too (ship_pruned.c);
  *  - an object at that position with other bytes means that the record is old
  *    (then the tail is adopted, if this writer wrote it) or that somebody else
  *    ships the database (then this path stops with ERR_BUSY);
@@ -43,6 +46,14 @@ struct ship_worker;
 struct store_conf;
 struct store_stats;
 struct vwal_pos;
+
+/*
+ * How long a record is relied on: what the replica had behind it is still
+ * there, since lspp-prune leaves what was superseded less than
+ * PRUNE_GRACE_MIN_NS ago (prune.h).  For an older one it is asked first whether
+ * the snapshot that it is based on is there, which is the first to go.
+ */
+#define SHIP_TRUST_NS (INT64_C(24) * 3600 * 1000000000)
 
 struct ship_conf {
 	const char *url;                /* of the replica root; NULL: none */

@@ -298,6 +298,8 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return 0;
 	}
 	j->more = segments == 2;
+	if (!j->more && ship_is_end(j, e) == -1)
+		return -1;
 	if (!j->more)
 		ship_advance(&j->next.pos, 0, w->ship->conf->roll_at);
 	/* What of the source is in it is not known: look at all of it. */

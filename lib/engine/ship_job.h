@@ -163,6 +163,21 @@ int ship_must_look(struct ship_job *j, struct err *e);
 /* What looks like a lost record's may be another database's.  -1: it is. */
 int ship_check_place(struct ship_worker *w, struct ship_job *j, struct err *e);
 
+/*
+ * Can lspp-prune have taken what the replica had behind a record whose last
+ * object was captured then?
+ */
+bool ship_may_be_pruned(int64_t captured_ns);
+bool ship_is_old(const struct ship_job *j); /* its record is, on S3 */
+
+/* Before and behind an object that continues the record: is what it continues
+ * there?  ERR_MISSING; ERR_DENIED: it cannot be told. */
+int ship_confirm(struct ship_job *j, struct err *e);
+
+/* The tail was followed to j->next: is that where the history ends?  -1:
+ * ERR_CORRUPT, what came next was pruned; ERR_DENIED. */
+int ship_is_end(struct ship_job *j, struct err *e);
+
 /* Look who ships the database, and end what is to be taken over, or fail. */
 int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
 

@@ -354,16 +354,11 @@ end_segment(struct pass *p, struct err *e)
 static int
 new_generation(struct record *n, struct err *e)
 {
-	uint8_t id[8];
-	static const char hex[] = "0123456789abcdef";
+	uint8_t random[5];
 
-	if (rng_bytes(id, sizeof(id), e) == -1)
+	if (rng_bytes(random, sizeof(random), e) == -1)
 		return -1;
-	for (size_t i = 0; i < sizeof(id); i++) {
-		n->pos.generation[2 * i] = hex[id[i] >> 4];
-		n->pos.generation[2 * i + 1] = hex[id[i] & 15];
-	}
-	n->pos.generation[2 * sizeof(id)] = '\0';
+	layout_new_generation(n->pos.generation, random);
 	n->pos.index = 0;
 	return 0;
 }

@@ -1,6 +1,8 @@
 #include "lib/format/layout.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 static void
 generations(struct buf *b, const char *db)
@@ -63,6 +65,38 @@ layout_is_generation(const char *name)
 
 	name = hex(name, LAYOUT_GENERATION - 1, &unused);
 	return name != NULL && *name == '\0';
+}
+
+enum { RANDOM_DIGITS = 10 };
+
+static void
+mark(char id[LAYOUT_GENERATION])
+{
+	uLong crc = crc32(0, (const Bytef *)"lspp", 4);
+
+	crc = crc32(crc, (const Bytef *)id, RANDOM_DIGITS);
+	(void)snprintf(id + RANDOM_DIGITS, LAYOUT_GENERATION - RANDOM_DIGITS,
+	    "%06lx", crc & 0xffffff);
+}
+
+void
+layout_new_generation(char id[LAYOUT_GENERATION], const uint8_t random[5])
+{
+	for (int i = 0; i < RANDOM_DIGITS / 2; i++)
+		(void)snprintf(id + 2 * i, 3, "%02x", random[i]);
+	mark(id);
+}
+
+bool
+layout_is_own(const char *id)
+{
+	char own[LAYOUT_GENERATION];
+
+	if (!layout_is_generation(id))
+		return false;
+	memcpy(own, id, sizeof(own));
+	mark(own);
+	return strcmp(own, id) == 0;
 }
 
 /* Step over text at the start of *s. */

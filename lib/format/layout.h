@@ -40,6 +40,15 @@ void layout_generation_prefix(struct buf *b, const char *db, const char *gen);
 bool layout_is_generation(const char *name);
 
 /*
+ * The id of a new generation, of five random bytes: their ten digits, and six
+ * of the crc32 (zlib) of those ten behind "lspp".  So a listing tells whose a
+ * generation is.  That of another's has such an end once in 16 million.
+ */
+void layout_new_generation(char id[LAYOUT_GENERATION], const uint8_t random[5]);
+/* Was it made so?  Those of the first lspp were not. */
+bool layout_is_own(const char *id);
+
+/*
  * Parse "snapshots/<name>" or "wal/<name>", the part of a key behind
  * "generations/<gen>/".  False for anything that the layout does not know:
  * such objects are ignored by every reader.
