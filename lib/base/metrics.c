@@ -83,6 +83,10 @@ static const struct {
 	    "Age of the oldest unshipped write of a group." },
 	[METRIC_GROUP_BYTES] = { "lspp_group_bytes", "gauge", REPLACED,
 	    "Size of the databases of a group." },
+	[METRIC_PRUNED] = { "lspp_pruned_objects_total", "counter", ADDED,
+	    "Objects deleted from the replica, by why." },
+	[METRIC_PRUNED_BYTES] = { "lspp_pruned_bytes_total", "counter", ADDED,
+	    "Bytes of objects deleted from the replica, by why." },
 };
 
 void

@@ -44,6 +44,8 @@ enum metric {
 	METRIC_GROUP_FAILED,
 	METRIC_GROUP_OLDEST,
 	METRIC_GROUP_BYTES,
+	METRIC_PRUNED,       /* reason */
+	METRIC_PRUNED_BYTES, /* likewise */
 	METRIC_KINDS,
 };
 

@@ -19,8 +19,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/engine/target.h"
-
-struct store;
+#include "lib/store/store.h"
 
 struct choice {
 	/* As it was given; of what a pattern found, an operand that leads to
@@ -39,6 +38,7 @@ struct chooser {
 	struct store *store; /* borrowed */
 	struct target_conf target;
 	int end; /* of a record: '\n' or '\0' */
+	enum store_mode mode; /* of what choose_config() opens; 0: to read */
 	/* Takes over what c holds.  -1: no more choices are wanted. */
 	int (*chosen)(void *ctx, struct choice *c);
 	void *ctx;

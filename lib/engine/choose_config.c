@@ -87,7 +87,7 @@ open_root(struct config_chooser *x, size_t i, struct err *e)
 	struct store *s = NULL;
 
 	if (!r->tried) {
-		s = store_open(x->f->c.root[i].url, STORE_READ, false,
+		s = store_open(x->f->c.root[i].url, x->h->mode, false,
 		    &x->f->store[i], &r->e);
 		pthread_mutex_lock(&x->lock);
 		r->store = s;

@@ -159,6 +159,19 @@ enum state_gone {
 int state_note_gone(
     struct state *st, const char *path, int64_t at_ns, struct err *e);
 
+/*
+ * Of the database that is key in the root: *path (the caller frees it), and
+ * since when it is noted to be gone, or 0.  1, 0: there is no record; -1.
+ */
+int state_gone(struct state *st, int64_t root, const char *key, char **path,
+    int64_t *since_ns, struct err *e);
+/* Note it; at_ns 0: it is there again. */
+int state_put_gone(struct state *st, int64_t root, const char *key,
+    int64_t at_ns, struct err *e);
+/* Its replica is deleted: a transaction of its own. */
+int state_forget(
+    struct state *st, int64_t root, const char *key, struct err *e);
+
 /* Every path of a root (0: of all) in order; each returns 0, or else ends it.
  */
 typedef int state_each(void *ctx, const char *path, struct err *e);

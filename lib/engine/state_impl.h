@@ -63,6 +63,9 @@ bool state_column(sqlite3_stmt *q, int at, void *p, size_t n);
 /* Fill st->writer. */
 int state_load_writer(struct state *st, struct err *e);
 
+/* Delete all page sums of the record id. */
+int state_forget_sums(struct state *st, int64_t id, struct err *e);
+
 void state_bind(sqlite3_stmt *q, int at, const void *p, size_t n);
 
 #endif

@@ -69,6 +69,12 @@ cut_chunks(struct state *st, int64_t id, uint32_t from, struct err *e)
 	return state_run(st, q, e);
 }
 
+int
+state_forget_sums(struct state *st, int64_t id, struct err *e)
+{
+	return cut_chunks(st, id, 0, e);
+}
+
 /* A chunk that is being changed; chunk is its number + 1, 0: none. */
 struct edit {
 	uint32_t chunk, n;

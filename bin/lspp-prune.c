@@ -1,0 +1,588 @@
+/*
+ * lspp-prune -- delete from a replica what is not to be kept.
+ *
+ * The way of a database: bin/prune_options.c has what is to be kept,
+ * bin/prune_gone.c what is not there any more, bin/prune_report.c what is said.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bin/prune.h"
+#include "lib/base/buf.h"
+#include "lib/base/file.h"
+#include "lib/base/stop.h"
+#include "lib/format/glob.h"
+
+/* Databases under way, and finished at once: deleted together. */
+#define LIMIT 512
+#define BATCH 256
+
+static struct task *
+task_new(const char *name, struct store *s, struct prune_db *db)
+{
+	struct task *t = xcalloc(1, sizeof(*t));
+
+	t->name = xstrdup(name);
+	t->store = s;
+	t->db = db;
+	return t;
+}
+
+static void
+task_free(struct task *t)
+{
+	prune_db_free(t->db);
+	free(t->path);
+	free(t->name);
+	free(t);
+}
+
+static int
+put_failed(struct run *run, const char *name, const struct err *e)
+{
+	struct task *t = task_new(name, NULL, NULL);
+
+	t->rc = -1;
+	t->e = *e;
+	pool_put(run->pool, &t->job);
+	return stop_requested() ? -1 : 0;
+}
+
+/* -- what is meant: on the reader's thread --------------------------------- */
+
+static bool
+is_new(struct run *run, const struct store *s, const char *key)
+{
+	return target_set_add(&run->seen, key, s->url) != TARGET_SAME_KEY;
+}
+
+/* Only what a pattern was for is looked at for uploads. */
+static void
+add_place(struct run *run, struct store *s, const char *prefix)
+{
+	struct place *p;
+
+	for (size_t i = 0; i < run->places; i++)
+		if (run->place[i].store == s &&
+		    strcmp(run->place[i].prefix, prefix) == 0)
+			return;
+	run->place =
+	    xrealloc(run->place, (run->places + 1) * sizeof(*run->place));
+	p = &run->place[run->places++];
+	p->store = s;
+	p->prefix = xstrdup(prefix);
+}
+
+static int
+put_database(struct run *run, const char *name, struct store *s,
+    struct prune_db *db, bool listed)
+{
+	struct task *t = task_new(name, s, db);
+
+	t->listed = listed;
+	if (run->cli.end != '\0' && strchr(db->key, run->cli.end) != NULL) {
+		t->rc = err_set(&t->e, ERR_USAGE, "the name holds a newline");
+		err_hint(&t->e, "use -0");
+	}
+	pool_put(run->pool, &t->job);
+	return stop_requested() ? -1 : 0;
+}
+
+struct search {
+	struct run *run;
+	bool any;
+};
+
+static int
+found(void *ctx, struct prune_db *db)
+{
+	struct search *f = ctx;
+	struct run *run = f->run;
+
+	f->any = true;
+	if (!is_new(run, run->store, db->key)) {
+		prune_db_free(db);
+		return 0;
+	}
+	return put_database(run, db->key, run->store, db, true);
+}
+
+static void
+tell_unknown(struct run *run, struct prune_scan *scan)
+{
+	if (scan->unknown > 0 && scan->pattern == NULL && !run->counting)
+		cli_warn(&run->cli, NULL,
+		    "%" PRIu64 " objects that are of no database are left; one "
+		    "is %s",
+		    scan->unknown, scan->first);
+	free(scan->first);
+}
+
+static int
+feed_pattern(struct run *run, const char *operand, const char *pattern)
+{
+	struct search f = { .run = run };
+	struct prune_scan scan = { .pattern = pattern,
+		.found = found,
+		.ctx = &f };
+	struct buf prefix = { 0 };
+	struct err e;
+	int rc;
+
+	buf_add(&prefix, pattern, glob_fixed(pattern));
+	if (strcmp(pattern, "**") == 0)
+		scan.pattern = NULL;
+	if (glob_check(pattern, &e) == -1)
+		return put_failed(run, operand, &e);
+	add_place(run, run->store, buf_str(&prefix));
+	buf_release(&prefix);
+	rc = prune_scan(run->store, &scan, &e);
+	tell_unknown(run, &scan);
+	if (rc == 0 && !f.any && !stop_requested())
+		rc = err_set(&e, ERR_MISSING, "no database in %s matches",
+		    run->store->url);
+	return rc == -1 ? put_failed(run, operand, &e) : 0;
+}
+
+static int
+feed_operand(struct run *run, const char *operand)
+{
+	struct buf key = { 0 };
+	struct err e;
+	int is = 1, rc;
+
+	if (target_key(&run->target, operand, &key, &e) == -1 ||
+	    (glob_is_pattern(buf_str(&key)) &&
+		(is = choose_is_name(run->store, buf_str(&key), &e)) == -1))
+		rc = put_failed(run, operand, &e);
+	else if (is == 0)
+		rc = feed_pattern(run, operand, buf_str(&key));
+	else if (is_new(run, run->store, buf_str(&key)))
+		rc = put_database(run, operand, run->store,
+		    prune_db_new(run->store, buf_str(&key)), false);
+	else
+		rc = 0;
+	buf_release(&key);
+	return rc;
+}
+
+/* What a litestream.yml leads to. */
+static int
+chosen(void *ctx, struct choice *c)
+{
+	struct run *run = ctx;
+	int rc = 0;
+
+	if (c->rc == -1)
+		rc = put_failed(run, c->name, &c->e);
+	else if (is_new(run, c->store, buf_str(&c->key))) {
+		if (glob_is_pattern(c->name))
+			add_place(run, c->store, "");
+		rc = put_database(run, c->name, c->store,
+		    prune_db_new(c->store, buf_str(&c->key)), false);
+	}
+	choice_release(c);
+	return rc;
+}
+
+static void
+feed(struct pool *p, void *ctx)
+{
+	struct run *run = ctx;
+	const char *operand;
+	int rc = 0;
+
+	run->pool = p;
+	while (rc == 0 && (operand = lines_next(&run->in)) != NULL)
+		rc = run->by_file != NULL ? choose_config(run->by_file, operand)
+					  : feed_operand(run, operand);
+}
+
+/* -- one database: on a worker --------------------------------------------- */
+
+static void
+work(struct job *j, void *arg)
+{
+	struct task *t = (struct task *)j;
+	const struct run *run = arg;
+
+	if (t->rc == -1)
+		return;
+	if (!t->listed)
+		prune_db_load(t->db);
+	prune_db_plan(t->db, &run->policy);
+	if (t->db->rc == -1) {
+		t->rc = -1;
+		t->e = t->db->e;
+	}
+}
+
+/* -- deleting: on the main thread, many databases together ----------------- */
+
+struct batch {
+	struct run *run;
+	struct task **task;
+	struct prune_db **db;
+	size_t n;
+};
+
+static void
+removed(void *ctx, const struct prune_db *db, const struct prune_item *it,
+    const char *key, uint64_t size, int rc, const struct err *e)
+{
+	struct batch *b = ctx;
+	struct task *t = NULL;
+
+	for (size_t i = 0; i < b->n && t == NULL; i++)
+		if (b->db[i] == db)
+			t = b->task[i];
+	if (rc == 0) {
+		t->any = true;
+		prune_print(b->run, db->store, key, size,
+		    (enum prune_why)it->why);
+		return;
+	}
+	t->failed = true;
+	if (e->class != ERR_NONE)
+		cli_fail(&b->run->cli, key, e, 1);
+	else
+		cli_note(&b->run->cli, key, "left: see above");
+}
+
+static void
+show(struct run *run, struct task *t)
+{
+	struct prune_db *db = t->db;
+	struct buf key = { 0 };
+	uint64_t size;
+
+	t->any = db->plan.n > 0;
+	run->todo_databases += t->any;
+	for (size_t i = 0; i < db->plan.n; i++) {
+		size = prune_item_key(db, &db->plan.v[i], &key);
+		run->todo++;
+		run->todo_bytes += size;
+		if (!run->counting)
+			prune_print(run, t->store, buf_str(&key), size,
+			    (enum prune_why)db->plan.v[i].why);
+	}
+	buf_release(&key);
+}
+
+/* Those of one store, which are taken out of the list. */
+static void
+delete_of(struct run *run, struct task **tasks, size_t *n)
+{
+	struct task **task = xcalloc(*n, sizeof(*task));
+	struct batch b = { .run = run,
+		.task = task,
+		.db = xcalloc(*n, sizeof(*b.db)) };
+	struct store *s = tasks[0]->store;
+	size_t left = 0;
+
+	for (size_t i = 0; i < *n; i++) {
+		if (tasks[i]->store != s) {
+			tasks[left++] = tasks[i];
+			continue;
+		}
+		task[b.n] = tasks[i];
+		b.db[b.n++] = tasks[i]->db;
+	}
+	*n = left;
+	prune_run(b.db, b.n, removed, &b);
+	for (size_t i = 0; i < b.n; i++)
+		if (task[i]->gone && !task[i]->failed)
+			prune_forget(run, task[i]);
+	free(b.db);
+	free(task);
+}
+
+static void
+delete_all(struct run *run, struct job **jobs, size_t n)
+{
+	struct task **tasks = xcalloc(n, sizeof(*tasks)), *t;
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		t = (struct task *)jobs[i];
+		if (t->rc == -1 || t->db->plan.n == 0)
+			continue;
+		if (t->gone && !prune_still_gone(t)) {
+			t->rc = err_set(&t->e, ERR_BUSY,
+			    "%s is there again: nothing is deleted", t->path);
+			continue;
+		}
+		tasks[m++] = t;
+	}
+	while (m > 0)
+		delete_of(run, tasks, &m);
+	free(tasks);
+}
+
+static void
+finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
+{
+	struct run *run = ctx;
+	struct task *t;
+
+	for (size_t i = 0; i < n; i++) {
+		t = (struct task *)jobs[i];
+		if (t->rc == 0)
+			prune_gone(run, t);
+		if (t->rc == 0 && (run->counting || run->cli.dry_run))
+			show(run, t);
+	}
+	if (!run->counting && !run->cli.dry_run)
+		delete_all(run, jobs, n);
+	for (size_t i = 0; i < n; i++) {
+		t = (struct task *)jobs[i];
+		if (!run->counting)
+			prune_report(run, t);
+		pool_done(p, jobs[i]);
+		task_free(t);
+	}
+	lines_flush();
+}
+
+/* -- unfinished uploads ---------------------------------------------------- */
+
+struct old {
+	struct run *run;
+	struct store *store;
+};
+
+/* A directory has none but its own; a bucket may have others' beside ours. */
+static bool
+is_object(const struct store_upload *u)
+{
+	return *u->id == '\0' || prune_is_object(u->key);
+}
+
+static int
+abort_old(void *ctx, const struct store_upload *u, struct err *e)
+{
+	struct old *o = ctx;
+	struct run *run = o->run;
+	struct err why;
+
+	(void)e;
+	if (u->begun_ns <= 0 || !is_object(u) ||
+	    run->policy.now_ns - u->begun_ns < run->uploads_ns)
+		return 0;
+	run->todo++;
+	run->todo_bytes += u->size;
+	if (run->counting)
+		return 0;
+	if (run->cli.dry_run ||
+	    o->store->ops->abort(o->store, u, &why) == 0)
+		prune_print(run, o->store, u->key, u->size, PRUNE_UPLOAD);
+	else
+		cli_fail(&run->cli, u->key, &why, 1);
+	return stop_requested() ? 1 : 0;
+}
+
+/* Whoever may not list them has none to care for. */
+static void
+abort_uploads(struct run *run)
+{
+	struct err e;
+
+	for (size_t i = 0; i < run->places; i++) {
+		struct store *s = run->place[i].store;
+		struct old o = { run, s };
+
+		if (stop_requested() ||
+		    s->ops->uploads(
+			s, run->place[i].prefix, abort_old, &o, &e) == 0)
+			continue;
+		if (e.class == ERR_DENIED)
+			cli_warn(&run->cli, NULL, "%s", e.msg);
+		else
+			cli_fail(&run->cli, NULL, &e, 1);
+	}
+}
+
+/* -- all of it ------------------------------------------------------------- */
+
+static int
+run_pool(struct run *run, char **operands, struct err *e)
+{
+	static const struct pool_ops ops = {
+		.feed = feed, .work = work, .finish = finish, .linger_ms = 50
+	};
+	void **args = xcalloc(run->cli.jobs, sizeof(*args));
+	int rc;
+
+	for (unsigned i = 0; i < run->cli.jobs; i++)
+		args[i] = run;
+	rc = lines_open(&run->in, operands, run->cli.end, e);
+	if (rc == 0)
+		rc = pool_run(&ops, run, args, run->cli.jobs, LIMIT, BATCH, e);
+	if (rc == 0 && lines_close(&run->in, e) == -1)
+		cli_fail(&run->cli, NULL, e, 1);
+	if (rc == 0)
+		abort_uploads(run);
+	target_set_release(&run->seen);
+	run->seen = (struct target_set){ 0 };
+	free(args);
+	return rc;
+}
+
+/* On a terminal.  -1: no. */
+static int
+ask(struct run *run, char **operands, struct err *e)
+{
+	char line[16] = "";
+
+	run->counting = true;
+	if (run_pool(run, operands, e) == -1)
+		return -1;
+	run->counting = false;
+	if (run->todo == 0 || stop_requested())
+		return 0;
+	(void)fprintf(stderr,
+	    "%s: delete %" PRIu64 " objects, %" PRIu64 " bytes, of %" PRIu64
+	    " databases? [y/N] ",
+	    run->cli.program, run->todo, run->todo_bytes, run->todo_databases);
+	if (fgets(line, sizeof(line), stdin) != NULL &&
+	    (*line == 'y' || *line == 'Y'))
+		return 0;
+	return err_set(e, ERR_BUSY, "nothing was deleted");
+}
+
+/* What lspp-ship relies on holds for object storage. */
+static void
+check_grace(struct run *run, const char *url)
+{
+	if (strncmp(url, "s3://", 5) != 0)
+		return;
+	if (run->policy.grace_ns < PRUNE_GRACE_MIN_NS)
+		cli_usage(&run->cli,
+		    "--grace: at least 2d for object storage, where lspp-ship "
+		    "relies on it");
+	if (run->gone_for_ns >= 0 && run->gone_for_ns < PRUNE_GRACE_MIN_NS)
+		cli_usage(
+		    &run->cli, "--gone-for: at least 2d for object storage");
+}
+
+static int
+open_config(struct run *run)
+{
+	for (size_t i = 0; i < run->file.c.n_roots; i++)
+		check_grace(run, run->file.c.root[i].url);
+	run->chooser.end = run->cli.end;
+	run->chooser.chosen = chosen;
+	run->chooser.ctx = run;
+	run->chooser.mode = run->cli.dry_run ? STORE_READ : STORE_REMOVE;
+	run->by_file = config_chooser_open(&run->file, &run->chooser);
+	return 0;
+}
+
+static int
+open_replica(struct run *run, char **operands, struct err *e)
+{
+	enum store_mode mode = run->cli.dry_run ? STORE_READ : STORE_REMOVE;
+	const char *url = run->cli.replica;
+	char *root = NULL;
+
+	if (run->cli.config != NULL)
+		return open_config(run);
+	if (url == NULL && (url = root = choose_root(operands, e)) == NULL)
+		return -1;
+	check_grace(run, url);
+	run->store = store_open(url, mode, true, &run->conf, e);
+	free(root);
+	if (run->store == NULL)
+		return -1;
+	run->target.url = run->store->root;
+	return 0;
+}
+
+static int
+open_state(struct run *run, struct err *e)
+{
+	if (run->gone_for_ns == -1)
+		return 0;
+	run->state = state_open(run->cli.state, false, e);
+	if (run->state == NULL)
+		return -1;
+	if (!run->cli.dry_run && !state_writable(run->state))
+		return err_set(e, ERR_DENIED,
+		    "state: cannot be written, which --gone-for needs");
+	return 0;
+}
+
+static int
+whoami(struct run *run, struct err *e)
+{
+	struct buf b = { 0 };
+	int rc;
+
+	cli_unmeasured(&run->cli);
+	if (run->cli.replica == NULL && run->cli.config == NULL)
+		cli_usage(
+		    &run->cli, "no replica: -r URL, LSPP_REPLICA or -c FILE");
+	rc = run->cli.config != NULL
+	    ? config_file_whoami(&run->file, &b, e)
+	    : store_whoami(run->cli.replica, &run->conf, &b, e);
+	if (rc == 0)
+		(void)fputs(buf_str(&b), stdout);
+	buf_release(&b);
+	return rc;
+}
+
+static int
+prune(struct run *run, char **operands, struct err *e)
+{
+	if (open_replica(run, operands, e) == -1 || open_state(run, e) == -1)
+		return -1;
+	cli_watch(&run->cli, prune_watch, run);
+	if (!run->yes && !run->cli.dry_run && ask(run, operands, e) == -1)
+		return -1;
+	if (run_pool(run, operands, e) == -1)
+		return -1;
+	prune_note(run);
+	return 0;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct run run = { .conf = STORE_CONF };
+	struct buf base = { 0 };
+	struct err e = { 0 };
+	int rc = -1;
+
+	cli_begin(&run.cli, argc, argv, "rCcsj0neqv", prune_option_table,
+	    "[PATH ...]",
+	    "Delete from a replica what is not to be kept, and print it.");
+	cli_more(&run.cli, prune_more_table, "more");
+	cli_more(&run.cli, store_options, "s3");
+	cli_measured(&run.cli, prune_measure, &run);
+	prune_options(&run);
+	store_conf_tell(&run.conf, cli_on_warn, cli_on_debug, &run.cli);
+	if (run.cli.config != NULL &&
+	    config_file_open(&run.file, run.cli.config, &run.conf, &e) == -1)
+		goto out;
+	if (path_absolute(
+		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
+		goto out;
+	run.target.base = buf_str(&base);
+	rc = run.conf.whoami ? whoami(&run, &e)
+			     : prune(&run, argv + optind, &e);
+out:
+	cli_watch(&run.cli, NULL, NULL);
+	for (size_t i = 0; i < run.places; i++)
+		free(run.place[i].prefix);
+	free(run.place);
+	choose_release(&run.chooser);
+	config_chooser_close(run.by_file);
+	config_file_close(&run.file);
+	store_close(run.store);
+	state_close(run.state);
+	buf_release(&base);
+	return rc == -1 ? cli_fatal(&run.cli, &e) : cli_finish(&run.cli);
+}

@@ -1,0 +1,93 @@
+/*
+ * prune -- what the parts of lspp-prune share.
+ */
+#ifndef LSPP_BIN_PRUNE_H
+#define LSPP_BIN_PRUNE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/cli.h"
+#include "lib/base/lines.h"
+#include "lib/base/pool.h"
+#include "lib/engine/choose.h"
+#include "lib/engine/choose_config.h"
+#include "lib/engine/prune.h"
+#include "lib/engine/state.h"
+#include "lib/store/conf.h"
+#include "lib/store/stats.h"
+#include "lib/store/store.h"
+
+#define WHYS (PRUNE_UPLOAD + 1)
+
+/* Where unfinished uploads are looked for. */
+struct place {
+	struct store *store; /* borrowed */
+	char *prefix;
+};
+
+struct run {
+	struct cli cli;
+	struct lines in;
+	struct store_conf conf;
+	struct prune_policy policy;
+	int64_t gone_for_ns; /* -1: not asked for */
+	int64_t uploads_ns;  /* age from which on they are aborted */
+	bool yes;
+
+	struct store *store; /* NULL with -c */
+	struct target_conf target;
+	struct chooser chooser;         /* with -c */
+	struct config_file file;        /* likewise */
+	struct config_chooser *by_file; /* likewise; else NULL */
+	struct target_set seen;
+	struct pool *pool;
+	struct state *state; /* with --gone-for */
+
+	struct place *place;
+	size_t places;
+	bool counting; /* only what there is to do, before the question */
+	bool headed;   /* the rows of -n */
+	uint64_t todo, todo_bytes, todo_databases;
+	uint64_t told, pruned; /* databases */
+	uint64_t objects[WHYS], bytes[WHYS];
+	uint64_t kept; /* with a note that they are Litestream's */
+	struct store_stats stats;
+};
+
+/* One database on its way. */
+struct task {
+	struct job job;
+	char *name;          /* for messages */
+	struct store *store; /* borrowed */
+	struct prune_db *db; /* NULL: failed with e */
+	bool listed;
+	int rc;
+	struct err e;
+	bool gone;  /* it goes as a whole */
+	char *path; /* where it was */
+	bool failed, any; /* of its objects */
+};
+
+/* Read the options into run; wrong use ends the program. */
+extern const struct cli_opt prune_option_table[], prune_more_table[];
+void prune_options(struct run *run);
+
+/*
+ * With --gone-for: does the database of t go as a whole, for not having been on
+ * this machine for so long?  Then its plan is all of it.
+ */
+void prune_gone(struct run *run, struct task *t);
+/* Is it still gone?  To be asked at the last moment. */
+bool prune_still_gone(const struct task *t);
+void prune_forget(struct run *run, struct task *t);
+
+/* An object: with -n that it would go, else that it is gone. */
+void prune_print(struct run *run, const struct store *s, const char *key,
+    uint64_t size, enum prune_why why);
+void prune_report(struct run *run, struct task *t);
+void prune_note(struct run *run);
+void prune_measure(void *run, struct metrics *m);
+void prune_watch(void *run, struct progress *p);
+
+#endif

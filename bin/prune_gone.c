@@ -1,0 +1,186 @@
+/*
+ * Databases that are not on this machine any more.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bin/prune.h"
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/file.h"
+#include "lib/base/names.h"
+#include "lib/format/provenance.h"
+
+/* Anything but a clear no counts as there. */
+static bool
+is_gone(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == -1 && errno == ENOENT;
+}
+
+static bool
+is_empty(const char *path)
+{
+	struct names ns = { 0 };
+	struct err e;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool is = fd == -1 || names_read(&ns, fd, true, &e) == -1 || ns.n == 0;
+
+	names_release(&ns);
+	file_close(fd);
+	return is;
+}
+
+/*
+ * The directory that is left of the way to it: where that is empty, it may be
+ * that something is not mounted there.
+ */
+static bool
+is_mounted(const char *path)
+{
+	char *dir = xstrdup(path), *slash;
+	struct stat st;
+	bool is;
+
+	do {
+		slash = strrchr(dir, '/');
+		slash[slash == dir] = '\0';
+	} while (stat(dir, &st) == -1 && slash != dir);
+	is = !is_empty(dir);
+	free(dir);
+	return is;
+}
+
+/* The newest object of all. */
+static const struct history_object *
+newest(const struct prune_db *db, struct prune_item *at)
+{
+	const struct history_object *best = NULL, *o;
+
+	for (size_t i = 0; i < db->h.n; i++)
+		for (int kind = LAYOUT_SNAPSHOT; kind <= LAYOUT_SEGMENT;
+		     kind++) {
+			const struct history_list *l = kind == LAYOUT_SNAPSHOT
+			    ? &db->h.v[i].snapshots
+			    : &db->h.v[i].segments;
+
+			for (size_t k = 0; k < l->n; k++) {
+				o = &l->v[k];
+				if (best != NULL &&
+				    o->mtime_ns < best->mtime_ns)
+					continue;
+				best = o;
+				at->generation = (uint32_t)i;
+				at->at = (uint32_t)k;
+				at->kind = (uint8_t)kind;
+			}
+		}
+	return best;
+}
+
+static int
+keep_tail(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	(void)e;
+	buf_add(ctx, p, n);
+	return 0;
+}
+
+/* Was the object written on this machine?  It may have moved to another. */
+static int
+is_ours(struct run *run, struct task *t, const struct prune_item *it,
+    struct err *e)
+{
+	struct buf key = { 0 }, tail = { 0 };
+	struct provenance pv;
+	uint8_t writer[16];
+	int rc = -1;
+
+	(void)prune_item_key(t->db, it, &key);
+	if (t->store->ops->get(t->store, buf_str(&key), UINT64_MAX,
+		PROVENANCE_SIZE, keep_tail, &tail, e) == 0) {
+		state_writer(run->state, writer);
+		rc = tail.len == PROVENANCE_SIZE &&
+		    provenance_parse(&pv, tail.data, e) == 1 &&
+		    (memcmp(pv.writer, writer, sizeof(writer)) == 0 ||
+			state_same_machine(pv.writer, writer));
+	}
+	buf_release(&tail);
+	buf_release(&key);
+	return rc;
+}
+
+/* For so long that all of it goes: 1, 0, -1. */
+static int
+look(struct run *run, struct task *t, struct err *e)
+{
+	int64_t now = run->policy.now_ns, since = 0, root;
+	const struct history_object *o;
+	struct prune_item it = { 0 };
+	int rc;
+
+	rc = state_root(run->state, t->store->url, false, &root, e);
+	if (rc == 1)
+		rc = state_gone(
+		    run->state, root, t->db->key, &t->path, &since, e);
+	if (rc != 1)
+		return rc;
+	if (!is_gone(t->path) || since == 0) {
+		if (run->cli.dry_run || run->counting ||
+		    (!is_gone(t->path) && since == 0))
+			return 0;
+		return state_put_gone(run->state, root, t->db->key,
+		    is_gone(t->path) ? now : 0, e);
+	}
+	if (now - since < run->gone_for_ns ||
+	    (o = newest(t->db, &it)) == NULL ||
+	    now - o->mtime_ns < run->gone_for_ns)
+		return 0;
+	if (!is_mounted(t->path)) {
+		cli_warn(&run->cli, t->name,
+		    "gone, but the directory it was below is empty: left; is "
+		    "it mounted?");
+		return 0;
+	}
+	if ((rc = is_ours(run, t, &it, e)) == 0)
+		cli_warn(&run->cli, t->name,
+		    "gone from here, but written by another machine: left");
+	return rc;
+}
+
+void
+prune_gone(struct run *run, struct task *t)
+{
+	int rc;
+
+	if (run->gone_for_ns == -1 || t->db->rc == -1)
+		return;
+	if ((rc = look(run, t, &t->e)) == -1)
+		t->rc = -1;
+	if (rc != 1)
+		return;
+	t->gone = true;
+	prune_plan_all(t->db, &t->db->plan);
+}
+
+bool
+prune_still_gone(const struct task *t)
+{
+	return is_gone(t->path);
+}
+
+void
+prune_forget(struct run *run, struct task *t)
+{
+	struct err e;
+	int64_t root;
+
+	if (state_root(run->state, t->store->url, false, &root, &e) == -1 ||
+	    state_forget(run->state, root, t->db->key, &e) == -1)
+		cli_warn(&run->cli, t->name, "its record stays: %s", e.msg);
+}

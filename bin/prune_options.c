@@ -1,0 +1,120 @@
+/*
+ * The options of lspp-prune.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "bin/prune.h"
+#include "lib/base/when.h"
+
+enum {
+	KEEP_FOR = 256,
+	KEEP_LAST,
+	KEEP_HOURLY, /* and on, as enum prune_period */
+	KEEP_DAILY,
+	KEEP_WEEKLY,
+	KEEP_MONTHLY,
+	GONE_FOR,
+	FOREIGN,
+	GRACE,
+	UPLOADS,
+	YES,
+};
+
+#define SECOND   INT64_C(1000000000)
+#define DAY      (24 * 3600 * SECOND)
+#define MAX_KEPT 100000
+
+const struct cli_opt prune_option_table[] = {
+	{ "keep-for", 0, "TIME", "keep every state of so long", KEEP_FOR },
+	{ "keep-last", 0, "N", "keep what N snapshots lead to", KEEP_LAST },
+	{ "keep-hourly", 0, "N", "keep the newest state of N hours",
+	    KEEP_HOURLY },
+	{ "keep-daily", 0, "N", "of N days,", KEEP_DAILY },
+	{ "keep-weekly", 0, "N", "of N weeks,", KEEP_WEEKLY },
+	{ "keep-monthly", 0, "N", "of N months", KEEP_MONTHLY },
+	{ "yes", 0, NULL, "delete without asking", YES },
+	{ 0 },
+};
+
+const struct cli_opt prune_more_table[] = {
+	{ "gone-for", 0, "TIME",
+	    "delete replicas of databases gone for so long", GONE_FOR },
+	{ "grace", 0, "TIME", "keep what was superseded since [2d]", GRACE },
+	{ "uploads", 0, "TIME", "abort unfinished uploads so old [7d]",
+	    UPLOADS },
+	{ "foreign", 0, NULL, "prune what Litestream wrote, too", FOREIGN },
+	{ 0 },
+};
+
+static int64_t
+duration(struct run *run, const char *opt, const char *arg)
+{
+	uint64_t s = cli_duration(&run->cli, opt, arg);
+
+	if (s > INT32_MAX)
+		cli_usage(&run->cli, "--%s: \"%s\" is too long", opt, arg);
+	return (int64_t)s * SECOND;
+}
+
+static uint32_t
+number(struct run *run, const char *opt, const char *arg)
+{
+	return (uint32_t)cli_number(&run->cli, opt, arg, 1, MAX_KEPT);
+}
+
+static void
+take_option(struct run *run, int o, const char *arg)
+{
+	static const char *const names[] = { "keep-hourly", "keep-daily",
+		"keep-weekly", "keep-monthly" };
+	struct prune_policy *p = &run->policy;
+	struct err e;
+
+	switch (o) {
+	case KEEP_FOR: p->keep_for_ns = duration(run, "keep-for", arg); break;
+	case KEEP_LAST: p->last = number(run, "keep-last", arg); break;
+	case KEEP_HOURLY:
+	case KEEP_DAILY:
+	case KEEP_WEEKLY:
+	case KEEP_MONTHLY:
+		o -= KEEP_HOURLY;
+		p->count[o] = number(run, names[o], arg);
+		break;
+	case GONE_FOR: run->gone_for_ns = duration(run, "gone-for", arg); break;
+	case GRACE: p->grace_ns = duration(run, "grace", arg); break;
+	case UPLOADS: run->uploads_ns = duration(run, "uploads", arg); break;
+	case FOREIGN: p->foreign = true; break;
+	case YES: run->yes = true; break;
+	default:
+		if (store_conf_take(&run->conf, o, arg, &e) == -1)
+			cli_usage(&run->cli, "%s", e.msg);
+	}
+}
+
+void
+prune_options(struct run *run)
+{
+	struct prune_policy *p = &run->policy;
+	const char *arg;
+	struct err e;
+	int o;
+
+	p->now_ns = when_now();
+	p->keep_for_ns = run->gone_for_ns = -1;
+	p->grace_ns = PRUNE_GRACE_MIN_NS;
+	run->uploads_ns = 7 * DAY;
+	while ((o = cli_option(&run->cli, &arg)) != -1)
+		take_option(run, o, arg);
+	if (store_conf_check(&run->conf, &e) == -1)
+		cli_usage(&run->cli, "%s", e.msg);
+	if (run->conf.whoami)
+		return;
+	if (!prune_policy_any(p) && run->gone_for_ns == -1)
+		cli_usage(&run->cli,
+		    "what is to be kept?  --keep-for, --keep-last, "
+		    "--keep-daily, ...; or --gone-for");
+	if (!run->cli.dry_run && !run->yes && !isatty(STDIN_FILENO))
+		cli_usage(&run->cli,
+		    "there is nobody to ask: --yes deletes, -n shows what");
+}

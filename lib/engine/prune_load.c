@@ -1,0 +1,266 @@
+/*
+ * What replicas hold: one database by its name, or all below a prefix with one
+ * listing.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/stop.h"
+#include "lib/engine/prune.h"
+#include "lib/format/glob.h"
+#include "lib/store/store.h"
+
+#define GENERATIONS "generations/"
+
+struct prune_db *
+prune_db_new(struct store *s, const char *key)
+{
+	struct prune_db *db = xcalloc(1, sizeof(*db));
+
+	db->store = s;
+	db->key = xstrdup(key);
+	history_begin(&db->h, s, db->key, true);
+	return db;
+}
+
+void
+prune_db_free(struct prune_db *db)
+{
+	if (db == NULL)
+		return;
+	prune_plan_release(&db->plan);
+	history_release(&db->h);
+	free(db->owner);
+	free(db->first);
+	free(db->key);
+	free(db);
+}
+
+/* -- entries --------------------------------------------------------------- */
+
+static void
+note_unknown(uint64_t *n, char **first, const char *key)
+{
+	if ((*n)++ == 0)
+		*first = xstrdup(key);
+}
+
+/* An object below "<db>/generations/". */
+static void
+take(struct prune_db *db, const struct store_entry *en)
+{
+	uint32_t number;
+	int rc;
+
+	if (db->rc == -1)
+		return;
+	if (layout_parse_owner(&number, en->key + db->h.prefix)) {
+		db->owner = xrealloc(
+		    db->owner, (db->owners + 1) * sizeof(*db->owner));
+		db->owner[db->owners++] =
+		    (struct prune_owner){ number, en->size };
+		return;
+	}
+	if ((rc = history_take(&db->h, en, &db->e)) == -1)
+		db->rc = -1;
+	else if (rc == 0)
+		note_unknown(&db->unknown, &db->first, en->key);
+}
+
+static int
+note_entry(void *ctx, const struct store_entry *en, struct err *e)
+{
+	(void)e;
+	take(ctx, en);
+	return 0;
+}
+
+void
+prune_db_load(struct prune_db *db)
+{
+	struct store *s = db->store;
+	struct buf prefix = { 0 };
+	struct err e;
+
+	layout_generation_prefix(&prefix, db->key, NULL);
+	if (s->ops->list(s, buf_str(&prefix), false, note_entry, db, &e) ==
+	    -1) {
+		db->rc = -1;
+		db->e = e;
+	} else if (db->rc == 0 && db->h.n == 0 && db->owners == 0)
+		db->rc = err_set(&db->e, ERR_MISSING,
+		    "no backup of that name in %s", s->url);
+	buf_release(&prefix);
+}
+
+/* -- many databases -------------------------------------------------------- */
+
+struct scanning {
+	struct store *store;
+	struct prune_scan *scan;
+	struct prune_db *db; /* that is being listed, or NULL */
+	bool wanted, ended;
+	struct buf prefix; /* "<db>/generations/" of the last one seen */
+};
+
+/*
+ * The length of the database's name in a key, or -1: it is of none.  A name
+ * may hold "generations", too; what is below those of a database counts as
+ * unknown to it.
+ */
+static ptrdiff_t
+name_in(const char *key)
+{
+	const char *p = key;
+	char id[LAYOUT_GENERATION];
+	uint32_t number;
+
+	while ((p = strstr(p, GENERATIONS)) != NULL) {
+		const char *rest = p + strlen(GENERATIONS);
+
+		if (p == key || p[-1] == '/') {
+			size_t n = strcspn(rest, "/");
+
+			if (n == sizeof(id) - 1 && rest[n] == '/') {
+				memcpy(id, rest, n);
+				id[n] = '\0';
+				if (layout_is_generation(id))
+					return p - key;
+			}
+			if (layout_parse_owner(&number, rest))
+				return p - key;
+		}
+		p = rest;
+	}
+	return -1;
+}
+
+bool
+prune_is_object(const char *key)
+{
+	return name_in(key) != -1;
+}
+
+static int
+hand_out(struct scanning *x)
+{
+	struct prune_db *db = x->db;
+
+	x->db = NULL;
+	if (db != NULL && x->scan->found(x->scan->ctx, db) == -1)
+		x->ended = true;
+	return x->ended || stop_requested() ? -1 : 0;
+}
+
+static bool
+wanted(const struct scanning *x, const char *key)
+{
+	struct err e;
+
+	return x->scan->pattern == NULL ||
+	    glob_match(x->scan->pattern, key, &e) == 1;
+}
+
+/* Another database begins. */
+static void
+begin(struct scanning *x, const char *key, size_t n)
+{
+	char *name = xasprintf("%.*s", n > 0 ? (int)n - 1 : 0, key);
+
+	buf_reset(&x->prefix);
+	layout_generation_prefix(&x->prefix, name, NULL);
+	x->wanted = wanted(x, name);
+	if (x->wanted)
+		x->db = prune_db_new(x->store, name);
+	free(name);
+}
+
+static int
+scan_entry(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct scanning *x = ctx;
+	ptrdiff_t n;
+
+	(void)e;
+	if (x->prefix.len == 0 ||
+	    strncmp(en->key, buf_str(&x->prefix), x->prefix.len) != 0) {
+		if (hand_out(x) == -1)
+			return 1;
+		buf_reset(&x->prefix);
+		x->wanted = false;
+		if ((n = name_in(en->key)) == -1) {
+			note_unknown(
+			    &x->scan->unknown, &x->scan->first, en->key);
+			return 0;
+		}
+		begin(x, en->key, (size_t)n);
+	}
+	if (x->wanted)
+		take(x->db, en);
+	return 0;
+}
+
+int
+prune_scan(struct store *s, struct prune_scan *scan, struct err *e)
+{
+	struct scanning x = { .store = s, .scan = scan };
+	struct buf prefix = { 0 };
+	int rc;
+
+	if (scan->pattern != NULL)
+		buf_add(&prefix, scan->pattern, glob_fixed(scan->pattern));
+	rc = s->ops->list(s, buf_str(&prefix), false, scan_entry, &x, e);
+	/* Of the last one there may be more: it is not to be judged. */
+	if (rc == 0 && !x.ended && !stop_requested())
+		(void)hand_out(&x);
+	prune_db_free(x.db);
+	buf_release(&prefix);
+	buf_release(&x.prefix);
+	return rc;
+}
+
+/* -- plans ----------------------------------------------------------------- */
+
+/*
+ * Whose are they?  0, or 1: some are Litestream's; -1.
+ */
+static int
+tell_foreign(struct prune_db *db, struct err *e)
+{
+	int any = 0;
+
+	for (size_t i = 0; i < db->h.n; i++) {
+		struct history_generation *g = &db->h.v[i];
+		int64_t ns;
+
+		if (layout_is_own(g->id))
+			continue;
+		if (g->snapshots.n == 0)
+			g->plain = true;
+		else if (history_time(&db->h, g, LAYOUT_SNAPSHOT,
+			     g->snapshots.v, &ns, e) == -1)
+			return -1;
+		any |= g->plain;
+	}
+	return any;
+}
+
+void
+prune_db_plan(struct prune_db *db, const struct prune_policy *p)
+{
+	if (db->rc == -1)
+		return;
+	db->rc = prune_plan(&db->h, p, &db->plan, &db->e);
+	if (db->rc == 0 && db->plan.n == 0)
+		return;
+	/* It was as if all were ours. */
+	switch (tell_foreign(db, &db->e)) {
+	case 0: return;
+	case 1:
+		prune_plan_release(&db->plan);
+		db->rc = prune_plan(&db->h, p, &db->plan, &db->e);
+		return;
+	default: prune_plan_release(&db->plan); db->rc = -1;
+	}
+}

@@ -1,0 +1,98 @@
+/* Databases that are not there any more, for lspp-prune. */
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/engine/state_impl.h"
+
+/* A statement with root and key as its last two parameters. */
+static sqlite3_stmt *
+prepare(struct state *st, const char *text, int64_t root, const char *key,
+    struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int n;
+
+	if (sqlite3_prepare_v2(st->db, text, -1, &q, NULL) != SQLITE_OK) {
+		state_fail(st, e);
+		return NULL;
+	}
+	n = sqlite3_bind_parameter_count(q);
+	sqlite3_bind_int64(q, n - 1, root);
+	state_bind(q, n, key, strlen(key));
+	return q;
+}
+
+/* Step a statement without a result, and finalize it. */
+static int
+finish(struct state *st, sqlite3_stmt *q, struct err *e)
+{
+	int rc = sqlite3_step(q) == SQLITE_DONE ? 0 : state_fail(st, e);
+
+	sqlite3_finalize(q);
+	return rc;
+}
+
+int
+state_gone(struct state *st, int64_t root, const char *key, char **path,
+    int64_t *since_ns, struct err *e)
+{
+	sqlite3_stmt *q = prepare(st,
+	    "SELECT path, gone_ns FROM db WHERE root = ? AND key = ?", root,
+	    key, e);
+	int rc;
+
+	if (q == NULL)
+		return -1;
+	if ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+		*path = xasprintf("%.*s", sqlite3_column_bytes(q, 0),
+		    (const char *)sqlite3_column_blob(q, 0));
+		*since_ns = sqlite3_column_int64(q, 1);
+		rc = 1;
+	} else {
+		rc = rc == SQLITE_DONE ? 0 : state_fail(st, e);
+	}
+	sqlite3_finalize(q);
+	return rc;
+}
+
+int
+state_put_gone(struct state *st, int64_t root, const char *key, int64_t at_ns,
+    struct err *e)
+{
+	sqlite3_stmt *q = prepare(st,
+	    "UPDATE db SET gone_ns = nullif(?, 0) WHERE root = ? AND key = ?",
+	    root, key, e);
+
+	if (q == NULL)
+		return -1;
+	sqlite3_bind_int64(q, 1, at_ns);
+	return finish(st, q, e);
+}
+
+int
+state_forget(struct state *st, int64_t root, const char *key, struct err *e)
+{
+	struct record r;
+	sqlite3_stmt *q;
+	int rc = state_find(st, root, key, &r, e);
+
+	if (rc != 1)
+		return rc;
+	if (state_begin(st, e) == -1) {
+		record_release(&r);
+		return -1;
+	}
+	rc = state_forget_sums(st, r.id, e);
+	record_release(&r);
+	if (rc == 0) {
+		q = prepare(st, "DELETE FROM db WHERE root = ? AND key = ?",
+		    root, key, e);
+		rc = q == NULL ? -1 : finish(st, q, e);
+	}
+	if (rc == 0)
+		rc = state_commit(st, e);
+	if (rc == -1)
+		state_rollback(st);
+	return rc;
+}
