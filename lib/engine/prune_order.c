@@ -8,7 +8,7 @@
 #include "lib/engine/prune_impl.h"
 
 enum {
-	EMPTY = 256, /* bytes that an object without data stays below */
+	EMPTY = 160, /* bytes that an object without data stays below */
 };
 
 static void
@@ -103,20 +103,16 @@ add_block(const struct block *b, uint32_t generation, struct prune_plan *plan)
 /* -- a generation ---------------------------------------------------------- */
 
 /*
- * A generation without a snapshot may be the fence against one that is on its
- * way: one or two objects without data (ship_fence.c).
+ * What alone ends a generation whose snapshot was on its way: it is met if that
+ * comes yet (expect_snapshot() in ship_fence.c).
  */
 static bool
 is_fence(const struct generation *g)
 {
 	const struct history_list *l = &g->h->segments;
 
-	if (g->h->snapshots.n > 0 || l->n > 2)
-		return false;
-	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].size >= EMPTY)
-			return false;
-	return true;
+	return g->h->snapshots.n == 0 && l->n == 1 && l->v[0].index == 0 &&
+	    l->v[0].offset == 0 && l->v[0].size < EMPTY;
 }
 
 static bool
