@@ -85,3 +85,277 @@ teardown() {
 	replica_put "$seg" "$T/seg"
 	prune --yes --keep-last 1 '**' >/dev/null
 }
+
+# at TIME PROGRAM... -- as if it were that many seconds since 1970.
+at() {
+	local when
+	when=$(date -u -d "@$1" '+%Y-%m-%d %H:%M:%S')
+	shift
+	TZ=UTC NO_FAKE_STAT=1 at_time -f "$when" "$@"
+}
+
+# history_of HOURS N -- N changes, so many hours apart at most, the last two
+# days ago; "TIME IMAGE" of each state to the file states.
+history_of() {
+	local i t hours=()
+	NOW=$(date +%s)
+	: >"$T/states"
+	t=$((NOW - 2 * 86400 - 3600))
+	for ((i = 0; i < $2; i++)); do
+		hours=("$t" "${hours[@]}")
+		t=$((t - 60 - RANDOM % $1 * 3600 - RANDOM % 3600))
+	done
+	for t in "${hours[@]}"; do
+		STEP=$((STEP + 1))
+		sqlite3 a.db "INSERT INTO t VALUES(randomblob(300 + $STEP))"
+		if [ $((RANDOM % 15)) = 0 ]; then
+			at "$t" lspp-ship -r "$R" -C "$D" -s "$S" \
+				--new-generation a.db
+		else
+			at "$t" lspp-ship -r "$R" -C "$D" -s "$S" a.db
+		fi >/dev/null 2>&1
+		cp a.db "$T/image-$STEP"
+		echo "$t $T/image-$STEP" >>"$T/states"
+	done
+}
+
+# promised FOR DAILY WEEKLY -- the lines of states that such a policy keeps.
+promised() {
+	awk -v as_of=$((NOW - 2 * 86400)) -v keep="$1" -v d="$2" -v w="$3" '
+		{ t[NR] = $1; line[NR] = $0 }
+		END {
+			from = as_of - keep * 86400
+			for (i = NR; i > 0; i--) {
+				if (t[i] >= from || i == NR) want[i] = 1
+				else if (!begun++) want[i] = 1
+				if (t[i] > as_of) continue
+				day = int(t[i] / 86400)
+				week = int((day + 3) / 7)
+				if (day != lastday && days++ < d) want[i] = 1
+				if (week != lastweek && weeks++ < w) want[i] = 1
+				lastday = day; lastweek = week
+			}
+			for (i = 1; i <= NR; i++) if (want[i]) print line[i]
+		}' "$T/states"
+}
+
+# restore_at BY TIME OUT
+restore_at() {
+	rm -rf "$3" "$3".tmp* out
+	case $1 in
+	lspp)
+		lspp-restore -r "$R" -o out --timestamp "@$2" a.db >/dev/null &&
+			mv out/a.db "$3" ;;
+	*)
+		litestream "$1" restore -o "$3" -timestamp \
+			"$(date -u -d "@$2" +%Y-%m-%dT%H:%M:%SZ)" \
+			"file://$R/a.db" >litestream.log 2>&1 3>&- ;;
+	esac
+}
+
+@test "every state that a policy keeps is restored at its time, by all three" {
+	local i for daily weekly t image by before
+	for ((i = 0; i < $(count 150 2); i++)); do
+		rm -rf "$R" "$S" a.db
+		sqlite3 a.db "CREATE TABLE t(x)"
+		history_of $((6 + RANDOM % 40)) $(count 30 10)
+		for=$((RANDOM % 6)) daily=$((1 + RANDOM % 4))
+		weekly=$((1 + RANDOM % 3))
+		promised $for $daily $weekly >promised
+		# The time is that of the capture, a little later.
+		while read -r t image; do
+			for by in 03 05; do
+				restore_at $by $((t + 30)) "$T/one" 2>/dev/null &&
+					cmp -s "$T/one" "$image" &&
+					echo "$by $t $image"
+			done
+			:
+		done <promised >could
+		find "$R" -type f | sort >before
+		lspp-prune -r "$R" -n --keep-for ${for}d --keep-daily $daily \
+			--keep-weekly $weekly '**' | sed -n 's,.*file://,,p' |
+			sort >plan
+		lspp-prune -r "$R" --yes --keep-for ${for}d --keep-daily $daily \
+			--keep-weekly $weekly '**' | sed 's,file://,,' |
+			sort >did
+		diff plan did
+		diff did <(comm -23 before <(find "$R" -type f | sort))
+		while read -r t image; do
+			restore_at lspp $((t + 30)) "$T/one"
+			cmp "$T/one" "$image"
+		done <promised
+		while read -r by t image; do
+			restore_at "$by" $((t + 30)) "$T/one" ||
+				{ cat litestream.log; false; }
+			cmp "$T/one" "$image"
+		done <could
+		restores_to a.db a.db
+		rm -f "$T"/image-*
+	done
+}
+
+@test "an old state in the middle of what is kept begins anew" {
+	local i t=$(($(date +%s) / 86400 - 20))
+	# The second day is a Sunday: the newest of its week.
+	t=$(((t - (t - 2) % 7) * 86400))
+	for ((i = 0; i < 17; i++)); do
+		sqlite3 a.db "INSERT INTO t VALUES(randomblob(500))"
+		at $((t + i * 86400)) lspp-ship -r "$R" -C "$D" -s "$S" \
+			--snapshot-interval 2d a.db >/dev/null
+		[ $i != 1 ] || cp -r "$S" old
+	done
+	# The first run stays, for its week; those behind it go.
+	lspp-prune -r "$R" --yes --keep-weekly 9 a.db >gone
+	refute [ "$(grep -c . gone)" = 0 ]
+	ls "$R"/a.db/generations/*/snapshots/00000000.snapshot.lz4
+	refute [ -e "$R"/a.db/generations/*/snapshots/00000001.snapshot.lz4 ]
+	rm -rf "$S"
+	cp -r old "$S"
+	sqlite3 a.db "INSERT INTO t VALUES(randomblob(999))"
+	run -0 --separate-stderr ship a.db
+	assert_output a.db
+	assert_regex "$stderr" 'a new generation begins'
+	restores_to a.db a.db
+}
+
+@test "a database that is gone goes, when asked and not sooner" {
+	local prune=(lspp-prune -r "$R" -s "$S" --yes --gone-for 90d '**')
+	change
+	cp a.db b.db
+	shipped b.db
+	rm b.db
+	replica_list >before
+	# The first run takes the time.
+	later 100 "${prune[@]}"
+	diff before <(replica_list)
+	later 189 "${prune[@]}"
+	diff before <(replica_list)
+	run -0 later 191 lspp-prune -r "$R" --yes --keep-last 1 '**'
+	assert_output ""
+	# It is there again, and gone once more: from then on.
+	echo >b.db
+	later 191 "${prune[@]}"
+	rm b.db
+	later 192 "${prune[@]}"
+	diff before <(replica_list)
+	run -0 later 283 lspp-prune -r "$R" -s "$S" -n --gone-for 90d '**'
+	assert_line --partial 'gone '
+	diff before <(replica_list)
+	run -0 --separate-stderr later 283 "${prune[@]}"
+	assert_equal "$stderr" ""
+	assert_equal "$(grep -c b.db/generations before)" "${#lines[@]}"
+	diff <(grep -v '^b\.db/' before) <(replica_list)
+	assert [ ! -e "$R/b.db" ]
+	# And is forgotten.
+	run -0 lspp-hot -r "$R" -s "$S" --gone
+	assert_output ""
+	restores_to a.db a.db
+	cp a.db b.db
+	shipped b.db
+	restores_to b.db b.db
+}
+
+@test "gone: what may be mounted elsewhere or shipped by another stays" {
+	mkdir sub
+	cp a.db sub/b.db
+	shipped sub/b.db
+	rm sub/b.db
+	replica_list >before
+	later 1 lspp-prune -r "$R" -s "$S" --yes --gone-for 3d '**'
+	run -0 --separate-stderr later 9 lspp-prune -r "$R" -s "$S" --yes \
+		--gone-for 3d '**'
+	assert_output ""
+	assert_regex "$stderr" 'sub/b\.db: gone, but the directory it was below is empty: left'
+	touch sub/other
+	sqlite3 "$S/state.db" "UPDATE meta SET value = randomblob(16) WHERE name = 'id'"
+	LSPP_MACHINE=elsewhere run -0 --separate-stderr later 9 \
+		lspp-prune -r "$R" -s "$S" --yes --gone-for 3d '**'
+	assert_output ""
+	assert_regex "$stderr" 'written by another machine: left'
+	diff before <(replica_list)
+}
+
+@test "it asks on a terminal, and elsewhere wants --yes" {
+	history 4
+	replica_list >before
+	run -2 --separate-stderr prune --keep-last 1 '**' </dev/null
+	assert_regex "$stderr" 'there is nobody to ask: --yes deletes'
+	run -2 --separate-stderr prune --yes '**'
+	assert_regex "$stderr" 'what is to be kept\?'
+	run -2 lspp-prune -r s3://b/p --keep-last 1 --grace 1h --yes '**'
+	assert_output --partial 'at least 2d for object storage'
+	run -2 lspp-prune -r "$R" --keep-last 0 --yes '**'
+	echo 'NO_FAKE_STAT=1 faketime -f +3d lspp-prune -r "$R" --keep-last 1 "**"' >ask
+	export R ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0
+	run -75 script -qec 'sh ask' /dev/null <<<n
+	assert_output --regexp 'delete 3 objects, [0-9]* bytes, of 1 databases\? \[y/N\]'
+	assert_output --partial 'nothing was deleted'
+	diff before <(replica_list)
+	run -0 script -qec 'sh ask' /dev/null <<<y
+	assert_equal "$(gone_since before | wc -l)" 3
+}
+
+@test "what killed writers left is aborted when it is old" {
+	change
+	mkdir "$R/.lspp-tmp"
+	echo x >"$R/.lspp-tmp/0123456789abcdef"
+	echo y >"$R/.lspp-tmp/fedcba9876543210"
+	exec 7<"$R/.lspp-tmp/fedcba9876543210"
+	flock 7
+	run -0 prune -n --keep-last 1 '**'
+	assert_output ""
+	run -0 later 9 lspp-prune -r "$R" -n --keep-last 1 '**'
+	assert_line --regexp "^unfinished +2 file://$R/\.lspp-tmp/0123456789abcdef$"
+	run -0 later 9 lspp-prune -r "$R" --yes --keep-last 1 '**'
+	assert_output "file://$R/.lspp-tmp/0123456789abcdef"
+	assert_not_exists "$R/.lspp-tmp/0123456789abcdef"
+	assert_exists "$R/.lspp-tmp/fedcba9876543210"
+	exec 7<&-
+}
+
+@test "an object that cannot be deleted is named, and keeps what needs it" {
+	local snap
+	history 4
+	[ "$(id -u)" = 0 ] && chattr +i "$T" 2>/dev/null && chattr -i "$T" ||
+		skip "chattr is not to be had"
+	snap=$(replica_list | grep snapshots/00000000)
+	chattr +i "$R/$snap"
+	replica_list >before
+	run -77 --separate-stderr prune --yes --keep-last 1 '**'
+	chattr -i "$R/$snap"
+	assert_output ""
+	assert_regex "$stderr" "lspp-prune: $snap: cannot remove object"
+	diff before <(replica_list)
+	run -0 prune --yes --keep-last 1 '**'
+	assert_equal "${#lines[@]}" 3
+}
+
+@test "a litestream.yml says what and where" {
+	history 4
+	cat >"$T/l.yml" <<-END
+	dbs:
+	  - path: $D/a.db
+	    replicas:
+	      - type: file
+	        path: $R/a.db
+	END
+	run -0 later 3 lspp-prune -c "$T/l.yml" -n --keep-last 1 "$D/a.db"
+	assert_equal "$(grep -c superseded <<<"$output")" 3
+	run -0 later 3 lspp-prune -c "$T/l.yml" --yes --keep-last 1 '**'
+	assert_equal "${#lines[@]}" 3
+	restores_to a.db a.db
+}
+
+@test "JSON and metrics" {
+	load lib/metrics
+	history 4
+	run -0 prune -n --json --keep-last 1 '**'
+	assert_equal "$(jq -r '[.path, .reason, .bytes, .dry_run] | length' <<<"${lines[0]}")" 4
+	assert_equal "$(jq -r .dry_run <<<"${lines[0]}")" true
+	prune --yes --json --metrics m.prom --keep-last 1 '**' >did
+	sound m.prom
+	assert_equal "$(value 'lspp_pruned_objects_total{reason="superseded"}' m.prom)" 3
+	assert_equal "$(value 'lspp_pruned_bytes_total{reason="superseded"}' m.prom)" \
+		"$(jq -s 'map(.bytes) | add' did)"
+	assert_equal "$(value 'lspp_databases{state="pruned"}' m.prom)" 1
+}
