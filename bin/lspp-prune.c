@@ -125,9 +125,9 @@ static int
 feed_pattern(struct run *run, const char *operand, const char *pattern)
 {
 	struct search f = { .run = run };
-	struct prune_scan scan = { .pattern = pattern,
-		.found = found,
-		.ctx = &f };
+	struct prune_scan scan = {
+		.pattern = pattern, .found = found, .ctx = &f
+	};
 	struct buf prefix = { 0 };
 	struct err e;
 	int rc;
@@ -241,8 +241,8 @@ removed(void *ctx, const struct prune_db *db, const struct prune_item *it,
 			t = b->task[i];
 	if (rc == 0) {
 		t->any = true;
-		prune_print(b->run, db->store, key, size,
-		    (enum prune_why)it->why);
+		prune_print(
+		    b->run, db->store, key, size, (enum prune_why)it->why);
 		return;
 	}
 	t->failed = true;
@@ -277,9 +277,9 @@ static void
 delete_of(struct run *run, struct task **tasks, size_t *n)
 {
 	struct task **task = xcalloc(*n, sizeof(*task));
-	struct batch b = { .run = run,
-		.task = task,
-		.db = xcalloc(*n, sizeof(*b.db)) };
+	struct batch b = {
+		.run = run, .task = task, .db = xcalloc(*n, sizeof(*b.db))
+	};
 	struct store *s = tasks[0]->store;
 	size_t left = 0;
 
@@ -376,8 +376,7 @@ abort_old(void *ctx, const struct store_upload *u, struct err *e)
 	run->todo_bytes += u->size;
 	if (run->counting)
 		return 0;
-	if (run->cli.dry_run ||
-	    o->store->ops->abort(o->store, u, &why) == 0)
+	if (run->cli.dry_run || o->store->ops->abort(o->store, u, &why) == 0)
 		prune_print(run, o->store, u->key, u->size, PRUNE_UPLOAD);
 	else
 		cli_fail(&run->cli, u->key, &why, 1);
@@ -571,8 +570,8 @@ main(int argc, char *argv[])
 		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
 		goto out;
 	run.target.base = buf_str(&base);
-	rc = run.conf.whoami ? whoami(&run, &e)
-			     : prune(&run, argv + optind, &e);
+	rc =
+	    run.conf.whoami ? whoami(&run, &e) : prune(&run, argv + optind, &e);
 out:
 	cli_watch(&run.cli, NULL, NULL);
 	for (size_t i = 0; i < run.places; i++)

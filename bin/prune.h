@@ -64,8 +64,8 @@ struct task {
 	bool listed;
 	int rc;
 	struct err e;
-	bool gone;  /* it goes as a whole */
-	char *path; /* where it was */
+	bool gone;        /* it goes as a whole */
+	char *path;       /* where it was */
 	bool failed, any; /* of its objects */
 };
 

@@ -93,8 +93,8 @@ keep_tail(void *ctx, const uint8_t *p, size_t n, struct err *e)
 
 /* Was the object written on this machine?  It may have moved to another. */
 static int
-is_ours(struct run *run, struct task *t, const struct prune_item *it,
-    struct err *e)
+is_ours(
+    struct run *run, struct task *t, const struct prune_item *it, struct err *e)
 {
 	struct buf key = { 0 }, tail = { 0 };
 	struct provenance pv;

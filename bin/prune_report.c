@@ -33,8 +33,8 @@ prune_print(struct run *run, const struct store *s, const char *key,
 			    "object", c->end);
 		run->headed = true;
 		if (c->dry_run)
-			(void)printf("%-14s %14" PRIu64 " ",
-			    prune_why_name(why), size);
+			(void)printf(
+			    "%-14s %14" PRIu64 " ", prune_why_name(why), size);
 		cli_put(c, url);
 	}
 	free(url);
@@ -94,8 +94,7 @@ prune_note(struct run *run)
 		bytes += run->bytes[i];
 	}
 	cli_note(&run->cli, NULL,
-	    "%" PRIu64 " objects of %" PRIu64 " databases, %" PRIu64
-	    " bytes%s",
+	    "%" PRIu64 " objects of %" PRIu64 " databases, %" PRIu64 " bytes%s",
 	    n, run->pruned, bytes,
 	    run->cli.dry_run ? " would be deleted" : " deleted");
 	count_requests(run, &run->stats);

@@ -37,7 +37,7 @@ struct choice {
 struct chooser {
 	struct store *store; /* borrowed */
 	struct target_conf target;
-	int end; /* of a record: '\n' or '\0' */
+	int end;              /* of a record: '\n' or '\0' */
 	enum store_mode mode; /* of what choose_config() opens; 0: to read */
 	/* Takes over what c holds.  -1: no more choices are wanted. */
 	int (*chosen)(void *ctx, struct choice *c);

@@ -169,7 +169,8 @@ bool prune_is_object(const char *key);
  */
 void prune_db_plan(struct prune_db *db, const struct prune_policy *p);
 
-/* -- removal (prune_run.c) -------------------------------------------------- */
+/* -- removal (prune_run.c) --------------------------------------------------
+ */
 
 /* The key of an item, in place of what b held; and its size. */
 uint64_t prune_item_key(

@@ -56,8 +56,8 @@ take(struct prune_db *db, const struct store_entry *en)
 	if (db->rc == -1)
 		return;
 	if (layout_parse_owner(&number, en->key + db->h.prefix)) {
-		db->owner = xrealloc(
-		    db->owner, (db->owners + 1) * sizeof(*db->owner));
+		db->owner =
+		    xrealloc(db->owner, (db->owners + 1) * sizeof(*db->owner));
 		db->owner[db->owners++] =
 		    (struct prune_owner){ number, en->size };
 		return;

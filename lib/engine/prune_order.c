@@ -59,8 +59,8 @@ why_of(const struct block *b, const struct run *r)
 }
 
 static void
-add_segment(struct prune_plan *plan, const struct block *b,
-    const struct run *r, uint32_t generation, size_t at, uint32_t wave)
+add_segment(struct prune_plan *plan, const struct block *b, const struct run *r,
+    uint32_t generation, size_t at, uint32_t wave)
 {
 	add(plan,
 	    (struct prune_item){ .generation = generation,
@@ -141,8 +141,8 @@ order(const struct planner *pl, const struct generation *g,
 			b.why = PRUNE_SUPERSEDED;
 	for (size_t i = 0; i < g->n; i = b.to) {
 		b.from = i;
-		for (b.to = i;
-		     b.to < g->n && goes(pl, g, &g->v[b.to], plan); b.to++)
+		for (b.to = i; b.to < g->n && goes(pl, g, &g->v[b.to], plan);
+		     b.to++)
 			;
 		if (b.to > b.from)
 			add_block(&b, generation, plan);
@@ -158,8 +158,7 @@ prune_order(const struct planner *pl, struct prune_plan *plan)
 {
 	for (const struct generation *g = pl->g; g < pl->g + pl->n; g++)
 		if (g->ignored)
-			plan->foreign +=
-			    g->h->snapshots.n + g->h->segments.n;
+			plan->foreign += g->h->snapshots.n + g->h->segments.n;
 		else
 			order(pl, g, plan);
 	sort(plan);

@@ -337,8 +337,8 @@ missing(const struct planner *pl, const struct generation *g, uint32_t index,
 	struct buf key = { 0 };
 
 	layout_segment_key(&key, pl->h->db, g->h->id, index, 0);
-	err_set(e, ERR_CORRUPT, "%s is missing: nothing is pruned",
-	    buf_str(&key));
+	err_set(
+	    e, ERR_CORRUPT, "%s is missing: nothing is pruned", buf_str(&key));
 	buf_release(&key);
 	return -1;
 }
@@ -360,8 +360,8 @@ check(const struct planner *pl, struct err *e)
 }
 
 static int
-check_times(const struct history *h, const struct history_list *l,
-    struct err *e)
+check_times(
+    const struct history *h, const struct history_list *l, struct err *e)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (l->v[i].mtime_ns <= 0)

@@ -50,8 +50,7 @@ take_result(void *ctx, size_t i, int rc, const struct err *e)
 
 	if (rc == -1)
 		w->db[i]->stopped = true;
-	w->removed(
-	    w->ctx, w->db[i], w->item[i], w->key[i], w->size[i], rc, e);
+	w->removed(w->ctx, w->db[i], w->item[i], w->key[i], w->size[i], rc, e);
 }
 
 static void

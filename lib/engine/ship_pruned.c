@@ -60,8 +60,7 @@ ship_confirm(struct ship_job *j, struct err *e)
 
 	if (!ship_is_old(j) || j->keys[0] == NULL)
 		return 0;
-	layout_snapshot_key(
-	    &key, r->key, r->pos.generation, r->snapshot_index);
+	layout_snapshot_key(&key, r->key, r->pos.generation, r->snapshot_index);
 	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
 	buf_release(&key);
 	return rc == -1 ? -1 : 0;

@@ -152,8 +152,8 @@ send_batch(struct batch *b, struct err *e)
 
 /* 0, or -1 with the first error; each key is reported. */
 static int
-remove_batch(
-    struct batch *b, size_t at, store_removed *removed, void *ctx, struct err *e)
+remove_batch(struct batch *b, size_t at, store_removed *removed, void *ctx,
+    struct err *e)
 {
 	struct buf full = { 0 };
 	struct err whole;

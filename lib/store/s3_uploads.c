@@ -93,8 +93,8 @@ parse(const struct buf *body, struct page *p, struct err *e)
 		return -1;
 	if (!s3_xml_text(body, LIST, &root)) {
 		buf_release(&root);
-		return err_set(e, ERR_UNAVAILABLE,
-		    "the answer is no listing of uploads");
+		return err_set(
+		    e, ERR_UNAVAILABLE, "the answer is no listing of uploads");
 	}
 	buf_release(&root);
 	for (size_t i = 0; p->encoded && i < p->n; i++)

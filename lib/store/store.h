@@ -16,7 +16,8 @@
  * goes on if it has not failed.
  *
  * A driver embeds struct store as its first member.  stage, get and list may
- * be called by many threads at once; what publishes or removes by one at a time.
+ * be called by many threads at once; what publishes or removes by one at a
+ *time.
  */
 #ifndef LSPP_STORE_STORE_H
 #define LSPP_STORE_STORE_H

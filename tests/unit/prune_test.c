@@ -119,7 +119,8 @@ make(struct model *m, struct prune_policy *p)
 	memset(m, 0, sizeof(*m));
 	while (m->gens < gens) {
 		at = generation(m, at, pace, (int)rnd(90), m->gens + 1 < gens);
-		at += 1 + (int64_t)rnd(2) * DAY * rnd(20); /* nothing for long */
+		at +=
+		    1 + (int64_t)rnd(2) * DAY * rnd(20); /* nothing for long */
 	}
 	/* The clock was wrong, forwards or backwards. */
 	p->now_ns = at + ((int64_t)rnd(14 * 24) - 2 * 24) * DAY / 24;
@@ -252,7 +253,8 @@ restore_03(const struct model *m, int64_t t)
 	return end < 0 ? end : m->v[end].content;
 }
 
-/* -- what is promised ------------------------------------------------------- */
+/* -- what is promised -------------------------------------------------------
+ */
 
 static void
 period_name(enum prune_period which, int64_t ns, char out[32])
@@ -281,8 +283,8 @@ current(const struct model *m, int64_t t)
 
 /* Is t in one of the newest n periods, behind the last state in it? */
 static bool
-in_period(const struct model *m, enum prune_period which, uint32_t n,
-    int64_t t, int64_t as_of)
+in_period(const struct model *m, enum prune_period which, uint32_t n, int64_t t,
+    int64_t as_of)
 {
 	char wanted[32], name[32], last[32] = "";
 	uint32_t seen = 0;
@@ -329,7 +331,8 @@ promised(const struct model *m, const struct prune_policy *p, int64_t t)
 	return false;
 }
 
-/* -- the runs that have to stay --------------------------------------------- */
+/* -- the runs that have to stay ---------------------------------------------
+ */
 
 /* Moments where something changes: of objects, and around. */
 static int64_t
@@ -348,8 +351,8 @@ moment(const struct model *m, const struct prune_policy *p, int i)
 }
 
 static void
-needed(const struct model *m, const struct prune_policy *p, bool *need,
-    bool *bare)
+needed(
+    const struct model *m, const struct prune_policy *p, bool *need, bool *bare)
 {
 	int end, from;
 
@@ -389,7 +392,8 @@ beside(const struct model *m, bool *need, const bool *bare)
 
 	for (int r = 0; r < m->runs; r++) {
 		bool first = r == 0 || gen_of(m, r - 1) != gen_of(m, r);
-		bool last = r + 1 == m->runs || gen_of(m, r + 1) != gen_of(m, r);
+		bool last =
+		    r + 1 == m->runs || gen_of(m, r + 1) != gen_of(m, r);
 
 		if (first)
 			wal = any = false;
