@@ -272,7 +272,7 @@ keep_newest(
 {
 	struct top_entry key = { 0, ns };
 
-	if (next_ns > ns &&
+	if (next_ns > ns && pl->top.n > 0 &&
 	    bsearch(&key, pl->top.v, pl->top.n, sizeof(key), by_value) != NULL)
 		keep(r, bare);
 }

@@ -264,7 +264,7 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return rc;
 	if (e->class == ERR_MISSING)
 		ship_anew(j, "the replica has lost the one it had");
-	else if (e->class == ERR_DENIED && ship_is_old(j))
+	else if (j->blind)
 		ship_anew(j,
 		    "nothing was shipped for a day, and whether the one it had "
 		    "has been pruned cannot be told without s3:GetObject");

@@ -59,6 +59,7 @@ struct ship_job {
 	 */
 	bool claiming;
 	bool fenced; /* what the replica holds was looked at */
+	bool blind;  /* whether it is pruned may not be looked at */
 	uint32_t owner;
 	int64_t floor_ns; /* of what the replica holds */
 	char *ended_key;
@@ -168,10 +169,9 @@ int ship_check_place(struct ship_worker *w, struct ship_job *j, struct err *e);
  * object was captured then?
  */
 bool ship_may_be_pruned(int64_t captured_ns);
-bool ship_is_old(const struct ship_job *j); /* its record is, on S3 */
 
 /* Before and behind an object that continues the record: is what it continues
- * there?  ERR_MISSING; ERR_DENIED: it cannot be told. */
+ * there?  ERR_MISSING; ERR_DENIED, with j->blind: it cannot be told. */
 int ship_confirm(struct ship_job *j, struct err *e);
 
 /* The tail was followed to j->next: is that where the history ends?  -1:

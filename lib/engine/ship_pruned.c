@@ -43,8 +43,9 @@ ship_may_be_pruned(int64_t captured_ns)
 	return age > SHIP_TRUST_NS || age < -SHIP_TRUST_NS;
 }
 
-bool
-ship_is_old(const struct ship_job *j)
+/* It is on S3, and its record is not to be relied on. */
+static bool
+is_old(const struct ship_job *j)
 {
 	return j->known && !j->anew && !is_directory(j->ship) &&
 	    ship_may_be_pruned(j->rec.captured_ns);
@@ -58,12 +59,14 @@ ship_confirm(struct ship_job *j, struct err *e)
 	struct buf key = { 0 };
 	int rc;
 
-	if (!ship_is_old(j) || j->keys[0] == NULL)
+	if (!is_old(j) || j->keys[0] == NULL)
 		return 0;
 	layout_snapshot_key(&key, r->key, r->pos.generation, r->snapshot_index);
 	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
 	buf_release(&key);
-	return rc == -1 ? -1 : 0;
+	j->blind = rc == -1 && e->class == ERR_DENIED;
+	/* One that is damaged is there. */
+	return rc == -1 && e->class != ERR_CORRUPT ? -1 : 0;
 }
 
 /* -- the end of a history -------------------------------------------------- */
