@@ -28,6 +28,8 @@ task_new(const char *name, struct store *s, struct prune_db *db)
 	t->name = xstrdup(name);
 	t->store = s;
 	t->db = db;
+	if (db != NULL)
+		db->ctx = t;
 	return t;
 }
 
@@ -222,34 +224,23 @@ work(struct job *j, void *arg)
 
 /* -- deleting: on the main thread, many databases together ----------------- */
 
-struct batch {
-	struct run *run;
-	struct task **task;
-	struct prune_db **db;
-	size_t n;
-};
-
 static void
 removed(void *ctx, const struct prune_db *db, const struct prune_item *it,
     const char *key, uint64_t size, int rc, const struct err *e)
 {
-	struct batch *b = ctx;
-	struct task *t = NULL;
+	struct run *run = ctx;
+	struct task *t = db->ctx;
 
-	for (size_t i = 0; i < b->n && t == NULL; i++)
-		if (b->db[i] == db)
-			t = b->task[i];
 	if (rc == 0) {
 		t->any = true;
-		prune_print(
-		    b->run, db->store, key, size, (enum prune_why)it->why);
+		prune_print(run, db->store, key, size, (enum prune_why)it->why);
 		return;
 	}
 	t->failed = true;
 	if (e->class != ERR_NONE)
-		cli_fail(&b->run->cli, key, e, 1);
+		cli_fail(&run->cli, key, e, 1);
 	else
-		cli_note(&b->run->cli, key, "left: see above");
+		cli_note(&run->cli, key, "left: see above");
 }
 
 static void
@@ -276,28 +267,25 @@ show(struct run *run, struct task *t)
 static void
 delete_of(struct run *run, struct task **tasks, size_t *n)
 {
-	struct task **task = xcalloc(*n, sizeof(*task));
-	struct batch b = {
-		.run = run, .task = task, .db = xcalloc(*n, sizeof(*b.db))
-	};
+	struct prune_db **db = xcalloc(*n, sizeof(*db));
 	struct store *s = tasks[0]->store;
-	size_t left = 0;
+	struct task *t;
+	size_t left = 0, m = 0;
 
 	for (size_t i = 0; i < *n; i++) {
-		if (tasks[i]->store != s) {
+		if (tasks[i]->store == s)
+			db[m++] = tasks[i]->db;
+		else
 			tasks[left++] = tasks[i];
-			continue;
-		}
-		task[b.n] = tasks[i];
-		b.db[b.n++] = tasks[i]->db;
 	}
 	*n = left;
-	prune_run(b.db, b.n, removed, &b);
-	for (size_t i = 0; i < b.n; i++)
-		if (task[i]->gone && !task[i]->failed)
-			prune_forget(run, task[i]);
-	free(b.db);
-	free(task);
+	prune_run(db, m, removed, run);
+	for (size_t i = 0; i < m; i++) {
+		t = db[i]->ctx;
+		if (t->gone && !t->failed)
+			prune_forget(run, t);
+	}
+	free(db);
 }
 
 static void

@@ -22,7 +22,7 @@ enum {
 };
 
 #define SECOND   INT64_C(1000000000)
-#define DAY      (24 * 3600 * SECOND)
+#define DAY      (SECOND * 24 * 3600)
 #define MAX_KEPT 100000
 
 const struct cli_opt prune_option_table[] = {

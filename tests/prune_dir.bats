@@ -154,7 +154,7 @@ restore_at() {
 }
 
 @test "every state that a policy keeps is restored at its time, by all three" {
-	local i for daily weekly t image by before
+	local i for daily weekly t image by
 	for ((i = 0; i < $(count 150 2); i++)); do
 		rm -rf "$R" "$S" a.db
 		sqlite3 a.db "CREATE TABLE t(x)"

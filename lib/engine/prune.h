@@ -119,6 +119,7 @@ struct prune_db {
 	int rc;           /* -1: it is not known what it holds */
 	struct err e;
 	struct prune_plan plan;
+	void *ctx; /* the caller's */
 	/* private */
 	size_t at;
 	bool stopped;
