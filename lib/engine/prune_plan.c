@@ -52,12 +52,13 @@ split(struct generation *g)
 {
 	const struct history_list *snaps = &g->h->snapshots;
 	const struct history_list *segs = &g->h->segments;
-	size_t at, n = 0;
+	size_t at, n;
 
 	g->v = xcalloc(snaps->n + 1, sizeof(*g->v));
 	at = count_to(segs, 0, snaps->n > 0 ? snaps->v[0].index : INT64_MAX);
 	if (at > 0)
-		g->v[n++] = (struct run){ .snapshot = NO_SNAPSHOT, .n = at };
+		g->v[0] = (struct run){ .snapshot = NO_SNAPSHOT, .n = at };
+	n = at > 0;
 	for (size_t i = 0; i < snaps->n; i++, n++) {
 		g->v[n] = (struct run){ .snapshot = i, .first = at };
 		g->v[n].n = count_to(segs, at,
@@ -214,7 +215,9 @@ since_last(struct planner *pl)
 		return pl->as_of;
 	pl->top = (struct top){ .max = pl->p->last };
 	each_state(pl, add_snapshot);
-	from = pl->top.n < pl->p->last ? INT64_MIN : pl->top.v[0].key;
+	from = INT64_MIN;
+	if (pl->top.v != NULL && pl->top.n == pl->p->last)
+		from = pl->top.v[0].key;
 	free(pl->top.v);
 	return from;
 }
