@@ -14,6 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
 #include "lib/base/stop.h"
+#include "lib/engine/dblock.h"
 #include "lib/format/glob.h"
 
 /* Databases under way, and finished at once: deleted together. */
@@ -282,8 +283,8 @@ delete_of(struct run *run, struct task **tasks, size_t *n)
 	prune_run(db, m, removed, run);
 	for (size_t i = 0; i < m; i++) {
 		t = db[i]->ctx;
-		if (t->gone && !t->failed)
-			prune_forget(run, t);
+		if (t->gone)
+			prune_end_gone(run, t);
 	}
 	free(db);
 }
@@ -298,11 +299,8 @@ delete_all(struct run *run, struct job **jobs, size_t n)
 		t = (struct task *)jobs[i];
 		if (t->rc == -1 || t->db->plan.n == 0)
 			continue;
-		if (t->gone && !prune_still_gone(t)) {
-			t->rc = err_set(&t->e, ERR_BUSY,
-			    "%s is there again: nothing is deleted", t->path);
+		if (t->gone && prune_begin_gone(run, t) == -1)
 			continue;
-		}
 		tasks[m++] = t;
 	}
 	while (m > 0)
@@ -496,10 +494,13 @@ open_state(struct run *run, struct err *e)
 	run->state = state_open(run->cli.state, false, e);
 	if (run->state == NULL)
 		return -1;
-	if (!run->cli.dry_run && !state_writable(run->state))
+	if (run->cli.dry_run)
+		return 0;
+	if (!state_writable(run->state))
 		return err_set(e, ERR_DENIED,
 		    "state: cannot be written, which --gone-for needs");
-	return 0;
+	run->locks = dblocks_open(run->cli.state, e);
+	return run->locks == NULL ? -1 : 0;
 }
 
 static int
@@ -569,6 +570,7 @@ out:
 	config_chooser_close(run.by_file);
 	config_file_close(&run.file);
 	store_close(run.store);
+	dblocks_close(run.locks);
 	state_close(run.state);
 	buf_release(&base);
 	return rc == -1 ? cli_fatal(&run.cli, &e) : cli_finish(&run.cli);

@@ -42,7 +42,8 @@ struct run {
 	struct config_chooser *by_file; /* likewise; else NULL */
 	struct target_set seen;
 	struct pool *pool;
-	struct state *state; /* with --gone-for */
+	struct state *state;   /* with --gone-for */
+	struct dblocks *locks; /* likewise */
 
 	struct place *place;
 	size_t places;
@@ -65,6 +66,7 @@ struct task {
 	int rc;
 	struct err e;
 	bool gone;        /* it goes as a whole */
+	int64_t lock;     /* while it does */
 	char *path;       /* where it was */
 	bool failed, any; /* of its objects */
 };
@@ -78,9 +80,12 @@ void prune_options(struct run *run);
  * this machine for so long?  Then its plan is all of it.
  */
 void prune_gone(struct run *run, struct task *t);
-/* Is it still gone?  To be asked at the last moment. */
-bool prune_still_gone(const struct task *t);
-void prune_forget(struct run *run, struct task *t);
+/*
+ * At the last moment: is it still gone?  Then nobody on this machine ships it
+ * until prune_end_gone(), which forgets it if all of it went.  -1: it is not.
+ */
+int prune_begin_gone(struct run *run, struct task *t);
+void prune_end_gone(struct run *run, struct task *t);
 
 /* An object: with -n that it would go, else that it is gone. */
 void prune_print(struct run *run, const struct store *s, const char *key,

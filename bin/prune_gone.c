@@ -12,6 +12,7 @@
 #include "lib/base/err.h"
 #include "lib/base/file.h"
 #include "lib/base/names.h"
+#include "lib/engine/dblock.h"
 #include "lib/format/provenance.h"
 
 /* Anything but a clear no counts as there. */
@@ -137,9 +138,12 @@ look(struct run *run, struct task *t, struct err *e)
 		return state_put_gone(run->state, root, t->db->key,
 		    is_gone(t->path) ? now : 0, e);
 	}
-	if (now - since < run->gone_for_ns ||
-	    (o = newest(t->db, &it)) == NULL ||
-	    now - o->mtime_ns < run->gone_for_ns)
+	if (now - since < run->gone_for_ns)
+		return 0;
+	/* A run that was killed at the end leaves owner's objects. */
+	if ((o = newest(t->db, &it)) == NULL)
+		return t->db->owners > 0;
+	if (now - o->mtime_ns < run->gone_for_ns)
 		return 0;
 	if (!is_mounted(t->path)) {
 		cli_warn(&run->cli, t->name,
@@ -168,19 +172,39 @@ prune_gone(struct run *run, struct task *t)
 	prune_plan_all(t->db, &t->db->plan);
 }
 
-bool
-prune_still_gone(const struct task *t)
+int
+prune_begin_gone(struct run *run, struct task *t)
 {
-	return is_gone(t->path);
+	t->lock = dblock_id(t->store->url, t->db->key);
+	switch (dblock_take(run->locks, t->lock, 0, &t->e)) {
+	case 1: break;
+	case 0: /* a database of another name with the same number */
+		err_set(&t->e, ERR_BUSY, "left for the next run");
+		return t->rc = -1;
+	default: (void)dblock_release(run->locks, t->lock); return t->rc = -1;
+	}
+	if (is_gone(t->path))
+		return 0;
+	(void)dblock_release(run->locks, t->lock);
+	return t->rc = err_set(&t->e, ERR_BUSY,
+		   "%s is there again: nothing is deleted", t->path);
+}
+
+static int
+forget(struct run *run, struct task *t, struct err *e)
+{
+	int64_t root;
+	int rc = state_root(run->state, t->store->url, false, &root, e);
+
+	return rc == 1 ? state_forget(run->state, root, t->db->key, e) : rc;
 }
 
 void
-prune_forget(struct run *run, struct task *t)
+prune_end_gone(struct run *run, struct task *t)
 {
 	struct err e;
-	int64_t root;
 
-	if (state_root(run->state, t->store->url, false, &root, &e) == -1 ||
-	    state_forget(run->state, root, t->db->key, &e) == -1)
+	if (!t->failed && forget(run, t, &e) == -1)
 		cli_warn(&run->cli, t->name, "its record stays: %s", e.msg);
+	(void)dblock_release(run->locks, t->lock);
 }

@@ -255,6 +255,32 @@ restore_at() {
 	restores_to b.db b.db
 }
 
+@test "gone: what a run that was killed at its end left goes, too" {
+	cp a.db b.db
+	change
+	shipped b.db
+	rm b.db
+	later 1 lspp-prune -r "$R" -s "$S" --yes --gone-for 3d '**'
+	find "$R/b.db/generations" -mindepth 1 -type d -prune -exec rm -r {} +
+	run -0 later 9 lspp-prune -r "$R" -s "$S" --yes --gone-for 3d '**'
+	assert_output "file://$R/b.db/generations/owner-00000000.lz4"
+	assert_not_exists "$R/b.db"
+}
+
+@test "gone: a database that is being shipped is left for the next run" {
+	cp a.db b.db
+	change
+	shipped b.db
+	mv b.db aside
+	later 1 lspp-prune -r "$R" -s "$S" --yes --gone-for 3d '**'
+	replica_list >before
+	# It comes back between the look and the deletion.
+	run -75 --separate-stderr later 9 atcall -f /lock -k all -n 1 \
+		-x "mv $D/aside $D/b.db" \
+		lspp-prune -r "$R" -s "$S" --yes --gone-for 3d b.db
+	diff before <(replica_list)
+}
+
 @test "gone: what may be mounted elsewhere or shipped by another stays" {
 	mkdir sub
 	cp a.db sub/b.db
