@@ -108,6 +108,23 @@ stale() {
 	stale
 }
 
+@test "an old state in a run that stays, where the next ones are pruned" {
+	local keys
+	change
+	cp -r "$S" "$T/old"
+	change
+	change --snapshot-interval=0s
+	change
+	change --snapshot-interval=0s
+	change
+	# As --keep-monthly may do: the run of snapshot 1 alone.
+	mapfile -t keys < <(replica_list a.db/generations/ |
+		grep -e snapshots/00000001 -e wal/00000001)
+	assert_equal "${#keys[@]}" 3
+	replica_rm "${keys[@]}"
+	stale
+}
+
 @test "an old state that lost nothing goes on where the history ends" {
 	change
 	cp -r "$S" "$T/old"

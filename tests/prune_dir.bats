@@ -153,8 +153,22 @@ restore_at() {
 	esac
 }
 
+# kept -- what is promised, and what litestream could restore before.
+kept() {
+	local t image by
+	while read -r t image; do
+		restore_at lspp $((t + 30)) "$T/one" || return
+		cmp "$T/one" "$image" || return
+	done <promised
+	while read -r by t image; do
+		restore_at "$by" $((t + 30)) "$T/one" ||
+			{ cat litestream.log; return 1; }
+		cmp "$T/one" "$image" || return
+	done <could
+}
+
 @test "every state that a policy keeps is restored at its time, by all three" {
-	local i for daily weekly t image by
+	local i n for daily weekly t image by policy
 	for ((i = 0; i < $(count 150 2); i++)); do
 		rm -rf "$R" "$S" a.db
 		sqlite3 a.db "CREATE TABLE t(x)"
@@ -171,24 +185,27 @@ restore_at() {
 			done
 			:
 		done <promised >could
+		policy=(--keep-for "${for}d" --keep-daily "$daily"
+			--keep-weekly "$weekly" '**')
+		# Killed somewhere, in a copy.
+		for ((n = 0; n < $(count 4 1); n++)); do
+			mv "$R" "$T/whole"
+			cp -a "$T/whole" "$R"
+			atcall -k write -n $((1 + RANDOM % 60)) lspp-prune \
+				-r "$R" --yes "${policy[@]}" >/dev/null 2>&1 || :
+			kept || { echo "killed, ${policy[*]}"; false; }
+			restores_to a.db a.db
+			rm -r "$R"
+			mv "$T/whole" "$R"
+		done
 		find "$R" -type f | sort >before
-		lspp-prune -r "$R" -n --keep-for ${for}d --keep-daily $daily \
-			--keep-weekly $weekly '**' | sed -n 's,.*file://,,p' |
-			sort >plan
-		lspp-prune -r "$R" --yes --keep-for ${for}d --keep-daily $daily \
-			--keep-weekly $weekly '**' | sed 's,file://,,' |
+		lspp-prune -r "$R" -n "${policy[@]}" |
+			sed -n 's,.*file://,,p' | sort >plan
+		lspp-prune -r "$R" --yes "${policy[@]}" | sed 's,file://,,' |
 			sort >did
 		diff plan did
 		diff did <(comm -23 before <(find "$R" -type f | sort))
-		while read -r t image; do
-			restore_at lspp $((t + 30)) "$T/one"
-			cmp "$T/one" "$image"
-		done <promised
-		while read -r by t image; do
-			restore_at "$by" $((t + 30)) "$T/one" ||
-				{ cat litestream.log; false; }
-			cmp "$T/one" "$image"
-		done <could
+		kept
 		restores_to a.db a.db
 		rm -f "$T"/image-*
 	done
