@@ -34,17 +34,19 @@ open_unlinked(const char *dir)
 	return fd;
 }
 
-static int
-open_file(struct spool *s, struct err *e)
+int
+spool_file(const char *dir, struct err *e)
 {
+	int fd = -1;
+
 #ifdef O_TMPFILE
-	s->fd = open(s->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (s->fd == -1 && (errno == EOPNOTSUPP || errno == EISDIR))
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd == -1 && (errno == EOPNOTSUPP || errno == EISDIR))
 #endif
-		s->fd = open_unlinked(s->dir);
-	if (s->fd == -1)
-		return err_sys(e, "cannot make a temporary file in %s", s->dir);
-	return 0;
+		fd = open_unlinked(dir);
+	if (fd == -1)
+		return err_sys(e, "cannot make a temporary file in %s", dir);
+	return fd;
 }
 
 int
@@ -61,7 +63,7 @@ spool_write(struct spool *s, const void *p, size_t n, struct err *e)
 	s->size += room;
 	if (room == n)
 		return 0;
-	if (s->fd == -1 && open_file(s, e) == -1)
+	if (s->fd == -1 && (s->fd = spool_file(s->dir, e)) == -1)
 		return -1;
 	if (file_pwrite(s->fd, (const char *)p + room, n - room,
 		s->size - s->mem.len, e) == -1)

@@ -35,4 +35,7 @@ int spool_reset(struct spool *s, struct err *e);
 /* Give everything back; takes a { .fd = -1 } or released spool. */
 void spool_release(struct spool *s);
 
+/* A descriptor of a new file without a name in dir, or -1. */
+int spool_file(const char *dir, struct err *e);
+
 #endif

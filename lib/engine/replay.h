@@ -1,0 +1,73 @@
+/*
+ * replay -- a snapshot and WAL segments, as streams of bytes, onto the sums of
+ * the pages that a restore would write.
+ *
+ * What engine/restore_apply does with a file, without one: 16 bytes stand for
+ * a page, and what the database's checksum would be is known after each object.
+ *
+ *	replay_begin
+ *	replay_snapshot ..., replay_snapshot_end
+ *	for each index: replay_index, replay_wal ..., replay_index_end
+ *
+ * Frames count from their commit on; those without one, at the end of an
+ * index, have no effect.  Failures of the bytes are ERR_CORRUPT, all others are
+ * about temporary files.
+ */
+#ifndef LSPP_ENGINE_REPLAY_H
+#define LSPP_ENGINE_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/spool.h"
+#include "lib/engine/sumtable.h"
+#include "lib/format/wal.h"
+
+struct err;
+
+struct replay {
+	uint32_t page_size;   /* 0: not known yet */
+	uint64_t size;        /* of the snapshot */
+	uint32_t pages;       /* of the database, by the last commit */
+	struct pagesum total; /* of the database, then; if summing */
+	uint64_t pos;         /* bytes so far, of the snapshot or the index */
+	uint32_t index;
+	/* private */
+	bool summing;
+	bool keep;        /* the sums by page, for what comes behind */
+	uint32_t highest; /* page that has a sum */
+	struct sumtable sums;
+	struct wal_hdr hdr;
+	uint32_t sum[2];
+	uint32_t frames;
+	uint32_t uncommitted; /* of them */
+	struct spool pending; /* their sums: struct sum_entry */
+	uint8_t *unit;        /* a header, a frame or a page: the beginning */
+	size_t have;
+	uint8_t *zeros;
+};
+
+/* dir (borrowed) is where temporary files go. */
+void replay_init(struct replay *r, const char *dir);
+void replay_release(struct replay *r);
+
+/*
+ * summing: total is wanted.  keep: segments follow the snapshot, or
+ * replay_page() is going to be asked.
+ */
+int replay_begin(struct replay *r, bool summing, bool keep, struct err *e);
+
+int replay_snapshot(
+    struct replay *r, const uint8_t *p, size_t n, struct err *e);
+int replay_snapshot_end(struct replay *r, struct err *e);
+
+void replay_index(struct replay *r, uint32_t index);
+int replay_wal(struct replay *r, const uint8_t *p, size_t n, struct err *e);
+int replay_index_end(struct replay *r, struct err *e);
+
+/* The sum of page pgno, from 1 to pages. */
+int replay_page(
+    struct replay *r, uint32_t pgno, struct pagesum *sum, struct err *e);
+
+#endif
