@@ -63,6 +63,24 @@ of_use(struct history *h, struct history_generation *g,
 	return true;
 }
 
+/* An owner's object, or one that is nothing to us. */
+static int
+note_other(struct history *h, const struct store_entry *en)
+{
+	uint32_t number;
+
+	if (layout_parse_owner(&number, en->key + h->prefix)) {
+		*add(&h->owners) = (struct history_object){
+			.mtime_ns = en->mtime_ns,
+			.size = en->size,
+			.index = number,
+		};
+	} else if (h->unknown++ == 0) {
+		h->first_unknown = xstrdup(en->key);
+	}
+	return 0;
+}
+
 int
 history_take(struct history *h, const struct store_entry *en, struct err *e)
 {
@@ -73,11 +91,11 @@ history_take(struct history *h, const struct store_entry *en, struct err *e)
 	char id[LAYOUT_GENERATION];
 
 	if (slash == NULL || slash - p != LAYOUT_GENERATION - 1)
-		return 0;
+		return note_other(h, en);
 	memcpy(id, p, sizeof(id) - 1);
 	id[sizeof(id) - 1] = '\0';
 	if (!layout_is_generation(id) || !layout_parse(&name, slash + 1))
-		return 0;
+		return note_other(h, en);
 	if ((g = generation_of(h, id, e)) == NULL)
 		return -1;
 	if (!of_use(h, g, &name))
@@ -132,6 +150,8 @@ history_release(struct history *h)
 		free(h->v[i].segments.v);
 	}
 	free(h->v);
+	free(h->owners.v);
+	free(h->first_unknown);
 	*h = (struct history){ 0 };
 }
 

@@ -53,7 +53,10 @@ struct history {
 	const char *db;
 	struct history_generation *v; /* by id; none is empty */
 	size_t n, cap, objects;
-	size_t prefix; /* private */
+	struct history_list owners; /* the index is the number of each */
+	size_t unknown;             /* objects that no reader looks at */
+	char *first_unknown;        /* the key of the first of them, or NULL */
+	size_t prefix;              /* private */
 	bool all;
 };
 

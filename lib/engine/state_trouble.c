@@ -152,8 +152,8 @@ state_noted(struct state *st, int64_t root, int64_t before_ns,
 }
 
 int
-state_gone(struct state *st, const char *after, state_each *each, void *ctx,
-    struct err *e)
+state_gone_paths(struct state *st, const char *after, state_each *each,
+    void *ctx, struct err *e)
 {
 	return each_path(st,
 	    "SELECT DISTINCT path FROM db"

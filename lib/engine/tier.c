@@ -232,7 +232,7 @@ take_back_notes(struct tiers *t, bool gone, int64_t before_ns, struct err *e)
 		s.n = 0;
 		buf_reset(&s.paths);
 		after = xstrdup(buf_str(&s.last));
-		rc = gone ? state_gone(t->st, after, sort_out, &s, e)
+		rc = gone ? state_gone_paths(t->st, after, sort_out, &s, e)
 			  : state_noted(t->st, t->root, before_ns, after,
 				sort_out, &s, e);
 		free((char *)after);
