@@ -39,6 +39,8 @@ struct chooser {
 	struct target_conf target;
 	int end;              /* of a record: '\n' or '\0' */
 	enum store_mode mode; /* of what choose_config() opens; 0: to read */
+	/* choose_config(): of each path all replicas, as often. */
+	bool every_replica;
 	/* Takes over what c holds.  -1: no more choices are wanted. */
 	int (*chosen)(void *ctx, struct choice *c);
 	void *ctx;

@@ -99,23 +99,28 @@ open_root(struct config_chooser *x, size_t i, struct err *e)
 	return r->store;
 }
 
-/* The first replica of d that is not refused. */
+/* Replicas of d from *replica on: is there one that is not refused? */
+static bool
+has_replica(const struct config_db *d, size_t *replica)
+{
+	while (*replica < d->n && d->replica[*replica].refused != NULL)
+		++*replica;
+	return *replica < d->n;
+}
+
+/* The first of these. */
 static int
 pick(struct config_chooser *x, const struct config_db *d, size_t *replica,
     struct store **store, struct err *e)
 {
 	struct buf unused = { 0 };
-	size_t i = 0;
 
-	while (i < d->n && d->replica[i].refused != NULL)
-		i++;
-	if (i == d->n) {
+	if (!has_replica(d, replica)) {
 		(void)config_file_name(x->f, d, 0, "", &unused, e);
 		buf_release(&unused);
 		return -1;
 	}
-	*replica = i;
-	*store = open_root(x, d->replica[i].root, e);
+	*store = open_root(x, d->replica[*replica].root, e);
 	return *store == NULL ? -1 : 0;
 }
 
@@ -124,6 +129,8 @@ static bool
 place(struct config_chooser *x, struct choice *c, const char *path)
 {
 	const char *into = x->h->target.into;
+	char *target = NULL;
+	bool new;
 
 	if (into != NULL)
 		buf_addf(&c->path, "%s%s", into,
@@ -132,7 +139,12 @@ place(struct config_chooser *x, struct choice *c, const char *path)
 		buf_adds(&c->path, path);
 	c->trusted =
 	    into != NULL ? strlen(into) : c->path.len - strlen(path_base(path));
-	if (target_set_add(&x->h->seen, path, path) == TARGET_NEW)
+	if (x->h->every_replica)
+		target = xasprintf("%s\n%s", c->store->url, path);
+	new = target_set_add(&x->h->seen, target != NULL ? target : path,
+		  path) == TARGET_NEW;
+	free(target);
+	if (new)
 		return true;
 	c->rc = err_set(&c->e, ERR_EXISTS,
 	    "%s is the target of an earlier path", buf_str(&c->path));
@@ -154,23 +166,43 @@ check_path(const struct config_chooser *x, const char *path, struct err *e)
 	return 0;
 }
 
+/* One of its replicas, from *i on. */
+static int
+choose_replica(struct config_chooser *x, const char *operand,
+    const struct config_db *d, const char *abs, size_t *i)
+{
+	struct choice c = { .name = xstrdup(operand) };
+
+	c.rc = -1;
+	if (pick(x, d, i, &c.store, &c.e) == 0 &&
+	    config_file_name(x->f, d, *i, abs, &c.key, &c.e) == 0) {
+		c.rc = 0;
+		(void)place(x, &c, abs);
+	}
+	return x->h->chosen(x->h->ctx, &c);
+}
+
 static int
 choose_one(struct config_chooser *x, const char *operand)
 {
-	struct choice c = { .name = xstrdup(operand) };
+	struct choice c = { .rc = -1 };
 	const struct config_db *d;
 	struct buf abs = { 0 };
-	size_t i;
+	size_t i = 0;
+	int rc;
 
-	c.rc = -1;
 	d = config_file_find(x->f, operand, &abs, &c.e);
-	if (d != NULL && pick(x, d, &i, &c.store, &c.e) == 0 &&
-	    config_file_name(x->f, d, i, buf_str(&abs), &c.key, &c.e) == 0) {
-		c.rc = 0;
-		(void)place(x, &c, buf_str(&abs));
+	if (d == NULL) {
+		c.name = xstrdup(operand);
+		rc = x->h->chosen(x->h->ctx, &c);
+	} else {
+		do
+			rc = choose_replica(x, operand, d, buf_str(&abs), &i);
+		while (rc == 0 && x->h->every_replica &&
+		    (++i, has_replica(d, &i)));
 	}
 	buf_release(&abs);
-	return x->h->chosen(x->h->ctx, &c);
+	return rc;
 }
 
 /* -- a pattern ------------------------------------------------------------- */
@@ -319,16 +351,14 @@ tell_unknown(const struct search *s)
 	free(text);
 }
 
-/* All of an entry that are wanted. */
+/* All of a replica of an entry, from s->replica on, that are wanted. */
 static void
-choose_entry(struct search *s)
+choose_in_replica(struct search *s)
 {
 	struct scan scan = { .found = found, .failed = failed, .ctx = s };
 	struct err e;
 	char *names;
 
-	if (s->d->kind == CONFIG_PATH && !config_wants(&s->want, s->d->path))
-		return;
 	if (pick(s->x, s->d, &s->replica, &s->store, &e) == -1) {
 		failed(s, NULL, &e);
 		return;
@@ -343,6 +373,18 @@ choose_entry(struct search *s)
 	(void)scan_replica(&scan, s->store, names);
 	free(names);
 	tell_unknown(s);
+}
+
+static void
+choose_entry(struct search *s)
+{
+	if (s->d->kind == CONFIG_PATH && !config_wants(&s->want, s->d->path))
+		return;
+	s->replica = 0;
+	do
+		choose_in_replica(s);
+	while (s->x->h->every_replica && !s->ended &&
+	    (++s->replica, has_replica(s->d, &s->replica)));
 }
 
 static int
@@ -384,7 +426,7 @@ is_path(struct config_chooser *x, const char *operand)
 	struct store *store;
 	struct err e;
 	bool is = false;
-	size_t i;
+	size_t i = 0;
 
 	d = config_file_find(x->f, operand, &abs, &e);
 	if (d != NULL)

@@ -4,8 +4,9 @@
  * As lib/engine/choose.h, but an operand is the path of a database that the
  * file names, or else a pattern for such paths (one without a slash: for their
  * last component), and each comes from the replica that the file gives it: the
- * first that is not refused.  For an entry with a directory or patterns that is
- * what its replica has, not what is still on this machine.
+ * first that is not refused, or from each of them (every_replica).  For an
+ * entry with a directory or patterns that is what its replica has, not what is
+ * still on this machine.
  *
  * A target is the path itself, or with a directory to restore into the path
  * below that.
@@ -19,7 +20,8 @@
 struct store_stats;
 struct config_chooser;
 
-/* Both are borrowed; of h what is private, end, into and chosen(). */
+/* Both are borrowed; of h what is private, end, into, every_replica and
+ * chosen(). */
 struct config_chooser *config_chooser_open(
     const struct config_file *f, struct chooser *h);
 /* When all that was chosen is done with: it holds the stores.  Takes NULL. */
