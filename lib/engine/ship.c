@@ -10,6 +10,7 @@
 #include "lib/base/file.h"
 #include "lib/engine/dblock.h"
 #include "lib/engine/ship_job.h"
+#include "lib/engine/state_verdict.h"
 #include "lib/store/store.h"
 
 enum {
@@ -273,6 +274,18 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	return fence(w, j, e);
 }
 
+/* A replica that lspp-verify found broken is not gone on with.  1, or -1. */
+static int
+ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	int rc = state_broken(
+	    w->st, j->ship->root, j->rec.key, j->rec.pos.generation, e);
+
+	if (rc == 1)
+		ship_anew(j, "lspp-verify found the one it had broken");
+	return rc == -1 ? -1 : 1;
+}
+
 /* It is ours to look at: its lock, and what the state says of it. */
 static int
 take(struct ship_worker *w, struct ship_job *j, struct err *e)
@@ -291,7 +304,7 @@ take(struct ship_worker *w, struct ship_job *j, struct err *e)
 		j->claiming = true;
 	if (j->ship->conf->new_generation && j->known && !j->anew)
 		ship_anew(j, "asked for");
-	return 1;
+	return j->known && !j->anew ? ask_verdict(w, j, e) : 1;
 }
 
 static int
@@ -355,15 +368,21 @@ fail_job(struct ship_job *j, const struct err *e)
 	j->e = *e;
 }
 
+/* A generation that was found broken meanwhile stays dirty. */
 static int
 put_record(struct ship *s, struct ship_job *j, struct err *e)
 {
+	struct record *n = &j->next;
 	struct err ignored;
+	int broken;
 
 	(void)state_untrouble(s->st, j->ship->root, j->abs, &ignored);
 	if (!j->dirty)
 		return 0;
-	if (state_put(s->st, &j->next, e) == -1)
+	broken = state_broken(s->st, n->root, n->key, n->pos.generation, e);
+	n->racy |= broken == 1;
+	if (broken == -1 || state_put(s->st, n, e) == -1 ||
+	    state_begun(s->st, n->root, n->key, n->pos.generation, e) == -1)
 		return -1;
 	for (size_t i = 0; i < j->n_steps; i++)
 		if (state_put_sums(s->st, j->next.id, &j->steps[i].log,

@@ -93,6 +93,23 @@ static const char *const sql[QUERIES] = {
 	[Q_STEP_BEGIN] = "SAVEPOINT step",
 	[Q_STEP_UNDO] = "ROLLBACK TO step",
 	[Q_STEP_END] = "RELEASE step",
+	[Q_VERDICT_PUT] =
+	    "INSERT INTO verdict VALUES(?1, ?2, ?3, ?4, ?5, ?6, iif(?4, ?3, 0),"
+	    " 0, ?7) ON CONFLICT DO UPDATE SET at_ns = excluded.at_ns,"
+	    " deep = excluded.deep, class = excluded.class,"
+	    " msg = excluded.msg, deep_ns = max(deep_ns, excluded.deep_ns),"
+	    " broken = coalesce(excluded.broken, broken)",
+	[Q_TRIED] =
+	    "INSERT INTO verdict VALUES(?, ?, 0, 0, 0, NULL, 0, ?, NULL)"
+	    " ON CONFLICT DO UPDATE SET tried_ns = excluded.tried_ns",
+	[Q_MARK_RACY] = "UPDATE db SET racy = 1"
+			" WHERE root = ? AND key = ? AND generation = ?",
+	[Q_BROKEN] = "SELECT 1 FROM verdict"
+		     " WHERE root = ? AND key = ? AND broken = ?",
+	[Q_BEGUN] = "UPDATE verdict SET broken = NULL"
+		    " WHERE root = ? AND key = ? AND broken <> ?",
+	[Q_VERIFIED] = "SELECT max(iif(?3, deep_ns, at_ns), tried_ns)"
+		       " FROM verdict WHERE root = ?1 AND key = ?2",
 };
 
 /* -- errors and statements ------------------------------------------------- */

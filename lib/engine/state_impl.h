@@ -38,6 +38,12 @@ enum state_query {
 	Q_STEP_BEGIN,
 	Q_STEP_UNDO,
 	Q_STEP_END,
+	Q_VERDICT_PUT,
+	Q_TRIED,
+	Q_MARK_RACY,
+	Q_BROKEN,
+	Q_BEGUN,
+	Q_VERIFIED,
 	QUERIES,
 };
 
@@ -47,6 +53,8 @@ struct state {
 	uint8_t writer[STATE_ID_SIZE];
 	bool row; /* Q_LOOK stands at one */
 };
+
+/* The table of engine/state_verdict, if it is not there yet. */
 
 /* Fill e from the connection's last error; -1. */
 int state_fail(struct state *st, struct err *e);
