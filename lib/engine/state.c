@@ -265,6 +265,21 @@ use_wal(struct state *st, struct err *e)
 	return rc;
 }
 
+/*
+ * A new file says whose it is before anything else: what is committed to the
+ * WAL later cannot be seen in it, and lspp-scan would take it for a database.
+ */
+static int
+sign(struct state *st, struct err *e)
+{
+	int64_t tables;
+
+	if (number(st, "SELECT count(*) FROM sqlite_schema", &tables, e) == -1)
+		return -1;
+	return tables > 0 ? 0
+			  : run(st, "PRAGMA application_id = 0x6c737070", e);
+}
+
 static int
 open_file(struct state *st, const char *path, bool write, struct err *e)
 {
@@ -284,7 +299,7 @@ open_file(struct state *st, const char *path, bool write, struct err *e)
 		"PRAGMA journal_size_limit = 1048576",
 		e) == -1)
 		return -1;
-	if (write && use_wal(st, e) == -1)
+	if (write && (sign(st, e) == -1 || use_wal(st, e) == -1))
 		return -1;
 	/* Who only looks leaves a note at most, which need not be durable. */
 	if (!write &&
