@@ -1,0 +1,86 @@
+/*
+ * verify_look -- what the files of verify share; nobody else includes this.
+ */
+#ifndef LSPP_ENGINE_VERIFY_LOOK_H
+#define LSPP_ENGINE_VERIFY_LOOK_H
+
+#include "lib/base/err.h"
+#include "lib/engine/history.h"
+#include "lib/engine/replay.h"
+#include "lib/engine/state.h"
+#include "lib/engine/verify.h"
+#include "lib/format/object.h"
+
+struct restorer;
+
+struct verifier {
+	const char *dir;
+	struct object_dec *dec;
+	struct replay replay;
+	struct restorer *restorer; /* made when it is needed */
+	struct buf key;
+};
+
+/* One look at one replica. */
+struct look {
+	struct verifier *v;
+	const struct verify_job *j;
+	const struct verify_want *want;
+	struct verified *out;
+	struct history h;
+	struct record rec;
+	bool known;       /* rec is filled */
+	struct err fault; /* the first, or one of the newest state */
+
+	/* The generation at hand. */
+	struct history_generation *g;
+	enum { LOOK_UNKNOWN, LOOK_OURS, LOOK_PLAIN } kind;
+	struct layout_name first; /* the object that told */
+	bool plain;               /* one of them was */
+	/* The snapshot that was looked at last, if it is sound. */
+	struct provenance snapshot;
+	bool has_snapshot;
+	/* The object at hand. */
+	const struct history_object *o;
+	struct provenance pv;
+	bool has;        /* it has one */
+	uint64_t length; /* of its data, 0 if that is not known */
+
+	/* A newer one without a snapshot, or NULL. */
+	struct history_generation *beyond;
+	/* The last object of the newest state. */
+	struct history_generation *newest;
+	struct provenance last;
+	bool has_last;
+	char *last_key;
+};
+
+/*
+ * All of a generation but its newest snapshot and what follows it, or that
+ * alone (which sets last).  A fault is noted with look_fault(); -1: it cannot
+ * be told.
+ */
+int look_newest(struct look *l, struct history_generation *g, struct err *e);
+int look_older(struct look *l, struct history_generation *g, struct err *e);
+
+/* The owner's objects. */
+int look_owners(struct look *l, struct err *e);
+
+/* Read the end of g's last object: 1 with *pv filled, 0 it has none, -1. */
+int look_last(struct look *l, struct history_generation *g,
+    struct provenance *pv, struct err *e);
+
+/* Take e for a fault of the replica, if it is one; -1: it is something else. */
+int look_fault(struct look *l, bool newest, struct err *e);
+
+/* Does the record agree with the replica? */
+int look_state(struct look *l, struct err *e);
+/* Is what is newer than the record another machine's?  -1 ERR_BUSY. */
+int look_foreign(struct look *l, struct err *e);
+
+/* After look_newest(): is the live database what was shipped? */
+int look_source(struct look *l, struct err *e);
+/* Restore the newest state to a file without a name, and ask SQLite. */
+int look_sql(struct look *l, struct err *e);
+
+#endif
