@@ -54,6 +54,7 @@ $B/bin/lspp-restore: $B/bin/restore_options.o $B/bin/restore_report.o \
 $B/bin/lspp-stat: $(patsubst bin/%.c,$B/bin/%.o,$(wildcard bin/stat_*.c))
 $B/bin/lspp-prune: $B/bin/prune_options.o $B/bin/prune_gone.o \
 	$B/bin/prune_report.o
+$B/bin/lspp-verify: $B/bin/verify_options.o $B/bin/verify_report.o
 
 $B/bin/%: $B/bin/%.o $B/liblspp.a
 	$Q$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $B/liblspp.a $(PKG_LIBS)

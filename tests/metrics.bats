@@ -31,9 +31,10 @@ every_program() {
 	lspp-scan --metrics scan.prom . | lspp-hot --metrics hot.prom |
 		lspp-ship --metrics ship.prom
 	lspp-restore --metrics restore.prom -o out a.db
+	lspp-verify --metrics verify.prom --deep a.db
 	lspp-new --metrics new.prom -t a.db b.db
 	lspp-stat --metrics stat.prom >/dev/null
-	for p in scan hot ship restore new stat; do
+	for p in scan hot ship restore verify new stat; do
 		sound $p.prom
 		assert_equal "$(value lspp_last_run_exit_code $p.prom)" 0
 		assert_equal "$(value 'lspp_databases{state="seen"}' $p.prom)" 1
@@ -43,6 +44,7 @@ every_program() {
 	assert_equal "$(value 'lspp_databases{state="hot"}' hot.prom)" 1
 	assert_equal "$(value 'lspp_databases{state="shipped"}' ship.prom)" 1
 	assert_equal "$(value 'lspp_databases{state="restored"}' restore.prom)" 1
+	assert_equal "$(value 'lspp_databases{state="verified"}' verify.prom)" 1
 	assert_equal "$(value 'lspp_databases{state="created"}' new.prom)" 1
 	# All of them in one place, as node_exporter reads them: one help each.
 	cat ./*.prom | grep '^#' | sort -u >heads

@@ -87,6 +87,10 @@ static const struct {
 	    "Objects deleted from the replica, by why." },
 	[METRIC_PRUNED_BYTES] = { "lspp_pruned_bytes_total", "counter", ADDED,
 	    "Bytes of objects deleted from the replica, by why." },
+	[METRIC_UNVERIFIED] = { "lspp_oldest_unverified_seconds", "gauge",
+	    REPLACED,
+	    "Since the database unverified for longest was verified, of those "
+	    "that ever were." },
 };
 
 void

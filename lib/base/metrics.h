@@ -46,6 +46,7 @@ enum metric {
 	METRIC_GROUP_BYTES,
 	METRIC_PRUNED,       /* reason */
 	METRIC_PRUNED_BYTES, /* likewise */
+	METRIC_UNVERIFIED,
 	METRIC_KINDS,
 };
 

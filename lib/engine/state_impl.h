@@ -54,8 +54,6 @@ struct state {
 	bool row; /* Q_LOOK stands at one */
 };
 
-/* The table of engine/state_verdict, if it is not there yet. */
-
 /* Fill e from the connection's last error; -1. */
 int state_fail(struct state *st, struct err *e);
 

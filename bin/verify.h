@@ -1,0 +1,82 @@
+/*
+ * verify -- what the parts of lspp-verify share.
+ */
+#ifndef LSPP_BIN_VERIFY_H
+#define LSPP_BIN_VERIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/cli.h"
+#include "lib/base/lines.h"
+#include "lib/base/pool.h"
+#include "lib/engine/choose.h"
+#include "lib/engine/choose_config.h"
+#include "lib/engine/sample.h"
+#include "lib/engine/verify.h"
+#include "lib/store/conf.h"
+#include "lib/store/stats.h"
+
+struct run {
+	struct cli cli;
+	struct lines in;
+	struct store_conf conf;
+	struct verify_want want;
+	struct sample_size size; /* of --sample; { 0 }: all */
+	const char *tmp;         /* directory for temporary files */
+	int64_t settle_ns;       /* of --settle */
+
+	struct chooser chooser;  /* the reader's; its store is NULL with -c */
+	struct config_file file; /* with -c */
+	struct config_chooser *by_file; /* likewise; else NULL */
+	struct pool *pool;
+	struct sample *sample; /* with --sample */
+	bool from_state;       /* it is of what the state knows */
+	struct state *reader;  /* the reader's handle, or NULL */
+	struct err trouble;    /* of the reader */
+
+	struct state *st; /* the main thread's, NULL: nothing is noted, */
+	const char *mute; /* and why */
+	bool warned;
+
+	uint64_t told, verified, broken;
+	uint64_t never; /* of the state's */
+	int64_t oldest_ns;
+	struct store_stats stats; /* at the end */
+};
+
+struct worker {
+	struct run *run;
+	struct verifier *verifier;
+	struct state *st; /* or NULL */
+};
+
+/* One database on its way. */
+struct request {
+	struct job job;
+	struct choice c; /* its rc and e become those of the request */
+	int64_t root;    /* in the state; 0: not in it */
+	int64_t at_ns;
+	bool marked;
+	bool dropped; /* a signal came before it was begun */
+	/* It may be being pruned: the look before, and how much was there. */
+	unsigned looks;
+	size_t objects;
+	struct verified out;
+};
+
+/* Read the options into run; wrong use ends the program. */
+extern const struct cli_opt verify_option_table[], verify_more_table[];
+void verify_options(struct run *run, char **operands);
+
+/* Note in the state what was found of n requests, which are done. */
+void verify_record(struct run *run, struct job **jobs, size_t n);
+/* Tell what became of q, and count it. */
+void verify_report(struct run *run, struct request *q);
+/* At the end: requests, and what the state says of the fleet. */
+void verify_sum_up(struct run *run);
+/* For cli: the numbers of --metrics, and of progress. */
+void verify_measure(void *run, struct metrics *m);
+void verify_watch(void *run, struct progress *p);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * What lspp-verify says of databases, and notes in the state.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bin/verify.h"
+#include "lib/base/buf.h"
+#include "lib/base/json_write.h"
+#include "lib/base/metrics.h"
+#include "lib/base/progress.h"
+#include "lib/base/when.h"
+#include "lib/engine/state.h"
+#include "lib/engine/state_verdict.h"
+#include "lib/store/store.h"
+
+/* The replica is broken, as far as that was asked for. */
+static bool
+is_broken(const struct request *q)
+{
+	return q->c.rc == -1 && q->c.e.class == ERR_CORRUPT &&
+	    q->c.store != NULL && !q->out.unread;
+}
+
+/* Sound, but an older state may be lost. */
+static bool
+is_earlier(const struct request *q)
+{
+	return q->c.rc == -1 && q->c.e.class == ERR_EARLIER;
+}
+
+/* -- the state ------------------------------------------------------------- */
+
+static int
+put(struct run *run, struct request *q, struct err *e)
+{
+	const char *key = buf_str(&q->c.key);
+	struct verdict v = { .at_ns = q->at_ns, .deep = run->want.deep };
+
+	if (q->root == 0 || q->at_ns == 0)
+		return 0;
+	if (q->c.rc == -1 && !is_broken(q) && !is_earlier(q))
+		return state_put_tried(run->st, q->root, key, q->at_ns, e);
+	if (is_broken(q)) {
+		v.class = q->c.e.class;
+		v.msg = q->c.e.msg;
+	}
+	if (q->out.newest && q->out.shipping[0] != '\0')
+		v.broken = q->out.shipping;
+	return state_put_verdict(run->st, q->root, key, &v, &q->marked, e);
+}
+
+void
+verify_record(struct run *run, struct job **jobs, size_t n)
+{
+	struct err e;
+	int rc;
+
+	if (run->st == NULL || run->cli.dry_run)
+		return;
+	if ((rc = state_begin(run->st, &e)) == 0) {
+		for (size_t i = 0; i < n && rc == 0; i++)
+			rc = put(run, (struct request *)jobs[i], &e);
+		if (rc == 0)
+			rc = state_commit(run->st, &e);
+	}
+	if (rc == 0)
+		return;
+	state_rollback(run->st);
+	for (size_t i = 0; i < n; i++)
+		((struct request *)jobs[i])->marked = false;
+	if (!run->warned)
+		cli_warn(&run->cli, NULL, "nothing is noted: %s", e.msg);
+	run->warned = true;
+	run->mute = "the state cannot be written";
+}
+
+/* -- a database ------------------------------------------------------------ */
+
+static void
+tell_faults(struct run *run, const struct request *q)
+{
+	char *rest = q->out.also.len > 0 ? (char *)q->out.also.data : NULL;
+	char *line;
+
+	while (rest != NULL && (line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			cli_note(&run->cli, q->c.name, "%s", line);
+}
+
+/* What becomes of it. */
+static void
+hint(const struct run *run, const struct request *q, struct err *e)
+{
+	const char *what;
+	char more[64] = "";
+
+	if (q->out.more > 0)
+		(void)snprintf(
+		    more, sizeof(more), "; %zu more with -v", q->out.more);
+	if (!q->out.newest)
+		what = "the newest state is sound";
+	else if (q->marked)
+		what = "the next lspp-ship begins it anew";
+	else if (run->mute != NULL)
+		what = run->mute;
+	else if (q->out.shipping[0] == '\0')
+		what = "it was not shipped with this state: no lspp-ship is "
+		       "told to begin it anew";
+	else
+		what = "it has been begun anew";
+	(void)err_hint(e, "%s%s", what, more);
+}
+
+static void
+fail(struct run *run, struct request *q)
+{
+	bool broken = is_broken(q);
+
+	run->broken += broken;
+	if (broken)
+		hint(run, q, &q->c.e);
+	/* A path may have several. */
+	if (run->by_file != NULL && q->c.store != NULL)
+		err_in(&q->c.e, "%s", q->c.store->url);
+	cli_fail(&run->cli, q->c.name, &q->c.e,
+	    q->out.attempts > 0 ? q->out.attempts : 1);
+	tell_faults(run, q);
+}
+
+static void
+tell(struct run *run, const struct request *q)
+{
+	const struct verified *v = &q->out;
+	char until[WHEN_SIZE];
+	struct buf b = { 0 };
+
+	buf_addf(&b,
+	    "sound as of %s: %zu objects in %zu generations, %" PRIu64
+	    " bytes%s",
+	    when_text(v->as_of_ns, until), v->objects, v->generations, v->bytes,
+	    v->checksum ? "" : "; of litestream's, no checksum");
+	if (v->unknown > 0)
+		buf_addf(&b, "; %zu are not of a replica, the first: %s",
+		    v->unknown, v->first_unknown);
+	cli_note(&run->cli, q->c.name, "%s", buf_str(&b));
+	buf_release(&b);
+	if (v->source == VERIFY_NEWER)
+		cli_note(&run->cli, q->c.name,
+		    "the source was written to since: %" PRIu32
+		    " pages are newer",
+		    v->newer);
+}
+
+static void
+put_object(struct run *run, const struct request *q)
+{
+	const struct verified *v = &q->out;
+	struct buf *b = cli_object(&run->cli, q->c.name);
+
+	json_text(b, "replica", q->c.store->url);
+	json_bool(b, "deep", run->want.deep);
+	json_text(b, "generation", run->cli.dry_run ? NULL : v->generation);
+	json_number(b, "generations", v->generations);
+	json_number(b, "objects", v->objects);
+	json_number(b, "bytes", v->bytes);
+	if (run->cli.dry_run)
+		json_null(b, "as_of");
+	else
+		json_time(b, "as_of", v->as_of_ns);
+	json_bool(b, "checksum", run->want.deep && v->checksum);
+	json_bool(b, "state", v->recorded);
+	json_bool(b, "sql", run->want.sql && !run->cli.dry_run);
+	json_bool(b, "earlier", is_earlier(q));
+	json_number(b, "unknown", v->unknown);
+	if (v->source == VERIFY_NOT_COMPARED)
+		json_null(b, "newer");
+	else
+		json_number(b, "newer", v->newer);
+	json_bool(b, "dry_run", run->cli.dry_run);
+	cli_put_object(&run->cli);
+}
+
+void
+verify_report(struct run *run, struct request *q)
+{
+	run->told++;
+	if (q->c.rc == -1 && !is_earlier(q)) {
+		fail(run, q);
+		return;
+	}
+	cli_pass(&run->cli);
+	run->verified++;
+	if (is_earlier(q))
+		cli_earlier(&run->cli, q->c.name, q->c.e.msg);
+	if (!run->cli.dry_run)
+		tell(run, q);
+	if (run->cli.json)
+		put_object(run, q);
+	else
+		cli_put(&run->cli, q->c.name);
+}
+
+/* -- the run --------------------------------------------------------------- */
+
+static void
+count_requests(struct run *run, struct store_stats *x)
+{
+	*x = (struct store_stats){ 0 };
+	if (run->by_file != NULL)
+		config_chooser_stats(run->by_file, x);
+	else if (run->chooser.store != NULL)
+		store_stats(run->chooser.store, x);
+}
+
+void
+verify_watch(void *ctx, struct progress *p)
+{
+	struct run *run = ctx;
+	struct store_stats x;
+
+	count_requests(run, &x);
+	p->bytes = x.sent + x.received;
+	p->requests = stats_requests(&x);
+}
+
+void
+verify_sum_up(struct run *run)
+{
+	int64_t never = 0, oldest = INT64_MAX;
+	struct buf b = { 0 };
+	struct err e;
+
+	count_requests(run, &run->stats);
+	if (stats_text(&run->stats, run->cli.json, &b))
+		cli_note(&run->cli, NULL, "requests: %s", buf_str(&b));
+	buf_release(&b);
+	if (run->st == NULL)
+		return;
+	if (state_unverified(run->st, 0, &never, &oldest, &e) == -1)
+		cli_warn(&run->cli, NULL, "%s", e.msg);
+	run->never = (uint64_t)never;
+	run->oldest_ns = oldest;
+}
+
+void
+verify_measure(void *ctx, struct metrics *m)
+{
+	struct run *run = ctx;
+	double oldest = 0;
+
+	if (run->oldest_ns > 0 && run->oldest_ns < INT64_MAX)
+		oldest = (double)(when_now() - run->oldest_ns) / 1e9;
+	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)run->told);
+	metrics_add(
+	    m, METRIC_DATABASES, "state=\"verified\"", (double)run->verified);
+	metrics_add(
+	    m, METRIC_DATABASES, "state=\"broken\"", (double)run->broken);
+	metrics_add(
+	    m, METRIC_DATABASES, "state=\"unverified\"", (double)run->never);
+	metrics_add(m, METRIC_UNVERIFIED, NULL, oldest);
+	stats_metrics(&run->stats, m);
+}
