@@ -48,13 +48,9 @@ $B/liblspp.a: $(LIB_OBJ)
 	@rm -f $@
 	$Q$(AR) rcs $@ $^
 
-$B/bin/lspp-restore: $B/bin/restore_options.o $B/bin/restore_report.o \
-	$B/bin/restore_list.o
-
-$B/bin/lspp-stat: $(patsubst bin/%.c,$B/bin/%.o,$(wildcard bin/stat_*.c))
-$B/bin/lspp-prune: $B/bin/prune_options.o $B/bin/prune_gone.o \
-	$B/bin/prune_report.o
-$B/bin/lspp-verify: $B/bin/verify_options.o $B/bin/verify_report.o
+# Of a large program there is more in bin/NAME_*.c.
+parts = $(patsubst bin/%.c,$B/bin/%.o,$(sort $(wildcard bin/$1_*.c)))
+$(foreach p,$(PROGRAMS),$(eval $B/bin/$p: $(call parts,$(p:lspp-%=%))))
 
 $B/bin/%: $B/bin/%.o $B/liblspp.a
 	$Q$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $B/liblspp.a $(PKG_LIBS)

@@ -105,7 +105,7 @@ look_sql(struct look *l, struct err *e)
 	int rc;
 
 	if (v->restorer == NULL)
-		v->restorer = restorer_new();
+		v->restorer = restorer_new(NULL);
 	rc = restore_plan(l->j->store, l->j->db, &want, &p, e);
 	if (rc == 0)
 		rc = restore_stage(
