@@ -441,14 +441,26 @@ nothing() {
 }
 
 @test "killed at any moment with --resume: complete, nothing twice or partial" {
-	local n i kills
+	local n i kills pid until
 	n=$(count 10000 1000) kills=$(count 50 8)
 	fleet make -n "$n" -b 8192 -p 4096 -m wal "$T/src" >paths
 	lspp-ship -r "$R" -s state -C src <paths >/dev/null
+	mkdir "$OUT"
+	: >printed
 	for ((i = 0; i < kills; i++)); do
-		timeout -s KILL "0.$(printf %03d $((RANDOM % 180 + 5)))" \
-			lspp-restore --resume -r "$R" -o "$OUT" '**' >>printed || :
+		# Each goes a random way on, and a moment beyond.
+		until=$(($(wc -l <printed) + RANDOM % (n / kills)))
+		lspp-restore --resume -r "$R" -o "$OUT" '**' >>printed 3>&- &
+		pid=$!
+		disown
+		while kill -0 $pid && [ "$(wc -l <printed)" -lt $until ]; do
+			sleep 0.01
+		done 2>/dev/null
+		sleep "0.0$((RANDOM % 6))$((RANDOM % 10))"
+		kill -KILL $pid 2>/dev/null || :
+		while kill -0 $pid 2>/dev/null; do sleep 0.01; done
 	done
+	say "$kills kills, $(wc -l <printed) of $n restored by then"
 	find "$OUT" -name '*.db' >there
 	sed "s|^$OUT/|$T/src/|" there | fleet compare "$T/src" "$OUT"
 	run --separate-stderr lspp-restore --resume -r "$R" -o "$OUT" '**'
