@@ -74,7 +74,8 @@ agree() {
 	ls -d */wal/* | sed 's,_.*,,' | sort -u >"$T/indexes"
 	ls -d */snapshots/* >"$T/snapshots"
 	for g in *; do
-		ls "$g/wal" | grep -q '^00000000_00000000' || gone=$((gone + 1))
+		[ -e "$g/wal/00000000_00000000.wal.lz4" ] ||
+			gone=$((gone + 1))
 	done
 	cd "$T"
 	say "$(ls "$R/a.db/generations" | wc -l) generations," \
@@ -91,10 +92,10 @@ agree() {
 				"--generation $g --index $i"
 		done
 	done
-	find "$R" -type f -printf '%T@\n' | shuf -n "$(count 40 10)" >times
+	find "$R" -type f -printf '%T@\n' | shuf -n "$(count 40 10)" >moments
 	while read -r at; do
 		at=$(date -u -d "@$at" +%FT%T.%NZ)
 		agree "-timestamp $at" "--timestamp $at"
-	done <times
+	done <moments
 	assert [ "$same" -ge 12 ]
 }
