@@ -532,22 +532,21 @@ $R/t/b.db"
 }
 
 # many DIRS -- r/tNN/db-NNN.db, a hundred in each directory, each of twenty
-# objects: written where the server has its files.
+# objects: written where the server has its files, as links to the same twenty.
 many() {
-	local i
+	local i d wal=generations/0123456789abcdef/wal
 	cd "$S3_DIR/data/$BUCKET" || return
+	mkdir -p "r/t00/db-000.db/$wal"
+	touch "r/t00/db-000.db/$wal/000000"{01..20}_00000000.wal.lz4
+	for i in {001..099}; do
+		cp -rl r/t00/db-000.db "r/t00/db-$i.db"
+	done
 	for ((i = 0; i < $1; i++)); do
-		printf -v d 'r/t%02d/db-' "$i"
-		printf '%s\n' "$d"{000..099}.db
+		printf -v d 'r/t%02d' "$i"
+		[ -e "$d" ] || cp -rl r/t00 "$d"
+		printf "s3://$BUCKET/$d/db-%s.db\n" {000..099}
 	done >"$T/all"
-	sed 's|$|/generations/0123456789abcdef/wal|' "$T/all" |
-		xargs mkdir -p
-	while IFS= read -r d; do
-		printf '%s\n' \
-			"$d/generations/0123456789abcdef/wal/000000"{01..20}_00000000.wal.lz4
-	done <"$T/all" | xargs touch
 	cd "$T" || return
-	sed -i "s|^|s3://$BUCKET/|" all
 }
 
 # scan_needs N ARGUMENT... -- to print what is in `want`, in order, by at most
