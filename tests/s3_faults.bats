@@ -184,13 +184,13 @@ toxic() {
 	s3_needs durable
 	toxiproxy
 	toxic slow latency downstream 1 '"latency":40'
-	(exec 3>&-; ship -j4 --timeout 60s <all >acked 2>err) &
+	(exec 3>&-; ship -j4 --timeout 30s <all >acked 2>err) &
 	pid=$!
 	wait_for test -s acked
 	kill -9 "$(cat "$S3_DIR/pid")"
 	sleep 0.5
 	s3_serve --keep-alive
-	wait "$pid"
+	wait "$pid" || { cat err; return 1; }
 	toxic_call POST /reset
 	restores all
 }
@@ -223,7 +223,7 @@ toxic() {
 	rules '* * - status 503 SlowDown'
 	sleep "$(count 30 2)"
 	rules
-	wait "$pid"
+	wait "$pid" || { cat err; return 1; }
 	grep -q ' 503$' requests
 	restores all
 	# Longer than one is willing to wait: the rest is for the next run, and

@@ -742,6 +742,18 @@ object() {
 	assert_success
 	[ $((${EPOCHREALTIME/./} - ${began/./})) -ge 1000000 ]
 	[[ $stderr == *'slow=1' ]]
+	# Longer than there is time: it is asked once more at the end of that,
+	# and for those that follow not at all.
+	raw_error answer 503 SlowDown 'Retry-After: 100'
+	rules "PUT fleet/b 1 raw $T/answer"
+	tool --timeout 2s "$U" put b f1
+	assert_success
+	[[ $stderr == *'retries=1 slow=1' ]]
+	rules "PUT fleet/ - raw $T/answer"
+	: >requests
+	tool --timeout 2s -j1 "$U" put c f1 d f1 e f1 f f1
+	assert_equal "$status" 69
+	assert_equal "$(requests)" 4
 }
 
 @test "the same bucket under other spellings of the URL" {

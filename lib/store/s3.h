@@ -26,8 +26,9 @@
  * Every request is tried again when it may help: connection lost or standing
  * still, 5xx, 429, SlowDown, a digest that did not match, a clock that is
  * wrong (once, by the server's Date), keys that have expired (once), another
- * region (once).  Waits are random and grow, Retry-After is obeyed; no try
- * begins after the timeout, or the deadline, or a signal.  What fails for all
+ * region (once).  Waits are random and grow, Retry-After is obeyed, but no try
+ * begins after the timeout, or the deadline, or a signal: a server that asks
+ * for more time than that is asked once more at its end.  What fails for all
  * (wrong keys, no such bucket, nobody there who ever answered, or who served
  * anybody while one request was tried until the timeout; two, where a failure
  * may be about one object) fails at once for the rest of the run.

@@ -428,7 +428,7 @@ give_up(struct s3 *s, const struct progress *p, const struct http_response *r,
 	uint64_t served = atomic_load(&s->served);
 
 	/* A transfer that took long and broke is no sign of that. */
-	if (p->tries <= FEW)
+	if (p->tries <= FEW && r->fault != HTTP_FINE)
 		return -1;
 	if ((!late || served > p->began) &&
 	    pace_now() - served < s->conf->timeout_s * 1000)
@@ -455,8 +455,12 @@ wait_turn(struct s3 *s, struct progress *p, const struct http_response *r,
 	if (rng_bytes(&random, sizeof(random), e) == -1)
 		return -1;
 	ms = pace_backoff(p->tries, s->conf->retry_wait_s * 1000, random);
-	if (ms < p->wait_s * 1000)
+	if (ms < p->wait_s * 1000 && spent + ms <= limit) {
+		/* Longer than there is time: one last try at its end. */
 		ms = p->wait_s * 1000;
+		if (spent + ms > limit)
+			ms = limit - spent;
+	}
 	if (spent + ms > limit) {
 		*e = why;
 		err_hint(e, "tried %u times in %" PRIu64 " s", p->tries,
