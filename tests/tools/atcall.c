@@ -116,6 +116,18 @@ counts(const struct watch *w, pid_t tid)
 	    (w->file == NULL || is_file(w, tid, info.entry.args[0]));
 }
 
+/* The leak checker is a tracer, too: there can be only one. */
+static void
+no_leak_detection(void)
+{
+	const char *was = getenv("ASAN_OPTIONS");
+	char now[1024];
+
+	(void)snprintf(
+	    now, sizeof(now), "%s:detect_leaks=0", was != NULL ? was : "");
+	(void)setenv("ASAN_OPTIONS", now, 1);
+}
+
 static void
 at_call(struct watch *w)
 {
@@ -172,8 +184,7 @@ start(struct watch *w, char *argv[])
 	if ((w->child = fork()) == -1)
 		die("fork");
 	if (w->child == 0) {
-		/* The leak checker is a tracer, too: there can be only one. */
-		(void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+		no_leak_detection();
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1)
 			die("ptrace");
 		raise(SIGSTOP);
