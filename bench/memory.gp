@@ -10,7 +10,7 @@ set yrange [5:3000]
 set xtics ("100" 100, "1,000" 1000, "10,000" 10000, "100,000" 100000)
 set ytics (10, 30, 100, 300, "1,000" 1000, "3,000" 3000)
 set grid
-set key top left
+set key top right
 of(who) = sprintf("< grep '^%s\t' '%s'", who, data)
 plot of("litestream-05") using 2:3 with linespoints pt 7 lc rgb "#c44e52" \
 	title "litestream 0.5.18", \
