@@ -10,7 +10,7 @@ load lib/root
 setup_file() {
 	need faketime "$LSPP_ROOT/.tools/promtool"
 	PATH=$PATH:/usr/sbin need cron
-	root_skip
+	machine_can || return 0
 	T=$BATS_FILE_TMPDIR
 	ROOT=$T/root
 	make_root
@@ -23,7 +23,7 @@ teardown_file() {
 }
 
 setup() {
-	root_skip
+	machine_or_skip
 	CRON=
 	ROOT=$T/root
 	make_root

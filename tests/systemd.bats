@@ -69,7 +69,7 @@ stop_all() {
 }
 
 @test "the service, where nothing can be written but state, replica and metrics" {
-	root_skip
+	machine_or_skip
 	ROOT=$T/root
 	make_root
 	tenants 20

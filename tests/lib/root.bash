@@ -4,11 +4,13 @@
 
 load lib/lspp
 
-# root_skip -- unless such a machine can be had.
-root_skip() {
+# Can such a machine be had?
+machine_can() {
 	need unshare chroot fleet lspp-new lspp-restore image || return
-	[ "$(id -u)" -eq 0 ] || skip "needs root for a machine of its own"
-	getent passwd backup >/dev/null || skip "needs a user named backup"
+	[ "$(id -u)" -eq 0 ] && getent passwd backup >/dev/null
+}
+machine_or_skip() {
+	machine_can || skip "needs root for a machine of its own, and a user backup"
 }
 
 # What a machine would have on which somebody followed the instructions.
