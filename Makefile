@@ -143,7 +143,8 @@ check-large: all tools
 	$QSIZES='100 10000' RUNS=1 WATCH=5 bench/run large
 bench-large: all tools
 	$QPEERS='100 1000' BENCH_DATA=$B/large.dat bench/run large
-	$Qgnuplot -e "data='$B/large.dat'" bench/memory.gp >$B/memory.svg
+	$Qgnuplot -e "data='$B/large.dat'" bench/memory.gp | \
+		sed 's/ *$$//' >$B/memory.svg
 
 # One parser of foreign bytes for SECONDS with libFuzzer: make fuzz T=wal.
 # What it learns stays in build-fuzz/corpus, what breaks in build-fuzz/crash.
