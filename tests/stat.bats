@@ -116,7 +116,7 @@ by_hand() {
 	diff hand told
 	assert_equal "$(fact failed)" 2
 	assert_equal "$(fact replicas)" \
-		"$(find rep -name generations | grep -vc p2/t2)"
+		"$(find rep -name generations | grep -vc p2/t2/)"
 	# And tier by tier with lspp-hot, which looks at the files; lspp-scan does
 	# not see the one without a header.
 	sleep 1.1
