@@ -21,6 +21,8 @@ every_program() {
 		lspp-hot --metrics "$1/lspp_hot.prom" |
 		lspp-ship --metrics "$1/lspp_ship.prom" >/dev/null
 	lspp-restore --metrics "$1/lspp_restore.prom" -o out a.db >/dev/null
+	lspp-verify --metrics "$1/lspp_verify.prom" --deep a.db >/dev/null
+	lspp-prune --metrics "$1/lspp_prune.prom" --keep-last 1 --yes a.db
 	lspp-new --metrics "$1/lspp_new.prom" -t a.db new.db >/dev/null
 	lspp-stat --metrics "$1/lspp_stat.prom" --by 1 >/dev/null
 }
