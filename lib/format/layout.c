@@ -82,7 +82,7 @@ mark(char id[LAYOUT_GENERATION])
 void
 layout_new_generation(char id[LAYOUT_GENERATION], const uint8_t random[5])
 {
-	for (int i = 0; i < RANDOM_DIGITS / 2; i++)
+	for (size_t i = 0; i < RANDOM_DIGITS / 2; i++)
 		(void)snprintf(id + 2 * i, 3, "%02x", random[i]);
 	mark(id);
 }
