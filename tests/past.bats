@@ -136,6 +136,85 @@ backup covers 2001-09-09T01:46:41.000Z to 2001-09-09T01:46:44.000Z" \
 snapshot has index 00000002" --generation "$G1" --index 1
 }
 
+# --- what does not say when it was captured, in a copy with times of its own
+
+# spoil FILE -- its provenance can no longer be read; cut FILE: it ends early.
+spoil() {
+	printf '\377' | dd of="$1" bs=1 seek=$(($(stat -c %s "$1") - 50)) \
+		conv=notrunc status=none
+}
+
+cut_short() {
+	truncate -s -3 "$1"
+}
+
+@test "--timestamp: a damaged object is never taken for a later one" {
+	local harm seg
+	states 4
+	for harm in spoil cut_short; do
+		rm -rf "$R/$KEY"
+		CLOCK=1000000000
+		chain s1 s2 s3 s4
+		seg=$(find "$(dir)"/wal | LC_ALL=C sort | sed -n 3p)
+		$harm "$seg"
+		again --timestamp @1000000001.5
+		restored_is s1
+		again --timestamp @1000000002
+		restored_is s2
+		# From there on it may be what is asked for.
+		for at in 1000000002.5 1000000003 1000000004 1500000000; do
+			no 65 "${seg#"$R"/}: " --timestamp "@$at"
+			again --timestamp "@$at" --to-last-good
+			earlier_is s2 "$stderr"
+		done
+	done
+}
+
+@test "--timestamp: nor is a damaged snapshot" {
+	local snap said
+	states 5
+	chain s2 s3 s4 s5
+	snap="$(dir)/snapshots/00000000.snapshot.lz4"
+	spoil "$snap"
+	for at in 1000000002 1000000004 1500000000; do
+		no 65 "${snap#"$R"/}: " --timestamp "@$at"
+	done
+	no 66 "there is nothing as old as" --timestamp @1000000001
+	# What is before may be older than what is wanted.
+	GEN=$G2 CLOCK=999999990 snapshot 0 s1
+	again --timestamp @1000000001
+	said="lspp-restore: $KEY: restored the state of \
+2001-09-09T01:46:31.000Z, not the newest: ${snap#"$R"/} is damaged, and may have \
+been as old as that"
+	earlier_is s1 "$said"
+	# All of it is: what it was nobody knows, so it is not passed over.
+	find "$(dir)" -type f | while read -r f; do spoil "$f"; done
+	no 65 "${snap#"$R"/}: "
+	again --to-last-good
+	earlier_is s1 "$stderr"
+}
+
+@test "a damaged old generation does not hide a sound new one" {
+	local harm f
+	states 5
+	GEN=$G2 chain s1 s2 s3 s4
+	GEN=$G1 CLOCK=1000000009 snapshot 0 s5
+	cp -r "$R" sound
+	for f in $(cd sound && find "$KEY/generations/$G2" -type f); do
+		for harm in spoil cut_short; do
+			rm -r "$R" && cp -r sound "$R"
+			$harm "$R/$f"
+			again
+			restored_is s5
+			again --to-last-good
+			restored_is s5
+		done
+	done
+	run --separate-stderr lspp-restore -r "$R" --list "$KEY"
+	assert_success
+	refute_regex "$output" "$(date -u +%Y)-"
+}
+
 # --- past damage
 
 @test "a hole names what is missing and what is before it; --to-last-good" {

@@ -174,20 +174,24 @@ tail_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
 	return 0;
 }
 
-int
-history_time(const struct history *h, struct history_generation *g,
-    enum layout_kind kind, const struct history_object *o, int64_t *ns,
-    struct err *e)
+/* What does an object's end say? */
+enum says {
+	NOTHING = 0, /* as all of Litestream's, or one that was cut short */
+	ITS_TIME,
+	NONSENSE, /* it is ours, and damaged, or another's under this name */
+};
+
+/* One of enum says, or -1. */
+static int
+ask(const struct history *h, const struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o,
+    struct provenance *pv, struct err *e)
 {
 	struct layout_name name = { kind, o->index, o->offset };
 	struct buf key = { 0 }, tail = { 0 };
-	struct provenance pv;
 	struct err ignored;
-	int has = -1, rc = -1;
+	int has = 0, rc = -1;
 
-	*ns = o->mtime_ns;
-	if (g->plain)
-		return 0;
 	history_key(h, g, kind, o, &key);
 	if (h->s->ops->get(h->s, buf_str(&key), UINT64_MAX, PROVENANCE_SIZE,
 		tail_sink, &tail, e) == -1) {
@@ -195,40 +199,167 @@ history_time(const struct history *h, struct history_generation *g,
 		goto out;
 	}
 	if (tail.len == PROVENANCE_SIZE)
-		has = provenance_parse(&pv, tail.data, &ignored);
-	if (has == 1 && provenance_is(&pv, g->id, &name))
-		*ns = pv.captured_ns;
-	/* All objects of a generation are of one kind. */
-	g->plain = has == 0 && kind == LAYOUT_SNAPSHOT;
-	rc = 0;
+		has = provenance_parse(pv, tail.data, &ignored);
+	if (has == 1 && !provenance_is(pv, g->id, &name))
+		has = -1;
+	rc = has == 0 ? NOTHING : has == 1 ? ITS_TIME : NONSENSE;
 out:
 	buf_release(&tail);
 	buf_release(&key);
 	return rc;
 }
 
+size_t
+history_below(const struct history_list *l, int64_t index)
+{
+	size_t from = 0, to = l->n, mid;
+
+	while (from < to) {
+		mid = from + (to - from) / 2;
+		if (l->v[mid].index < index)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from;
+}
+
+/* The object before or behind o, where a snapshot comes before the segments of
+ * its index; false: there is none. */
+static bool
+step(const struct history_generation *g, bool back, enum layout_kind *kind,
+    const struct history_object **o)
+{
+	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	bool snapshot = *kind == LAYOUT_SNAPSHOT;
+	size_t a = snapshot ? (size_t)(*o - s->v)
+			    : history_below(s, (int64_t)(*o)->index + 1);
+	size_t b =
+	    snapshot ? history_below(w, (*o)->index) : (size_t)(*o - w->v);
+
+	if (back) {
+		if (a == 0 && b == 0)
+			return false;
+		snapshot =
+		    b == 0 || (a > 0 && s->v[a - 1].index > w->v[b - 1].index);
+		*o = snapshot ? &s->v[a - 1] : &w->v[b - 1];
+	} else {
+		a += snapshot;
+		b += !snapshot;
+		if (a == s->n && b == w->n)
+			return false;
+		snapshot =
+		    b == w->n || (a < s->n && s->v[a].index <= w->v[b].index);
+		*o = snapshot ? &s->v[a] : &w->v[b];
+	}
+	*kind = snapshot ? LAYOUT_SNAPSHOT : LAYOUT_SEGMENT;
+	return true;
+}
+
+/* Whose is g, where o says nothing?  Ours was cut short: one more has to be
+ * as silent. */
+static int
+ask_another(const struct history *h, struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o, struct err *e)
+{
+	struct provenance pv;
+	int says = NOTHING;
+
+	if ((step(g, false, &kind, &o) || step(g, true, &kind, &o)) &&
+	    (says = ask(h, g, kind, o, &pv, e)) == -1)
+		return -1;
+	g->plain = says == NOTHING;
+	g->ours = !g->plain;
+	return 0;
+}
+
+/* What o itself says: 1, or 0 if that is nothing. */
+static int
+own_time(const struct history *h, struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o,
+    struct history_time *t, struct err *e)
+{
+	struct provenance pv;
+	int says = ask(h, g, kind, o, &pv, e);
+
+	if (says == -1)
+		return -1;
+	if (says == NOTHING && !g->ours)
+		return ask_another(h, g, kind, o, e);
+	g->ours = true;
+	if (says != ITS_TIME)
+		return 0;
+	t->ns = pv.captured_ns;
+	if (kind == LAYOUT_SEGMENT)
+		t->end = o->offset + pv.length;
+	return 1;
+}
+
+/* The time of the next object before or behind o that says it; as own_time().
+ */
+static int
+next_time(const struct history *h, struct history_generation *g, bool back,
+    enum layout_kind kind, const struct history_object *o, int64_t *ns,
+    struct err *e)
+{
+	struct history_time t;
+	int rc = 0;
+
+	while (rc == 0 && step(g, back, &kind, &o))
+		rc = own_time(h, g, kind, o, &t, e);
+	if (rc == 1)
+		*ns = t.ns;
+	return rc;
+}
+
+int
+history_time(const struct history *h, struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o,
+    struct history_time *t, struct err *e)
+{
+	int64_t ns = o->mtime_ns;
+	int rc;
+
+	*t = (struct history_time){ .ns = o->mtime_ns, .known = HISTORY_AT };
+	if (g->plain)
+		return 0;
+	if ((rc = own_time(h, g, kind, o, t, e)) != 0 || g->plain)
+		return rc == -1 ? -1 : 0;
+	t->known = HISTORY_AFTER;
+	if ((rc = next_time(h, g, true, kind, o, &t->ns, e)) != 0)
+		return rc == -1 ? -1 : 0;
+	t->known = HISTORY_UNTIL;
+	if (next_time(h, g, false, kind, o, &ns, e) == -1)
+		return -1;
+	if (ns < t->ns)
+		t->ns = ns;
+	return 0;
+}
+
 int
 history_window(const struct history *h, struct history_generation *g,
     int64_t *from_ns, int64_t *until_ns, struct err *e)
 {
-	const struct history_list *l = &g->segments;
-	int64_t last;
+	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	struct history_time t;
 
 	*from_ns = INT64_MAX;
 	*until_ns = INT64_MIN;
-	if (g->snapshots.n > 0) {
-		if (history_time(h, g, LAYOUT_SNAPSHOT, g->snapshots.v, from_ns,
-			e) == -1 ||
-		    history_time(h, g, LAYOUT_SNAPSHOT,
-			&g->snapshots.v[g->snapshots.n - 1], until_ns, e) == -1)
+	if (s->n > 0) {
+		if (history_time(h, g, LAYOUT_SNAPSHOT, s->v, &t, e) == -1)
 			return -1;
+		*from_ns = t.ns;
+		if (history_time(
+			h, g, LAYOUT_SNAPSHOT, &s->v[s->n - 1], &t, e) == -1)
+			return -1;
+		*until_ns = t.ns;
 	}
-	if (l->n == 0)
+	if (w->n == 0)
 		return 0;
-	if (history_time(h, g, LAYOUT_SEGMENT, &l->v[l->n - 1], &last, e) == -1)
+	if (history_time(h, g, LAYOUT_SEGMENT, &w->v[w->n - 1], &t, e) == -1)
 		return -1;
-	if (last > *until_ns)
-		*until_ns = last;
+	if (t.ns > *until_ns)
+		*until_ns = t.ns;
 	return 0;
 }
 

@@ -6,8 +6,11 @@
  * both ascending.
  *
  * An object's time is when what it brings was captured, as its provenance says;
- * of an object without (Litestream's) or with a damaged one, when it was
- * stored.  What is wrong with it is found out if it is restored.
+ * in a generation of Litestream's, which has none, when it was stored.  One of
+ * ours that is damaged does not say; a store's time may be that of a copy. Then
+ * what is before it in the generation is of an earlier time, or the same, and
+ * that is taken: so it is not passed over for being too new, and what is wrong
+ * with it is found out when it is restored.
  */
 #ifndef LSPP_ENGINE_HISTORY_H
 #define LSPP_ENGINE_HISTORY_H
@@ -45,7 +48,21 @@ struct history_list {
 struct history_generation {
 	char id[LAYOUT_GENERATION];
 	struct history_list snapshots, segments;
-	bool plain; /* its objects have no provenance, as far as known */
+	/* Whose it is, once an object was looked at: all are of one kind. */
+	bool ours, plain;
+};
+
+enum history_known {
+	HISTORY_AT,    /* that is its time */
+	HISTORY_AFTER, /* that of what is before it: not earlier */
+	HISTORY_UNTIL, /* that of what is behind it, or when it was stored,
+			  whichever is less: not later */
+};
+
+struct history_time {
+	int64_t ns;
+	enum history_known known;
+	uint64_t end; /* of a segment: where the next begins; 0: not known */
 };
 
 struct history {
@@ -84,12 +101,15 @@ void history_key(const struct history *h, const struct history_generation *g,
     enum layout_kind kind, const struct history_object *o, struct buf *b);
 
 /*
- * The object's time: one small read, unless g is Litestream's.  ERR_MISSING:
- * it is gone meanwhile.
+ * The time of an object in one of g's lists: one small read, unless g is
+ * Litestream's or there is damage.  ERR_MISSING: it is gone meanwhile.
  */
 int history_time(const struct history *h, struct history_generation *g,
-    enum layout_kind kind, const struct history_object *o, int64_t *ns,
-    struct err *e);
+    enum layout_kind kind, const struct history_object *o,
+    struct history_time *t, struct err *e);
+
+/* How many of l have a lower index. */
+size_t history_below(const struct history_list *l, int64_t index);
 
 /* The time of the last object of g, and of the first from which something can
  * be restored (INT64_MAX: there is none). */

@@ -232,14 +232,14 @@ tell_foreign(struct prune_db *db, struct err *e)
 
 	for (size_t i = 0; i < db->h.n; i++) {
 		struct history_generation *g = &db->h.v[i];
-		int64_t ns;
+		struct history_time t;
 
 		if (layout_is_own(g->id))
 			continue;
 		if (g->snapshots.n == 0)
 			g->plain = true;
 		else if (history_time(&db->h, g, LAYOUT_SNAPSHOT,
-			     g->snapshots.v, &ns, e) == -1)
+			     g->snapshots.v, &t, e) == -1)
 			return -1;
 		any |= g->plain;
 	}

@@ -39,6 +39,7 @@ struct restore_plan {
 	uint64_t bytes;          /* compressed, of all objects */
 	uint64_t snapshot_bytes; /* of these */
 	int64_t until_ns; /* capture time of the last object, or its mtime */
+	bool unsure;      /* it is damaged: that of what is before it */
 	/* A newer generation that has no snapshot and so cannot be restored
 	   from; "" if there is none. */
 	char passed_over[17];
@@ -79,7 +80,8 @@ struct restore_want {
  * generations the end of each one's last object, and with a time as many more
  * as a binary search needs.  Of the generations the one is taken that gets
  * closest to the wanted time from below; the objects say when they were
- * captured, or else the store when it got them.
+ * captured, or else the store when it got them (history.h: also of what is
+ * damaged).
  *
  * ERR_MISSING when the replica has no such database, or nothing as old as
  * wanted; ERR_CORRUPT names what is missing when a chain has a hole, unless w

@@ -131,7 +131,7 @@ note_wanted(struct find *f)
 	const struct restore_plan *p = f->p;
 	size_t n = p->segments;
 
-	f->wanted_ns = p->until_ns;
+	f->wanted_ns = p->unsure ? INT64_MAX : p->until_ns;
 	memcpy(f->generation, p->generation, sizeof(f->generation));
 	f->segment = n > 0;
 	if (n > 0) {

@@ -19,34 +19,30 @@ struct pick {
 	size_t snapshot;              /* of g's */
 	size_t first, n;              /* of g's segments */
 	int64_t until_ns, snapshot_ns;
+	bool unsure; /* the last object does not say its time */
 };
 
 struct planner {
 	struct history h;
 	const struct restore_want *w;
 	bool dated; /* exact times are needed */
+	/* Its first snapshot is damaged: as old as wanted, or not? */
+	const struct history_generation *unsure;
 };
 
-/* The first of l with an index of at least 'index'. */
-static size_t
-lower_bound(const struct history_list *l, int64_t index)
+/* Each segment of ours is newer than what is before it. */
+static bool
+is_after(const struct history_time *t, enum layout_kind kind, int64_t at)
 {
-	size_t from = 0, to = l->n, mid;
-
-	while (from < to) {
-		mid = from + (to - from) / 2;
-		if (l->v[mid].index < index)
-			from = mid + 1;
-		else
-			to = mid;
-	}
-	return from;
+	return t->ns > at ||
+	    (t->ns == at && t->known == HISTORY_AFTER &&
+		kind == LAYOUT_SEGMENT);
 }
 
 /*
  * How many of l, from 'from' up to 'to', are not after the wanted time.
  * Litestream's are stored one after the other, and it stops at the first that
- * is newer; each of ours is newer than the one before.
+ * is newer.
  */
 static int
 count_until(struct planner *pl, struct history_generation *g,
@@ -54,7 +50,8 @@ count_until(struct planner *pl, struct history_generation *g,
 {
 	const struct history_list *l =
 	    kind == LAYOUT_SNAPSHOT ? &g->snapshots : &g->segments;
-	int64_t at = pl->w->at_ns, t;
+	int64_t at = pl->w->at_ns;
+	struct history_time t;
 	size_t start = from, mid;
 	bool begun = false;
 
@@ -69,10 +66,13 @@ count_until(struct planner *pl, struct history_generation *g,
 		begun = true;
 		if (history_time(&pl->h, g, kind, &l->v[mid], &t, e) == -1)
 			return -1;
-		if (t <= at)
-			from = mid + 1;
-		else
+		if (is_after(&t, kind, at))
 			to = mid;
+		else
+			from = mid + 1;
+		if (kind == LAYOUT_SNAPSHOT && to == 0 &&
+		    t.known == HISTORY_UNTIL)
+			pl->unsure = g;
 	}
 	*n = from - start;
 	return 0;
@@ -87,16 +87,23 @@ pick_time(struct planner *pl, struct pick *p, struct err *e)
 	const struct history_object *o = p->n > 0
 	    ? &g->segments.v[p->first + p->n - 1]
 	    : &g->snapshots.v[p->snapshot];
+	struct history_time t;
 
 	p->until_ns = o->mtime_ns;
 	p->snapshot_ns = g->snapshots.v[p->snapshot].mtime_ns;
 	if (!pl->dated)
 		return 0;
-	if (pl->w->good != RESTORE_EXACT &&
-	    history_time(&pl->h, g, LAYOUT_SNAPSHOT,
-		&g->snapshots.v[p->snapshot], &p->snapshot_ns, e) == -1)
+	if (pl->w->good != RESTORE_EXACT) {
+		if (history_time(&pl->h, g, LAYOUT_SNAPSHOT,
+			&g->snapshots.v[p->snapshot], &t, e) == -1)
+			return -1;
+		p->snapshot_ns = t.ns;
+	}
+	if (history_time(&pl->h, g, kind, o, &t, e) == -1)
 		return -1;
-	return history_time(&pl->h, g, kind, o, &p->until_ns, e);
+	p->until_ns = t.ns;
+	p->unsure = t.known != HISTORY_AT;
+	return 0;
 }
 
 /* What is wanted from g; p->g stays NULL if g has nothing of it. */
@@ -110,15 +117,15 @@ pick(struct planner *pl, struct history_generation *g, struct pick *p,
 
 	*p = (struct pick){ 0 };
 	/* Tells by the way whose they are. */
-	n = lower_bound(&g->snapshots, top + 1);
+	n = history_below(&g->snapshots, top + 1);
 	if (n > 0 && count_until(pl, g, LAYOUT_SNAPSHOT, 0, n, &n, e) == -1)
 		return -1;
 	if (n == 0)
 		return 0;
 	p->g = g;
 	p->snapshot = n - 1;
-	p->first = lower_bound(&g->segments, g->snapshots.v[n - 1].index);
-	end = lower_bound(&g->segments, max + 1);
+	p->first = history_below(&g->segments, g->snapshots.v[n - 1].index);
+	end = history_below(&g->segments, max + 1);
 	if (count_until(pl, g, LAYOUT_SEGMENT, p->first, end, &p->n, e) == -1)
 		return -1;
 	return pick_time(pl, p, e);
@@ -194,7 +201,8 @@ look_beside(struct planner *pl, const struct pick *best, struct restore_plan *p,
     struct err *e)
 {
 	struct history_generation *g;
-	int64_t t, newest = best->until_ns;
+	int64_t newest = best->until_ns;
+	struct history_time t;
 	size_t n;
 
 	for (size_t i = 0; i < pl->h.n; i++) {
@@ -209,9 +217,9 @@ look_beside(struct planner *pl, const struct pick *best, struct restore_plan *p,
 		if (history_time(&pl->h, g, LAYOUT_SEGMENT,
 			&g->segments.v[n - 1], &t, e) == -1)
 			return -1;
-		if (t <= newest)
+		if (t.ns <= newest)
 			continue;
-		newest = t;
+		newest = t.ns;
 		memcpy(p->passed_over, g->id, sizeof(p->passed_over));
 		p->earlier = true;
 		(void)snprintf(p->why, sizeof(p->why),
@@ -219,6 +227,22 @@ look_beside(struct planner *pl, const struct pick *best, struct restore_plan *p,
 		    g->id);
 	}
 	return 0;
+}
+
+/* A snapshot that is damaged, and so left out, may be what was wanted. */
+static void
+look_unsure(struct planner *pl, struct restore_plan *p)
+{
+	const struct history_generation *g = pl->unsure;
+	struct buf key = { 0 };
+
+	if (g == NULL)
+		return;
+	history_key(&pl->h, g, LAYOUT_SNAPSHOT, g->snapshots.v, &key);
+	p->earlier = true;
+	(void)snprintf(p->why, sizeof(p->why),
+	    "%s is damaged, and may have been as old as that", buf_str(&key));
+	buf_release(&key);
 }
 
 static void
@@ -243,6 +267,7 @@ fill(struct restore_plan *p, const struct pick *k)
 		p->bytes += p->segment_bytes[i] = o->size;
 	}
 	p->until_ns = k->until_ns;
+	p->unsure = k->unsure;
 }
 
 /*
@@ -299,6 +324,7 @@ choose(struct planner *pl, struct restore_plan *p, struct err *e)
 		return outside(pl, e);
 	if (look_beside(pl, &best, p, e) == -1)
 		return -1;
+	look_unsure(pl, p);
 	if (pl->w->at_ns != INT64_MAX)
 		look_behind(&best, p);
 	if (check_hole(pl, &best, p, e) == -1)
