@@ -215,6 +215,105 @@ been as old as that"
 	refute_regex "$output" "$(date -u +%Y)-"
 }
 
+# --- what is missing right where the wanted state ends
+
+# long SAYS... -- s1 as the snapshot; three segments to s2, s3, s4; indexes 1, 2
+# and 3 to s5, s6, s7.
+long() {
+	local from=0 to i
+	snapshot 0 s1 "$1"
+	craft wal 4096 7 $(frames s2) $(frames s3) $(frames s4) >w0
+	i=2
+	for to in $(craft sizes w0); do
+		segment 0 $from "$to" "${!i}" w0
+		from=$to
+		i=$((i + 1))
+	done
+	for i in 1 2 3; do
+		craft wal 4096 $((i + 7)) $(frames s$((i + 4))) >w
+		segment $i 0 "$(stat -c %s w)" "${*:$((i + 4)):1}" w
+	done
+}
+
+# nth N -- segment N of those that are there; its key is KEY_N.
+nth() {
+	NTH=$(find "$(dir)"/wal -type f | LC_ALL=C sort | sed -n "$1p")
+	NTH_KEY=${NTH#"$R"/}
+}
+
+@test "--timestamp: what is missing right behind it may be what was wanted" {
+	local k at said="lspp-restore: $KEY: restored the state of \
+2001-09-09T01:46:4"
+	states 7
+	long s1 s2 s3 s4 s5 s6 s7
+	cp -r "$R" sound
+	# All of an index.
+	nth 5
+	rm "$NTH"
+	for at in 1000000005 1000000006; do
+		again --timestamp @$at
+		earlier_is s5 "${said}5.000Z, not the newest: $NTH_KEY is missing"
+	done
+	again --timestamp @1000000004
+	restored_is s4
+	no 65 "$NTH_KEY is missing" --timestamp @1000000007
+	again --generation "$G1" --index 2
+	earlier_is s5 "${said}5.000Z, not the newest: $NTH_KEY is missing"
+	again --generation "$G1" --index 1
+	restored_is s5
+	# A segment within an index, and its first.
+	for k in 2 1; do
+		rm -r "$R" && cp -r sound "$R"
+		nth $k
+		rm "$NTH"
+		again --timestamp @$((1000000001 + k))
+		earlier_is s$k "${said}$k.000Z, not the newest: $NTH_KEY is missing"
+		no 65 "$NTH_KEY is missing" --timestamp @1000000005
+	done
+	again --timestamp @1000000001
+	earlier_is s1 "${said}1.000Z, not the newest: $NTH_KEY is missing"
+	# -n tells it, too.
+	rm -r "$OUT"
+	restore -n --timestamp @1000000001 "$KEY"
+	assert_failure 3
+}
+
+@test "--timestamp: of Litestream's objects the names tell what is missing" {
+	local k files
+	states 7
+	long - - - - - - -
+	files=("$(dir)"/snapshots/* "$(dir)"/wal/*)
+	for k in 0 1 2 3 4 5 6; do
+		touch -d "@$((1000000001 + k))" "${files[k]}"
+	done
+	cp -rp "$R" sound
+	for k in 1 2 3 4 5 6 7; do
+		again --timestamp @$((1000000000 + k))
+		restored_is s$k
+	done
+	nth 5
+	rm "$NTH"
+	again --timestamp @1000000006
+	earlier_is s5 "$stderr"
+	[[ $stderr == *"$NTH_KEY is missing" ]] || fail "$stderr"
+	again --timestamp @1000000004
+	restored_is s4
+}
+
+@test "--timestamp: what is pruned before the snapshot is not missed" {
+	states 7
+	long s1 s2 s3 s4 s5 s6 s7
+	snapshot 2 s5
+	CLOCK=1000000004 snapshot 2 s5
+	rm "$(dir)"/snapshots/00000000* "$(dir)"/wal/0000000[01]*
+	again --timestamp @1000000005
+	restored_is s5
+	again --timestamp @1000000006
+	restored_is s6
+	again
+	restored_is s7
+}
+
 # --- past damage
 
 @test "a hole names what is missing and what is before it; --to-last-good" {

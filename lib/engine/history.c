@@ -320,7 +320,7 @@ history_time(const struct history *h, struct history_generation *g,
 	int64_t ns = o->mtime_ns;
 	int rc;
 
-	*t = (struct history_time){ .ns = o->mtime_ns, .known = HISTORY_AT };
+	*t = (struct history_time){ o->mtime_ns, HISTORY_AT, UINT64_MAX };
 	if (g->plain)
 		return 0;
 	if ((rc = own_time(h, g, kind, o, t, e)) != 0 || g->plain)

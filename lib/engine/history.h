@@ -62,7 +62,8 @@ enum history_known {
 struct history_time {
 	int64_t ns;
 	enum history_known known;
-	uint64_t end; /* of a segment: where the next begins; 0: not known */
+	uint64_t end; /* of a segment: where the next begins; UINT64_MAX: it
+			 does not say */
 };
 
 struct history {

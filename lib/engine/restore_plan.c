@@ -19,7 +19,8 @@ struct pick {
 	size_t snapshot;              /* of g's */
 	size_t first, n;              /* of g's segments */
 	int64_t until_ns, snapshot_ns;
-	bool unsure; /* the last object does not say its time */
+	uint64_t end; /* of the last segment, if it says it */
+	bool unsure;  /* the last object does not say its time */
 };
 
 struct planner {
@@ -103,6 +104,7 @@ pick_time(struct planner *pl, struct pick *p, struct err *e)
 		return -1;
 	p->until_ns = t.ns;
 	p->unsure = t.known != HISTORY_AT;
+	p->end = t.end;
 	return 0;
 }
 
@@ -177,7 +179,7 @@ outside(struct planner *pl, struct err *e)
  * is after the wanted time, and no segment is between, what led to it is gone,
  * and with it maybe what was wanted.
  */
-static void
+static bool
 look_behind(const struct pick *k, struct restore_plan *p)
 {
 	const struct history_generation *g = k->g;
@@ -186,13 +188,57 @@ look_behind(const struct pick *k, struct restore_plan *p)
 	uint32_t next;
 
 	if (g->plain || k->snapshot + 1 == g->snapshots.n)
-		return;
+		return true;
 	next = g->snapshots.v[k->snapshot + 1].index;
 	if (end < l->n && l->v[end].index < next)
-		return;
+		return true;
 	p->earlier = true;
 	(void)snprintf(p->why, sizeof(p->why),
 	    "the segments before snapshot %08" PRIx32 " are gone", next);
+	return false;
+}
+
+/*
+ * The segment that is missing between the last of the pick and the next of its
+ * generation; false: none is, or there is no next.  Where an index ended is not
+ * known, only that the next one begins with offset 0.
+ */
+static bool
+gap(const struct pick *k, int64_t index, struct history_object *gone)
+{
+	const struct history_object *v = k->g->segments.v + k->first + k->n;
+
+	*gone = (struct history_object){
+		.index = k->g->snapshots.v[k->snapshot].index,
+	};
+	if (k->first + k->n == k->g->segments.n)
+		return false;
+	if (k->n == 0)
+		return v->index != gone->index || v->offset != 0;
+	gone->index = v[-1].index;
+	gone->offset = (uint32_t)k->end;
+	if (v->index == gone->index)
+		return v->offset > k->end;
+	if (gone->index == index)
+		return false;
+	*gone = (struct history_object){ .index = gone->index + 1 };
+	return v->index != gone->index || v->offset != 0;
+}
+
+/* Is what comes next where the pick ends?  Else what is between may be what was
+ * wanted. */
+static void
+look_after(struct planner *pl, const struct pick *k, struct restore_plan *p)
+{
+	struct history_object gone;
+	struct buf key = { 0 };
+
+	if (!gap(k, pl->w->index, &gone))
+		return;
+	history_key(&pl->h, k->g, LAYOUT_SEGMENT, &gone, &key);
+	p->earlier = true;
+	(void)snprintf(p->why, sizeof(p->why), "%s is missing", buf_str(&key));
+	buf_release(&key);
 }
 
 /* A generation without a snapshot that goes beyond what was picked? */
@@ -325,8 +371,8 @@ choose(struct planner *pl, struct restore_plan *p, struct err *e)
 	if (look_beside(pl, &best, p, e) == -1)
 		return -1;
 	look_unsure(pl, p);
-	if (pl->w->at_ns != INT64_MAX)
-		look_behind(&best, p);
+	if (pl->w->at_ns == INT64_MAX || look_behind(&best, p))
+		look_after(pl, &best, p);
 	if (check_hole(pl, &best, p, e) == -1)
 		return -1;
 	fill(p, &best);
