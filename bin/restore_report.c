@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bin/restore.h"
 #include "lib/base/buf.h"
@@ -16,27 +15,16 @@
 #include "lib/engine/state.h"
 
 static void
-rfc3339(int64_t ns, char *out, size_t size)
-{
-	time_t t = (time_t)(ns / 1000000000);
-	struct tm tm;
-
-	if (gmtime_r(&t, &tm) == NULL ||
-	    strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		(void)snprintf(out, size, "an unknown time");
-}
-
-static void
 tell_plan(struct run *run, const struct request *q)
 {
 	const struct restore_plan *p = &q->plan;
-	char until[32];
+	char until[WHEN_SIZE];
 
-	rfc3339(p->until_ns, until, sizeof(until));
 	cli_note(&run->cli, q->c.name,
 	    "generation %s, snapshot %08" PRIx32 ", %zu segments, %" PRIu64
 	    " bytes, as of %s",
-	    p->generation, p->snapshot, p->segments, p->bytes, until);
+	    p->generation, p->snapshot, p->segments, p->bytes,
+	    when_text(p->until_ns, until));
 }
 
 /* Does the state know of more than was restored? */
@@ -91,17 +79,16 @@ static void
 print_plan(struct run *run, const struct request *q)
 {
 	const struct restore_plan *p = &q->plan;
-	char until[32];
+	char until[WHEN_SIZE];
 
 	if (!run->headed)
-		(void)printf("%-16s %-8s %8s %14s %-20s %s%c", "generation",
+		(void)printf("%-16s %-8s %8s %14s %-24s %s%c", "generation",
 		    "snapshot", "segments", "bytes", "covered until",
 		    "database -> target", run->cli.end);
 	run->headed = true;
-	rfc3339(p->until_ns, until, sizeof(until));
-	(void)printf("%-16s %08" PRIx32 " %8zu %14" PRIu64 " %-20s %s -> ",
-	    p->generation, p->snapshot, p->segments, p->bytes, until,
-	    buf_str(&q->c.key));
+	(void)printf("%-16s %08" PRIx32 " %8zu %14" PRIu64 " %-24s %s -> ",
+	    p->generation, p->snapshot, p->segments, p->bytes,
+	    when_text(p->until_ns, until), buf_str(&q->c.key));
 	cli_put(&run->cli,
 	    run->spare != NULL ? "standard output" : buf_str(&q->c.path));
 }
