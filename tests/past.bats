@@ -136,6 +136,41 @@ backup covers 2001-09-09T01:46:41.000Z to 2001-09-09T01:46:44.000Z" \
 snapshot has index 00000002" --generation "$G1" --index 1
 }
 
+@test "a time that -n and -v print is taken by --timestamp" {
+	local k files at
+	states 4
+	chain - - - -
+	files=("$(dir)"/snapshots/* "$(dir)"/wal/*)
+	for k in 0 1 2 3; do
+		touch -d "@170000000$k.5000004" "${files[k]}"
+	done
+	again -n --timestamp @1700000002.9
+	at=$(awk 'NR == 2 { print $5 }' <<<"$output")
+	assert_equal "$at" 2023-11-14T22:13:22.501Z
+	again -n --timestamp "$at"
+	again --timestamp "$at"
+	restored_is s3
+	again -v --timestamp @1700000002.9
+	assert_regex "$stderr" " as of $at\$"
+}
+
+@test "a generation that was ended before its snapshot is nothing lost" {
+	states 5
+	chain s1 s2 s3 s4
+	GEN=$G2 CLOCK=1000000006 segment 0 0 0 s5 w0
+	GEN=3333333333333333 CLOCK=1000000009 snapshot 0 s5
+	again --timestamp @1000000008
+	restored_is s4
+	again
+	restored_is s5
+	# One that holds something, or had to, is.
+	GEN=$G2 CLOCK=1000000006 segment 1 0 0 s5 w0
+	again --timestamp @1000000008
+	earlier_is s4 "$stderr"
+	[[ $stderr == *"generation $G2 is newer, but has no snapshot"* ]] ||
+		fail "$stderr"
+}
+
 # --- what does not say when it was captured, in a copy with times of its own
 
 # spoil FILE -- its provenance can no longer be read; cut FILE: it ends early.

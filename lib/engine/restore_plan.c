@@ -241,6 +241,23 @@ look_after(struct planner *pl, const struct pick *k, struct restore_plan *p)
 	buf_release(&key);
 }
 
+/* One that was ended before its snapshot was there: a lone, empty segment. */
+static int
+never_began(
+    struct planner *pl, struct history_generation *g, bool *is, struct err *e)
+{
+	const struct history_object *o = g->segments.v;
+	struct history_time t;
+
+	*is = false;
+	if (g->segments.n != 1 || o->index != 0 || o->offset != 0)
+		return 0;
+	if (history_time(&pl->h, g, LAYOUT_SEGMENT, o, &t, e) == -1)
+		return -1;
+	*is = t.end == 0;
+	return 0;
+}
+
 /* A generation without a snapshot that goes beyond what was picked? */
 static int
 look_beside(struct planner *pl, const struct pick *best, struct restore_plan *p,
@@ -249,11 +266,16 @@ look_beside(struct planner *pl, const struct pick *best, struct restore_plan *p,
 	struct history_generation *g;
 	int64_t newest = best->until_ns;
 	struct history_time t;
+	bool empty;
 	size_t n;
 
 	for (size_t i = 0; i < pl->h.n; i++) {
 		g = &pl->h.v[i];
 		if (g->snapshots.n > 0)
+			continue;
+		if (never_began(pl, g, &empty, e) == -1)
+			return -1;
+		if (empty)
 			continue;
 		if (count_until(
 			pl, g, LAYOUT_SEGMENT, 0, g->segments.n, &n, e) == -1)
