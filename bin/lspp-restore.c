@@ -115,9 +115,17 @@ is_there(const char *path)
 	return lstat(path, &st) == 0;
 }
 
+static void
+is_complete(struct request *q)
+{
+	q->passed = "is complete";
+	q->complete = true;
+}
+
 /*
  * With --resume: is the target complete?  Where the replica does not say what
- * it should be, *compare asks for it to be made.
+ * it should be, *compare asks for it to be made; also where that may be older
+ * than what the plan leads to.
  */
 static int
 look(const struct worker *w, struct request *q, const struct restore_target *t,
@@ -125,17 +133,23 @@ look(const struct worker *w, struct request *q, const struct restore_target *t,
 {
 	const struct run *run = w->run;
 	const char *key = buf_str(&q->c.key);
+	enum restore_good good = run->want.good;
 	enum restore_there there;
 
 	if (!run->resume || run->spare != NULL || !is_there(t->path))
 		return 0;
-	if (restore_plan(q->c.store, key, &run->want, &q->plan, e) == -1 ||
-	    restore_look(
-		w->restorer, q->c.store, key, &q->plan, t, &there, e) == -1)
+	if (restore_plan(q->c.store, key, &run->want, &q->plan, e) == -1)
 		return -1;
-	if (there == RESTORE_WHOLE)
-		q->passed = "is complete";
-	*compare = there == RESTORE_UNKNOWN;
+	if (restore_look(
+		w->restorer, q->c.store, key, &q->plan, t, &there, e) == -1) {
+		if (good == RESTORE_EXACT || e->class != ERR_CORRUPT)
+			return -1;
+		there = RESTORE_UNKNOWN;
+	}
+	if (there == RESTORE_WHOLE && good != RESTORE_BISECT)
+		is_complete(q);
+	else
+		*compare = there == RESTORE_UNKNOWN || good != RESTORE_EXACT;
 	return 0;
 }
 
@@ -149,7 +163,7 @@ compare_made(struct request *q, bool force, struct err *e)
 		return -1;
 	q->restored->force = force;
 	if (same)
-		q->passed = "is complete";
+		is_complete(q);
 	else if (!force)
 		return restore_target_free(buf_str(&q->c.path), e);
 	return 0;

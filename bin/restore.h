@@ -63,6 +63,7 @@ struct request {
 	struct choice c; /* its rc and e become those of the request */
 	unsigned attempts;
 	const char *passed; /* why it was passed over, which is fine */
+	bool complete;      /* it was because that is there already */
 	struct restore_plan plan;
 	struct restored *restored; /* NULL with -n, when passed or failed */
 	struct row *row;           /* with --list */

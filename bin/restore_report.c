@@ -39,7 +39,7 @@ ask_state(struct run *run, struct request *q)
 	int64_t root;
 	int rc;
 
-	if (run->state == NULL || q->restored == NULL || p->earlier ||
+	if (run->state == NULL || run->cli.dry_run || p->earlier ||
 	    w->at_ns != INT64_MAX || w->generation != NULL)
 		return;
 	rc = state_root(run->state, q->c.store->url, false, &root, &e);
@@ -67,7 +67,9 @@ tell_earlier(struct run *run, struct request *q)
 	if (!p->earlier)
 		return;
 	why = xasprintf("%s of %s, not the newest: %s",
-	    run->cli.dry_run ? "would be the state" : "restored the state",
+	    q->complete            ? "is the state"
+		: run->cli.dry_run ? "would be the state"
+				   : "restored the state",
 	    when_text(p->until_ns, until), p->why);
 	cli_earlier(&run->cli, q->c.name, why);
 	free(why);
@@ -166,6 +168,8 @@ restore_report(struct run *run, struct request *q)
 		run->skipped++;
 		cli_note(&run->cli, q->c.name, "%s %s: passed over",
 		    q->c.path.len > 0 ? buf_str(&q->c.path) : "it", q->passed);
+		if (q->complete)
+			tell_earlier(run, q);
 		return;
 	}
 	if (run->list) {

@@ -23,6 +23,12 @@ no() {
 	refused "$@"
 }
 
+# nth N -- segment N of those that are there; its key is NTH_KEY.
+nth() {
+	NTH=$(find "$(dir)"/wal -type f | LC_ALL=C sort | sed -n "$1p")
+	NTH_KEY=${NTH#"$R"/}
+}
+
 # --- to a time
 
 @test "--timestamp: the newest state until then, to the segment" {
@@ -250,6 +256,73 @@ been as old as that"
 	refute_regex "$output" "$(date -u +%Y)-"
 }
 
+# --- with --resume
+
+# resumed FILE WHY [ARGUMENT...] -- what was restored with status 3, FILE, is
+# complete, and still has that status, and WHY.
+resumed() {
+	local said
+	again "${@:3}"
+	earlier_is "$1" "$stderr"
+	said=${stderr/restored the state/is the state}
+	[[ $said == *"$2" ]] || fail "$said"
+	restore --resume "${@:3}" "$KEY"
+	assert_failure 3
+	assert_output ""
+	assert_equal "$stderr" "$said"
+	no_leftovers
+	cmp "$OUT/$KEY" "$1"
+}
+
+@test "--resume: what is complete but not the newest still has status 3" {
+	states 5
+	chain s1 s2 s3 s4
+	cp -r "$R" sound
+	nth 1
+	rm "$NTH"
+	resumed s1 "$NTH_KEY is missing" --timestamp @1000000001
+	# A hole, which the plan knows; then what only a restore finds out.
+	rm -r "$R" && cp -r sound "$R"
+	nth 3
+	GEN=$G1 CLOCK=1000000009 segment 3 0 "$(stat -c %s w1)" s4 w1
+	resumed s4 "wal/00000002_00000000.wal.lz4 is missing" --to-last-good
+	rm -r "$R" && cp -r sound "$R"
+	spoil "$NTH"
+	resumed s3 "$NTH_KEY: provenance frame is damaged" --to-last-good
+	rm -r "$R" && cp -r sound "$R"
+	printf '\377\377' | dd of="$NTH" bs=1 seek=3000 conv=notrunc status=none
+	resumed s3 "" --to-last-good
+	# Somebody has used it since.
+	printf x | dd of="$OUT/$KEY" bs=1 seek=5000 conv=notrunc status=none
+	restore --resume --to-last-good "$KEY"
+	assert_failure 73
+	rm -r "$R" && cp -r sound "$R"
+	GEN=$G2 CLOCK=1000000006 segment 0 0 "$(stat -c %s w1)" s4 w1
+	resumed s4 "generation $G2 is newer, but has no snapshot: passed over"
+}
+
+@test "--resume: what is complete is durable" {
+	local k
+	need strace
+	states 4
+	for k in s -; do
+		rm -rf "$R/$KEY"
+		CLOCK=1000000000
+		case $k in
+		s) chain s1 s2 s3 s4 ;;
+		-) chain - - - - ;;
+		esac
+		again
+		restored_is s4
+		run -0 traced -f -y -o log -e trace=fsync \
+			lspp-restore -r "$R" -o "$OUT" --resume "$KEY"
+		assert_output ""
+		run -0 grep -c "fsync([0-9]*<$OUT/$KEY>) *= 0" log
+		run -0 grep -c "fsync([0-9]*<$OUT/${KEY%/*}>) *= 0" log
+		run -0 grep -c "fsync([0-9]*<$OUT>) *= 0" log
+	done
+}
+
 # --- what is missing right where the wanted state ends
 
 # long SAYS... -- s1 as the snapshot; three segments to s2, s3, s4; indexes 1, 2
@@ -268,12 +341,6 @@ long() {
 		craft wal 4096 $((i + 7)) $(frames s$((i + 4))) >w
 		segment $i 0 "$(stat -c %s w)" "${*:$((i + 4)):1}" w
 	done
-}
-
-# nth N -- segment N of those that are there; its key is KEY_N.
-nth() {
-	NTH=$(find "$(dir)"/wal -type f | LC_ALL=C sort | sed -n "$1p")
-	NTH_KEY=${NTH#"$R"/}
 }
 
 @test "--timestamp: what is missing right behind it may be what was wanted" {
@@ -431,6 +498,11 @@ restored with --to-last-good"* ]] || fail "$stderr"
 	assert_failure 3
 	[[ $stderr == *"is no longer in the replica"* ]] || fail "$stderr"
 	assert_equal "$(sqlite3 "$OUT/x.db" 'SELECT max(x) FROM t')" 2
+	restore --resume -s "$T/state" "$KEY"
+	assert_failure 3
+	assert_output ""
+	[[ $stderr == *": is the state of "*"is no longer in the replica"* ]] ||
+		fail "$stderr"
 }
 
 # broken FILE NEW -- FILE with a page that SQLite does not like.

@@ -453,7 +453,7 @@ out:
 
 int
 restore_look(struct restorer *r, struct store *s, const char *db,
-    const struct restore_plan *p, const struct restore_target *t,
+    struct restore_plan *p, const struct restore_target *t,
     enum restore_there *there, struct err *e)
 {
 	const char *name;

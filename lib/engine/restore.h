@@ -180,10 +180,11 @@ enum restore_there {
 
 /*
  * For a run that goes on with another's work: reads the target, and of the
- * replica the end of one object.
+ * replica the end of one object, which gives p->until_ns.  When it is whole, it
+ * and its name are durable: the other run may have been killed before.
  */
 int restore_look(struct restorer *r, struct store *s, const char *db,
-    const struct restore_plan *p, const struct restore_target *t,
+    struct restore_plan *p, const struct restore_target *t,
     enum restore_there *there, struct err *e);
 
 /*
@@ -231,7 +232,8 @@ int restore_find(struct restorer *r, struct store *s, const char *db,
  */
 void restore_publish(struct restored **list, size_t n);
 
-/* Does the target, where nobody has used it, hold the same bytes already? */
+/* Does the target, where nobody has used it, hold the same bytes already?
+ * Then it is durable. */
 int restored_same(const struct restored *r, bool *same, struct err *e);
 
 /*

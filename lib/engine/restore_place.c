@@ -319,3 +319,27 @@ place_create(struct place *p, struct restored *r, struct err *e)
 	}
 	return 0;
 }
+
+int
+place_sync(int dir, struct err *e)
+{
+	struct stat st, above;
+	int fd, up;
+
+	/* EINVAL: a file system that has no such thing, and says so. */
+	if (fsync(dir) == -1 && errno != EINVAL)
+		return err_sys(e, "cannot sync the directory");
+	if ((fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return err_sys(e, "cannot open the directory");
+	while (fstat(fd, &st) == 0) {
+		up = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		file_close(fd);
+		fd = up;
+		if (fd == -1 || fstat(fd, &above) == -1 ||
+		    above.st_dev != st.st_dev || above.st_ino == st.st_ino)
+			break;
+		(void)fsync(fd);
+	}
+	file_close(fd);
+	return 0;
+}

@@ -48,6 +48,13 @@ const char *place_open(
  */
 int place_free(int dir, const char *name, bool force, struct err *e);
 
+/*
+ * Sync the directory, and those above it on the file system, any of which may
+ * have been made just now, by this worker or another.  A clean one costs
+ * next to nothing.  One that may not be read was not made by us.
+ */
+int place_sync(int dir, struct err *e);
+
 /* A new unfinished file in p->dir, locked; r gets the descriptors. */
 int place_create(struct place *p, struct restored *r, struct err *e);
 

@@ -80,34 +80,10 @@ sync_data(struct restored *r, struct err *e)
 	return fsync(r->fd) == 0 ? 0 : err_sys(e, "cannot sync");
 }
 
-/*
- * Sync the directory, and those above it on the file system, any of which may
- * have been made in this run, by this worker or another.  A clean one costs
- * next to nothing.  One that may not be read was not made by us.
- */
 static int
 sync_name(struct restored *r, struct err *e)
 {
-	struct stat st, above;
-	int fd, up;
-
-	/* EINVAL: a file system that has no such thing, and says so. */
-	if (fsync(r->dir) == -1 && errno != EINVAL)
-		return err_sys(e, "cannot sync the directory");
-	if ((fd = openat(r->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) ==
-	    -1)
-		return err_sys(e, "cannot open the directory");
-	while (fstat(fd, &st) == 0) {
-		up = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		file_close(fd);
-		fd = up;
-		if (fd == -1 || fstat(fd, &above) == -1 ||
-		    above.st_dev != st.st_dev || above.st_ino == st.st_ino)
-			break;
-		(void)fsync(fd);
-	}
-	file_close(fd);
-	return 0;
+	return place_sync(r->dir, e);
 }
 
 /* Remove name, with a suffix, if it is there. */

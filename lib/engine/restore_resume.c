@@ -87,9 +87,18 @@ is_in_use(int dir, const char *name)
 	return is;
 }
 
+/* Whoever made it may have been killed between the name and its sync. */
+static int
+make_durable(int dir, int fd, struct err *e)
+{
+	if (fsync(fd) == -1)
+		return err_sys(e, "cannot sync");
+	return place_sync(dir, e);
+}
+
 int
 resume_look(int dir, const char *name, struct store *s, const char *db,
-    const struct restore_plan *p, uint8_t *buf, struct crew *crew,
+    struct restore_plan *p, uint8_t *buf, struct crew *crew,
     enum restore_there *there, struct err *e)
 {
 	struct provenance pv;
@@ -104,10 +113,13 @@ resume_look(int dir, const char *name, struct store *s, const char *db,
 	if (rc != 1)
 		goto out;
 	rc = proof_sum(fd, (uint64_t)st.st_size, &pv, buf, crew, e);
-	if (rc == 0)
+	if (rc == 0) {
 		*there = RESTORE_WHOLE;
-	else if (e->class == ERR_CORRUPT)
+		p->until_ns = pv.captured_ns;
+		rc = make_durable(dir, fd, e);
+	} else if (e->class == ERR_CORRUPT) {
 		rc = 0; /* of the target, not of the backup */
+	}
 out:
 	file_close(fd);
 	return rc;
@@ -148,6 +160,8 @@ restored_same(const struct restored *r, bool *same, struct err *e)
 	*same = false;
 	if (fd != -1 && !is_in_use(r->dir, r->name))
 		rc = compare(r->fd, fd, same, e);
+	if (rc == 0 && *same)
+		rc = make_durable(r->dir, fd, e);
 	file_close(fd);
 	return rc;
 }

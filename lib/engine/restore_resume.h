@@ -11,10 +11,11 @@
 
 /*
  * Read the regular file called name in dir as proof_sum() does, and compare it
- * with what the last object of p says of the database.
+ * with what the last object of p says of the database.  What is whole is made
+ * durable, and p->until_ns when that was captured.
  */
 int resume_look(int dir, const char *name, struct store *s, const char *db,
-    const struct restore_plan *p, uint8_t *buf, struct crew *crew,
+    struct restore_plan *p, uint8_t *buf, struct crew *crew,
     enum restore_there *there, struct err *e);
 
 #endif
