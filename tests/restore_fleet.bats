@@ -498,6 +498,7 @@ nothing() {
 	assert_not_exists "$OUT/big.db"
 	part=$(echo "$OUT"/.lspp-*.part)
 	cp "$part" kept
+	umask 077
 	run --separate-stderr atcall -k write -f .part -o calls lspp-restore \
 		--resume -r "$R" -o "$OUT" '**'
 	assert_success
@@ -522,6 +523,30 @@ nothing() {
 	assert_success
 	cmp "$OUT/big.db" src/big.db
 	assert_equal "$(ls -A "$OUT" | tr '\n' ' ')" "big.db small.db "
+	# The name is known, and what others put there is not written to.
+	rm "$OUT/big.db"
+	(umask 0 && : >"$part")
+	exec 9<"$part"
+	restore --resume big.db
+	assert_success
+	assert_equal "$(stat -Lc '%s %h' /dev/fd/9)" "0 0"
+	exec 9<&-
+	echo precious >other
+	local how
+	for how in "ln" "ln -s"; do
+		rm "$OUT/big.db"
+		(umask 077 && $how "$T/other" "$part")
+		restore --resume big.db
+		assert_success
+		assert_equal "$(<other)" precious
+	done
+	cmp "$OUT/big.db" src/big.db
+	# A directory of that name is in no one's way.
+	rm "$OUT/big.db"
+	mkdir "$part"
+	restore --resume big.db
+	assert_success
+	rmdir "$part"
 	# Who does not ask for it gets a clean directory.
 	rm "$OUT/big.db"
 	mv kept "$part"

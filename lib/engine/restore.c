@@ -247,9 +247,8 @@ read_snapshot(struct work *w, struct err *e)
 
 	buf_reset(key);
 	layout_snapshot_key(key, w->db, w->p->generation, w->p->snapshot);
-	if (w->t->resume && w->part.fd == -1 && w->p->bytes >= PART_MIN &&
-	    part_open(&w->part, w->out->dir, w->s->url, buf_str(key), e) == -1)
-		return -1;
+	if (w->t->resume && w->part.fd == -1 && w->p->bytes >= PART_MIN)
+		(void)part_open(&w->part, w->out->dir, w->s->url, buf_str(key));
 	if (read_object(w, &o, e) == -1)
 		return err_in(e, "%s", buf_str(key));
 	sound(w, w->p->snapshot_ns);

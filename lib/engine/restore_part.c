@@ -40,28 +40,49 @@ name_of(struct part *p, const char *url, const char *key)
 	buf_release(&b);
 }
 
-int
-part_open(
-    struct part *p, int dir, const char *url, const char *key, struct err *e)
+/*
+ * The name can be known beforehand, and so may have been put there for us, open
+ * for others or a link to what is ours.  Such a file goes, and a new one is
+ * made; -1: it cannot be.
+ */
+static int
+open_own(int dir, const char *name, struct stat *st)
+{
+	int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	int fd = openat(dir, name, flags, 0600);
+
+	if (fd != -1 && fstat(fd, st) == 0 && S_ISREG(st->st_mode) &&
+	    st->st_uid == geteuid() && (st->st_mode & 077) == 0 &&
+	    st->st_nlink <= 1)
+		return fd;
+	file_close(fd);
+	if (unlinkat(dir, name, 0) == -1 ||
+	    (fd = openat(dir, name, flags | O_EXCL, 0600)) == -1)
+		return -1;
+	if (fstat(fd, st) == 0)
+		return fd;
+	file_close(fd);
+	return -1;
+}
+
+bool
+part_open(struct part *p, int dir, const char *url, const char *key)
 {
 	struct stat st;
 
 	*p = (struct part){ .fd = -1 };
 	name_of(p, url, key);
-	p->fd = openat(dir, p->name,
-	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	if (p->fd == -1)
-		return err_sys(e, "cannot create %s", p->name);
+	if ((p->fd = open_own(dir, p->name, &st)) == -1)
+		return false;
 	/* Whoever removed it meanwhile has taken it for a leftover. */
 	if ((flock(p->fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) ||
-	    fstat(p->fd, &st) == -1 || !S_ISREG(st.st_mode) ||
-	    st.st_nlink == 0) {
+	    fstat(p->fd, &st) == -1 || st.st_nlink != 1) {
 		part_close(p);
-		return 0;
+		return false;
 	}
 	p->have = (uint64_t)st.st_size;
 	p->continued = p->have > 0;
-	return 1;
+	return true;
 }
 
 void

@@ -28,10 +28,13 @@ struct part {
 	bool continued; /* it held some when it was opened */
 };
 
-/* Open the part of the object key in dir, or make it.  1; 0: somebody else has
- * it; -1. */
-int part_open(
-    struct part *p, int dir, const char *url, const char *key, struct err *e);
+/*
+ * Open the part of the object key in dir, or make it: a file of ours that
+ * nobody else may open.  What else is there under that name is removed.  false:
+ * somebody else works on it, or it cannot be made, and so has to be done
+ * without.
+ */
+bool part_open(struct part *p, int dir, const char *url, const char *key);
 
 /* Get what is missing, then hand all to sink. */
 int part_get(struct part *p, struct store *s, const char *key, store_sink *sink,
