@@ -87,16 +87,33 @@ cover_values(char *p)
 	}
 }
 
+/* A URL but for a slash: what stands before ":/x" is a scheme, not a name. */
+static bool
+is_scheme(const char *text, const char *colon)
+{
+	const char *p = colon;
+
+	while (p > text &&
+	    ((p[-1] >= '0' && p[-1] <= '9') ||
+		((p[-1] | 32) >= 'a' && (p[-1] | 32) <= 'z')))
+		p--;
+	return colon - p >= 2 && (p == text || strchr("/._-", p[-1]) == NULL);
+}
+
 void
 mask_urls(char *text)
 {
 	char *p = text;
 	bool http;
 
-	while ((p = strstr(p, "://")) != NULL) {
+	while ((p = strstr(p, ":/")) != NULL) {
+		if (p[2] != '/' && !is_scheme(text, p)) {
+			p += 2;
+			continue;
+		}
 		http = (p - text >= 4 && strncasecmp(p - 4, "http", 4) == 0) ||
 		    (p - text >= 5 && strncasecmp(p - 5, "https", 5) == 0);
-		p = cover_user(p + 3, http);
+		p = cover_user(p + (p[2] == '/' ? 3 : 2), http);
 		cover_values(p + strcspn(p, "?" END));
 	}
 }

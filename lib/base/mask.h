@@ -8,7 +8,7 @@
 #define LSPP_BASE_MASK_H
 
 /*
- * In each URL ("scheme://...") in text, user and password become "***", and so
+ * In each URL ("scheme://...", also with one slash) in text, user and password become "***", and so
  * do the values of parameters, but of those that S3 and its URLs have.  In
  * place; the text never gets longer.
  */

@@ -32,6 +32,12 @@ static const struct {
 	    "http://h/creds?token=*** and http://***@h" },
 	{ "file:///x?y=z", "file:///x?y=*" },
 	{ "://", "://" },
+	{ "url: s3:/AK:secret@bucket/x", "url: s3:/***@bucket/x" },
+	{ "s3:/b?secret=xyz: no", "s3:/b?secret=***: no" },
+	{ "/data/ab:/c:d@e", "/data/ab:/c:d@e" },
+	{ "C:/a@b", "C:/a@b" },
+	{ "file:/x", "file:/x" },
+	{ ":/", ":/" },
 };
 
 static void
