@@ -456,6 +456,54 @@ is_comment(const char *line, const char *s)
 	return false;
 }
 
+/*
+ * Of which secret is what stands at s, in the line that begins at line?  NULL:
+ * of none.  A "$" in it may be no variable at all, but a part of it.  What has
+ * no key in its line goes on from the line before, of whatever key.
+ */
+static const char *
+secret_of(const char *line, const char *s)
+{
+	static const char *const secrets[] = { "secret-access-key",
+		"sse-customer-key", "account-key", "client-key", "password",
+		"token", "jwt", "seed", "creds", "nkey", "identities" };
+	const char *end = s + strcspn(s, "\n"), *rest;
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+		n = strlen(secrets[i]);
+		for (const char *p = line; p + n < s; p++)
+			if (strncmp(p, secrets[i], n) == 0 &&
+			    strchr(":=", p[n + strspn(p + n, "\"' ")]) != NULL)
+				return secrets[i];
+	}
+	rest = memchr(s, '@', (size_t)(end - s));
+	if (rest != NULL && memmem(line, (size_t)(s - line), ":/", 2) != NULL)
+		return "a URL";
+	rest = line + strspn(line, " \t");
+	return *rest == '-' || memchr(line, ':', (size_t)(s - line)) != NULL
+	    ? NULL
+	    : "a value of several lines";
+}
+
+/* The variable called name, at s, is not set. */
+static void
+warn_unset(struct parse *p, unsigned number, const char *line, const char *s,
+    const char *name)
+{
+	const char *secret = secret_of(line, s);
+
+	if (is_comment(line, s))
+		return;
+	if (secret == NULL)
+		config_warn(p, number,
+		    "the variable %s is not set: it stands for nothing", name);
+	else
+		config_warn(p, number,
+		    "%s: a variable in it is not set: it stands for nothing",
+		    secret);
+}
+
 /* As os.ExpandEnv() of Go. */
 static void
 expand(struct parse *p, const char *s, struct buf *out)
@@ -481,10 +529,8 @@ expand(struct parse *p, const char *s, struct buf *out)
 		}
 		key = xasprintf("%.*s", (int)len, name);
 		text = len == 0 ? "" : p->env->get(p->env->ctx, key);
-		if (text == NULL && !is_comment(line, s))
-			config_warn(p, number,
-			    "the variable %s is not set: it stands for nothing",
-			    key);
+		if (text == NULL)
+			warn_unset(p, number, line, s, key);
 		buf_adds(out, text == NULL ? "" : text);
 		free(key);
 		s += skip;

@@ -183,8 +183,8 @@ check_kind(struct parse *p, const struct key *k, const struct value *v)
 
 	if (k->kind == KEY_BOOL && !is_one_of(v->s, truths) &&
 	    !is_one_of(v->s, lies))
-		return config_fail(p, v->line,
-		    "%s: \"%s\" is not true or false", k->name, v->s);
+		return config_fail(
+		    p, v->line, "%s is neither true nor false", k->name);
 	if (k->kind == KEY_TIME && !duration(v->s, &x))
 		return config_fail(p, v->line,
 		    "%s: \"%s\" is not a duration like 90s, 5m, 1h30m", k->name,

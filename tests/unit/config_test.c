@@ -245,6 +245,42 @@ test_warnings(void)
 	is_str(where("/b", 0), "s3://b/p?region=no b", "a merge of two");
 }
 
+/* A "$" in a password is a variable, but its name is for nobody's eyes. */
+static void
+test_secrets(void)
+{
+	static const char *const said[] = {
+		"secret-access-key: a variable in it is not set: it stands for "
+		"nothing",
+		"password: a variable in it is not set: it stands for nothing",
+		"a URL: a variable in it is not set: it stands for nothing",
+		"a value of several lines: a variable in it is not set: it "
+		"stands for nothing",
+		"the variable PLAIN is not set: it stands for nothing",
+	};
+
+	parse("access-key-id: x\n"
+	      "secret-access-key: pa55$SEKRET\n"
+	      "dbs:\n"
+	      "- path: /a\n"
+	      "  replica: {\"password\" : $SEKRET, path: /r}\n"
+	      "- path: /b\n"
+	      "  replica: {path: /r/b, user: 's3:/AK:p$SEKRET@b'}\n"
+	      "- path: /c\n"
+	      "  replica:\n"
+	      "    path: /r/c\n"
+	      "    sas-token: >\n"
+	      "      $SEKRET\n"
+	      "- path: /seed/token$PLAIN\n"
+	      "  replica: {path: /r/d}\n");
+	is_int(c.n_warnings, 5, "five warnings");
+	for (size_t i = 0; i < c.n_warnings && i < 5; i++)
+		is_str(c.warning[i].text, said[i], "%s", said[i]);
+	is_int(c.warning[0].line, 2, "in line 2");
+	fails("skip-verify: SEKRET\ndbs: [{path: /a, replica: {path: /b}}]\n",
+	    "line 1: skip-verify is neither true nor false");
+}
+
 static void
 test_refused(void)
 {
@@ -316,7 +352,7 @@ test_errors(void)
 	    "line 3: snapshot-interval: \"24\" is not a duration like 90s, 5m, "
 	    "1h30m");
 	fails("dbs:\n- path: /a\n  recursive: maybe\n",
-	    "line 3: recursive: \"maybe\" is not true or false");
+	    "line 3: recursive is neither true nor false");
 	fails("a: &a {<<: *a}\n<<: *a\n", "line 1: too many merges (\"<<\")");
 	fails("dbs:\n- path: \"/a\\0b\"\n", "line 2: path: a NUL byte");
 }
@@ -349,6 +385,7 @@ main(void)
 	test_05();
 	test_multi();
 	test_warnings();
+	test_secrets();
 	test_refused();
 	config_release(&c);
 	test_errors();
