@@ -193,7 +193,7 @@ cut_short() {
 	local harm seg
 	states 4
 	for harm in spoil cut_short; do
-		rm -rf "$R/$KEY"
+		rm -rf "${R:?}/$KEY"
 		CLOCK=1000000000
 		chain s1 s2 s3 s4
 		seg=$(find "$(dir)"/wal | LC_ALL=C sort | sed -n 3p)
@@ -306,7 +306,8 @@ resumed() {
 	need strace
 	states 4
 	for k in s -; do
-		rm -rf "$R/$KEY"
+		rm -rf "${R:?}/$KEY"
+		# shellcheck disable=SC2034  # chain() reads it
 		CLOCK=1000000000
 		case $k in
 		s) chain s1 s2 s3 s4 ;;

@@ -8,9 +8,9 @@
 #define LSPP_BASE_MASK_H
 
 /*
- * In each URL ("scheme://...", also with one slash) in text, user and password become "***", and so
- * do the values of parameters, but of those that S3 and its URLs have.  In
- * place; the text never gets longer.
+ * In each URL ("scheme://...", also with one slash) in text, user and password
+ * become "***", and so do the values of parameters, but of those that S3 and
+ * its URLs have.  In place; the text never gets longer.
  */
 void mask_urls(char *text);
 

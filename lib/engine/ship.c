@@ -146,15 +146,15 @@ find_key(struct ship_job *j, struct err *e)
 {
 	const char *base = j->ship->conf->base, *key = j->rec.key;
 	struct buf abs = { 0 };
-	int rc = 0;
+	int rc;
 
-	if (path_absolute(j->path, &abs, e) == -1)
-		rc = -1;
-	else if (key == NULL && (key = path_below(base, buf_str(&abs))) == NULL)
+	rc = path_absolute(j->path, &abs, e);
+	if (rc == 0 && key == NULL &&
+	    (key = path_below(base, buf_str(&abs))) == NULL)
 		rc = err_set(e, ERR_CONFIG, "not below the base %s", base);
-	else if (check_name(j, key, e) == -1)
-		rc = -1;
-	else {
+	if (rc == 0)
+		rc = check_name(j, key, e);
+	if (rc == 0) {
 		j->abs = xstrdup(buf_str(&abs));
 		if (j->rec.key == NULL)
 			j->rec.key = xstrdup(key);

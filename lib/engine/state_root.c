@@ -1,0 +1,91 @@
+/* The roots of replicas that a state knows, and what is known of them. */
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/engine/state_impl.h"
+
+int
+state_root(struct state *st, const char *url, bool create_it, int64_t *root,
+    struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	if (create_it) {
+		if (sqlite3_prepare_v2(st->db,
+			"INSERT OR IGNORE INTO root(url) VALUES(?)", -1, &q,
+			NULL) != SQLITE_OK)
+			return state_fail(st, e);
+		state_bind(q, 1, url, strlen(url));
+		rc = state_run(st, q, e);
+		sqlite3_finalize(q);
+		if (rc == -1)
+			return -1;
+	}
+	if (sqlite3_prepare_v2(st->db, "SELECT id FROM root WHERE url = ?", -1,
+		&q, NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	state_bind(q, 1, url, strlen(url));
+	if ((rc = sqlite3_step(q)) == SQLITE_ROW)
+		*root = sqlite3_column_int64(q, 0);
+	else if (rc != SQLITE_DONE)
+		state_fail(st, e);
+	sqlite3_finalize(q);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+}
+
+int
+state_roots(struct state *st, state_each_root *each, void *ctx, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	struct buf url = { 0 };
+	int rc, stop = 0;
+
+	if (sqlite3_prepare_v2(st->db, "SELECT id, url FROM root ORDER BY id",
+		-1, &q, NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	while (stop == 0 && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+		buf_reset(&url);
+		buf_add(&url, sqlite3_column_blob(q, 1),
+		    (size_t)sqlite3_column_bytes(q, 1));
+		stop = each(ctx, sqlite3_column_int64(q, 0), buf_str(&url), e);
+	}
+	if (stop == 0 && rc != SQLITE_DONE)
+		stop = state_fail(st, e);
+	sqlite3_finalize(q);
+	buf_release(&url);
+	return stop;
+}
+
+/* -- marks ----------------------------------------------------------------- */
+
+static int
+ask_mark(struct state *st, const char *text, const char *mark, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	if (sqlite3_prepare_v2(st->db, text, -1, &q, NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	sqlite3_bind_text(q, 1, mark, -1, SQLITE_STATIC);
+	rc = sqlite3_step(q);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		state_fail(st, e);
+	sqlite3_finalize(q);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+}
+
+int
+state_mark(struct state *st, const char *mark, struct err *e)
+{
+	return ask_mark(
+	    st, "INSERT OR IGNORE INTO meta VALUES('mark ' || ?, 1)", mark, e);
+}
+
+int
+state_marked(struct state *st, const char *mark, struct err *e)
+{
+	return ask_mark(
+	    st, "SELECT 1 FROM meta WHERE name = 'mark ' || ?", mark, e);
+}
