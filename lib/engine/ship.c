@@ -146,21 +146,23 @@ find_key(struct ship_job *j, struct err *e)
 {
 	const char *base = j->ship->conf->base, *key = j->rec.key;
 	struct buf abs = { 0 };
-	int rc;
+	int rc = -1;
 
-	rc = path_absolute(j->path, &abs, e);
-	if (rc == 0 && key == NULL &&
-	    (key = path_below(base, buf_str(&abs))) == NULL)
-		rc = err_set(e, ERR_CONFIG, "not below the base %s", base);
-	if (rc == 0)
-		rc = check_name(j, key, e);
-	if (rc == 0) {
-		j->abs = xstrdup(buf_str(&abs));
-		if (j->rec.key == NULL)
-			j->rec.key = xstrdup(key);
-		j->rec.path = xstrdup(j->abs);
-		j->rec.root = j->ship->root;
+	if (path_absolute(j->path, &abs, e) == -1)
+		goto out;
+	if (key == NULL && (key = path_below(base, buf_str(&abs))) == NULL) {
+		err_set(e, ERR_CONFIG, "not below the base %s", base);
+		goto out;
 	}
+	if (check_name(j, key, e) == -1)
+		goto out;
+	j->abs = xstrdup(buf_str(&abs));
+	if (j->rec.key == NULL)
+		j->rec.key = xstrdup(key);
+	j->rec.path = xstrdup(j->abs);
+	j->rec.root = j->ship->root;
+	rc = 0;
+out:
 	buf_release(&abs);
 	return rc;
 }
