@@ -530,7 +530,7 @@ new/tenants/x.db is the target of an earlier path"
 	assert_equal "$stderr" ""
 	assert_line -n 0 --regexp '^generation  *snapshot segments .* -> target$'
 	assert_line -n 1 --regexp \
-		"^$G1 00000000  *3  *[0-9]+ 20[0-9TZ:-]+  *$KEY -> $OUT/$KEY\$"
+		"^$G1 00000000  *3  *[0-9]+ 20[0-9TZ:.-]+  *$KEY -> $OUT/$KEY\$"
 	assert_equal "${#lines[@]}" 2
 	restore -nv "$KEY"
 	[[ $stderr == *"generation $G1, snapshot 00000000, 3 segments, "* ]] ||
