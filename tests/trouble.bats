@@ -197,6 +197,25 @@ damage() {
 		dd of="$S/state.db" conv=notrunc bs=1 seek=$at status=none
 }
 
+@test "a directory is renamed, the names in the replica stay: its paths are new" {
+	mkdir v1
+	change v1/a.db
+	sleep 1.1
+	run -0 lspp-ship -r "$R" -s "$S" -C v1 v1/a.db
+	mv v1 v2
+	sleep 1.1
+	run -0 lspp-ship -r "$R" -s "$S" -C v2 v2/a.db
+	assert_output v2/a.db
+	run -0 lspp-hot -r "$R" -s "$S" --tiers v2/a.db
+	assert_output --regexp $'(hot|cold)\tv2/a.db'
+	run -0 lspp-hot -r "$R" -s "$S" v2/a.db
+	assert_output ''
+	run -0 lspp-hot -r "$R" -s "$S" --gone
+	assert_output ''
+	assert_equal "$(sqlite3 "$S/state.db" 'SELECT CAST(path AS TEXT) FROM db')" \
+		"$PWD/v2/a.db"
+}
+
 @test "state corrupt in any way: a clear error, or as if it was lost" {
 	local round n
 	change_and_ship 3

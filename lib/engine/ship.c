@@ -201,8 +201,10 @@ load(struct ship_worker *w, struct ship_job *j, struct err *e)
 		record_release(&r);
 		return -1;
 	}
+	/* Its new path is what others know it by: it is recorded. */
+	j->moved = strcmp(r.path, j->abs) != 0;
 	free(r.path);
-	r.path = xstrdup(j->abs); /* it may have moved here */
+	r.path = xstrdup(j->abs);
 	record_release(&j->rec);
 	j->rec = r;
 	j->known = true;
@@ -237,7 +239,7 @@ unchanged(struct ship_job *j, struct err *e)
 	if (now.db.ino == j->ship->state_file.ino &&
 	    now.db.dev == j->ship->state_file.dev)
 		return err_set(e, ERR_CORRUPT, "this is the state of lspp");
-	return j->known && !j->anew && !j->rec.racy &&
+	return j->known && !j->anew && !j->moved && !j->rec.racy &&
 	    signature_equal(&now, &j->rec.sig);
 }
 

@@ -44,6 +44,7 @@ struct ship_job {
 	unsigned also;        /* the path came so often again meanwhile */
 
 	bool known;    /* rec is what the state says */
+	bool moved;    /* but for its path: it was elsewhere */
 	bool troubled; /* it failed when it was last tried */
 	struct record rec;
 	bool anew; /* the objects begin a new generation */

@@ -462,7 +462,7 @@ end_pass(struct pass *p, struct err *e)
 	n->source = p->st->pos;
 	n->sig = p->st->sig;
 	n->racy = p->st->racy;
-	j->dirty = moved || j->rec.racy != n->racy ||
+	j->dirty = moved || j->moved || j->rec.racy != n->racy ||
 	    memcmp(&n->source, &j->rec.source, sizeof(n->source)) != 0 ||
 	    !signature_equal(&n->sig, &j->rec.sig);
 	if (!moved)
