@@ -32,7 +32,8 @@ later() {
 	local days=$1 rc=0
 	shift
 	ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0 \
-		NO_FAKE_STAT=1 faketime -f "+${days}d" "$@" 2>later.err || rc=$?
+		NO_FAKE_STAT=1 "$LSPP_ROOT/tests/lib/faketime" -f \
+		"+${days}d" "$@" 2>later.err || rc=$?
 	sed '/: this machine.s clock is/d' later.err >&2
 	return $rc
 }

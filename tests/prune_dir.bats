@@ -59,7 +59,8 @@ teardown() {
 	run -0 prune -n --keep-last 1 'c/*'
 	assert_line --partial c/d.db/generations
 	refute_line --partial a.db/
-	run -0 sh -c "printf '%s\n' b.db c/d.db | NO_FAKE_STAT=1 faketime -f +3d \
+	run -0 sh -c "printf '%s\n' b.db c/d.db | NO_FAKE_STAT=1 \
+		'$LSPP_ROOT/tests/lib/faketime' -f +3d \
 		lspp-prune -r '$R' -n --keep-last 1"
 	assert_line --partial b.db/generations
 	assert_line --partial c/d.db/generations
@@ -328,8 +329,9 @@ kept() {
 	run -2 lspp-prune -r s3://b/p --keep-last 1 --grace 1h --yes '**'
 	assert_output --partial 'at least 2d for object storage'
 	run -2 lspp-prune -r "$R" --keep-last 0 --yes '**'
-	echo 'NO_FAKE_STAT=1 faketime -f +3d lspp-prune -r "$R" --keep-last 1 "**"' >ask
-	export R ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0
+	echo 'NO_FAKE_STAT=1 "$LSPP_ROOT/tests/lib/faketime" -f +3d \
+		lspp-prune -r "$R" --keep-last 1 "**"' >ask
+	export R LSPP_ROOT ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0
 	run -75 script -qec 'sh ask' /dev/null <<<n
 	assert_output --regexp 'delete 3 objects, [0-9]* bytes, of 1 databases\? \[y/N\]'
 	assert_output --partial 'nothing was deleted'
