@@ -330,7 +330,7 @@ run(struct run *r, struct err *e)
 	if (rc == 0)
 		rc = pool_run(&ops, r, workers, n, limit, BATCH, e);
 	if (rc == 0 && r->piped && !stop_requested())
-		ship_ran(r->ship, r->began_ns);
+		ship_ran(r->ship, r->began_ns, r->seen > 0);
 	for (i = 0; i < n; i++)
 		ship_worker_free(workers[i]);
 	free(workers);

@@ -413,11 +413,7 @@ $T/srv/t8.db"
 	assert_output --regexp \
 		'^unhealthy: no pass over the fleet of file://.*/rep for 6m[0-9]+s$'
 	run -0 lspp-stat --health --max-lag 10m
-	# lspp-ship alone is a sign of life, too.
-	lspp-scan srv | lspp-ship
-	run -0 lspp-stat --health
-	# One path by hand is none.
-	moved 400
+	# One path by hand is no sign of life.
 	lspp-ship srv/a.db
 	run -1 lspp-stat --health
 	mv srv away
@@ -425,6 +421,39 @@ $T/srv/t8.db"
 	pass
 	run -1 lspp-stat --health
 	assert_output 'unhealthy: the last pass saw 0 databases'
+}
+
+@test "--health: an lspp-hot that fails, an lspp-scan that is not there" {
+	db a.db
+	# lspp-ship alone is a sign of life, if anything came.
+	lspp-scan srv | lspp-ship
+	run -0 lspp-stat --health
+	moved 400
+	lspp-scan srv | lspp-ship
+	run -0 lspp-stat --health
+	moved 400
+	change a.db
+	sh -c 'no-such-lspp-scan srv 2>/dev/null | lspp-ship'
+	run -1 lspp-stat --health
+	assert_output --partial 'no pass over the fleet of'
+	mv srv away
+	mkdir srv
+	lspp-scan srv | lspp-ship
+	run -1 lspp-stat --health
+	rmdir srv
+	mv away srv
+	# Where lspp-hot passed once, its passes count.
+	settle
+	run -0 lspp-stat --health
+	moved 400
+	sh -c 'lspp-scan srv | lspp-hot --bogus 2>/dev/null | lspp-ship'
+	run -1 lspp-stat --health
+	assert_output --partial 'no pass over the fleet of'
+	lspp-scan srv | lspp-ship
+	run -1 lspp-stat --health
+	# So does one that is over all roots.
+	pass
+	run -0 lspp-stat --health
 }
 
 @test "--health: no state, an empty one, one that cannot be read" {
@@ -435,6 +464,9 @@ $T/srv/t8.db"
 	lspp-ship </dev/null
 	run -66 lspp-stat --health
 	assert_output 'unhealthy: nothing was ever shipped from here'
+	run -1 lspp-stat --health --expect-min 0
+	assert_output 'unhealthy: no pass over the fleet ever'
+	lspp-hot </dev/null
 	run -0 lspp-stat --health --expect-min 0
 	run -66 lspp-stat --health -r "$T/other"
 	assert_output --regexp "^unhealthy: nothing was ever shipped to $T/other"

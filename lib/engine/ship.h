@@ -115,12 +115,13 @@ void ship_stats(struct ship *s, struct store_stats *out);
 
 /*
  * At the end, when all paths were read that began to come at began_ns: says so
- * in the state, and forgets trouble of paths that do not come any more.  The
+ * in the state if any came (none is what a program before it in the pipe leaves
+ * that failed), and forgets trouble of paths that do not come any more.  The
  * last failure of each path is noted on the way: with one that the state does
  * not know only if it is the fleet's.  None of this fails: it is for those who
  * look on.
  */
-void ship_ran(struct ship *s, int64_t began_ns);
+void ship_ran(struct ship *s, int64_t began_ns, bool any);
 
 /*
  * Is a snapshot due with the next change, once more_bytes of WAL in so many

@@ -148,7 +148,7 @@ ship_trouble_run(struct ship *s, const struct err *why)
 }
 
 void
-ship_ran(struct ship *s, int64_t began_ns)
+ship_ran(struct ship *s, int64_t began_ns, bool any)
 {
 	struct err ignored;
 
@@ -156,7 +156,7 @@ ship_ran(struct ship *s, int64_t began_ns)
 		return;
 	ship_trouble_flush(s);
 	if (state_begin(s->st, &ignored) == -1 ||
-	    state_put_ran(s->st, s->root, began_ns, &ignored) == -1 ||
+	    (any && state_put_ran(s->st, s->root, began_ns, &ignored) == -1) ||
 	    state_forget_trouble(s->st, now_ns() - KEPT_NS, &ignored) == -1 ||
 	    state_commit(s->st, &ignored) == -1)
 		state_rollback(s->st);

@@ -135,17 +135,29 @@ read_roots(struct stat_fleet *f, struct state *st, const struct stat_conf *c,
 	return 0;
 }
 
+/*
+ * Of a root, or of all: as state_life().  Where lspp-hot passes, a run that
+ * ships what came may be one by hand, and lspp-hot fail each time.
+ */
+static int64_t
+life(const struct stat_root *all, const struct stat_root *r)
+{
+	int64_t pass = max(all->pass_ns, r->pass_ns);
+
+	return pass > 0 ? pass : max(all->ran_ns, r->ran_ns);
+}
+
 static void
 find_life(struct stat_fleet *f)
 {
 	const struct stat_root *all = &f->roots[0], *r;
 	const struct stat_root *pass = all;
-	int64_t common = max(all->pass_ns, all->ran_ns), at;
+	int64_t at;
 
-	f->life_ns = common;
+	f->life_ns = life(all, all);
 	for (size_t i = 1; i < f->n_roots; i++) {
 		r = &f->roots[i];
-		at = max(common, max(r->pass_ns, r->ran_ns));
+		at = life(all, r);
 		if (f->stillest != NULL && at >= f->life_ns)
 			continue;
 		f->life_ns = at;

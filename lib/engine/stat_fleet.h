@@ -105,8 +105,8 @@ struct stat_fleet {
 	uint64_t other_errors;   /* of yet other kinds */
 	struct stat_root *roots; /* those asked for, id 0 first */
 	size_t n_roots;
-	/* When last a pass or a run began, of the root where that is longest
-	   ago; 0: never. */
+	/* When the last pass began, or without any the last run, of the root
+	   where that is longest ago; 0: never. */
 	int64_t life_ns;
 	const struct stat_root *stillest; /* that root, or NULL: no roots */
 	bool seen_known;

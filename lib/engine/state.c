@@ -65,7 +65,8 @@ static const char *const sql[QUERIES] = {
 	[Q_PASS_PUT] = "REPLACE INTO meta VALUES('pass ' || ?1, ?2),"
 		       " ('seen ' || ?1, ?3)",
 	[Q_RAN_PUT] = "REPLACE INTO meta VALUES('ran ' || ?, ?)",
-	[Q_LIFE] = "SELECT max(value) FROM meta WHERE name IN"
+	[Q_LIFE] = "SELECT coalesce(max(iif(name LIKE 'pass %', value, NULL)),"
+		   " max(value)) FROM meta WHERE name IN"
 		   " ('pass 0', 'ran 0', 'pass ' || ?1, 'ran ' || ?1)",
 	[Q_TROUBLE] = "INSERT INTO trouble"
 		      " VALUES(?1, ?2, ?7, ?3, ?3, ?4, ?5, ?6)"

@@ -140,7 +140,8 @@ int state_pass(
     struct state *st, int64_t root, int64_t *began_ns, struct err *e);
 int state_put_pass(struct state *st, int64_t root, int64_t began_ns,
     uint64_t seen, struct err *e);
-/* When either last began, of that root or of all; 0: never. */
+/* When the last pass began, of that root or of all, or where there never was
+ * one, the last run; 0: never. */
 int state_life(
     struct state *st, int64_t root, int64_t *began_ns, struct err *e);
 /* When the last run began that shipped what it was piped. */

@@ -196,7 +196,7 @@ static void
 test_roots(struct stat_fleet *f)
 {
 	struct state *st = empty_state();
-	int64_t one, two;
+	int64_t one, two, life;
 	struct err e;
 
 	must(state_root(st, "file:///one", true, &one, &e), &e);
@@ -223,6 +223,17 @@ test_roots(struct stat_fleet *f)
 	conf.roots = &two;
 	fleet(st, f);
 	is_int((long long)f->sum.waiting, 2, "the other has not");
+	conf.roots = NULL;
+	must(state_put_ran(st, one, 990 * S, &e), &e);
+	fleet(st, f);
+	is_int(f->life_ns, 800 * S, "a run is none where there are passes");
+	conf.roots = &one;
+	fleet(st, f);
+	is_int(f->life_ns, 900 * S, "of that root");
+	must(state_life(st, one, &life, &e), &e);
+	is_int(life, 900 * S, "state_life() as well");
+	must(state_life(st, two, &life, &e), &e);
+	is_int(life, 800 * S, "and of one that has none");
 	conf.roots = NULL;
 	must(state_put_pass(st, 0, 950 * S, 9, &e), &e);
 	fleet(st, f);
