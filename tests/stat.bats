@@ -369,6 +369,30 @@ $T/srv/t8.db"
 	assert_equal "$stderr" "lspp-ship: srv/a.db: not a database"
 }
 
+@test "a clock that was ahead once hides no failure, and no wait" {
+	local ahead=3456000
+	db a.db b.db
+	settle
+	moved -$ahead
+	sql "UPDATE db SET snapshot_ns = snapshot_ns + $ahead * 1000000000"
+	change a.db b.db
+	mv rep/a.db away
+	touch rep/a.db
+	run lspp-ship srv/a.db
+	assert_failure
+	lspp-scan srv | lspp-hot >/dev/null
+	sleep 1.1
+	assert_equal "$(lspp-stat --json |
+		jq -c '[.failed, .waiting, .lag > 0, .lag < 60]')" \
+		'[1,2,true,true]'
+	# It is over as ever, also for what was noted then.
+	rm rep/a.db
+	mv away rep/a.db
+	sql "UPDATE pending SET since_ns = since_ns + $ahead * 1000000000"
+	lspp-scan srv | lspp-hot | lspp-ship
+	assert_equal "$(lspp-stat --json | jq -c '[.failed, .waiting]')" '[0,0]'
+}
+
 # -- health --------------------------------------------------------------------
 
 @test "--health: one line and an exit status" {

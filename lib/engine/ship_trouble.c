@@ -47,23 +47,32 @@ is_gone(const struct ship_job *j, const char *path)
 	    errno == ENOENT;
 }
 
+/* Since when it may have been waiting: what is later than now is of a clock
+ * that was ahead. */
+static int64_t
+waits_since(const struct ship_job *j, int64_t now)
+{
+	int64_t life = j->ship->life_ns, read = 0, since;
+
+	if (j->known && j->rec.captured_ns <= now)
+		read = j->rec.captured_ns;
+	since = life > read && life <= now ? life : read;
+	return since == 0 ? now : since;
+}
+
 void
 ship_trouble(struct ship_job *j)
 {
 	struct ship *s = j->ship;
+	int64_t now = now_ns();
 	struct head h = { .t = { .root = s->root,
-			      .wait_ns =
-				  j->known && j->rec.captured_ns > s->life_ns
-				  ? j->rec.captured_ns
-				  : s->life_ns,
-			      .at_ns = now_ns(),
+			      .wait_ns = waits_since(j, now),
+			      .at_ns = now,
 			      .class = j->e.class,
 			      .attempts = j->attempts } };
 	struct buf abs = { 0 };
 	struct err e;
 
-	if (h.t.wait_ns == 0)
-		h.t.wait_ns = h.t.at_ns;
 	if (s->conf->dry_run || !(j->known || s->conf->fleet))
 		return;
 	if (path_absolute(j->path, &abs, &e) == 0) {

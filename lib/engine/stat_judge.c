@@ -28,6 +28,14 @@ min(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* A time that is yet to come is of a clock that was ahead: it proves nothing.
+ */
+static int64_t
+past(const struct stat_conf *c, int64_t ns)
+{
+	return ns > c->now_ns ? 0 : ns;
+}
+
 /* -- the parts of the verdict ---------------------------------------------- */
 
 static void
@@ -69,7 +77,8 @@ add_replica(const struct stat_conf *conf, const struct stat_replica *r,
 	else if (d->verified_ns == 0 || r->verified_ns < d->verified_ns)
 		d->verified_ns = r->verified_ns;
 	/* A snapshot since then stands by itself. */
-	if (r->verdict != ERR_NONE && r->verified_ns >= r->snapshot_ns) {
+	if (r->verdict != ERR_NONE &&
+	    r->verified_ns >= past(conf, r->snapshot_ns)) {
 		d->broken = true;
 		d->broken_msg = (char *)buf_str(&r->verdict_msg);
 	}
@@ -79,15 +88,15 @@ add_replica(const struct stat_conf *conf, const struct stat_replica *r,
 static int64_t
 captured(const struct stat_conf *c, const struct stat_row *row, int64_t root)
 {
-	int64_t at = 0;
+	int64_t at = INT64_MAX;
 
 	for (size_t i = 0; i < row->n_replicas; i++) {
 		const struct stat_replica *r = &row->replica[i];
 
 		if (root == 0 ? stat_asks_for(c, r->root) : r->root == root)
-			at = at == 0 ? r->captured_ns : min(at, r->captured_ns);
+			at = min(at, past(c, r->captured_ns));
 	}
-	return at;
+	return at == INT64_MAX ? 0 : at;
 }
 
 static void

@@ -58,7 +58,8 @@ static const char *const sql[QUERIES] = {
 		      " WHERE path = ? AND root = ?",
 	[Q_NOTE] = "REPLACE INTO pending(path, root, since_ns) VALUES(?, ?, ?)",
 	[Q_SETTLE] = "DELETE FROM pending"
-		     " WHERE path = ? AND root IN (0, ?) AND since_ns <= ?",
+		     " WHERE path = ? AND root IN (0, ?)"
+		     " AND since_ns NOT BETWEEN ? + 1 AND ?",
 	[Q_GONE] = "SELECT gone_ns FROM db WHERE path = ?",
 	[Q_NOTE_GONE] = "UPDATE db SET gone_ns = ? WHERE path = ?",
 	[Q_PASS_GET] = "SELECT value FROM meta WHERE name = 'pass ' || ?",

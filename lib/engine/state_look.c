@@ -140,6 +140,8 @@ state_settled(struct state *st, int64_t root, const char *path, int64_t read_ns,
 	state_bind(q, 1, path, strlen(path));
 	sqlite3_bind_int64(q, 2, root);
 	sqlite3_bind_int64(q, 3, read_ns);
+	sqlite3_bind_int64(
+	    q, 4, now_ns()); /* later ones: the clock was ahead */
 	return state_run(st, q, e);
 }
 

@@ -32,23 +32,25 @@ note(struct tiers *t, const char *path, int64_t since_ns)
 	t->n_notes++;
 }
 
-/* Since when it has been dirty. */
+/* Since when it has been dirty.  A time that is yet to come is of a clock that
+ * was ahead, and tells nothing. */
 static int
-since(struct tiers *t, const struct state_seen *seen, struct tier *out,
-    struct err *e)
+since(struct tiers *t, const struct state_seen *seen, int64_t now,
+    struct tier *out, struct err *e)
 {
+	int64_t captured = seen->captured_ns > now ? 0 : seen->captured_ns;
 	int64_t noted = 0, from;
 	int rc = state_pending(t->st, t->root, buf_str(&t->abs), &noted, e);
 
 	if (rc == -1)
 		return -1;
 	/* A note from before it was last read is done with. */
-	if (rc == 1 && noted > seen->captured_ns) {
+	if (rc == 1 && noted > captured && noted <= now) {
 		out->since_ns = noted;
 		return 0;
 	}
 	from = min(t->last_pass_ns, out->written_ns);
-	out->since_ns = from > seen->captured_ns ? from : seen->captured_ns;
+	out->since_ns = from > captured ? from : captured;
 	if (t->keep)
 		note(t, buf_str(&t->abs), out->since_ns);
 	if (t->n_notes >= NOTES)
@@ -96,7 +98,7 @@ tier_look(struct tiers *t, const char *path, struct tier *out, struct err *e)
 			       : NULL;
 	out->dirty = out->why != NULL;
 	out->hot = out->dirty || now - out->written_ns < t->hot_for_ns;
-	if (out->dirty && t->st != NULL && since(t, &seen, out, e) == -1) {
+	if (out->dirty && t->st != NULL && since(t, &seen, now, out, e) == -1) {
 		t->broken = true;
 		return -1;
 	}

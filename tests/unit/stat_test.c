@@ -192,6 +192,33 @@ test_trouble(struct stat_fleet *f)
 	state_close(st);
 }
 
+/* What was shipped while the clock was ahead voids nothing. */
+static void
+test_ahead(struct stat_fleet *f)
+{
+	struct state *st = empty_state();
+	struct err e;
+
+	shipped(st, 1, "/f/a", NOW + 1000);
+	failed(st, 1, "/f/a", 600, "disk full");
+	shipped(st, 1, "/f/b", NOW + 1000);
+	must(state_note(st, 1, "/f/b", 700 * S, &e), &e);
+	shipped(st, 1, "/f/c", NOW + 1000);
+	shipped(st, 2, "/f/c", 900);
+	must(state_note(st, 0, "/f/c", 800 * S, &e), &e);
+	fleet(st, f);
+	is_int((long long)f->sum.failed, 1, "a failure counts");
+	is_int((long long)f->sum.waiting, 3, "and notes, in each root");
+	is_int(f->sum.lag_max_ns, (NOW - 595) * S, "for as long as they are");
+	sql("UPDATE db SET snapshot_ns = captured_ns;"
+	    "INSERT INTO verdict(root, key, at_ns, deep, class, msg)"
+	    " SELECT root, key, 1000000000, 0, 65, 'hole' FROM db"
+	    " WHERE id = 1");
+	fleet(st, f);
+	is_int((long long)f->sum.broken, 1, "a fault, too");
+	state_close(st);
+}
+
 static void
 test_roots(struct stat_fleet *f)
 {
@@ -299,6 +326,7 @@ main(void)
 		return 1;
 	test_tiers(&f);
 	test_trouble(&f);
+	test_ahead(&f);
 	test_roots(&f);
 	test_groups(&f);
 	test_verdicts(&f);
