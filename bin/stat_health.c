@@ -18,13 +18,16 @@ also(struct buf *out)
 }
 
 static void
-add_url(struct buf *out, const struct stat_fleet *f)
+add_url(struct buf *out, const struct stat_root *r)
 {
-	if (f->stillest != NULL)
-		buf_addf(out, " of %s", f->stillest->url);
+	if (r != NULL)
+		buf_addf(out, " of %s", r->url);
 }
 
-/* A cron that is dead leaves no lag behind, but nothing else either. */
+/*
+ * A cron that is dead leaves no lag behind, but nothing else either.  Nor does
+ * one that died while the clock was ahead: until then nothing can be told.
+ */
 static void
 check_life(const struct stat_run *r, struct buf *out)
 {
@@ -32,12 +35,19 @@ check_life(const struct stat_run *r, struct buf *out)
 
 	if (f->life_ns == 0) {
 		buf_adds(also(out), "no pass over the fleet ever");
-		add_url(out, f);
+		add_url(out, f->stillest);
 	} else if (r->conf.now_ns - f->life_ns > r->max_lag_ns) {
 		buf_adds(also(out), "no pass over the fleet");
-		add_url(out, f);
+		add_url(out, f->stillest);
 		buf_adds(out, " for ");
 		stat_ago(r, out, f->life_ns);
+	}
+	if (f->latest_ns - r->conf.now_ns > r->max_lag_ns) {
+		buf_adds(also(out), "the last pass over the fleet");
+		add_url(out, f->latest);
+		buf_adds(out, " is yet to come, in ");
+		human_duration(
+		    out, stat_seconds(f->latest_ns - r->conf.now_ns));
 	}
 }
 

@@ -480,6 +480,27 @@ $T/srv/t8.db"
 	run -0 lspp-stat --health
 }
 
+@test "--health: a pass that is yet to come" {
+	db a.db
+	settle
+	moved -250
+	run -0 lspp-stat --health --max-lag 5m
+	moved -3456000
+	run -1 lspp-stat --health --max-lag 5m
+	assert_output --regexp '^unhealthy: .*of file://.*/rep is yet to come, in 40d'
+	# Also of one root of two, and of a run.
+	lspp-ship -r "$T/two" <<<srv/a.db
+	run -1 lspp-stat --health
+	assert_output --regexp 'of file://.*/rep is yet to come, in 40d'
+	run -0 lspp-stat --health -r "$T/two"
+	moved -3456000
+	run -1 lspp-stat --health -r "$T/two"
+	assert_output --regexp 'of file://.*/two is yet to come, in 40d'
+	# The next one is as any.
+	pass
+	run -0 lspp-stat --health -r "$T/rep"
+}
+
 @test "--health: no state, an empty one, one that cannot be read" {
 	run -66 --separate-stderr lspp-stat --health
 	assert_output \

@@ -154,10 +154,14 @@ find_life(struct stat_fleet *f)
 	const struct stat_root *pass = all;
 	int64_t at;
 
-	f->life_ns = life(all, all);
+	f->life_ns = f->latest_ns = life(all, all);
 	for (size_t i = 1; i < f->n_roots; i++) {
 		r = &f->roots[i];
 		at = life(all, r);
+		if (i == 1 || at > f->latest_ns) {
+			f->latest_ns = at;
+			f->latest = r;
+		}
 		if (f->stillest != NULL && at >= f->life_ns)
 			continue;
 		f->life_ns = at;

@@ -109,6 +109,8 @@ struct stat_fleet {
 	   where that is longest ago; 0: never. */
 	int64_t life_ns;
 	const struct stat_root *stillest; /* that root, or NULL: no roots */
+	int64_t latest_ns; /* that of the root where it is the latest, */
+	const struct stat_root *latest; /* that root, or NULL */
 	bool seen_known;
 	uint64_t seen; /* databases in the last pass */
 };

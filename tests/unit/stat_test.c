@@ -240,6 +240,8 @@ test_roots(struct stat_fleet *f)
 	is_int((long long)f->sum.waiting, 2, "the worst of its roots");
 	is_int(f->life_ns, 800 * S, "the root that was left longest");
 	is_str(f->stillest->url, "file:///two", "is named");
+	is_int(f->latest_ns, 900 * S, "the one that was not");
+	is_str(f->latest->url, "file:///one", "is, too");
 	conf.roots = &one;
 	conf.n_roots = 1;
 	fleet(st, f);
