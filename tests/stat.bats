@@ -295,6 +295,26 @@ $T/srv/t8.db"
 	assert_equal "$(lspp-stat --json | jq -c '[.databases, .gone]')" '[2,0]'
 }
 
+@test "what was gone, is back, and cannot be shipped, is in trouble" {
+	db a.db b.db
+	printf '%s\n' srv/a.db srv/b.db >list
+	lspp-ship <list
+	mv srv/b.db away
+	run -1 lspp-ship <list
+	assert_equal "$(lspp-stat --json | jq -c '[.gone, .failed]')" '[1,0]'
+	mv away srv/b.db
+	change b.db
+	rm -r rep/b.db
+	touch rep/b.db
+	run -1 lspp-ship <list
+	assert_equal "$(lspp-stat --json | jq -c '[.gone, .failed]')" '[0,1]'
+	run -1 lspp-stat --health
+	# And gone again.
+	rm srv/b.db
+	run -1 lspp-ship <list
+	assert_equal "$(lspp-stat --json | jq -c '[.gone, .failed]')" '[1,0]'
+}
+
 @test "a pass takes back the notes of what vanished, or was shipped elsewhere" {
 	db a.db b.db n.db
 	settle

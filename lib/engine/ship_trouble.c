@@ -86,6 +86,8 @@ static int
 put_one(struct state *st, const struct head *h, const char *path,
     const char *msg, struct err *e)
 {
+	if (!h->gone && state_note_back(st, path, e) == -1)
+		return -1;
 	if (!h->gone)
 		return state_trouble(st, &h->t, path, msg, e);
 	if (state_note_gone(st, path, h->t.at_ns, e) == -1)
