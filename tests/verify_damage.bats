@@ -162,6 +162,40 @@ damage() {
 	assert [ "$found" -gt 0 ]
 }
 
+@test "without a state and --deep: zeros, garbage and half of it are damage" {
+	local file size how
+	sqlite3 src/x.db 'CREATE TABLE t AS SELECT randomblob(20000) x'
+	ship src/x.db >/dev/null
+	sqlite3 src/x.db 'INSERT INTO t VALUES(randomblob(9000))'
+	ship src/x.db >/dev/null
+	sqlite3 src/x.db 'INSERT INTO t VALUES(1)'
+	ship --new-generation src/x.db >/dev/null
+	cp -rp "$R" sound
+	run -0 lspp-verify -r "$R" -s "$T/none" '**'
+	while read -r file; do
+		size=$(stat -c %s "$file")
+		for how in zeros garbage half; do
+			rm -rf "$R" && cp -rp sound "$R"
+			case $how in
+			zeros) : >"$file" && truncate -s "$size" "$file" ;;
+			garbage) head -c "$size" /dev/urandom >"$file" ;;
+			half) truncate -s $((size / 2)) "$file" ;;
+			esac
+			run -65 --separate-stderr lspp-verify -r "$R" \
+				-s "$T/none" '**'
+			[[ $stderr == *"${file#"$R/"}: "* ]] || fail "$stderr"
+		done
+	done < <(find "$R" -name '*.lz4')
+	# A copy all of which is zeros.
+	find "$R" -name '*.lz4' | while read -r file; do
+		size=$(stat -c %s "$file")
+		: >"$file"
+		truncate -s "$size" "$file"
+	done
+	run -65 lspp-verify -r "$R" -s "$S" --newest '**'
+	run -65 lspp-verify -r "$R" -s "$T/none" --newest '**'
+}
+
 # change DB -- it, at random.
 change() {
 	local sql=(

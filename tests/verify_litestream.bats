@@ -86,6 +86,12 @@ get() {
 	assert_equal "$(get "$output" checksum)" 0
 	run -0 lspp-verify -r "$R" -s "$T/none" --sql --against-source \
 		-C "$D" a.db
+	key=$(objects a.db wal | sed -n 1p)
+	cp "$R/$key" "$T/kept"
+	head -c "$(stat -c %s "$T/kept")" /dev/zero >"$R/$key"
+	run -65 --separate-stderr lspp-verify -r "$R" -s "$T/none" a.db
+	[[ $stderr == *"$key: is no LZ4 frame"* ]] || fail "$stderr"
+	cp "$T/kept" "$R/$key"
 	key=$(objects a.db wal | sed -n 2p)
 	printf 'XXXX' | dd of="$R/$key" bs=1 conv=notrunc status=none seek=60
 	run -65 --separate-stderr lspp-verify -r "$R" -s "$T/none" --deep a.db

@@ -110,9 +110,27 @@ read_all(struct look *l, object_sink *sink, uint64_t max, struct err *e)
 	return 0;
 }
 
+/* Without --deep there is no more to be known of a plain one than that it
+ * begins as an LZ4 frame does. */
+static int
+check_head(struct look *l, struct err *e)
+{
+	static const uint8_t magic[] = { 0x04, 0x22, 0x4d, 0x18 };
+	struct store *s = l->j->store;
+	struct last_bytes b = { .n = 0 };
+
+	if (s->ops->get(s, buf_str(&l->v->key), 0, sizeof(magic), keep_last, &b,
+		e) == -1)
+		return -1;
+	return b.n == sizeof(magic) && memcmp(b.p, magic, b.n) == 0
+	    ? 0
+	    : err_set(e, ERR_CORRUPT, "is no LZ4 frame");
+}
+
 /*
  * Each is what it says, and all objects of a generation are of one kind: else
- * those without provenance are what is damaged.
+ * those without provenance are what is damaged.  In one that lspp began they
+ * all have it.
  */
 static int
 check_kind(struct look *l, const struct layout_name *name, struct err *e)
@@ -124,12 +142,15 @@ check_kind(struct look *l, const struct layout_name *name, struct err *e)
 		    "is another object under this name (index %08" PRIx32
 		    ", offset %08" PRIx32 " of generation %s)",
 		    l->pv.name.index, l->pv.name.offset, l->pv.generation);
+	if (!l->has && layout_is_own(l->g->id))
+		return err_set(e, ERR_CORRUPT,
+		    "has no provenance, though lspp began its generation");
 	if (l->kind == LOOK_UNKNOWN) {
 		l->kind = l->has ? LOOK_OURS : LOOK_PLAIN;
 		l->first = *name;
 	}
 	if (l->has == (l->kind == LOOK_OURS))
-		return 0;
+		return l->has || l->want->deep ? 0 : check_head(l, e);
 	if (l->has) {
 		plain = (struct history_object){ .index = l->first.index,
 			.offset = l->first.offset };
