@@ -229,6 +229,7 @@ it had broken"* ]] || fail "$stderr"
 }
 
 @test "a state whose replica is another machine's says so" {
+	local key
 	a_fleet 1 1
 	sqlite3 1.db 'INSERT INTO t VALUES(1)'
 	LSPP_MACHINE=other lspp-ship -q -r "$R" -C "$D" -s "$T/s2" \
@@ -237,6 +238,15 @@ it had broken"* ]] || fail "$stderr"
 	[[ $stderr == *"it is sound, but "*" was written by somebody else"* ]] ||
 		fail "$stderr"
 	assert_equal "$(marks)" ""
+	# So does one whose generation is gone: the other may have pruned it.
+	replica_list "1.db/generations/$(sqlite3 "$S/state.db" \
+		'SELECT generation FROM db')/" | while read -r key; do
+		replica_rm "$key"
+	done
+	run -75 --separate-stderr verify 1.db
+	[[ $stderr == *"it is sound, but "* ]] || fail "$stderr"
+	assert_equal "$(marks)" ""
+	assert_equal "$(lspp-stat --json -s "$S" | jq .broken)" 0
 }
 
 @test "while it is shipped to, and pruned, nothing is ever called damaged" {

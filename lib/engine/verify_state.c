@@ -52,6 +52,20 @@ compare(struct look *l, const struct provenance *pv, int has, struct err *e)
 	return 0;
 }
 
+/* What is newer than the record is another machine's. */
+static bool
+is_foreign(const struct look *l)
+{
+	uint8_t me[16];
+
+	if (!l->known || !l->has_last ||
+	    l->last.captured_ns <= l->rec.captured_ns)
+		return false;
+	state_writer(l->j->st, me);
+	return memcmp(me, l->last.writer, sizeof(me)) != 0 &&
+	    !state_same_machine(me, l->last.writer);
+}
+
 int
 look_state(struct look *l, struct err *e)
 {
@@ -60,6 +74,9 @@ look_state(struct look *l, struct err *e)
 	int has = l->has_last;
 	int rc = -1;
 
+	/* That machine may have pruned it; look_foreign() tells. */
+	if (g == NULL && is_foreign(l))
+		return 0;
 	if (g == NULL) {
 		err_set(e, ERR_CORRUPT,
 		    "generation %s, which was shipped to, is gone",
@@ -85,14 +102,7 @@ look_state(struct look *l, struct err *e)
 int
 look_foreign(struct look *l, struct err *e)
 {
-	uint8_t me[16];
-
-	if (!l->known || !l->has_last ||
-	    l->last.captured_ns <= l->rec.captured_ns)
-		return 0;
-	state_writer(l->j->st, me);
-	if (memcmp(me, l->last.writer, sizeof(me)) == 0 ||
-	    state_same_machine(me, l->last.writer))
+	if (!is_foreign(l))
 		return 0;
 	err_set(e, ERR_BUSY, "it is sound, but %s was written by somebody else",
 	    l->last_key);
