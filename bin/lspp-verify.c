@@ -79,6 +79,36 @@ each_key(void *ctx, const char *key, const char *path, struct err *e)
 	return stop_requested() ? 1 : chosen(run, &c);
 }
 
+struct known {
+	choose_key *add;
+	void *search;
+};
+
+static int
+add_known(void *ctx, const char *key, const char *path, struct err *e)
+{
+	struct known *k = ctx;
+
+	(void)path;
+	(void)e;
+	return k->add(k->search, key);
+}
+
+/* Of a pattern, too: a replica that is gone as a whole is in no listing. */
+static void
+each_known(void *ctx, choose_key *add, void *search)
+{
+	struct run *run = ctx;
+	struct known k = { add, search };
+	struct err *e = &run->trouble;
+	int64_t root;
+
+	if (run->reader != NULL &&
+	    state_root(run->reader, run->chooser.store->url, false, &root, e) ==
+		1)
+		(void)state_records(run->reader, root, add_known, &k, e);
+}
+
 /* Of all that the state has, what the file names. */
 static int
 each_path(void *ctx, const char *path, struct err *e)
@@ -283,6 +313,7 @@ open_replica(struct run *run, char **operands, struct err *e)
 	run->chooser.end = run->cli.end;
 	run->chooser.every_replica = true;
 	run->chooser.chosen = chosen;
+	run->chooser.known = each_known;
 	run->chooser.ctx = run;
 	if (run->cli.config != NULL) {
 		run->by_file = config_chooser_open(&run->file, &run->chooser);

@@ -91,6 +91,35 @@ get() {
 	run -74 sh -c 'lspp-verify -r "$1" -s "$2" 1.db >/dev/full' - "$R" "$S"
 }
 
+@test "a pattern finds what the state knows and the replica has lost" {
+	local key
+	a_fleet 4
+	for key in $(replica_list "2.db/") $(replica_list "3.db/"); do
+		replica_rm "$key"
+	done
+	mv 3.db away
+	run -1 --separate-stderr verify '**'
+	assert_equal "$(sort <<<"$output")" $'1.db\n4.db'
+	[[ $stderr == *"2.db: it was shipped, but nothing of it is in "* ]] ||
+		fail "$stderr"
+	[[ $stderr == *"3.db: "*" its source is gone, too"* ]] || fail "$stderr"
+	assert_equal "$(marks)" 2.db
+	run -1 --separate-stderr verify '[12].db'
+	assert_output 1.db
+	run -0 verify '[14].db'
+	run -65 verify '2*'
+	run -66 verify '3*'
+	run -66 verify 'x*'
+	# Not without that state.
+	run -0 lspp-verify -r "$R" -s "$T/none" '**'
+	# It begins anew, and all is well.
+	ship "$D"/2.db
+	mv away 3.db
+	ship --new-generation "$D"/3.db
+	run -0 verify '**'
+	assert_equal "${#lines[@]}" 4
+}
+
 @test "--json, and what -v says" {
 	a_fleet 1 2
 	run -0 --separate-stderr verify --json --deep --against-source 1.db

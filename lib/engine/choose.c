@@ -15,6 +15,7 @@ struct search {
 	const char *operand, *pattern;
 	size_t skip; /* of each key, for its target */
 	bool any;    /* it found or reported something */
+	bool failed; /* not all could be listed */
 	bool ended;  /* chosen() said so */
 };
 
@@ -82,15 +83,12 @@ name_of(const struct search *f, const char *key, size_t skip)
 }
 
 static int
-found(void *ctx, const char *url)
+found_key(struct search *f, const char *key)
 {
-	struct search *f = ctx;
 	struct chooser *h = f->h;
-	const char *key = url + strlen(h->target.url);
 	struct choice c = { .store = h->store };
 	size_t skip;
 
-	key += *key == '/';
 	f->any = true;
 	/* "a/" and "**" find "a", too. */
 	skip = f->skip < strlen(key) ? f->skip : 0;
@@ -111,6 +109,25 @@ found(void *ctx, const char *url)
 	return f->ended || stop_requested() ? -1 : 0;
 }
 
+static int
+found(void *ctx, const char *url)
+{
+	struct search *f = ctx;
+	const char *key = url + strlen(f->h->target.url);
+
+	return found_key(f, *key == '/' ? key + 1 : key);
+}
+
+/* What the listing brought is passed over. */
+static int
+add_known(void *search, const char *key)
+{
+	struct search *f = search;
+	struct err e;
+
+	return glob_match(f->pattern, key, &e) == 1 ? found_key(f, key) : 0;
+}
+
 /* What cannot be listed fails under the pattern's name: so it is tried again.
  */
 static void
@@ -119,7 +136,7 @@ failed(void *ctx, const char *url, const struct err *e)
 	struct search *f = ctx;
 	struct choice c = { .name = xstrdup(f->operand), .rc = -1, .e = *e };
 
-	f->any = true;
+	f->any = f->failed = true;
 	if (e->class != ERR_USAGE)
 		err_in(&c.e, "cannot look for databases in %s", url);
 	if (!f->ended)
@@ -138,6 +155,8 @@ choose_matching(struct chooser *h, const char *operand, const char *pattern)
 	if (store_is_url(operand) && h->target.into != NULL)
 		f.skip = glob_fixed(pattern);
 	(void)scan_replica(&s, h->store, pattern);
+	if (h->known != NULL && !f.failed && !f.ended && !stop_requested())
+		h->known(h->ctx, add_known, &f);
 	if (f.any || stop_requested())
 		return f.ended ? -1 : 0;
 	c.name = xstrdup(operand);

@@ -34,6 +34,9 @@ struct choice {
 	bool clash;  /* it failed for another database's target */
 };
 
+/* A key that is to be there; -1: no more are wanted. */
+typedef int choose_key(void *search, const char *key);
+
 struct chooser {
 	struct store *store; /* borrowed */
 	struct target_conf target;
@@ -43,6 +46,9 @@ struct chooser {
 	bool every_replica;
 	/* Takes over what c holds.  -1: no more choices are wanted. */
 	int (*chosen)(void *ctx, struct choice *c);
+	/* Of what else a pattern may find, after a listing: give each key there
+	 * is to add.  May be NULL.  Not asked by choose_config(). */
+	void (*known)(void *ctx, choose_key *add, void *search);
 	void *ctx;
 	/* private */
 	struct target_set seen;
