@@ -459,6 +459,7 @@ open_config(struct run *run)
 	for (size_t i = 0; i < run->file.c.n_roots; i++)
 		check_grace(run, run->file.c.root[i].url);
 	run->chooser.end = run->cli.end;
+	run->chooser.every_replica = true;
 	run->chooser.chosen = chosen;
 	run->chooser.ctx = run;
 	run->chooser.mode = run->cli.dry_run ? STORE_READ : STORE_REMOVE;

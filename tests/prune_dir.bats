@@ -391,6 +391,22 @@ kept() {
 	restores_to a.db a.db
 }
 
+@test "a litestream.yml with two replicas: both are pruned" {
+	cat >"$T/l.yml" <<-END
+	dbs:
+	  - path: $D/a.db
+	    replicas:
+	      - url: file://$R/1/a.db
+	      - url: file://$R/2/a.db
+	END
+	lspp-ship -c "$T/l.yml" -s "$S" "$D/a.db"
+	sqlite3 a.db "INSERT INTO t VALUES(1)"
+	lspp-ship -c "$T/l.yml" -s "$S" --snapshot-interval 0s "$D/a.db"
+	run -0 later 3 lspp-prune -c "$T/l.yml" --yes --keep-last 1 "$D/a.db"
+	assert_line --partial "$R/1/a.db/generations/"
+	assert_line --partial "$R/2/a.db/generations/"
+}
+
 @test "JSON and metrics" {
 	load lib/metrics
 	history 4
