@@ -57,13 +57,15 @@ is_mounted(const char *path)
 	return is;
 }
 
-/* The newest object of all. */
+/* The newest object of all that is to go. */
 static const struct history_object *
-newest(const struct prune_db *db, struct prune_item *at)
+newest(const struct prune_db *db, bool foreign, struct prune_item *at)
 {
 	const struct history_object *best = NULL, *o;
 
-	for (size_t i = 0; i < db->h.n; i++)
+	for (size_t i = 0; i < db->h.n; i++) {
+		if (db->h.v[i].plain && !foreign)
+			continue;
 		for (int kind = LAYOUT_SNAPSHOT; kind <= LAYOUT_SEGMENT;
 		     kind++) {
 			const struct history_list *l = kind == LAYOUT_SNAPSHOT
@@ -81,6 +83,7 @@ newest(const struct prune_db *db, struct prune_item *at)
 				at->kind = (uint8_t)kind;
 			}
 		}
+	}
 	return best;
 }
 
@@ -140,8 +143,10 @@ look(struct run *run, struct task *t, struct err *e)
 	}
 	if (now - since < run->gone_for_ns)
 		return 0;
+	if (prune_db_tell(t->db, e) == -1)
+		return -1;
 	/* A run that was killed at the end leaves owner's objects. */
-	if ((o = newest(t->db, &it)) == NULL)
+	if ((o = newest(t->db, run->policy.foreign, &it)) == NULL)
 		return t->db->owners > 0;
 	if (now - o->mtime_ns < run->gone_for_ns)
 		return 0;
@@ -169,7 +174,7 @@ prune_gone(struct run *run, struct task *t)
 	if (rc != 1)
 		return;
 	t->gone = true;
-	prune_plan_all(t->db, &t->db->plan);
+	prune_plan_all(t->db, run->policy.foreign, &t->db->plan);
 }
 
 int

@@ -299,6 +299,24 @@ kept() {
 	diff before <(replica_list)
 }
 
+@test "gone: litestream's generation stays, and goes with --foreign" {
+	local gen=b.db/generations/0123456789abcdef
+	cp a.db b.db
+	change
+	mkdir -p "$R/$gen/snapshots"
+	lz4 -qc b.db >"$R/$gen/snapshots/00000000.snapshot.lz4"
+	lspp-ship -q -r "$R" -C "$D" -s "$S" b.db
+	rm b.db
+	later 1 lspp-prune -r "$R" -s "$S" --yes --gone-for 3d '**'
+	run -0 later 9 lspp-prune -r "$R" -s "$S" -n --gone-for 3d --foreign '**'
+	assert_line --partial "$gen/snapshots/00000000"
+	run -0 later 9 lspp-prune -r "$R" -s "$S" --yes --gone-for 3d '**'
+	assert_line --partial b.db/generations/owner-00000000
+	refute_line --partial "$gen"
+	run -0 replica_list b.db
+	assert_output "$gen/snapshots/00000000.snapshot.lz4"
+}
+
 @test "gone: what may be mounted elsewhere or shipped by another stays" {
 	mkdir sub
 	cp a.db sub/b.db

@@ -133,8 +133,10 @@ struct prune_db {
 int prune_plan(const struct history *h, const struct prune_policy *p,
     struct prune_plan *plan, struct err *e);
 
-/* All of it goes: the newest state, and who owned it. */
-void prune_plan_all(const struct prune_db *db, struct prune_plan *plan);
+/* All of it goes: the newest state, and who owned it.  What Litestream wrote
+ * stays, unless 'foreign'; prune_db_tell() tells that. */
+void prune_plan_all(
+    const struct prune_db *db, bool foreign, struct prune_plan *plan);
 void prune_plan_release(struct prune_plan *plan);
 
 /* -- listings (prune_load.c) ----------------------------------------------- */
@@ -165,8 +167,14 @@ int prune_scan(struct store *s, struct prune_scan *scan, struct err *e);
 bool prune_is_object(const char *key);
 
 /*
- * Plan for a database that was listed, asking the store whose a generation is
- * where its id does not tell and it matters.
+ * Ask the store whose each generation is, where its id does not tell: 0, or 1:
+ * some are Litestream's; -1.
+ */
+int prune_db_tell(struct prune_db *db, struct err *e);
+
+/*
+ * Plan for a database that was listed, asking the store what a listing does not
+ * tell, where it matters.
  */
 void prune_db_plan(struct prune_db *db, const struct prune_policy *p);
 

@@ -222,11 +222,8 @@ prune_scan(struct store *s, struct prune_scan *scan, struct err *e)
 
 /* -- plans ----------------------------------------------------------------- */
 
-/*
- * Whose are they?  0, or 1: some are Litestream's; -1.
- */
-static int
-tell_foreign(struct prune_db *db, struct err *e)
+int
+prune_db_tell(struct prune_db *db, struct err *e)
 {
 	int any = 0;
 
@@ -255,7 +252,7 @@ prune_db_plan(struct prune_db *db, const struct prune_policy *p)
 	if (db->rc == 0 && db->plan.n == 0)
 		return;
 	/* It was as if all were ours. */
-	switch (tell_foreign(db, &db->e)) {
+	switch (prune_db_tell(db, &db->e)) {
 	case 0: return;
 	case 1:
 		prune_plan_release(&db->plan);

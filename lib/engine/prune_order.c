@@ -165,7 +165,8 @@ prune_order(const struct planner *pl, struct prune_plan *plan)
 }
 
 void
-prune_plan_all(const struct prune_db *db, struct prune_plan *plan)
+prune_plan_all(
+    const struct prune_db *db, bool foreign, struct prune_plan *plan)
 {
 	struct run r = { .snapshot = NO_SNAPSHOT };
 
@@ -174,6 +175,10 @@ prune_plan_all(const struct prune_db *db, struct prune_plan *plan)
 		struct generation g = { .h = &db->h.v[i], .v = &r, .n = 1 };
 		struct block b = { .g = &g, .to = 1, .why = PRUNE_GONE };
 
+		if (g.h->plain && !foreign) {
+			plan->foreign += g.h->snapshots.n + g.h->segments.n;
+			continue;
+		}
 		r.n = g.h->segments.n;
 		add_block(&b, (uint32_t)i, plan);
 		for (size_t k = 0; k < g.h->snapshots.n; k++)
