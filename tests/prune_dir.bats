@@ -241,6 +241,7 @@ kept() {
 	change
 	cp a.db b.db
 	shipped b.db
+	lspp-verify -q -r "$R" -C "$D" -s "$S" b.db
 	rm b.db
 	replica_list >before
 	# The first run takes the time.
@@ -267,6 +268,8 @@ kept() {
 	# And is forgotten.
 	run -0 lspp-hot -r "$R" -s "$S" --gone
 	assert_output ""
+	assert_equal "$(sqlite3 "$S/state.db" \
+		"SELECT count(*) FROM verdict WHERE key = 'b.db'")" 0
 	restores_to a.db a.db
 	cp a.db b.db
 	shipped b.db
@@ -297,6 +300,55 @@ kept() {
 		-x "mv $D/aside $D/b.db" \
 		lspp-prune -r "$R" -s "$S" --yes --gone-for 3d b.db
 	diff before <(replica_list)
+}
+
+# back AT -- the directory of a database is there again, as it was: it is
+# shipped, and restores.
+back() {
+	mv aside/acme acme
+	run -0 --separate-stderr lspp-ship -r "$R" -C "$D" -s "$S" acme/b.db
+	rm -rf out
+	lspp-restore -q -r "$R" -o out acme/b.db &&
+		cmp out/acme/b.db acme/b.db || { echo "$1"; return 1; }
+	mv acme aside
+}
+
+@test "gone: killed or refused on its way, a database that is back is shipped" {
+	local n rc calls=0 step prune=(lspp-prune -r "$R" -s "$S" --yes --gone-for 3d)
+	step=$(count 1 5)
+	mkdir acme aside
+	cp a.db acme/b.db
+	change
+	lspp-ship -r "$R" -C "$D" -s "$S" acme/b.db
+	sqlite3 acme/b.db "INSERT INTO t VALUES(1)"
+	sleep 1.1 # its record is not to be racy
+	lspp-ship -r "$R" -C "$D" -s "$S" acme/b.db
+	mv acme aside
+	later 1 "${prune[@]}" '**'
+	cp -rp "$R" "$T/r"
+	cp -rp "$S" "$T/s"
+	for ((n = 1; ; n += step)); do
+		rc=0
+		later 9 atcall -k write -n $n "${prune[@]}" '**' \
+			>/dev/null 2>&1 || rc=$?
+		[ $rc != 0 ] || break
+		[ "$(objects acme/b.db)" = 3 ] || calls=$((calls + 1))
+		cp -rp "$R" "$T/r2"
+		cp -rp "$S" "$T/s2"
+		back "killed at $n"
+		# Without it, the next run ends what was begun.
+		rm -rf "$R" "$S"
+		mv "$T/r2" "$R"
+		mv "$T/s2" "$S"
+		later 10 "${prune[@]}" '**' >/dev/null
+		run replica_list acme
+		assert_output ""
+		rm -rf "$R" "$S"
+		cp -rp "$T/r" "$R"
+		cp -rp "$T/s" "$S"
+	done
+	assert [ $calls -ge 1 ]
+	back "at the end"
 }
 
 @test "gone: litestream's generation stays, and goes with --foreign" {

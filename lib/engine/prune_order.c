@@ -165,8 +165,7 @@ prune_order(const struct planner *pl, struct prune_plan *plan)
 }
 
 void
-prune_plan_all(
-    const struct prune_db *db, bool foreign, struct prune_plan *plan)
+prune_plan_all(const struct prune_db *db, bool foreign, struct prune_plan *plan)
 {
 	struct run r = { .snapshot = NO_SNAPSHOT };
 

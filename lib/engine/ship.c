@@ -278,7 +278,8 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	return fence(w, j, e);
 }
 
-/* A replica that lspp-verify found broken is not gone on with.  1, or -1. */
+/* A replica that lspp-verify found broken, or that lspp-prune began to delete,
+ * is not gone on with.  1, or -1. */
 static int
 ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
@@ -286,7 +287,9 @@ ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
 	    w->st, j->ship->root, j->rec.key, j->rec.pos.generation, e);
 
 	if (rc == 1)
-		ship_anew(j, "lspp-verify found the one it had broken");
+		ship_anew(j,
+		    "lspp-verify found the one it had broken, or lspp-prune "
+		    "--gone-for began to delete it");
 	return rc == -1 ? -1 : 1;
 }
 

@@ -70,29 +70,69 @@ state_put_gone(struct state *st, int64_t root, const char *key, int64_t at_ns,
 	return finish(st, q, e);
 }
 
-int
-state_forget(struct state *st, int64_t root, const char *key, struct err *e)
+static int
+run(struct state *st, const char *text, int64_t root, const char *key,
+    struct err *e)
 {
-	struct record r;
-	sqlite3_stmt *q;
-	int rc = state_find(st, root, key, &r, e);
+	sqlite3_stmt *q = prepare(st, text, root, key, e);
 
-	if (rc != 1)
-		return rc;
-	if (state_begin(st, e) == -1) {
-		record_release(&r);
-		return -1;
-	}
-	rc = state_forget_sums(st, r.id, e);
-	record_release(&r);
-	if (rc == 0) {
-		q = prepare(st, "DELETE FROM db WHERE root = ? AND key = ?",
-		    root, key, e);
-		rc = q == NULL ? -1 : finish(st, q, e);
-	}
+	return q == NULL ? -1 : finish(st, q, e);
+}
+
+/* The end of a transaction, in which rc is how it went. */
+static int
+end(struct state *st, int rc, struct err *e)
+{
 	if (rc == 0)
 		rc = state_commit(st, e);
 	if (rc == -1)
 		state_rollback(st);
+	return rc;
+}
+
+int
+state_put_going(struct state *st, int64_t root, const char *key, struct err *e)
+{
+	int rc;
+
+	/* To be durable before anything goes: who only looks has it not so. */
+	if (sqlite3_exec(st->db, "PRAGMA synchronous = FULL", NULL, NULL,
+		NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	if (state_begin(st, e) == -1)
+		return -1;
+	rc = run(st, "UPDATE db SET racy = 1 WHERE root = ? AND key = ?", root,
+	    key, e);
+	if (rc == 0)
+		rc = run(st,
+		    "INSERT INTO verdict SELECT root, key, 0, 0, 0, NULL, 0, 0,"
+		    " generation FROM db WHERE root = ? AND key = ?"
+		    " ON CONFLICT DO UPDATE SET broken = excluded.broken",
+		    root, key, e);
+	return end(st, rc, e);
+}
+
+int
+state_forget(struct state *st, int64_t root, const char *key, struct err *e)
+{
+	struct record r;
+	int rc = state_find(st, root, key, &r, e);
+
+	if (rc != 1)
+		return rc;
+	rc = state_begin(st, e);
+	if (rc == 0) {
+		rc = state_forget_sums(st, r.id, e);
+		if (rc == 0)
+			rc =
+			    run(st, "DELETE FROM db WHERE root = ? AND key = ?",
+				root, key, e);
+		if (rc == 0)
+			rc = run(st,
+			    "DELETE FROM verdict WHERE root = ? AND key = ?",
+			    root, key, e);
+		rc = end(st, rc, e);
+	}
+	record_release(&r);
 	return rc;
 }

@@ -9,7 +9,8 @@
  *	tried_ns	the last that could not tell
  *	broken	the generation that lspp-ship is to begin anew, or NULL
  *
- * A generation found broken is begun anew whatever a ship does meanwhile: the
+ * A generation found broken, or being deleted by lspp-prune --gone-for, is
+ * begun anew whatever a ship does meanwhile: the
  * mark names the generation, so it means nothing for the next one, and a ship
  * that goes on with a marked generation records it as racy, which lspp-hot
  * prints.  Who records another generation takes the mark away in the same
