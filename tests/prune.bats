@@ -137,6 +137,22 @@ stale() {
 	restores_to a.db a.db
 }
 
+@test "a generation that was copied behind the newest one is not the newest" {
+	local key old
+	history 4
+	mapfile -t old < <(replica_list a.db/generations/ | grep -v owner)
+	change_anew
+	for key in "${old[@]}"; do
+		replica_get "$key" >"$T/object"
+		replica_rm "$key"
+		replica_put "$key" "$T/object"
+	done
+	restores_to a.db a.db lspp
+	prune --yes --keep-last 1 '**' >/dev/null
+	restores_to a.db a.db lspp
+	assert_equal "$(generations a.db)" 1
+}
+
 @test "owner's objects stay: who has no record meets them" {
 	change
 	change_anew

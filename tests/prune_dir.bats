@@ -87,6 +87,37 @@ teardown() {
 	prune --yes --keep-last 1 '**' >/dev/null
 }
 
+# copied_backwards TIME TIME -- the replica, the older of two generations last:
+# the times of the copies.
+copied_backwards() {
+	local old new
+	old=$(sqlite3 "$S/state.db" "SELECT generation FROM db")
+	sqlite3 a.db "INSERT INTO t VALUES('the last')"
+	sleep 0.1
+	lspp-ship -q -r "$R" -C "$D" -s "$S" --new-generation a.db
+	new=$(sqlite3 "$S/state.db" "SELECT generation FROM db")
+	assert [ "$old" != "$new" ]
+	find "$R/a.db/generations/$new" -type f -exec touch -d "$1" {} +
+	find "$R/a.db/generations/$old" -type f -exec touch -d "$2" {} +
+}
+
+@test "generations that were copied in another order: the newest stays" {
+	history 4
+	copied_backwards now "now + 1 second"
+	restores_to a.db a.db lspp
+	run -0 prune --yes --keep-last 1 '**'
+	assert_output --partial /snapshots/00000001
+	restores_to a.db a.db
+	assert_equal "$(generations a.db)" 1
+	# And with times from long ago.
+	change
+	copied_backwards 2020-01-01 2020-01-02
+	restores_to a.db a.db lspp
+	run -0 prune --yes --keep-last 1 '**'
+	assert_equal "$(generations a.db)" 1
+	restores_to a.db a.db lspp
+}
+
 # at TIME PROGRAM... -- as if it were that many seconds since 1970.
 at() {
 	local when

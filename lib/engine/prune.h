@@ -27,7 +27,9 @@
  *
  * The time of an object is when it was stored.  That is its state's own time in
  * a directory, and after it on S3, by an upload; so what a time of capture
- * leads to is kept, too.
+ * leads to is kept, too.  But the last object of a generation has its state's
+ * time, and the others none that is later: which generation is the newest is
+ * decided as in a restore, also where they were copied in another order.
  *
  * The order of removal, in waves, is such that whatever is kept can be restored
  * at every moment, by lspp and litestream 0.3.13 and 0.5 (FORMAT rules 1 to 6):
@@ -171,6 +173,14 @@ bool prune_is_object(const char *key);
  * some are Litestream's; -1.
  */
 int prune_db_tell(struct prune_db *db, struct err *e);
+
+/*
+ * Put generations, if there are several, in the order in which a restore has
+ * them: that of the captures of their last states.  What the store has as the
+ * time of an object may be that of a copy; nothing in a generation stays later
+ * than its last state.
+ */
+int prune_db_date(struct prune_db *db, struct err *e);
 
 /*
  * Plan for a database that was listed, asking the store what a listing does not

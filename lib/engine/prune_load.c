@@ -243,21 +243,73 @@ prune_db_tell(struct prune_db *db, struct err *e)
 	return any;
 }
 
+/* The last state's object: where a restore of the newest state ends in g. */
+static struct history_object *
+last_of(struct history_generation *g, enum layout_kind *kind)
+{
+	struct history_list *s = &g->snapshots, *w = &g->segments;
+
+	*kind = s->n == 0 ||
+		(w->n > 0 && w->v[w->n - 1].index >= s->v[s->n - 1].index)
+	    ? LAYOUT_SEGMENT
+	    : LAYOUT_SNAPSHOT;
+	return *kind == LAYOUT_SEGMENT ? &w->v[w->n - 1] : &s->v[s->n - 1];
+}
+
+static void
+not_later(struct history_list *l, int64_t ns)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].mtime_ns > ns)
+			l->v[i].mtime_ns = ns;
+}
+
+int
+prune_db_date(struct prune_db *db, struct err *e)
+{
+	for (size_t i = 0; db->h.n > 1 && i < db->h.n; i++) {
+		struct history_generation *g = &db->h.v[i];
+		enum layout_kind kind;
+		struct history_object *o = last_of(g, &kind);
+		struct history_time t;
+
+		if (history_time(&db->h, g, kind, o, &t, e) == -1)
+			return -1;
+		not_later(&g->snapshots, t.ns);
+		not_later(&g->segments, t.ns);
+		o->mtime_ns = t.ns;
+	}
+	return 0;
+}
+
+/* The plan as it is after what was found out; 1: it is empty. */
+static int
+plan_again(struct prune_db *db, const struct prune_policy *p)
+{
+	prune_plan_release(&db->plan);
+	if (prune_plan(&db->h, p, &db->plan, &db->e) == -1)
+		return -1;
+	return db->plan.n == 0;
+}
+
+/* It was as if all were ours, and in the order of the store's times. */
+static int
+plan(struct prune_db *db, const struct prune_policy *p)
+{
+	int rc = plan_again(db, p);
+
+	if (rc == 0 && (rc = prune_db_tell(db, &db->e)) == 1)
+		rc = plan_again(db, p);
+	if (rc == 0 && db->h.n > 1 && (rc = prune_db_date(db, &db->e)) == 0)
+		rc = plan_again(db, p);
+	return rc;
+}
+
 void
 prune_db_plan(struct prune_db *db, const struct prune_policy *p)
 {
-	if (db->rc == -1)
+	if (db->rc == -1 || plan(db, p) != -1)
 		return;
-	db->rc = prune_plan(&db->h, p, &db->plan, &db->e);
-	if (db->rc == 0 && db->plan.n == 0)
-		return;
-	/* It was as if all were ours. */
-	switch (prune_db_tell(db, &db->e)) {
-	case 0: return;
-	case 1:
-		prune_plan_release(&db->plan);
-		db->rc = prune_plan(&db->h, p, &db->plan, &db->e);
-		return;
-	default: prune_plan_release(&db->plan); db->rc = -1;
-	}
+	prune_plan_release(&db->plan);
+	db->rc = -1;
 }
