@@ -401,6 +401,7 @@ run_pool(struct run *run, char **operands, struct err *e)
 	void **args = xcalloc(run->cli.jobs, sizeof(*args));
 	int rc;
 
+	run->policy.measure = !run->cli.dry_run && !run->counting;
 	for (unsigned i = 0; i < run->cli.jobs; i++)
 		args[i] = run;
 	rc = lines_open(&run->in, operands, run->cli.end, e);

@@ -87,6 +87,29 @@ teardown() {
 	prune --yes --keep-last 1 '**' >/dev/null
 }
 
+@test "a segment missing or damaged inside the newest run: nothing goes" {
+	local i wal keys
+	change
+	change
+	change --snapshot-interval=0s
+	for i in 1 2 3; do change; done
+	mapfile -t keys < <(replica_list a.db/generations/ | grep /wal/00000001)
+	assert [ "${#keys[@]}" -ge 3 ]
+	wal=${keys[1]}
+	mv "$R/$wal" "$T/segment"
+	replica_list >before
+	run -65 --separate-stderr prune --yes --keep-last 1 '**'
+	assert_regex "$stderr" "a\.db: $wal is missing: nothing is pruned"
+	diff before <(replica_list)
+	head -c -7 "$T/segment" >"$R/$wal"
+	run -65 --separate-stderr prune --yes --keep-last 1 '**'
+	assert_regex "$stderr" "a\.db: $wal is damaged: nothing is pruned"
+	mv "$T/segment" "$R/$wal"
+	run -0 prune --yes --keep-last 1 '**'
+	assert_equal "${#lines[@]}" 3
+	restores_to a.db a.db
+}
+
 # copied_backwards TIME TIME -- the replica, the older of two generations last:
 # the times of the copies.
 copied_backwards() {

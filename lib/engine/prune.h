@@ -73,6 +73,9 @@ struct prune_policy {
 	uint32_t last;       /* 0: not asked for; likewise */
 	uint32_t count[PRUNE_PERIODS];
 	bool foreign;
+	/* Before anything goes, read how long the newest run's segments are:
+	 * one small read for each that has another of its index behind it. */
+	bool measure;
 };
 
 /* Is anything asked for?  If not, nothing is superseded. */
@@ -184,7 +187,8 @@ int prune_db_date(struct prune_db *db, struct err *e);
 
 /*
  * Plan for a database that was listed, asking the store what a listing does not
- * tell, where it matters.
+ * tell, where it matters.  As prune_plan(), and with 'measure': a segment
+ * between two others of the newest run is missing, or one is damaged.
  */
 void prune_db_plan(struct prune_db *db, const struct prune_policy *p);
 

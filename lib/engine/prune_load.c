@@ -264,6 +264,19 @@ not_later(struct history_list *l, int64_t ns)
 			l->v[i].mtime_ns = ns;
 }
 
+/* What is cut short says nothing, as Litestream's: an id of ours tells. */
+static int
+time_of(const struct history *h, struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o,
+    struct history_time *t, struct err *e)
+{
+	int rc = history_time(h, g, kind, o, t, e);
+
+	if (layout_is_own(g->id))
+		g->plain = false;
+	return rc;
+}
+
 int
 prune_db_date(struct prune_db *db, struct err *e)
 {
@@ -273,7 +286,7 @@ prune_db_date(struct prune_db *db, struct err *e)
 		struct history_object *o = last_of(g, &kind);
 		struct history_time t;
 
-		if (history_time(&db->h, g, kind, o, &t, e) == -1)
+		if (time_of(&db->h, g, kind, o, &t, e) == -1)
 			return -1;
 		not_later(&g->snapshots, t.ns);
 		not_later(&g->segments, t.ns);
@@ -305,10 +318,79 @@ plan(struct prune_db *db, const struct prune_policy *p)
 	return rc;
 }
 
+/* The generation of the newest state that counts. */
+static struct history_generation *
+newest(struct prune_db *db, const struct prune_policy *p)
+{
+	struct history_generation *best = NULL;
+	int64_t best_ns = INT64_MIN;
+	enum layout_kind kind;
+
+	for (size_t i = 0; i < db->h.n; i++) {
+		struct history_generation *g = &db->h.v[i];
+		int64_t ns = last_of(g, &kind)->mtime_ns;
+
+		if (g->snapshots.n == 0 || (g->plain && !p->foreign) ||
+		    ns < best_ns)
+			continue;
+		best = g;
+		best_ns = ns;
+	}
+	return best;
+}
+
+static int
+broken(const struct history *h, const struct history_generation *g,
+    const struct history_object *o, const char *what, struct err *e)
+{
+	struct buf key = { 0 };
+
+	history_key(h, g, LAYOUT_SEGMENT, o, &key);
+	err_set(
+	    e, ERR_CORRUPT, "%s is %s: nothing is pruned", buf_str(&key), what);
+	buf_release(&key);
+	return -1;
+}
+
+/* Does each segment of g's last run begin where the one before it ends? */
+static int
+measure(const struct history *h, struct history_generation *g, struct err *e)
+{
+	const struct history_list *w = &g->segments;
+	uint32_t from = g->snapshots.v[g->snapshots.n - 1].index;
+	struct history_time t;
+
+	for (size_t i = history_below(w, from); i + 1 < w->n; i++) {
+		const struct history_object *o = &w->v[i];
+		struct history_object gone = { .index = o->index };
+
+		if (g->plain || o[1].index != o->index)
+			continue;
+		if (time_of(h, g, LAYOUT_SEGMENT, o, &t, e) == -1)
+			return -1;
+		if (g->plain)
+			continue;
+		if (t.end == UINT64_MAX)
+			return broken(h, g, o, "damaged", e);
+		gone.offset = (uint32_t)t.end;
+		if (o[1].offset > t.end)
+			return broken(h, g, &gone, "missing", e);
+	}
+	return 0;
+}
+
 void
 prune_db_plan(struct prune_db *db, const struct prune_policy *p)
 {
-	if (db->rc == -1 || plan(db, p) != -1)
+	struct history_generation *g;
+	int rc;
+
+	if (db->rc == -1)
+		return;
+	rc = plan(db, p);
+	if (rc == 0 && p->measure && (g = newest(db, p)) != NULL)
+		rc = measure(&db->h, g, &db->e);
+	if (rc != -1)
 		return;
 	prune_plan_release(&db->plan);
 	db->rc = -1;
