@@ -147,7 +147,7 @@ look(struct run *run, struct task *t, struct err *e)
 		return -1;
 	/* A run that was killed at the end leaves owner's objects. */
 	if ((o = newest(t->db, run->policy.foreign, &it)) == NULL)
-		return t->db->owners > 0;
+		return t->db->h.owners.n > 0;
 	if (now - o->mtime_ns < run->gone_for_ns)
 		return 0;
 	if (!is_mounted(t->path)) {

@@ -45,10 +45,10 @@ tell_left(struct run *run, const struct task *t)
 {
 	const struct prune_db *db = t->db;
 
-	if (db->unknown > 0)
+	if (db->h.unknown > 0)
 		cli_warn(&run->cli, t->name,
-		    "%" PRIu64 " objects of unknown names are left; one is %s",
-		    db->unknown, db->first);
+		    "%zu objects of unknown names are left; one is %s",
+		    db->h.unknown, db->h.first_unknown);
 	if (db->plan.stray > 0)
 		cli_warn(&run->cli, t->name,
 		    "%" PRIu64 " objects that no snapshot leads to are left: "

@@ -107,21 +107,12 @@ struct prune_plan {
 	uint64_t stray;   /* newer than all that can be restored: left */
 };
 
-struct prune_owner {
-	uint32_t number;
-	uint64_t size;
-};
-
 /* A database of a replica, as it was listed. */
 struct prune_db {
 	struct store *store; /* borrowed */
 	char *key;
 	struct history h;
-	struct prune_owner *owner;
-	size_t owners;
-	uint64_t unknown; /* objects of names that the layout has not */
-	char *first;      /* of them, or NULL */
-	int rc;           /* -1: it is not known what it holds */
+	int rc; /* -1: it is not known what it holds */
 	struct err e;
 	struct prune_plan plan;
 	void *ctx; /* the caller's */

@@ -31,41 +31,18 @@ prune_db_free(struct prune_db *db)
 		return;
 	prune_plan_release(&db->plan);
 	history_release(&db->h);
-	free(db->owner);
-	free(db->first);
 	free(db->key);
 	free(db);
 }
 
 /* -- entries --------------------------------------------------------------- */
 
-static void
-note_unknown(uint64_t *n, char **first, const char *key)
-{
-	if ((*n)++ == 0)
-		*first = xstrdup(key);
-}
-
 /* An object below "<db>/generations/". */
 static void
 take(struct prune_db *db, const struct store_entry *en)
 {
-	uint32_t number;
-	int rc;
-
-	if (db->rc == -1)
-		return;
-	if (layout_parse_owner(&number, en->key + db->h.prefix)) {
-		db->owner =
-		    xrealloc(db->owner, (db->owners + 1) * sizeof(*db->owner));
-		db->owner[db->owners++] =
-		    (struct prune_owner){ number, en->size };
-		return;
-	}
-	if ((rc = history_take(&db->h, en, &db->e)) == -1)
+	if (db->rc != -1 && history_take(&db->h, en, &db->e) == -1)
 		db->rc = -1;
-	else if (rc == 0)
-		note_unknown(&db->unknown, &db->first, en->key);
 }
 
 static int
@@ -88,7 +65,7 @@ prune_db_load(struct prune_db *db)
 	    -1) {
 		db->rc = -1;
 		db->e = e;
-	} else if (db->rc == 0 && db->h.n == 0 && db->owners == 0)
+	} else if (db->rc == 0 && db->h.n == 0 && db->h.owners.n == 0)
 		db->rc = err_set(&db->e, ERR_MISSING,
 		    "no backup of that name in %s", s->url);
 	buf_release(&prefix);
@@ -190,8 +167,8 @@ scan_entry(void *ctx, const struct store_entry *en, struct err *e)
 		buf_reset(&x->prefix);
 		x->wanted = false;
 		if ((n = name_in(en->key)) == -1) {
-			note_unknown(
-			    &x->scan->unknown, &x->scan->first, en->key);
+			if (x->scan->unknown++ == 0)
+				x->scan->first = xstrdup(en->key);
 			return 0;
 		}
 		begin(x, en->key, (size_t)n);

@@ -187,7 +187,7 @@ prune_plan_all(const struct prune_db *db, bool foreign, struct prune_plan *plan)
 				.kind = LAYOUT_SNAPSHOT,
 				.why = PRUNE_GONE });
 	}
-	for (size_t i = 0; i < db->owners; i++)
+	for (size_t i = 0; i < db->h.owners.n; i++)
 		add(plan,
 		    (struct prune_item){ .at = (uint32_t)i,
 			.wave = UINT32_MAX,

@@ -33,8 +33,8 @@ prune_item_key(
 
 	buf_reset(b);
 	if (it->kind == LAYOUT_OWNER) {
-		layout_owner_key(b, db->key, db->owner[it->at].number);
-		return db->owner[it->at].size;
+		layout_owner_key(b, db->key, db->h.owners.v[it->at].index);
+		return db->h.owners.v[it->at].size;
 	}
 	g = &db->h.v[it->generation];
 	o = it->kind == LAYOUT_SNAPSHOT ? &g->snapshots.v[it->at]
