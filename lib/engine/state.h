@@ -169,8 +169,8 @@ int state_gone(struct state *st, int64_t root, const char *key, char **path,
 /* Note it; at_ns 0: it is there again. */
 int state_put_gone(struct state *st, int64_t root, const char *key,
     int64_t at_ns, struct err *e);
-/* Its replica is about to be deleted: if it is shipped again, whatever became of
- * that, it begins anew (state_verdict.h).  A transaction of its own. */
+/* Its replica is about to be deleted: the next ship, if there is one, begins
+ * anew (state_verdict.h).  Durable: a transaction of its own. */
 int state_put_going(
     struct state *st, int64_t root, const char *key, struct err *e);
 /* Its replica is deleted: a transaction of its own. */
