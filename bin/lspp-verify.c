@@ -230,13 +230,15 @@ work(struct job *j, void *arg)
 static bool
 unsettled(struct request *q)
 {
-	size_t before = q->objects;
+	size_t objects = q->objects;
+	uint64_t bytes = q->bytes;
 
 	if (q->c.rc == 0 || q->c.e.class != ERR_EARLIER || q->looks > LOOKS ||
 	    stop_requested())
 		return false;
 	q->objects = q->out.objects;
-	if (q->looks > 1 && q->objects >= before)
+	q->bytes = q->out.bytes;
+	if (q->looks > 1 && q->objects == objects && q->bytes == bytes)
 		return false;
 	q->c.rc = 0;
 	return true;

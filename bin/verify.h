@@ -59,9 +59,10 @@ struct request {
 	int64_t at_ns;
 	bool marked;
 	bool dropped; /* a signal came before it was begun */
-	/* It may be being pruned: the look before, and how much was there. */
+	/* It may be being pruned: so many looks, and what the last one saw. */
 	unsigned looks;
 	size_t objects;
+	uint64_t bytes; /* of these */
 	struct verified out;
 };
 

@@ -370,5 +370,7 @@ prune_db_plan(struct prune_db *db, const struct prune_policy *p)
 	if (rc != -1)
 		return;
 	prune_plan_release(&db->plan);
-	db->rc = -1;
+	/* Gone since it was listed: somebody else prunes, and the next run sees
+	   what that left. */
+	db->rc = db->e.class == ERR_MISSING ? 0 : -1;
 }

@@ -6,10 +6,9 @@
 
 load lib/replica
 
-# at_time ARGUMENT... -- faketime, whose library comes before the sanitizers'.
+# at_time ARGUMENT... -- as faketime(1).
 at_time() {
-	ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0 \
-		"$LSPP_ROOT/tests/lib/faketime" "$@"
+	"$LSPP_ROOT/tests/lib/faketime" "$@"
 }
 
 # hard_setup [DIR] -- everything in DIR, or the test's own directory.
