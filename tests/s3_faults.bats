@@ -218,7 +218,7 @@ toxic() {
 @test "503 for a while: slower, and all arrives" {
 	s3_faulty
 	# Paced, so that it is not over before the server is too busy.
-	(exec 3>&-; ship --timeout 3m --rate 100 <all >acked 2>err) &
+	(exec 3>&-; ship --timeout 3m --rate 100/s <all >acked 2>err) &
 	pid=$!
 	wait_for test -s acked
 	rules '* * - status 503 SlowDown'
