@@ -463,8 +463,8 @@ written to it since"* ]] || fail "$stderr"
 		1.db >/dev/null
 	calls=$(<"$T/calls")
 	assert [ "$calls" -ge 5 ]
-	for ((n = 0; n < $(count 60 6 3); n++)); do
-		at=$((1 + n * calls / $(count 60 6 3)))
+	for ((n = 0; n < $(count 60 6 8); n++)); do
+		at=$((1 + n * calls / $(count 60 6 8)))
 		rm -rf "$S" && cp -a "$T/s0" "$S"
 		replica_back "$T/r0"
 		# Broken before that ship; found while it is at work.
