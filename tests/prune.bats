@@ -1,5 +1,7 @@
 # Retention: what is promised is kept, at every moment, for lspp and for both
 # litestreams; nothing else goes, and no old state is fooled by what is gone.
+#
+# Twice: on S3, too.
 
 load lib/prune
 

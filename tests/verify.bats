@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # lspp-verify: what restores is printed, what does not is named, marked, and
 # begun anew by the next lspp-ship.
+#
+# Twice: on S3, too.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
