@@ -109,8 +109,7 @@ is_ours(
 	if (t->store->ops->get(t->store, buf_str(&key), UINT64_MAX,
 		PROVENANCE_SIZE, keep_tail, &tail, e) == 0) {
 		state_writer(run->state, writer);
-		rc = tail.len == PROVENANCE_SIZE &&
-		    provenance_parse(&pv, tail.data, e) == 1 &&
+		rc = provenance_parse(&pv, tail.data, tail.len, e) == 1 &&
 		    (memcmp(pv.writer, writer, sizeof(writer)) == 0 ||
 			state_same_machine(pv.writer, writer));
 	}

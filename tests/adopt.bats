@@ -263,7 +263,7 @@ ends_the_old() { # LAST-STEP...
 	local f
 	f=$(find rep/x.db/generations/*/wal -type f | sort | tail -n 1)
 	chmod u+w "$f"
-	truncate -s -108 "$f"
+	truncate -s -136 "$f"
 	run -65 --separate-stderr lspp-restore -o out x.db
 	assert_regex "$stderr" 'has no provenance'
 	assert_not_exists out/x.db

@@ -198,8 +198,7 @@ ask(const struct history *h, const struct history_generation *g,
 		err_in(e, "%s", buf_str(&key));
 		goto out;
 	}
-	if (tail.len == PROVENANCE_SIZE)
-		has = provenance_parse(pv, tail.data, &ignored);
+	has = provenance_parse(pv, tail.data, tail.len, &ignored);
 	if (has == 1 && !provenance_is(pv, g->id, &name))
 		has = -1;
 	rc = has == 0 ? NOTHING : has == 1 ? ITS_TIME : NONSENSE;

@@ -45,10 +45,8 @@ last_provenance(struct store *s, const char *db, const struct restore_plan *p,
 	if (s->ops->get(s, buf_str(&key), UINT64_MAX, PROVENANCE_SIZE,
 		tail_sink, &tail, e) == -1)
 		err_in(e, "%s", buf_str(&key));
-	else if (tail.len < PROVENANCE_SIZE)
-		rc = 0;
 	else
-		rc = provenance_parse(pv, tail.data, e);
+		rc = provenance_parse(pv, tail.data, tail.len, e);
 	/* Another's object is found out when it is restored. */
 	if (rc == 1 && !provenance_is(pv, p->generation, &name))
 		rc = 0;

@@ -139,7 +139,7 @@ ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
 	if (s->store->ops->get(s->store, key, UINT64_MAX, PROVENANCE_SIZE,
 		keep_last, &l, e) == -1)
 		return -1;
-	if (l.n == sizeof(l.p) && (has = provenance_parse(pv, l.p, e)) == -1)
+	if ((has = provenance_parse(pv, l.p, l.n, e)) == -1)
 		return err_in(e, "%s", key);
 	return has;
 }

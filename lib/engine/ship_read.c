@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -30,6 +31,7 @@ struct pass {
 	struct pagesum sum;   /* of the database */
 	struct pagesum known; /* of the sums that the state gave */
 	uint32_t salt[2];
+	struct stat dir; /* the database's; st_mode 0: it cannot be told */
 };
 
 /* -- the whole image ------------------------------------------------------- */
@@ -322,6 +324,10 @@ provenance_of(struct pass *p, enum layout_kind kind, uint64_t length,
 		.name = { kind, n->pos.index, n->pos.offset } };
 	memcpy(pv->writer, p->w->ship->writer, sizeof(pv->writer));
 	memcpy(pv->generation, n->pos.generation, sizeof(pv->generation));
+	pv->has_dir = p->dir.st_mode != 0;
+	pv->dir_mode = p->dir.st_mode & 0777;
+	pv->dir_uid = p->dir.st_uid;
+	pv->dir_gid = p->dir.st_gid;
 }
 
 static int
@@ -527,6 +533,19 @@ read_source(struct pass *p, struct err *e)
 	return end_pass(p, e);
 }
 
+/* What a restore that makes the directory anew is to give it. */
+static void
+look_at_dir(struct pass *p)
+{
+	char *dir = xstrdup(p->j->abs), *slash = strrchr(dir, '/');
+
+	if (slash != NULL)
+		slash[slash == dir] = '\0';
+	if (slash == NULL || stat(dir, &p->dir) == -1)
+		p->dir.st_mode = 0;
+	free(dir);
+}
+
 int
 ship_read(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
@@ -538,6 +557,7 @@ ship_read(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (p.src == NULL)
 		return -1;
 	p.st = source_state(p.src);
+	look_at_dir(&p);
 	if (spool_reset(&w->raw, e) == 0 && spool_reset(&w->raw_sums, e) == 0)
 		rc = read_source(&p, e);
 	if (rc == 0)

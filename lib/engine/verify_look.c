@@ -83,8 +83,7 @@ read_end(struct look *l, struct err *e)
 	if (s->ops->get(s, buf_str(&l->v->key), UINT64_MAX, PROVENANCE_SIZE,
 		keep_last, &b, e) == -1)
 		return -1;
-	if (b.n == sizeof(b.p) &&
-	    (has = provenance_parse(&l->pv, b.p, e)) == -1)
+	if ((has = provenance_parse(&l->pv, b.p, b.n, e)) == -1)
 		return -1;
 	l->has = has == 1;
 	l->length = l->has ? l->pv.length : 0;

@@ -329,7 +329,7 @@ trail(struct object_dec *d, const uint8_t *p, size_t n, struct err *e)
 			take = 1;
 		} else {
 			take = d->len - d->at < n ? d->len - d->at : n;
-			if (d->len == PROVENANCE_SIZE)
+			if (d->len <= sizeof(d->frame))
 				memcpy(d->frame + d->at, p, take);
 			d->at += take;
 		}
@@ -362,8 +362,8 @@ object_dec_finish(
 	if (d->at != d->len)
 		return err_set(
 		    e, ERR_CORRUPT, "truncated behind the LZ4 frame");
-	if (d->len == PROVENANCE_SIZE &&
-	    (rc = provenance_parse(pv, d->frame, e)) == -1)
+	if (d->len <= sizeof(d->frame) &&
+	    (rc = provenance_parse(pv, d->frame, (size_t)d->len, e)) == -1)
 		return -1;
 	*has = rc == 1;
 	return 0;

@@ -5,7 +5,7 @@
  * very end of the object: magic 0x184D2A5C, little-endian size, then
  *
  *	0   4  "lspp"
- *	4   4  format version, 1
+ *	4   4  format version, 2
  *	8   8  capture time, ns since 1970 UTC: the state the object brings a
  *	       restore to was the committed state at that time
  *	16 16  writer id: the machine's, then that of the state on it, 8 each
@@ -20,22 +20,36 @@
  *	84  4  its index
  *	88  4  its offset; 0 for all but a segment
  *	92  4  1 for a snapshot, 2 for a segment, 3 for an owner
- *	96  4  crc32 (zlib) of bytes 0..95
+ *	96  8  the run that wrote it: a random number that its state knew
+ *	       before anything was written; 0: not told
+ *	104 4  mode of the directory that the source file is in (permission
+ *	       bits only), or 2^32 - 1: not known
+ *	108 4  its owner
+ *	112 4  its group
+ *	116 8  the generation that was the newest of the database when this one
+ *	       began; 0: none, or not looked for
+ *	124 4  crc32 (zlib) of bytes 0..123
  *
  * all big-endian: PROVENANCE_SIZE bytes with the frame's own 8.  Both
  * litestream 0.3.13 and 0.5.18 pass over a skippable frame after the data.
- * Being of fixed size and last, it can be read alone from the object's end.
+ * Being last and of a size that its version tells, it can be read alone from
+ * the object's end.
+ *
+ * Version 1, which lspp wrote first, ends behind the kind: its crc32 is at 96,
+ * of bytes 0..95.  It is read; what it lacks is not known.
  */
 #ifndef LSPP_FORMAT_PROVENANCE_H
 #define LSPP_FORMAT_PROVENANCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/format/layout.h"
 #include "lib/format/pagesum.h"
 
-#define PROVENANCE_SIZE (8 + 100)
+#define PROVENANCE_SIZE (8 + 128)
+#define PROVENANCE_V1   (8 + 100) /* of version 1 */
 
 struct provenance {
 	int64_t captured_ns;
@@ -48,6 +62,10 @@ struct provenance {
 	 */
 	char generation[LAYOUT_GENERATION];
 	struct layout_name name;
+	uint64_t run;
+	bool has_dir; /* the next three are known, of the source's directory */
+	uint32_t dir_mode, dir_uid, dir_gid;
+	char after[LAYOUT_GENERATION]; /* "": none, or not looked for */
 };
 
 void provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE]);
@@ -57,12 +75,13 @@ bool provenance_is(const struct provenance *pv, const char *generation,
     const struct layout_name *name);
 
 /*
- * Parse the last PROVENANCE_SIZE bytes of an object.  1: there is one; 0: there
- * is none (an object of litestream's); -1 ERR_CORRUPT: it is one of ours and
- * damaged, or of a version we do not know.
+ * Parse the end of an object: its last PROVENANCE_SIZE bytes, or all n of them
+ * if it has fewer.  1: there is one; 0: there is none (an object of
+ * litestream's); -1 ERR_CORRUPT: it is one of ours and damaged, or of a version
+ * we do not know.
  */
 struct err;
 int provenance_parse(
-    struct provenance *pv, const uint8_t p[PROVENANCE_SIZE], struct err *e);
+    struct provenance *pv, const uint8_t *end, size_t n, struct err *e);
 
 #endif

@@ -19,13 +19,13 @@ try(const uint8_t p[PROVENANCE_SIZE])
 	int rc;
 
 	memset(&pv, 0, sizeof(pv));
-	rc = provenance_parse(&pv, p, &e);
+	rc = provenance_parse(&pv, p, PROVENANCE_SIZE, &e);
 	must(rc != -1 || e.class == ERR_CORRUPT);
 	if (rc != 1)
 		return;
 	must(layout_is_generation(pv.generation));
 	provenance_write(&pv, again);
-	must(provenance_parse(&got, again, &e) == 1);
+	must(provenance_parse(&got, again, sizeof(again), &e) == 1);
 	must(provenance_is(&got, pv.generation, &pv.name));
 	must(pagesum_equal(got.sum, pv.sum) && got.length == pv.length);
 }

@@ -20,6 +20,12 @@ static const struct provenance sample = {
 	.name = { .kind = LAYOUT_SEGMENT,
 	    .index = 0x7ffffffe,
 	    .offset = 0xfffffff0 },
+	.run = 0x3132333435363738,
+	.has_dir = true,
+	.dir_mode = 0750,
+	.dir_uid = 1001,
+	.dir_gid = 1002,
+	.after = "0011223344556677",
 };
 
 /* The bytes are the interface: lspp-format(5). */
@@ -27,8 +33,8 @@ static void
 test_bytes(void)
 {
 	static const uint8_t want[PROVENANCE_SIZE - 4] =
-	    "\x5c\x2a\x4d\x18\x64\x00\x00\x00"
-	    "lspp\x00\x00\x00\x01"
+	    "\x5c\x2a\x4d\x18\x80\x00\x00\x00"
+	    "lspp\x00\x00\x00\x02"
 	    "\x01\x02\x03\x04\x05\x06\x07\x08"
 	    "sixteen bytes id"
 	    "\x00\x01\x00\x00\xff\xff\xff\xfe"
@@ -37,12 +43,15 @@ test_bytes(void)
 	    "\x00\x00\x01\xa0\x00\x00\x03\xe8\x80\x00\x00\x01"
 	    "\x00\x00\x00\x01\x00\x00\x10\x18"
 	    "\x00\xfe\xdc\xba\x98\x76\x54\x32"
-	    "\x7f\xff\xff\xfe\xff\xff\xff\xf0\x00\x00\x00\x02";
+	    "\x7f\xff\xff\xfe\xff\xff\xff\xf0\x00\x00\x00\x02"
+	    "12345678"
+	    "\x00\x00\x01\xe8\x00\x00\x03\xe9\x00\x00\x03\xea"
+	    "\x00\x11\x22\x33\x44\x55\x66\x77";
 	uint8_t got[PROVENANCE_SIZE];
 
 	provenance_write(&sample, got);
 	ok(memcmp(got, want, sizeof(want)) == 0, "the bytes written");
-	is_int(be32(got + 104), crc32(0, got + 8, 96), "and their CRC");
+	is_int(be32(got + 132), crc32(0, got + 8, 124), "and their CRC");
 }
 
 static void
@@ -54,7 +63,7 @@ test_fields(void)
 
 	provenance_write(&sample, p);
 	memset(&pv, 0, sizeof(pv));
-	is_int(provenance_parse(&pv, p, &e), 1, "as written");
+	is_int(provenance_parse(&pv, p, sizeof(p), &e), 1, "as written");
 	ok(pv.captured_ns == sample.captured_ns &&
 		memcmp(pv.writer, sample.writer, 16) == 0,
 	    "when and by whom");
@@ -64,6 +73,10 @@ test_fields(void)
 	ok(pv.mode == 0640 && pv.uid == 1000 && pv.gid == 0x80000001,
 	    "of which file");
 	is_str(pv.generation, sample.generation, "its generation");
+	is_str(pv.after, sample.after, "the one before it");
+	ok(pv.run == sample.run && pv.has_dir && pv.dir_mode == 0750 &&
+		pv.dir_uid == 1001 && pv.dir_gid == 1002,
+	    "of which run and directory");
 	ok(provenance_is(&pv, sample.generation, &sample.name), "its name");
 }
 
@@ -92,7 +105,7 @@ test_place(void)
 	pv.name.kind = LAYOUT_OWNER;
 	provenance_write(&pv, p);
 	memset(&pv, 0, sizeof(pv));
-	is_int(provenance_parse(&pv, p, &e), 1, "an owner's");
+	is_int(provenance_parse(&pv, p, sizeof(p), &e), 1, "an owner's");
 	snap.kind = LAYOUT_OWNER;
 	ok(provenance_is(&pv, sample.generation, &snap), "is of its kind");
 }
@@ -108,7 +121,7 @@ test_damage(void)
 	provenance_write(&sample, p);
 	for (i = 0; i < sizeof(p) * 8; i++) {
 		p[i / 8] ^= (uint8_t)(1 << i % 8);
-		missed += provenance_parse(&pv, p, &e) != -1 ||
+		missed += provenance_parse(&pv, p, sizeof(p), &e) != -1 ||
 		    e.class != ERR_CORRUPT;
 		p[i / 8] ^= (uint8_t)(1 << i % 8);
 	}
@@ -123,12 +136,13 @@ test_foreign(void)
 	struct provenance pv;
 	struct err e;
 
-	is_int(provenance_parse(&pv, p, &e), 0, "zeros are none");
+	is_int(provenance_parse(&pv, p, sizeof(p), &e), 0, "zeros are none");
 	memset(p, 0xff, sizeof(p));
-	is_int(provenance_parse(&pv, p, &e), 0, "ones are none");
+	is_int(provenance_parse(&pv, p, sizeof(p), &e), 0, "ones are none");
 	provenance_write(&sample, p);
 	memset(p + 8, 'x', sizeof(p) - 8);
-	is_int(provenance_parse(&pv, p, &e), 0, "another's frame is none");
+	is_int(provenance_parse(&pv, p, sizeof(p), &e), 0,
+	    "another's frame is none");
 }
 
 static void
@@ -139,11 +153,47 @@ test_version(void)
 	struct err e;
 
 	provenance_write(&sample, p);
-	be32_put(p + 12, 2);
-	be32_put(p + 104, (uint32_t)crc32(0, p + 8, 96));
-	is_int(provenance_parse(&pv, p, &e), -1, "a later version");
-	is_str(e.msg, "provenance frame is of version 2", "message");
+	be32_put(p + 12, 3);
+	be32_put(p + 132, (uint32_t)crc32(0, p + 8, 124));
+	is_int(provenance_parse(&pv, p, sizeof(p), &e), -1, "a later version");
+	is_str(e.msg, "provenance frame is of version 3", "message");
 	is_str(e.hint, "a newer lspp wrote it", "hint");
+}
+
+/* What was written as version 1 is read, whatever stands before it. */
+static void
+test_version_1(void)
+{
+	uint8_t v2[PROVENANCE_SIZE], object[200] = { 0 };
+	uint8_t *p = object + sizeof(object) - PROVENANCE_V1;
+	size_t more = PROVENANCE_SIZE - PROVENANCE_V1, missed = 0;
+	struct provenance pv = { .has_dir = true };
+	struct err e;
+
+	provenance_write(&sample, v2);
+	memcpy(p, v2, PROVENANCE_V1 - 4);
+	p[4] = PROVENANCE_V1 - 8;
+	be32_put(p + 12, 1);
+	be32_put(p + 104, (uint32_t)crc32(0, p + 8, 96));
+	is_int(provenance_parse(&pv, object, sizeof(object), &e), 1, "read");
+	ok(pv.captured_ns == sample.captured_ns &&
+		provenance_is(&pv, sample.generation, &sample.name),
+	    "as it was");
+	ok(pv.run == 0 && !pv.has_dir && pv.after[0] == '\0',
+	    "without what it lacks");
+	is_int(provenance_parse(&pv, p, PROVENANCE_V1, &e), 1, "alone");
+	is_int(provenance_parse(&pv, p + 1, PROVENANCE_V1 - 1, &e), 0, "cut");
+	memcpy(p - more + 8, "lspp", 4);
+	is_int(provenance_parse(&pv, object, sizeof(object), &e), 1,
+	    "behind data that looks like a tag");
+	memset(p - more, 0, more);
+	for (size_t i = 0; i < (size_t)PROVENANCE_V1 * 8; i++) {
+		p[i / 8] ^= (uint8_t)(1 << i % 8);
+		missed +=
+		    provenance_parse(&pv, object, sizeof(object), &e) != -1;
+		p[i / 8] ^= (uint8_t)(1 << i % 8);
+	}
+	is_int(missed, 0, "every bit counts there, too");
 }
 
 int
@@ -155,5 +205,6 @@ main(void)
 	test_damage();
 	test_foreign();
 	test_version();
+	test_version_1();
 	return done();
 }
