@@ -203,6 +203,7 @@ forget(struct source *s)
 	s->at_page = 0;
 	s->window_len = 0;
 	s->st.hint = SOURCE_DIFF;
+	memset(&s->hdr, 0, sizeof(s->hdr));
 	memset(&s->st.pos, 0, sizeof(s->st.pos));
 	overlay_reset(&s->overlay);
 	overlay_reset(&s->old);

@@ -62,7 +62,7 @@ frame_limit(const struct source *s)
 
 /* The state's size and position from where the chain was followed to. */
 static int
-take_end(struct source *s, const struct overlay_end *end)
+take_end(struct source *s, const struct overlay_end *end, struct err *e)
 {
 	if (s->has_index) {
 		/* FORMAT 3.5: the chain must end on the index's own commit */
@@ -72,6 +72,8 @@ take_end(struct source *s, const struct overlay_end *end)
 		    end->pages != s->index.pages)
 			return 0;
 	}
+	if (source_check_size(s, end->frame, end->pages, e) == -1)
+		return -1;
 	s->st.pages = end->pages;
 	s->st.pos.frames = end->frame;
 	s->st.pos.sum[0] = end->sum[0];
@@ -93,7 +95,7 @@ follow_all(struct source *s, struct err *e)
 		s->overlay_used = false; /* nothing was ever committed to it */
 		return source_size_from_header(s, e) == -1 ? -1 : 1;
 	}
-	return take_end(s, &end);
+	return take_end(s, &end, e);
 }
 
 /* The frames behind since.  2: not a tail; else as follow_all(). */
@@ -125,7 +127,7 @@ follow_tail(struct source *s, const struct source_pos *since,
 		if (since->frames == 0)
 			return 2;
 	}
-	return take_end(s, &end);
+	return take_end(s, &end, e);
 }
 
 /*
@@ -169,7 +171,7 @@ source_unpublished(struct source *s, struct err *e)
 	struct overlay_end end;
 	int rc;
 
-	if (!s->has_index || s->wal_fd == -1 ||
+	if (!s->has_index || s->wal_fd == -1 || s->hdr.page_size == 0 ||
 	    !source_same_salts(s->hdr.salt, s->index.salt))
 		return 0;
 	rc = overlay_follow(&beyond, s->wal_fd, &s->hdr, s->index.frames,

@@ -25,7 +25,8 @@ struct source {
 	bool has_index, overlay_used; /* index is valid; frames are overlaid */
 	bool frozen;                  /* under the lock the file is the state */
 	struct walindex index;
-	struct wal_hdr hdr;
+	struct wal_hdr
+	    hdr; /* of the WAL; zeros: none was read, or none holds */
 	uint8_t hdr_bytes[WAL_HDR_SIZE];
 	struct overlay overlay, old;
 
@@ -54,6 +55,10 @@ int source_read_index(struct source *s, struct walindex *x, struct err *e);
 int source_read_wal_hdr(struct source *s, struct err *e);
 int source_size_from_header(struct source *s, struct err *e);
 int source_check_page_size(struct source *s, struct err *e);
+
+/* source_check.c: can the files hold that?  0, or -1 with ERR_CORRUPT. */
+int source_check_size(
+    struct source *s, uint32_t frames, uint32_t pages, struct err *e);
 
 /* source_hint.c: 1; 0: look again; -1. */
 int source_begin_bare(struct source *s, const struct source_pos *since,

@@ -70,31 +70,59 @@ page_size_ok(uint32_t size)
 	return size >= 512 && size <= 65536 && (size & (size - 1)) == 0;
 }
 
-int
-wal_hdr_parse(struct wal_hdr *h, const uint8_t p[WAL_HDR_SIZE], struct err *e)
+/* All of it but the version. */
+static int
+check_hdr(const struct wal_hdr *h, const uint8_t p[WAL_HDR_SIZE], struct err *e)
 {
-	uint32_t magic = be32(p + HDR_MAGIC), version = be32(p + HDR_VERSION);
-	uint32_t sum[2] = { 0, 0 };
+	uint32_t magic = be32(p + HDR_MAGIC), sum[2] = { 0, 0 };
 
 	if (magic != WAL_MAGIC_LE && magic != WAL_MAGIC_BE)
 		return err_set(e, ERR_CORRUPT, "WAL magic is %08x", magic);
-	if (version != WAL_VERSION)
-		return err_set(e, ERR_CORRUPT, "WAL version is %u", version);
-	h->big_endian = magic == WAL_MAGIC_BE;
-	h->page_size = be32(p + HDR_PAGE_SIZE);
 	if (!page_size_ok(h->page_size))
 		return err_set(
 		    e, ERR_CORRUPT, "WAL page size is %u", h->page_size);
-	h->seq = be32(p + HDR_SEQ);
-	h->salt[0] = be32(p + HDR_SALT);
-	h->salt[1] = be32(p + HDR_SALT + 4);
-	h->sum[0] = be32(p + HDR_SUM);
-	h->sum[1] = be32(p + HDR_SUM + 4);
 	wal_sum(h->big_endian, p, HDR_SUM, sum);
 	if (sum[0] != h->sum[0] || sum[1] != h->sum[1])
 		return err_set(
 		    e, ERR_CORRUPT, "WAL header checksum does not hold");
 	return 0;
+}
+
+static struct wal_hdr
+hdr_fields(const uint8_t p[WAL_HDR_SIZE])
+{
+	return (struct wal_hdr){
+		.big_endian = be32(p + HDR_MAGIC) == WAL_MAGIC_BE,
+		.page_size = be32(p + HDR_PAGE_SIZE),
+		.seq = be32(p + HDR_SEQ),
+		.salt = { be32(p + HDR_SALT), be32(p + HDR_SALT + 4) },
+		.sum = { be32(p + HDR_SUM), be32(p + HDR_SUM + 4) },
+	};
+}
+
+int
+wal_hdr_parse(struct wal_hdr *h, const uint8_t p[WAL_HDR_SIZE], struct err *e)
+{
+	const struct wal_hdr found = hdr_fields(p);
+
+	*h = (struct wal_hdr){ 0 };
+	if (check_hdr(&found, p, e) == -1)
+		return -1;
+	if (be32(p + HDR_VERSION) != WAL_VERSION)
+		return err_set(
+		    e, ERR_CORRUPT, "WAL version is %u", be32(p + HDR_VERSION));
+	*h = found;
+	return 0;
+}
+
+bool
+wal_hdr_other_version(const uint8_t p[WAL_HDR_SIZE])
+{
+	const struct wal_hdr found = hdr_fields(p);
+	struct err why;
+
+	return check_hdr(&found, p, &why) == 0 &&
+	    be32(p + HDR_VERSION) != WAL_VERSION;
 }
 
 void

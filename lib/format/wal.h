@@ -42,10 +42,17 @@ struct wal_frame {
 
 /*
  * Parse and check 32 bytes.  ERR_CORRUPT names the rule that broke: magic,
- * version, page size (a power of two, 512 to 65536), checksum.
+ * page size (a power of two, 512 to 65536), checksum, version; *h is all zeros
+ * then, so that nothing of a header that does not hold is ever used.
  */
 int wal_hdr_parse(
     struct wal_hdr *h, const uint8_t p[WAL_HDR_SIZE], struct err *e);
+
+/*
+ * Is it only the version that does not hold?  What is no header counts as no
+ * log for SQLite; this one makes it refuse the database (walIndexRecover()).
+ */
+bool wal_hdr_other_version(const uint8_t p[WAL_HDR_SIZE]);
 
 /* Write the 32 bytes; sets h->sum. */
 void wal_hdr_write(struct wal_hdr *h, uint8_t p[WAL_HDR_SIZE]);

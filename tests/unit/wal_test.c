@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/be.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "tests/unit/tap.h"
@@ -204,9 +205,11 @@ static void
 test_header(void)
 {
 	struct wal_hdr h = { .page_size = 65536, .salt = { 1, 2 } }, got;
+	static const struct wal_hdr none;
 	uint8_t p[WAL_HDR_SIZE];
+	uint32_t sum[2] = { 0, 0 };
 	struct err e;
-	size_t i, missed = 0;
+	size_t i, missed = 0, set = 0;
 
 	wal_hdr_write(&h, p);
 	is_int(wal_hdr_parse(&got, p, &e), 0, "as written");
@@ -218,9 +221,20 @@ test_header(void)
 		p[i / 8] ^= (uint8_t)(1 << i % 8);
 		missed +=
 		    wal_hdr_parse(&got, p, &e) != -1 || e.class != ERR_CORRUPT;
+		set += memcmp(&got, &none, sizeof(got)) != 0;
 		p[i / 8] ^= (uint8_t)(1 << i % 8);
 	}
 	is_int(missed, 0, "every bit of a header counts");
+	is_int(set, 0, "of one that does not hold nothing is set");
+	ok(!wal_hdr_other_version(p), "of the version that there is");
+	be32_put(p + 4, 3021000);
+	ok(!wal_hdr_other_version(p), "another one, but no checksum holds");
+	wal_sum(false, p, 24, sum);
+	be32_put(p + 24, sum[0]);
+	be32_put(p + 28, sum[1]);
+	ok(wal_hdr_other_version(p), "of another version");
+	is_int(wal_hdr_parse(&got, p, &e), -1, "and no header");
+	is_str(e.msg, "WAL version is 3021000", "says so");
 	h.page_size = 256;
 	wal_hdr_write(&h, p);
 	is_int(wal_hdr_parse(&got, p, &e), -1, "too small a page");
