@@ -155,11 +155,9 @@ feed_operand(struct run *run, const char *operand)
 {
 	struct buf key = { 0 };
 	struct err e;
-	int is = 1, rc;
+	int rc, is = choose_key_of(&run->target, run->store, operand, &key, &e);
 
-	if (target_key(&run->target, operand, &key, &e) == -1 ||
-	    (glob_is_pattern(buf_str(&key)) &&
-		(is = choose_is_name(run->store, buf_str(&key), &e)) == -1))
+	if (is == -1)
 		rc = put_failed(run, operand, &e);
 	else if (is == 0)
 		rc = feed_pattern(run, operand, buf_str(&key));

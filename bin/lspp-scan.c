@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/cli.h"
@@ -15,6 +16,7 @@
 #include "lib/base/stop.h"
 #include "lib/engine/config_scan.h"
 #include "lib/engine/scan.h"
+#include "lib/engine/target.h"
 #include "lib/format/glob.h"
 #include "lib/store/conf.h"
 #include "lib/store/stats.h"
@@ -44,6 +46,7 @@ struct search {
 	struct store *store;      /* of this one, or NULL */
 	const char *operand;
 	bool operand_failed, any_failed;
+	struct buf url; /* of what was found in it */
 };
 
 /* A database in a replica has objects instead of a size. */
@@ -76,6 +79,26 @@ found(void *ctx, const char *path)
 	} else
 		lines_put(f->c.end, path);
 	return stop_requested() || lines_errno() != 0 ? -1 : 0;
+}
+
+/* A database of the store: told as what leads to it, whatever its name is. */
+static int
+found_in_replica(void *ctx, const char *path)
+{
+	struct search *f = ctx;
+	const char *root = f->store->root, *key = path + strlen(root);
+	struct err e;
+
+	key += *key == '/';
+	buf_reset(&f->url);
+	target_url(root, key, &f->url);
+	if (*key == '\0' || target_key_is_normal(key))
+		return found(f, buf_str(&f->url));
+	f->any_failed = true;
+	err_set(&e, ERR_USAGE,
+	    "the name of a database in the replica is no path below it");
+	cli_fail(&f->c, path, &e, 1);
+	return stop_requested() ? -1 : 0;
 }
 
 static void
@@ -131,14 +154,12 @@ look_at(struct search *f, struct store *st, const struct store_stats *add)
 	cli_watch(&f->c, watch, f);
 }
 
-/* The fixed part of a URL is the root, the rest a pattern for keys. */
+/* The databases of a root whose keys match pattern, if that is not empty. */
 static void
-search_url(struct search *f, const char *url)
+search_root(
+    struct search *f, const char *url, const char *root, const char *pattern)
 {
-	const char *query = store_query(url);
-	char *all = xasprintf("%.*s", (int)(query - url), url);
-	size_t fixed = glob_is_pattern(all) ? glob_fixed(all) : strlen(all);
-	char *root = xasprintf("%.*s%s", (int)fixed, url, query);
+	struct scan scan = f->scan;
 	struct store_stats stats = { 0 };
 	struct buf requests = { 0 };
 	uint64_t before = f->found;
@@ -146,11 +167,12 @@ search_url(struct search *f, const char *url)
 	struct err e;
 
 	f->any_failed = false;
+	scan.found = found_in_replica;
 	if ((st = store_open(root, STORE_READ, false, &f->conf, &e)) == NULL)
 		failed(f, url, &e);
 	else {
 		look_at(f, st, NULL);
-		(void)scan_replica(&f->scan, st, all + fixed);
+		(void)scan_replica(&scan, st, pattern);
 	}
 	/* What failed has the name of a place in the replica, not of this. */
 	if (f->any_failed && f->found == before)
@@ -162,8 +184,31 @@ search_url(struct search *f, const char *url)
 	buf_release(&requests);
 	look_at(f, NULL, &stats);
 	store_close(st);
+}
+
+/* The fixed part of a URL is the root, the rest a pattern for keys. */
+static void
+search_url(struct search *f, const char *url)
+{
+	const char *query = store_query(url);
+	char *all = xasprintf("%.*s", (int)(query - url), url);
+	size_t fixed = glob_is_pattern(all) ? glob_fixed(all) : strlen(all);
+	char *root = xasprintf("%.*s%s", (int)fixed, url, query);
+
+	search_root(f, url, root, all + fixed);
 	free(root);
 	free(all);
+}
+
+/* A list may hold anybody's names: they do not say with whom to speak. */
+static int
+check_listed(const struct lines *in, const char *url, struct err *e)
+{
+	if (!in->reading || *store_query(url) == '\0')
+		return 0;
+	return err_set(e, ERR_USAGE,
+	    "a URL on the standard input says no endpoint, region or "
+	    "path-style");
 }
 
 /*
@@ -174,11 +219,14 @@ static void
 search(struct search *f, struct lines *in)
 {
 	uint64_t before;
+	struct err e;
 
 	while (lines_errno() == 0 && (f->operand = lines_next(in)) != NULL) {
 		f->operand_failed = false;
 		before = f->found;
-		if (store_is_url(f->operand))
+		if (check_listed(in, f->operand, &e) == -1)
+			failed(f, f->operand, &e);
+		else if (store_is_url(f->operand))
 			search_url(f, f->operand);
 		else
 			(void)scan_local(&f->scan, f->operand);
@@ -190,12 +238,37 @@ search(struct search *f, struct lines *in)
 	}
 }
 
+/* With -r; without operands, with LSPP_REPLICA where nobody feeds a list, a
+ * terminal or /dev/null. */
+static bool
+wants_replica(struct search *f, char **operands)
+{
+	struct stat st;
+
+	if (f->c.replica == NULL)
+		return false;
+	if (f->c.replica != getenv("LSPP_REPLICA")) {
+		if (operands[0] != NULL)
+			cli_usage(&f->c, "-r takes no operand");
+		return true;
+	}
+	return operands[0] == NULL && fstat(STDIN_FILENO, &st) == 0 &&
+	    S_ISCHR(st.st_mode);
+}
+
 static int
 search_all(struct search *f, char **operands)
 {
 	struct lines in;
 	struct err e;
 
+	if (wants_replica(f, operands)) {
+		f->operand = f->c.replica;
+		search_root(f, f->operand, f->operand, "");
+		if (!f->operand_failed)
+			cli_pass(&f->c);
+		return 0;
+	}
 	if (lines_open(&in, operands, f->c.end, &e) == -1)
 		cli_usage(&f->c, "%s", e.msg);
 	search(f, &in);
@@ -297,7 +370,7 @@ main(int argc, char **argv)
 	int status;
 
 	f.scan.ctx = &f;
-	cli_begin(&f.c, argc, argv, "c0ejqv", options,
+	cli_begin(&f.c, argc, argv, "rc0ejqv", options,
 	    "[DIR | FILE | PATTERN | URL ...]",
 	    "Print the databases in directories and in replicas.");
 	cli_more(&f.c, store_options, "s3");
@@ -318,5 +391,6 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < f.excludes; i++)
 		free(f.scan.exclude[i]);
 	free(f.scan.exclude);
+	buf_release(&f.url);
 	return status;
 }

@@ -603,3 +603,26 @@ nothing() {
 	assert [ "$(requests)" -le $((2 * (20 * 2 + 2))) ]
 	s3_faulty_stop
 }
+
+@test "what failed of a URL pattern goes to the same place again, whatever its name" {
+	local name
+	for name in '[a]' '*' '{x,y}' '\' '?b' 'é,z' '}' ']' ',c'; do
+		database "d/$name.db"
+	done
+	ship
+	# occupied targets fail
+	mkdir -p "$OUT"
+	for name in '[a]' '*' '{x,y}' '\' '?b' 'é,z' '}' ']' ',c'; do
+		echo x >"$OUT/$name.db"
+	done
+	run --separate-stderr lspp-restore -r "$R" -o "$OUT" --failed failed "file://$R/d/*"
+	assert_equal "$(wc -l <failed)" 9
+	rm -r "$OUT"
+	restore <failed
+	assert_success
+	assert_equal "${#lines[@]}" 9
+	assert_equal "$(cd "$OUT" && printf '%s\n' * | LC_ALL=C sort)" \
+		"$(for name in '[a]' '*' '{x,y}' '\' '?b' 'é,z' '}' ']' ',c'; do
+			echo "$name.db"
+		done | LC_ALL=C sort)"
+}

@@ -152,3 +152,46 @@ path() {
 	assert_equal "$(wc -l <shipped)" "$(wc -l <all)"
 	assert_equal "$(wc -l <restored)" "$(wc -l <all)"
 }
+
+@test "a name chooses no server, in any program" {
+	# what it names counts what comes
+	s3_faulty 0
+	local evil=${FAULTY#http://} name program
+	s3_credentials
+	export LSPP_STATE=$T/state LSPP_BASE=$T/src R=s3://$BUCKET/fleet
+	for name in "x.db?endpoint=$evil" "d/y?endpoint=http%3A%2F%2F$evil" \
+		"z?region=r&endpoint=$evil" "w\\?endpoint=$evil"; do
+		mkdir -p "src/$(dirname "$name")"
+		cp "$(sqlite3 one.db 'CREATE TABLE IF NOT EXISTS t(x)'; echo one.db)" \
+			"src/$name"
+	done
+	find src -type f | lspp-ship -r "$R" >shipped
+	assert_equal "$(wc -l <shipped)" 4
+	run -0 lspp-scan "$R"
+	printf '%s\n' "${lines[@]}" >list
+	assert_equal "$(wc -l <list)" 4
+	# the list, and the names as they are in the bucket
+	s3_objects | sed -n 's|/generations/.*||p' | sort -u |
+		sed "s|^|s3://$BUCKET/|" >raw
+	assert_equal "$(wc -l <raw)" 4
+	for program in 'lspp-restore -o out' lspp-verify 'lspp-prune -n --keep-last 1'; do
+		for root in '' "-r $R"; do
+			# shellcheck disable=SC2086
+			xargs -n 1 $program $root --retries 0 --timeout 5s \
+				< <(sed 's/\\/&&/g' list) >/dev/null 2>&1 || true
+			# shellcheck disable=SC2086
+			xargs -n 1 $program $root --retries 0 --timeout 5s \
+				< <(sed 's/\\/&&/g' raw) >/dev/null 2>&1 || true
+		done
+	done
+	lspp-restore -r "$R" -o all <list >/dev/null
+	assert_equal "$(find all -type f | wc -l)" 4
+	lspp-scan <raw >/dev/null 2>said || true
+	assert_equal "$(grep -c 'says no endpoint' said)" 3
+	lspp-scan <list >/dev/null
+	refute [ -s requests ]
+	run --separate-stderr lspp-restore -r "$R" -o more "$R/x.db?endpoint=$evil"
+	assert_equal "$status" 2
+	[[ $stderr == *'for -r, not for what is below it'* ]]
+	refute [ -s requests ]
+}

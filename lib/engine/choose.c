@@ -61,7 +61,9 @@ is_special(char c)
 
 /*
  * What leads to this key and its target again: the key, or where a part of it
- * is left out in the target, a URL whose fixed part is that part.
+ * is left out in the target, a URL whose fixed part is that part.  It must be a
+ * pattern, not what target_url() makes: so the first character is written in
+ * another way than there.
  */
 static char *
 name_of(const struct search *f, const char *key, size_t skip)
@@ -72,8 +74,11 @@ name_of(const struct search *f, const char *key, size_t skip)
 	if (skip == 0)
 		return xstrdup(key);
 	buf_addf(&b, "%s/%.*s", f->h->target.url, (int)skip, key);
-	for (const char *p = key + skip; *p != '\0'; p++) {
-		if (p == key + skip || is_special(*p))
+	key += skip;
+	buf_addf(
+	    &b, strchr("*?[]{}\\", *key) != NULL ? "{\\%c}" : "\\%c", *key);
+	for (const char *p = key + 1; *p != '\0'; p++) {
+		if (is_special(*p))
 			buf_adds(&b, "\\");
 		buf_add(&b, p, 1);
 	}
@@ -198,16 +203,25 @@ choose_is_name(struct store *s, const char *key, struct err *e)
 }
 
 int
+choose_key_of(const struct target_conf *t, struct store *s, const char *operand,
+    struct buf *key, struct err *e)
+{
+	switch (target_key(t, operand, key, e)) {
+	case -1: return -1;
+	case TARGET_NAME: return 1;
+	case TARGET_EITHER: return choose_is_name(s, buf_str(key), e);
+	default: return 0;
+	}
+}
+
+int
 choose(struct chooser *h, const char *operand)
 {
 	struct choice c = { .store = h->store };
-	int is = 1, rc;
+	int rc = choose_key_of(&h->target, h->store, operand, &c.key, &c.e);
 
-	c.rc = target_key(&h->target, operand, &c.key, &c.e);
-	if (c.rc == 0 && glob_is_pattern(buf_str(&c.key)) &&
-	    (is = choose_is_name(h->store, buf_str(&c.key), &c.e)) == -1)
-		c.rc = -1;
-	if (is == 0) {
+	c.rc = rc == -1 ? -1 : 0;
+	if (rc == 0) {
 		rc = choose_matching(h, operand, buf_str(&c.key));
 		choice_release(&c);
 		return rc;
@@ -238,18 +252,11 @@ choose_may_clash(const struct target_conf *c, char **operands)
 static size_t
 root_of(const char *url)
 {
-	char *path = xasprintf("%.*s", (int)(store_query(url) - url), url);
-	const char *slash;
-	size_t n;
+	const char *slash = strrchr(url, '/');
 
-	if (glob_is_pattern(path))
-		n = glob_fixed(path);
-	else
-		n = (slash = strrchr(path, '/')) == NULL
-		    ? 0
-		    : (size_t)(slash - path) + 1;
-	free(path);
-	return n;
+	if (glob_is_pattern(url))
+		return glob_fixed(url);
+	return slash == NULL ? 0 : (size_t)(slash - url) + 1;
 }
 
 char *
@@ -265,6 +272,15 @@ choose_root(char **operands, struct err *e)
 	}
 	n = root_of(first);
 	for (; *operands != NULL; operands++) {
+		if (*store_query(*operands) != '\0') {
+			err_set(e, ERR_USAGE,
+			    "%s: an endpoint, a region and path-style are for "
+			    "-r",
+			    *operands);
+			err_hint(e,
+			    "a \"?\" that is one of the name is written \\?");
+			return NULL;
+		}
 		if ((m = root_of(*operands)) < n)
 			n = m;
 		while (n > 0 &&
@@ -276,5 +292,5 @@ choose_root(char **operands, struct err *e)
 		err_set(e, ERR_USAGE, "no replica that holds all: use -r URL");
 		return NULL;
 	}
-	return xasprintf("%.*s%s", (int)n, first, store_query(first));
+	return xasprintf("%.*s", (int)n, first);
 }

@@ -61,6 +61,11 @@ void choose_release(struct chooser *h); /* not what it borrows */
 /* Has the store a database that is really called so?  1, 0 or -1. */
 int choose_is_name(struct store *s, const char *key, struct err *e);
 
+/* target_key(), and is it a name, by what the store has?  1; 0: it is a
+ * pattern; -1. */
+int choose_key_of(const struct target_conf *t, struct store *s,
+    const char *operand, struct buf *key, struct err *e);
+
 void choice_release(struct choice *c);
 
 /*
@@ -71,8 +76,9 @@ bool choose_may_clash(const struct target_conf *c, char **operands);
 
 /*
  * A replica root for URLs, given as operands without one: the longest that all
- * are below, less what is a pattern or the name of a database; with the query
- * of the first.  NULL with ERR_USAGE; the caller frees it.
+ * are below, less what is a pattern or the name of a database.  What says an
+ * endpoint is refused: an operand may be a name from a list.  NULL with
+ * ERR_USAGE; the caller frees it.
  */
 char *choose_root(char **operands, struct err *e);
 

@@ -6,6 +6,7 @@
 
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/format/glob.h"
 #include "lib/store/store.h"
 
 /* Append path to key as a normal key. */
@@ -29,15 +30,28 @@ normal(const char *path, struct buf *key, struct err *e)
 	return 0;
 }
 
+/* Endpoint, region and options are the root's: a name does not choose them. */
+static int
+refuse_query(const char *operand, struct err *e)
+{
+	if (*store_query(operand) == '\0')
+		return 0;
+	err_set(e, ERR_USAGE,
+	    "an endpoint, a region and path-style are for -r, not for what is "
+	    "below it");
+	return err_hint(e, "a \"?\" that is one of the name is written \\?");
+}
+
 static int
 url_key(const struct target_conf *c, const char *operand, struct buf *key,
     struct err *e)
 {
-	char *url = store_root(operand, e);
 	const char *below;
+	char *url;
 	int rc = -1;
 
-	if (url == NULL)
+	if (refuse_query(operand, e) == -1 ||
+	    (url = store_place(operand, e)) == NULL)
 		return -1;
 	if (strcmp(url, c->url) == 0)
 		rc = 0; /* the root itself: an empty key */
@@ -69,6 +83,28 @@ out:
 	return rc;
 }
 
+/* Is it a name, a pattern, or what can be either? */
+static enum target_kind
+kind_of(const char *operand, struct buf *key)
+{
+	struct buf name = { 0 };
+	enum target_kind kind = TARGET_EITHER;
+
+	if (!glob_is_pattern(buf_str(key)))
+		kind = TARGET_NAME;
+	if (!store_is_url(operand))
+		return kind;
+	if (strchr(buf_str(key), '\\') != NULL)
+		kind = TARGET_PATTERN;
+	if (glob_unliteral(buf_str(key), &name)) {
+		buf_reset(key);
+		buf_adds(key, buf_str(&name));
+		kind = TARGET_NAME;
+	}
+	buf_release(&name);
+	return kind;
+}
+
 int
 target_key(const struct target_conf *c, const char *operand, struct buf *key,
     struct err *e)
@@ -89,7 +125,16 @@ target_key(const struct target_conf *c, const char *operand, struct buf *key,
 		    "for a replica of one database use -r with the "
 		    "part of its URL before the last slash");
 	}
-	return rc;
+	return rc == -1 ? -1 : (int)kind_of(operand, key);
+}
+
+void
+target_url(const char *root, const char *key, struct buf *url)
+{
+	buf_adds(url, root);
+	if (*key != '\0')
+		buf_add(url, "/", 1);
+	glob_literal(key, url);
 }
 
 bool

@@ -11,6 +11,11 @@
  *
  * A key is normal: no empty component, no ".", and never a "..": nothing that
  * is restored leaves the base or DIR.
+ *
+ * Names are anybody's, a tenant's file for one.  So a URL that is written for a
+ * name (target_url(), as lspp-scan does) has a backslash before each byte that
+ * means anything, and target_key() undoes just that; and a URL below the root
+ * never says with which server to speak.
  */
 #ifndef LSPP_ENGINE_TARGET_H
 #define LSPP_ENGINE_TARGET_H
@@ -29,10 +34,21 @@ struct target_conf {
 	const char *into; /* a directory, or NULL: the original place */
 };
 
+/* What the key of an operand is. */
+enum target_kind {
+	TARGET_NAME,
+	TARGET_EITHER, /* a name if there is one, else a pattern */
+	TARGET_PATTERN,
+};
+
 /* The key that operand names, or the pattern for keys that it is, in place of
- * what key held.  ERR_USAGE. */
+ * what key held: one of enum target_kind, or -1 with ERR_USAGE. */
 int target_key(const struct target_conf *c, const char *operand,
     struct buf *key, struct err *e);
+
+/* Append the URL that names just the database key of the root: an operand for
+ * target_key(), whatever bytes they hold. */
+void target_url(const char *root, const char *key, struct buf *url);
 
 /* Is key one as target_key() makes them? */
 bool target_key_is_normal(const char *key);

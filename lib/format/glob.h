@@ -53,7 +53,14 @@ bool glob_may_descend(const char *pattern, const char *dir);
  */
 bool glob_next(const char *pattern, const char *at, struct buf *next);
 
-/* Append text as a pattern that matches just itself. */
+/* Append text as a pattern that matches just itself: each of * ? [ ] { } \
+ * gets a backslash. */
 void glob_literal(const char *text, struct buf *out);
+
+/*
+ * Is pattern what glob_literal() makes of a text?  Then that text is appended;
+ * else nothing is.
+ */
+bool glob_unliteral(const char *pattern, struct buf *out);
 
 #endif

@@ -396,18 +396,30 @@ s3_url(const char *url, const struct store_conf *conf, struct err *e)
 	return out;
 }
 
-char *
-s3_root(const char *url, struct err *e)
+static char *
+root_of(const char *url, bool query, struct err *e)
 {
 	char *bucket, *prefix, *out;
 
-	if (s3_place_split(url, &bucket, &prefix, e) == -1)
+	if (s3_place_split(url, query, &bucket, &prefix, e) == -1)
 		return NULL;
 	out = xasprintf(
 	    "s3://%s%s%s", bucket, *prefix != '\0' ? "/" : "", prefix);
 	free(bucket);
 	free(prefix);
 	return out;
+}
+
+char *
+s3_root(const char *url, struct err *e)
+{
+	return root_of(url, true, e);
+}
+
+char *
+s3_place_in(const char *url, struct err *e)
+{
+	return root_of(url, false, e);
 }
 
 /* -- telling --------------------------------------------------------------- */

@@ -215,10 +215,11 @@ take_param(struct spoken *u, const char *p, size_t n, struct err *e)
 }
 
 static int
-parse_url(struct spoken *u, const char *url, struct err *e)
+parse_url(struct spoken *u, const char *url, bool has_query, struct err *e)
 {
 	const char *s = url + strlen("s3://"), *query;
-	size_t n = strcspn(s, "/?"), prefix = strcspn(s + n, "?");
+	size_t n = strcspn(s, has_query ? "/?" : "/");
+	size_t prefix = strcspn(s + n, has_query ? "?" : "");
 
 	split_authority(u, s, n);
 	if (check_bucket(u->bucket, e) == -1 ||
@@ -245,10 +246,11 @@ spoken_release(struct spoken *u)
 }
 
 int
-s3_place_split(const char *url, char **bucket, char **prefix, struct err *e)
+s3_place_split(
+    const char *url, bool query, char **bucket, char **prefix, struct err *e)
 {
 	struct spoken u = { .aws = false };
-	int rc = parse_url(&u, url, e);
+	int rc = parse_url(&u, url, query, e);
 
 	if (rc == 0) {
 		*bucket = u.bucket;
@@ -429,7 +431,7 @@ s3_place_find(struct s3_place *p, const char *url,
 	int rc;
 
 	*p = (struct s3_place){ 0 };
-	rc = parse_url(&u, url, e);
+	rc = parse_url(&u, url, true, e);
 	if (rc == 0)
 		rc = settle(p, &u, conf, files, profile, e);
 	spoken_release(&u);

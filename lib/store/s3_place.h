@@ -53,9 +53,9 @@ void s3_place_target(const struct s3_place *p, const char *key,
 
 /*
  * The bucket and normal prefix of a URL, its query left out: enough to tell
- * whether it lies below another.
+ * whether it lies below another.  Without query a "?" is one of the prefix.
  */
 int s3_place_split(
-    const char *url, char **bucket, char **prefix, struct err *e);
+    const char *url, bool query, char **bucket, char **prefix, struct err *e);
 
 #endif

@@ -86,13 +86,21 @@ store_query(const char *url)
 	static const char *const names[] = {
 		"endpoint=", "region=", "path-style="
 	};
-	const char *p = store_is_s3(url) ? strchr(url, '?') : NULL;
+	const char *p = url;
 
-	for (; p != NULL; p = strchr(p + 1, '?'))
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-			if (strncmp(p + 1, names[i], strlen(names[i])) == 0)
-				return p;
-	return url + strlen(url);
+	if (!store_is_s3(url))
+		return url + strlen(url);
+	for (; *p != '\0'; p++) {
+		if (*p == '\\' && p[1] != '\0')
+			p++;
+		else if (*p == '?')
+			for (size_t i = 0; i < sizeof(names) / sizeof(names[0]);
+			     i++)
+				if (strncmp(
+					p + 1, names[i], strlen(names[i])) == 0)
+					return p;
+	}
+	return p;
 }
 
 static const struct store_conf defaults = STORE_CONF;
@@ -115,6 +123,12 @@ char *
 store_root(const char *url, struct err *e)
 {
 	return store_is_s3(url) ? s3_root(url, e) : store_url(url, NULL, e);
+}
+
+char *
+store_place(const char *url, struct err *e)
+{
+	return store_is_s3(url) ? s3_place_in(url, e) : store_url(url, NULL, e);
 }
 
 static struct store *

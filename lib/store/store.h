@@ -200,11 +200,18 @@ bool store_is_s3(const char *url);
  * The caller frees it. */
 char *store_url(const char *url, const struct store_conf *conf, struct err *e);
 
-/* Where the query of an S3 URL begins; the end of all others. */
+/* Where the query of an S3 URL begins, at a "?" that no backslash takes for
+ * itself and a parameter that is known; the end of all others. */
 const char *store_query(const char *url);
 
 /* The same as in store->root. */
 char *store_root(const char *url, struct err *e);
+
+/*
+ * Likewise of the URL of something in a store: all of it is its name, byte for
+ * byte, and none of it a query.
+ */
+char *store_place(const char *url, struct err *e);
 
 /* Lines for people, appended to out: with which credentials, and where. */
 int store_whoami(const char *url, const struct store_conf *conf,

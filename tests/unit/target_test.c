@@ -79,14 +79,65 @@ root(const char *a, const char *b, const char *want)
 	free(v[1]);
 }
 
+static void
+leads_back(const char *url, const char *key)
+{
+	struct target_conf c = { .url = url, .base = "/b" };
+	struct buf printed = { 0 }, got = { 0 };
+	struct err e;
+	int rc;
+
+	target_url(url, key, &printed);
+	rc = target_key(&c, buf_str(&printed), &got, &e);
+	ok(rc == TARGET_NAME && strcmp(buf_str(&got), key) == 0,
+	    "%s leads back (%s)", buf_str(&printed),
+	    rc == -1 ? e.msg : buf_str(&got));
+	buf_release(&printed);
+	buf_release(&got);
+}
+
+static void
+urls(void)
+{
+	struct target_conf c = { .url = "s3://b/p", .base = "/b" };
+	static const char bytes[] = "ab/*?[]{}\\,%#=&: \x01\xff\xc3\xa9";
+	struct buf key = { 0 };
+	unsigned seed = 1;
+	struct err e;
+
+	leads_back("s3://b/p", "x?endpoint=h:1");
+	leads_back("file:///d", "x\\?endpoint=h");
+	for (int i = 0; i < 2000; i++) {
+		char text[9] = "k";
+
+		for (int n = 1; n < 8; n++)
+			text[n] =
+			    bytes[(seed = seed * 1103515245 + 12345) >> 16 &
+				15];
+		if (target_key_is_normal(text))
+			leads_back(i % 2 ? "s3://b/p" : "file:///d", text);
+	}
+	is_int(target_key(&c, "s3://b/p/x?endpoint=h", &key, &e), -1,
+	    "no endpoint below the root");
+	is_int(target_key(&c, "s3://b/p/a[1]", &key, &e), TARGET_EITHER,
+	    "a name or a pattern");
+	is_int(target_key(&c, "s3://b/p/\\a[1]", &key, &e), TARGET_PATTERN,
+	    "a pattern");
+	is_int(target_key(&c, "x?endpoint=h", &key, &e), TARGET_EITHER,
+	    "a name below the root is all bytes");
+	buf_release(&key);
+}
+
 int
 main(void)
 {
+	urls();
 	normal_keys();
 	paths();
 	set();
 	root("s3://b/p/**/*.db", NULL, "s3://b/p/");
-	root("s3://b/p/x.db?region=r", NULL, "s3://b/p/?region=r");
+	root("s3://b/p/x.db?region=r", NULL, NULL);
+	root("s3://b/p/x.db\\?region=r", NULL, "s3://b/p/");
 	root("s3://b/p/eu/*", "s3://b/p/us/*", "s3://b/p/");
 	root("s3://b/p/eu/*", "s3://b/p/eus/*", "s3://b/p/");
 	root("s3://b/eu/*", "s3://c/eu/*", NULL);
