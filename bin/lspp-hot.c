@@ -68,6 +68,7 @@ struct run {
 	struct tiers tiers;
 	struct tier_config config; /* -c */
 	int mode;                  /* 0, or one of the above */
+	int64_t began_ns;          /* of watch_clock_ns() */
 	int64_t interval_ns, scan_interval_ns, for_ns, stale_ns;
 	size_t others; /* of which so many at least are looked at each time */
 	uint64_t wal_over, expected;
@@ -310,9 +311,22 @@ watch_flush(void *ctx)
 }
 
 static int
+watch_next(void *ctx, int ms, const char **path)
+{
+	struct run *r = ctx;
+	int rc = lines_await(&r->in, ms, path);
+
+	if (rc == 1)
+		cli_pass(&r->cli);
+	return rc;
+}
+
+static int
 go_on_watching(struct run *r, struct err *e)
 {
 	const struct watch_conf conf = { .tiers = &r->tiers,
+		.fleet = r->fleet,
+		.next = watch_next,
 		.interval_ns = r->interval_ns,
 		.scan_interval_ns = r->scan_interval_ns,
 		.at_least = r->others,
@@ -320,22 +334,11 @@ go_on_watching(struct run *r, struct err *e)
 		.failed = watch_failed,
 		.flush = watch_flush,
 		.ctx = r };
-	int64_t end = INT64_MAX;
 	struct watch *w = watch_new(&conf);
-	const char *path;
-	int rc = 0;
+	int rc = watch_run(
+	    w, r->for_ns > 0 ? r->began_ns + r->for_ns : INT64_MAX, e);
 
-	if (r->for_ns > 0)
-		end = watch_clock_ns() + r->for_ns;
-	while (rc == 0 && (path = lines_next(&r->in)) != NULL) {
-		cli_pass(&r->cli);
-		r->seen++;
-		rc = watch_add(w, path, e);
-		if (lines_waits(&r->in))
-			lines_flush();
-	}
-	if (rc == 0)
-		rc = watch_run(w, end, e);
+	r->seen = watch_size(w);
 	watch_free(w);
 	return rc;
 }
@@ -455,7 +458,7 @@ run(struct run *r, char **operands, struct err *e)
 static void
 expect(struct run *r)
 {
-	uint64_t n = r->cli.passed + r->cli.failed;
+	uint64_t n = r->mode == WATCH ? r->seen : r->cli.passed + r->cli.failed;
 	struct err e;
 
 	if (n >= r->expected || stop_requested())
@@ -470,7 +473,8 @@ expect(struct run *r)
 int
 main(int argc, char **argv)
 {
-	struct run r = { .interval_ns = SECOND,
+	struct run r = { .began_ns = watch_clock_ns(),
+		.interval_ns = SECOND,
 		.scan_interval_ns = 15 * SECOND,
 		.others = OTHERS,
 		.tiers = { .hot_for_ns = 15 * SECOND } };

@@ -96,6 +96,116 @@ times() {
 	end_watch
 }
 
+# watch_pipe ARGUMENT... -- as watch; what is written to descriptor 5 comes in.
+watch_pipe() {
+	mkfifo "$T/in"
+	lspp-hot -r "$R" -s "$S" --watch "$@" <"$T/in" >"$T/watched" \
+		2>"$T/watch.err" 3>&- &
+	WATCH=$!
+	LIVE+=("$WATCH")
+	exec 5>"$T/in"
+}
+
+# Is it in the watch's output so often?
+watched_times() {
+	[ "$(times "$1")" -ge "$2" ]
+}
+
+passes() {
+	sqlite3 "$S/state.db" "SELECT count(*) FROM meta
+		WHERE name LIKE 'pass %'"
+}
+
+@test "--watch watches what it knows while paths still come" {
+	db a.db b.db
+	settled a.db b.db
+	watch_pipe --for 1s
+	echo a.db >&5
+	change a.db
+	wait_for watched a.db
+	# A line without its end is waited for, and keeps nothing from a look.
+	printf 'new.d' >&5
+	change b.db
+	db new.db
+	echo b >&5
+	wait_for watched new.db
+	# --for is over, but not what is to be looked at.
+	sleep 1.2
+	was=$(times a.db)
+	change a.db
+	wait_for watched_times a.db $((was + 1))
+	assert_equal "$(passes)" 0
+	echo b.db >&5
+	wait_for watched b.db
+	exec 5>&-
+	wait "$WATCH"
+	assert_equal "$(cat "$T/watch.err")" ''
+	assert_equal "$(passes)" 1
+}
+
+@test "--watch: --for counts from the start, not from the end of the input" {
+	db a.db
+	settled a.db
+	watch_pipe --for 3s
+	began=$(date +%s%N)
+	echo a.db >&5
+	sleep 2
+	exec 5>&-
+	wait "$WATCH"
+	took=$((($(date +%s%N) - began) / 1000000))
+	echo "took $took ms"
+	# Three from the start, not from the end of the input.
+	assert [ "$took" -lt 4900 ]
+}
+
+@test "--watch: input without an end neither keeps looks waiting nor a signal" {
+	db a.db b.db
+	settled a.db b.db
+	echo a.db >"$T/list"
+	# The same path for ever is one database.
+	(cat "$T/list"; exec yes "$PWD/b.db") 2>/dev/null |
+		lspp-hot -r "$R" -s "$S" --watch --metrics "$T/hot.prom" \
+			>"$T/watched" 2>"$T/watch.err" 3>&- &
+	WATCH=$!
+	LIVE+=("$WATCH")
+	for i in 1 2; do
+		change a.db
+		wait_for watched_times a.db "$i"
+	done
+	end_watch
+	assert_equal "$(cat "$T/watch.err")" ''
+	run -0 grep -F 'lspp_databases{' "$T/hot.prom"
+	assert_line --regexp 'state="seen".* 2$'
+	assert_equal "$(passes)" 0
+}
+
+@test "--watch: a path that comes twice is one database" {
+	db a.db
+	sleep 1.1 # else it is racy, and printed once more
+	printf '%s\n' a.db a.db a.db >"$T/list"
+	watch --for 1s --expect-min 2
+	wait "$WATCH" && status=0 || status=$?
+	assert_equal "$status" 1
+	run -0 cat "$T/watch.err"
+	assert_output --partial '1 databases came in, expected at least 2'
+	assert_equal "$(cat "$T/watched")" a.db
+}
+
+@test "--watch notes no pass over a fleet of which it read a part" {
+	db a.db b.db
+	settled a.db b.db
+	watch_pipe --scan-interval 1s
+	echo a.db >&5
+	change a.db
+	wait_for watched a.db
+	end_watch
+	exec 5>&-
+	assert_equal "$(passes)" 0
+	# Nor are operands the fleet.
+	lspp-hot -r "$R" -s "$S" --watch --for 1s a.db >/dev/null
+	assert_equal "$(passes)" 0
+}
+
 @test "--watch looks at a few cold ones as often as at hot ones, unless told how often" {
 	need strace
 	seq -f '%02.0f.db' 30 >"$T/list"

@@ -35,27 +35,41 @@ lines_open(struct lines *in, char **operands, int end, struct err *e)
 	return 0;
 }
 
-/* Wait until stdin has something; false once a stop is requested. */
-static bool
-ready(void)
+/*
+ * Wait until stdin has something, at most ms milliseconds unless that is -1: 1;
+ * 0: it has nothing yet; -1: a stop is requested.
+ */
+static int
+ready(int ms)
 {
 	struct pollfd fd[2] = {
 		{ .fd = STDIN_FILENO, .events = POLLIN },
 		{ .fd = stop_fd(), .events = POLLIN },
 	};
+	int n;
 
-	while (!stop_requested())
-		if (poll(fd, 2, -1) > 0 && fd[0].revents != 0)
-			return !stop_requested();
-	return false;
+	while (!stop_requested()) {
+		n = poll(fd, 2, ms);
+		if (stop_requested())
+			break;
+		if (n > 0 && fd[0].revents != 0)
+			return 1;
+		if (n == 0 && ms >= 0)
+			return 0;
+	}
+	return -1;
 }
 
-/* Read more of stdin; false at its end, after an error and after a signal. */
-static bool
-fill(struct lines *in)
+/*
+ * Read more of stdin, as ready() says when: 1; 0: nothing has come; -1 at its
+ * end, after an error and after a signal.
+ */
+static int
+fill(struct lines *in, int ms)
 {
 	struct buf *b = &in->buf;
 	ssize_t n;
+	int rc;
 
 	if (in->at > 0) {
 		b->len -= in->at;
@@ -65,16 +79,16 @@ fill(struct lines *in)
 	}
 	(void)buf_room(b, CHUNK);
 	do {
-		if (!ready())
-			return false;
+		if ((rc = ready(ms)) != 1)
+			return rc;
 		n = read(STDIN_FILENO, b->data + b->len, CHUNK);
 	} while (n == -1 && (errno == EINTR || errno == EAGAIN));
 	if (n == -1)
 		in->errnum = errno;
 	if (n <= 0)
-		return false;
+		return -1;
 	b->len += (size_t)n;
-	return true;
+	return 1;
 }
 
 /* Set *end to where the next record ends, if that is known. */
@@ -91,45 +105,58 @@ find_end(const struct lines *in, size_t *end)
 	return p != NULL;
 }
 
-/* The next record of stdin with a NUL for its end; NULL if there is none. */
-static char *
-record(struct lines *in, size_t *len)
+enum { FOR_EVER = -1, NO_MORE = -2 }; /* in place of milliseconds */
+
+/*
+ * The next record of stdin with a NUL for its end: 1; 0: it has not come
+ * within *ms; -1: there is none.  A wait with a limit is the only one of a
+ * call, whatever comes: *ms is then NO_MORE.
+ */
+static int
+record(struct lines *in, int *ms, const char **path, size_t *len)
 {
-	char *start;
 	size_t end = 0;
+	int rc;
 
 	while (!find_end(in, &end)) {
 		in->seen = in->buf.len;
-		if (fill(in))
+		if (*ms == NO_MORE)
+			return 0;
+		rc = fill(in, *ms);
+		if (rc == 0)
+			return 0;
+		if (*ms != FOR_EVER)
+			*ms = NO_MORE;
+		if (rc == 1)
 			continue;
 		/* What an error or a signal cut short may be another's path. */
 		if (in->errnum != 0 || stop_requested() ||
 		    in->at == in->buf.len)
-			return NULL;
+			return -1;
 		end = in->buf.len; /* no end byte, but room for it */
 		break;
 	}
 	in->buf.data[end] = '\0';
-	start = (char *)in->buf.data + in->at;
+	*path = (const char *)in->buf.data + in->at;
 	*len = end - in->at;
 	in->at = end < in->buf.len ? end + 1 : end;
 	in->seen = in->at;
-	return start;
+	return 1;
 }
 
-static const char *
-next_record(struct lines *in)
+static int
+next_record(struct lines *in, int *ms, const char **path)
 {
-	const char *path;
 	size_t len;
+	int rc;
 
-	while ((path = record(in, &len)) != NULL) {
-		if (strlen(path) != len)
+	while ((rc = record(in, ms, path, &len)) == 1) {
+		if (strlen(*path) != len)
 			in->nul = true;
 		else if (len > 0)
-			return path;
+			break;
 	}
-	return NULL;
+	return rc;
 }
 
 bool
@@ -140,26 +167,34 @@ lines_waits(const struct lines *in)
 	return in->reading && !find_end(in, &end);
 }
 
+int
+lines_await(struct lines *in, int ms, const char **path)
+{
+	int rc;
+
+	while (!stop_requested()) {
+		if (in->reading) {
+			if ((rc = next_record(in, &ms, path)) != -1)
+				return rc;
+			in->reading = false;
+			continue;
+		}
+		if ((*path = *in->operand) == NULL)
+			return -1;
+		in->operand++;
+		if (strcmp(*path, "-") != 0)
+			return 1;
+		in->reading = true;
+	}
+	return -1;
+}
+
 const char *
 lines_next(struct lines *in)
 {
 	const char *path;
 
-	while (!stop_requested()) {
-		if (in->reading) {
-			if ((path = next_record(in)) != NULL)
-				return path;
-			in->reading = false;
-			continue;
-		}
-		if ((path = *in->operand) == NULL)
-			return NULL;
-		in->operand++;
-		if (strcmp(path, "-") != 0)
-			return path;
-		in->reading = true;
-	}
-	return NULL;
+	return lines_await(in, FOR_EVER, &path) == 1 ? path : NULL;
 }
 
 /* The records from where standard input is, if it is a file. */

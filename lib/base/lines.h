@@ -46,6 +46,13 @@ int lines_open(struct lines *in, char **operands, int end, struct err *e);
 const char *lines_next(struct lines *in);
 
 /*
+ * The same for who has more to do than read: 1 with the next path; 0 if none
+ * came within about ms milliseconds (0: at once; -1: however long it takes), or
+ * if what came is not a whole one yet; -1 where lines_next() returns NULL.
+ */
+int lines_await(struct lines *in, int ms, const char **path);
+
+/*
  * May lines_next() have to wait for input?  Then a filter flushes first, so
  * that the next program in the pipe has all there is.
  */

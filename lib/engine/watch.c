@@ -11,9 +11,14 @@
 #include "lib/base/stop.h"
 #include "lib/engine/tier.h"
 
-enum { SECOND = 1000000000, ASK_AT_ONCE = 4096 };
+enum {
+	SECOND = 1000000000,
+	ASK_AT_ONCE = 4096,
+	LOOK_AT_ONCE = 64, /* before the clock is looked at */
+};
 
 #define NOTE_NS INT64_C(60000000000) /* between signs of life */
+#define LAST_NS INT64_C(1000000000)  /* for a last look behind a signal */
 
 struct entry {
 	uint64_t seen; /* hash of the signature at the last look; 0: none */
@@ -27,10 +32,16 @@ struct watch {
 	struct buf paths;
 	struct entry *v;
 	size_t n, cap;
+	uint32_t *slots;        /* of a hash table by path: entry + 1, or 0 */
+	size_t n_slots;         /* a power of 2, at least twice n */
+	bool ended;             /* no more paths will come */
+	bool said;              /* something is to be flushed */
 	size_t next;            /* of the cold ones, to be looked at */
+	size_t scanned;         /* of all, looked at since the last sweep */
 	int64_t swept_ns;       /* when the state was last asked */
 	int64_t sweep_began_ns; /* time of day */
 	int64_t noted_ns;       /* when a pass was last noted */
+	int64_t last_ns;        /* behind a signal: when all ends */
 };
 
 int64_t
@@ -59,8 +70,15 @@ watch_free(struct watch *w)
 	if (w == NULL)
 		return;
 	buf_release(&w->paths);
+	free(w->slots);
 	free(w->v);
 	free(w);
+}
+
+size_t
+watch_size(const struct watch *w)
+{
+	return w->n;
 }
 
 static const char *
@@ -149,74 +167,63 @@ ask(struct watch *w, struct entry *en, bool first, struct err *e)
 	return 0;
 }
 
-int
-watch_add(struct watch *w, const char *path, struct err *e)
+/* -- taking up ------------------------------------------------------------- */
+
+/* Where path is in the table, or would be. */
+static uint32_t *
+slot_of(const struct watch *w, const char *path)
+{
+	size_t i = XXH3_64bits(path, strlen(path)) & (w->n_slots - 1);
+
+	while (w->slots[i] != 0 &&
+	    strcmp(path_of(w, &w->v[w->slots[i] - 1]), path) != 0)
+		i = (i + 1) & (w->n_slots - 1);
+	return &w->slots[i];
+}
+
+static void
+grow(struct watch *w)
+{
+	if (w->n < w->cap)
+		return;
+	w->cap = w->cap > 0 ? 2 * w->cap : 1024;
+	w->v = xrealloc(w->v, w->cap * sizeof(*w->v));
+	w->n_slots = 2 * w->cap;
+	free(w->slots);
+	w->slots = xcalloc(w->n_slots, sizeof(*w->slots));
+	for (size_t i = 0; i < w->n; i++)
+		*slot_of(w, path_of(w, &w->v[i])) = (uint32_t)(i + 1);
+}
+
+/* One that is there already gets a look out of turn. */
+static int
+add(struct watch *w, const char *path, struct err *e)
 {
 	struct entry *en;
+	uint32_t *slot;
 
-	if (w->n == w->cap) {
-		w->cap = w->cap > 0 ? 2 * w->cap : 1024;
-		w->v = xrealloc(w->v, w->cap * sizeof(*w->v));
+	grow(w);
+	w->said = true;
+	slot = slot_of(w, path);
+	if (*slot != 0) {
+		look(w, &w->v[*slot - 1]);
+		return 0;
 	}
 	en = &w->v[w->n++];
+	*slot = (uint32_t)w->n;
 	*en = (struct entry){ .path = w->paths.len };
 	buf_add(&w->paths, path, strlen(path) + 1);
-	return ask(w, en, true, e);
+	if (ask(w, en, true, e) == -1)
+		return -1;
+	return w->n % ASK_AT_ONCE == 0 ? tiers_flush(w->conf->tiers, e) : 0;
 }
 
-/* What is hot, with the state; then the notes are written. */
 static int
-sweep(struct watch *w, bool last, struct err *e)
+flush(struct watch *w, struct err *e)
 {
-	int64_t began = now_ns();
-	size_t asked = 0;
-	bool note;
-
-	for (size_t i = 0; i < w->n; i++) {
-		if (!w->v[i].hot)
-			continue;
-		if (ask(w, &w->v[i], false, e) == -1)
-			return -1;
-		if (++asked % ASK_AT_ONCE == 0 &&
-		    tiers_flush(w->conf->tiers, e) == -1)
-			return -1;
-	}
-	w->swept_ns = watch_clock_ns();
-	if (tiers_flush(w->conf->tiers, e) == -1)
-		return -1;
-	/* Nothing hot: little is written, so that disks may sleep. */
-	note = asked > 0 || last || w->swept_ns - w->noted_ns >= NOTE_NS;
-	if (note)
-		w->noted_ns = w->swept_ns;
-	if (tiers_passed(w->conf->tiers, w->sweep_began_ns, w->n, note, e) ==
-	    -1)
-		return -1;
-	w->sweep_began_ns = began;
-	return 0;
-}
-
-/* Hot ones, and as many of the others as are due. */
-static void
-tick(struct watch *w)
-{
-	const struct watch_conf *c = w->conf;
-	size_t due = (size_t)((double)w->n * (double)c->interval_ns /
-			 (double)c->scan_interval_ns) +
-	    1;
-	size_t n = due > c->at_least ? due : c->at_least;
-
-	if (n > w->n)
-		n = w->n;
-	for (size_t i = 0; i < w->n; i++)
-		if (w->v[i].hot)
-			look(w, &w->v[i]);
-	for (size_t i = 0; i < n; i++) {
-		if (w->next >= w->n)
-			w->next = 0;
-		if (!w->v[w->next].hot)
-			look(w, &w->v[w->next]);
-		w->next++;
-	}
+	w->said = false;
+	w->conf->flush(w->conf->ctx);
+	return tiers_flush(w->conf->tiers, e);
 }
 
 /* Sleep until then; a signal ends it. */
@@ -230,33 +237,158 @@ wait_until(int64_t then_ns)
 		(void)poll(&fd, 1, (int)(left / 1000000) + 1);
 }
 
+/* Until then, or the last path: take up what comes. */
+static int
+take_up(struct watch *w, int64_t then_ns, struct err *e)
+{
+	const struct watch_conf *c = w->conf;
+	const char *path;
+	int64_t left;
+	int rc;
+
+	while (!w->ended && !stop_requested() &&
+	    (left = then_ns - watch_clock_ns()) > 0) {
+		/* What was found is passed on before there is a wait. */
+		left = w->said ? 0 : left / 1000000 + 1;
+		rc = c->next(
+		    c->ctx, left > INT32_MAX ? INT32_MAX : (int)left, &path);
+		w->ended = rc == -1 && !stop_requested();
+		if (rc == 1 && add(w, path, e) == -1)
+			return -1;
+		if (rc != 1 && w->said && flush(w, e) == -1)
+			return -1;
+		if (w->ended)
+			w->scanned = w->n; /* since watch_new() */
+	}
+	return 0;
+}
+
+/* -- looking --------------------------------------------------------------- */
+
+/* To be left?  A signal leaves a moment for the last look. */
+static bool
+is_over(struct watch *w, bool last)
+{
+	if (!stop_requested())
+		return false;
+	if (w->last_ns == 0)
+		w->last_ns = watch_clock_ns() + LAST_NS;
+	return !last || watch_clock_ns() > w->last_ns;
+}
+
+/*
+ * All were looked at since the last sweep, or the first: a pass.  Nothing hot:
+ * little is written, so that disks may sleep.
+ */
+static int
+note_pass(struct watch *w, int64_t began, bool write, struct err *e)
+{
+	if (!w->conf->fleet || !w->ended || w->scanned < w->n)
+		return 0;
+	write = write || w->swept_ns - w->noted_ns >= NOTE_NS;
+	if (write)
+		w->noted_ns = w->swept_ns;
+	if (tiers_passed(w->conf->tiers, w->sweep_began_ns, w->n, write, e) ==
+	    -1)
+		return -1;
+	w->sweep_began_ns = began;
+	w->scanned = 0;
+	return 0;
+}
+
+/* What is hot, with the state; then the notes are written. */
+static int
+sweep(struct watch *w, bool last, struct err *e)
+{
+	int64_t began = now_ns();
+	size_t asked = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		if (!w->v[i].hot)
+			continue;
+		if (ask(w, &w->v[i], false, e) == -1)
+			return -1;
+		if (++asked % ASK_AT_ONCE == 0 &&
+		    tiers_flush(w->conf->tiers, e) == -1)
+			return -1;
+		if (asked % LOOK_AT_ONCE == 0 && is_over(w, last))
+			return tiers_flush(w->conf->tiers, e);
+	}
+	w->swept_ns = watch_clock_ns();
+	if (tiers_flush(w->conf->tiers, e) == -1)
+		return -1;
+	return note_pass(w, began, asked > 0 || last, e);
+}
+
+/*
+ * Hot ones, and then so many of the others as can be in that time: on a slow
+ * disk the hot ones are not to wait for them.
+ */
+static void
+look_round(struct watch *w, size_t others, int64_t time_ns, bool last)
+{
+	int64_t began;
+
+	for (size_t i = 0; i < w->n; i++) {
+		if (i % LOOK_AT_ONCE == 0 && is_over(w, last))
+			return;
+		if (w->v[i].hot)
+			look(w, &w->v[i]);
+	}
+	began = watch_clock_ns();
+	for (size_t i = 0; i < others; i++) {
+		if (i % LOOK_AT_ONCE == 0 &&
+		    (is_over(w, last) || watch_clock_ns() - began > time_ns))
+			return;
+		if (w->next >= w->n)
+			w->next = 0;
+		if (!w->v[w->next].hot)
+			look(w, &w->v[w->next]);
+		w->next++;
+		w->scanned++;
+	}
+}
+
+static int
+tick(struct watch *w, int64_t now, struct err *e)
+{
+	const struct watch_conf *c = w->conf;
+	size_t due = (size_t)((double)w->n * (double)c->interval_ns /
+			 (double)c->scan_interval_ns) +
+	    1;
+	size_t others = due > c->at_least ? due : c->at_least;
+
+	look_round(w, others < w->n ? others : w->n, c->interval_ns, false);
+	if (now - w->swept_ns >= c->scan_interval_ns && !stop_requested() &&
+	    sweep(w, false, e) == -1)
+		return -1;
+	return flush(w, e);
+}
+
 int
 watch_run(struct watch *w, int64_t end_ns, struct err *e)
 {
-	const struct watch_conf *c = w->conf;
-	int64_t next = watch_clock_ns(), now;
+	int64_t next = watch_clock_ns() + w->conf->interval_ns, now, then;
 
-	if (tiers_flush(c->tiers, e) == -1)
-		return -1;
-	c->flush(c->ctx);
 	for (;;) {
-		next += c->interval_ns;
-		if ((now = watch_clock_ns()) > next)
-			next = now; /* late: no looks to catch up with */
-		wait_until(next < end_ns ? next : end_ns);
-		now = watch_clock_ns();
-		if (stop_requested() || now >= end_ns)
-			break;
-		tick(w);
-		if (now - w->swept_ns >= c->scan_interval_ns &&
-		    sweep(w, false, e) == -1)
+		if (take_up(w, next, e) == -1)
 			return -1;
-		c->flush(c->ctx);
+		if (w->ended)
+			wait_until(next < end_ns ? next : end_ns);
+		now = watch_clock_ns();
+		if (stop_requested() || (w->ended && now >= end_ns))
+			break;
+		if (tick(w, now, e) == -1)
+			return -1;
+		/* Late: no looks to catch up with, and while paths come they
+		 * get as much time as the looks. */
+		then = watch_clock_ns();
+		next += w->conf->interval_ns;
+		if (next < (w->ended ? then : 2 * then - now))
+			next = w->ended ? then : 2 * then - now;
 	}
-	for (size_t i = 0; i < w->n; i++)
-		look(w, &w->v[i]);
+	look_round(w, w->n, INT64_MAX, true);
 	if (sweep(w, true, e) == -1)
 		return -1;
-	c->flush(c->ctx);
-	return 0;
+	return flush(w, e);
 }

@@ -2,9 +2,15 @@
  * watch -- look at a fleet again and again, for a while.
  *
  * Hot databases (tier.h) are looked at at every interval, all others once in
- * scan_interval, evenly spread, or sooner, where there are few.  One look is
- * two stat calls; whether what was printed has been shipped, is asked of the
- * state once in scan_interval, and only for the hot ones.
+ * scan_interval, evenly spread, or sooner, where there are few; later, where
+ * that cannot be done, for the hot ones go first.  One look is two stat calls;
+ * whether what was printed has been shipped, is asked of the state once in
+ * scan_interval, and only for the hot ones.
+ *
+ * Those that are known are watched while paths still come: a read waits no
+ * longer than until the next look is due, and behind looks that took longer
+ * than an interval paths are read for as long as those took.  A path that comes
+ * again is one entry, and is looked at.
  *
  * A database is reported when its signature is another than when it was last
  * reported, once more if that was too fresh to show a further change, and
@@ -16,7 +22,7 @@
  * system was changed from elsewhere, and two stat calls of 100,000 databases in
  * 15 seconds are a few hundredths of a processor.
  *
- * About 40 bytes and the path for each database.  One thread.
+ * About 50 bytes and the path for each database.  One thread.
  */
 #ifndef LSPP_ENGINE_WATCH_H
 #define LSPP_ENGINE_WATCH_H
@@ -31,6 +37,12 @@ struct watch;
 
 struct watch_conf {
 	struct tiers *tiers;
+	bool fleet; /* the paths are all there are: a pass is noted */
+	/*
+	 * A path to take up, valid until the next call: 1; 0: none has come
+	 * within ms milliseconds, or about that; -1: no more will.
+	 */
+	int (*next)(void *ctx, int ms, const char **path);
 	int64_t interval_ns, scan_interval_ns;
 	size_t at_least; /* look at so many others with the hot ones */
 	/* It has something to ship; why as in tier.h. */
@@ -46,14 +58,15 @@ struct watch_conf {
 struct watch *watch_new(const struct watch_conf *conf);
 void watch_free(struct watch *w); /* takes NULL */
 
-/* Take up path, with a first look at it.  -1: the state cannot be read. */
-int watch_add(struct watch *w, const char *path, struct err *e);
-
 /*
- * Go on until end_ns (of the monotonic clock) or a signal (base/stop.h), and
- * then look at all of them once more.
+ * Go on until all paths have come and it is end_ns (of the monotonic clock),
+ * and then look at all of them once more; or until a signal (base/stop.h), and
+ * then at as many as can be in a second, hot ones first.  -1: the state cannot
+ * be read.
  */
 int watch_run(struct watch *w, int64_t end_ns, struct err *e);
+
+size_t watch_size(const struct watch *w); /* databases that it knows */
 
 /* The monotonic clock. */
 int64_t watch_clock_ns(void);

@@ -175,6 +175,38 @@ test_bad_input(void)
 	buf_release(&got);
 }
 
+/* Of who does not want to wait. */
+static void
+test_await(void)
+{
+	struct lines in;
+	const char *path;
+	struct err e;
+	int p[2];
+
+	if (pipe(p) == -1) {
+		perror("pipe");
+		exit(1);
+	}
+	stdin_is(p[0]);
+	is_int(lines_open(&in, no_operands, '\n', &e), 0, "a pipe");
+	is_int(lines_await(&in, 0, &path), 0, "with nothing in it");
+	is_int(lines_await(&in, 20, &path), 0, "nor in a moment");
+	is_int(write(p[1], "\n\n", 2), 2, "empty lines");
+	is_int(lines_await(&in, 0, &path), 0, "are none");
+	is_int(write(p[1], "a\nb", 3), 3, "a line and a half");
+	is_int(lines_await(&in, 0, &path), 1, "the line");
+	is_str(path, "a", "as it was");
+	is_int(lines_await(&in, 0, &path), 0, "not the half");
+	is_int(write(p[1], "c", 1), 1, "nor with more of it");
+	is_int(lines_await(&in, 0, &path), 0, "before its end");
+	close(p[1]);
+	is_int(lines_await(&in, 0, &path), 1, "which is the input's");
+	is_str(path, "bc", "then it is a path");
+	is_int(lines_await(&in, 0, &path), -1, "and that is all");
+	is_int(lines_close(&in, &e), 0, "closed");
+}
+
 static void *
 take_signals(void *arg)
 {
@@ -296,6 +328,7 @@ main(void)
 	test_size();
 	test_operands();
 	test_bad_input();
+	test_await();
 	test_stop();
 	test_put();
 	return done();
