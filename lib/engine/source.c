@@ -131,6 +131,9 @@ begin_chain(struct source *s, const struct source_pos *since,
 
 	if (rc == -1)
 		return -1;
+	if (rc == 0 && wal_hdr_other_version(s->hdr_bytes))
+		return err_set(
+		    e, ERR_CORRUPT, "-wal: of a later SQLite's format");
 	if (rc == 0) /* recovery would pass over it, too */
 		return source_begin_bare(s, NULL, 0, e);
 	return source_begin_wal(s, since, since_pages, e);
@@ -203,6 +206,8 @@ forget(struct source *s)
 	s->at_page = 0;
 	s->window_len = 0;
 	s->st.hint = SOURCE_DIFF;
+	s->before_overlay = 0;
+	s->first.class = ERR_NONE;
 	memset(&s->hdr, 0, sizeof(s->hdr));
 	memset(&s->st.pos, 0, sizeof(s->st.pos));
 	overlay_reset(&s->overlay);
@@ -319,6 +324,7 @@ page_from_file(struct source *s, uint32_t pgno, struct err *e)
 const uint8_t *
 source_page(struct source *s, uint32_t pgno, struct err *e)
 {
+	const uint8_t *page;
 	uint32_t frame = 0;
 
 	if (s->hold_until != 0 && now_ns() > s->hold_until) {
@@ -332,6 +338,9 @@ source_page(struct source *s, uint32_t pgno, struct err *e)
 	}
 	if (s->overlay_used)
 		frame = overlay_find(&s->overlay, pgno);
-	return frame != 0 ? page_from_wal(s, frame, e)
+	page = frame != 0 ? page_from_wal(s, frame, e)
 			  : page_from_file(s, pgno, e);
+	if (pgno == 1 && page != NULL)
+		source_check_first(s, page);
+	return page;
 }

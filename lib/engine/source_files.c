@@ -187,7 +187,7 @@ source_journal_in_use(const struct source *s, struct err *e)
 bool
 source_wal_has_frames(const struct source *s)
 {
-	return s->st.sig.wal.size > WAL_HDR_SIZE + WAL_FRAME_HDR_SIZE;
+	return s->st.sig.wal.size > WAL_HDR_SIZE;
 }
 
 int
@@ -267,8 +267,14 @@ source_check_page_size(struct source *s, struct err *e)
 
 	if (n == -1)
 		return -1;
+	/*
+	 * All of it is still in the WAL of a live connection.  Else SQLite
+	 * deletes the WAL (pager.c, pagerOpenWalIfPresent()).
+	 */
+	if (n == 0 && s->st.read != SOURCE_CHAIN)
+		return 0;
 	if (n == 0)
-		return 0; /* all of it is still in the WAL */
+		return err_set(e, ERR_CORRUPT, "empty file");
 	if (n < DBHDR_SIZE || !dbhdr_magic(p, (size_t)n))
 		return err_set(e, ERR_CORRUPT, "not a database");
 	if (parse_header(&h, p, e) == -1)

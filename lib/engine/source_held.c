@@ -104,9 +104,14 @@ held(struct source *s, struct err *e)
 int
 source_end(struct source *s, struct err *e)
 {
-	int rc = held(s, e);
+	struct err why = { 0 };
+	int sound = source_check_all(s, &why), rc = held(s, e);
 
 	source_let_go(s);
+	if (rc == 1 && sound == -1) {
+		*e = why;
+		rc = -1;
+	}
 	if (rc == 1)
 		s->tries = 0;
 	return rc;

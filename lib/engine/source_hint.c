@@ -290,8 +290,11 @@ begin_tail(struct source *s, const struct source_pos *since,
 	if (rc != 1)
 		return rc;
 	overlay_seal(&s->overlay);
+	if (source_lacks(s, (uint32_t)(since->db.size / s->st.page_size)))
+		return 2; /* the file lost pages: are they in older frames? */
 	if (growth_in_tail(s, since_pages)) {
 		collect_pages(s, since_pages);
+		s->before_overlay = since_pages;
 		s->st.hint = SOURCE_TAIL;
 		return 1;
 	}

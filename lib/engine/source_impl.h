@@ -29,6 +29,9 @@ struct source {
 	    hdr; /* of the WAL; zeros: none was read, or none holds */
 	uint8_t hdr_bytes[WAL_HDR_SIZE];
 	struct overlay overlay, old;
+	uint32_t before_overlay; /* so many pages stand in frames before it, or
+				    in the file: that was seen to */
+	struct err first;        /* what is wrong with page 1 */
 
 	/* which pages to look at */
 	bool all;
@@ -59,6 +62,10 @@ int source_check_page_size(struct source *s, struct err *e);
 /* source_check.c: can the files hold that?  0, or -1 with ERR_CORRUPT. */
 int source_check_size(
     struct source *s, uint32_t frames, uint32_t pages, struct err *e);
+void source_check_first(struct source *s, const uint8_t *page);
+/* Is a page up to 'last' neither in the file nor in the overlay? */
+bool source_lacks(struct source *s, uint32_t last);
+int source_check_all(struct source *s, struct err *e);
 
 /* source_hint.c: 1; 0: look again; -1. */
 int source_begin_bare(struct source *s, const struct source_pos *since,

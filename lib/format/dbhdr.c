@@ -7,12 +7,15 @@
 
 enum {
 	AT_PAGE_SIZE = 16,
-	AT_WRITE_VERSION = 18,
+	AT_READ_VERSION = 19,
+	AT_RESERVED = 20,
+	AT_FRACTIONS = 21,
 	AT_CHANGE_COUNTER = 24,
 	AT_PAGES = 28,
 	AT_APPLICATION_ID = 68,
 	AT_VERSION_VALID_FOR = 92,
 	VERSION_WAL = 2,
+	USABLE_MIN = 480,
 };
 
 static const char magic[16] = "SQLite format 3";
@@ -35,7 +38,7 @@ dbhdr_parse(struct dbhdr *h, const uint8_t p[DBHDR_SIZE], struct err *e)
 	if (h->page_size < 512 || (h->page_size & (h->page_size - 1)) != 0)
 		return err_set(
 		    e, ERR_CORRUPT, "database page size is %u", h->page_size);
-	h->wal = p[AT_WRITE_VERSION] == VERSION_WAL;
+	h->wal = p[AT_READ_VERSION] == VERSION_WAL;
 	h->change_counter = be32(p + AT_CHANGE_COUNTER);
 	h->version_valid_for = be32(p + AT_VERSION_VALID_FOR);
 	h->pages = be32(p + AT_PAGES);
@@ -53,4 +56,31 @@ dbhdr_pages(const struct dbhdr *h, uint64_t file_size)
 	/* A page begun counts, as in SQLite. */
 	n = file_size / h->page_size + (file_size % h->page_size != 0);
 	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+int
+dbhdr_check(const uint8_t p[DBHDR_SIZE], uint32_t page_size, uint32_t pages,
+    struct err *e)
+{
+	static const uint8_t fractions[] = { 64, 32, 32 };
+	struct dbhdr h;
+
+	if (dbhdr_parse(&h, p, e) == -1)
+		return -1;
+	if (h.page_size != page_size)
+		return err_set(e, ERR_CORRUPT,
+		    "page 1 says a page size of %u, not %u", h.page_size,
+		    page_size);
+	if (p[AT_READ_VERSION] > VERSION_WAL)
+		return err_set(e, ERR_CORRUPT,
+		    "file format %u: of a later SQLite", p[AT_READ_VERSION]);
+	if (memcmp(p + AT_FRACTIONS, fractions, sizeof(fractions)) != 0 ||
+	    page_size - p[AT_RESERVED] < USABLE_MIN)
+		return err_set(e, ERR_CORRUPT,
+		    "not an SQLite database: "
+		    "its header cannot be");
+	if (dbhdr_pages(&h, (uint64_t)pages * page_size) > pages)
+		return err_set(e, ERR_CORRUPT,
+		    "page 1 says %u pages, but there are %u", h.pages, pages);
+	return 0;
 }

@@ -17,7 +17,7 @@ struct err;
 
 struct dbhdr {
 	uint32_t page_size;
-	bool wal; /* write version 2: journal_mode=WAL */
+	bool wal; /* read version 2: journal_mode=WAL */
 	uint32_t change_counter, version_valid_for;
 	uint32_t pages; /* size in pages as the header has it */
 	uint32_t application_id;
@@ -35,5 +35,14 @@ int dbhdr_parse(struct dbhdr *h, const uint8_t p[DBHDR_SIZE], struct err *e);
  * counter and it is not 0), else the file's, as SQLite itself decides.
  */
 uint32_t dbhdr_pages(const struct dbhdr *h, uint64_t file_size);
+
+/*
+ * Would SQLite read a database of that many pages of that size whose page 1
+ * begins so?  ERR_CORRUPT says why not: what it looks at when it takes a
+ * read lock (btree.c, lockBtree()).  A write version that it does not know
+ * (byte 18) only means that it writes nothing.
+ */
+int dbhdr_check(const uint8_t p[DBHDR_SIZE], uint32_t page_size, uint32_t pages,
+    struct err *e);
 
 #endif

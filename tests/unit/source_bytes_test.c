@@ -24,8 +24,9 @@ make(struct buf *db, struct buf *log)
 	damage_sql(path,
 	    "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;"
 	    "CREATE TABLE t(a INTEGER PRIMARY KEY, b);"
+	    "CREATE TABLE u(a); INSERT INTO u VALUES(randomblob(20000));"
 	    "INSERT INTO t VALUES(1, zeroblob(20000));"
-	    "PRAGMA wal_checkpoint(RESTART);"
+	    "PRAGMA wal_checkpoint(TRUNCATE);"
 	    "UPDATE t SET b = randomblob(30000);"
 	    "INSERT INTO t VALUES(2, 'x')");
 	unlink(shm);
@@ -43,6 +44,17 @@ static uint64_t
 frames(const struct buf *log)
 {
 	return (log->len - WAL_HDR_SIZE) / (PAGE + WAL_FRAME_HDR_SIZE);
+}
+
+/* Page 1 in the log's last frame that holds it. */
+static uint8_t *
+page_one(struct buf *log)
+{
+	for (uint64_t n = frames(log); n > 0; n--)
+		if (be32(frame(log, n)) == 1)
+			return frame(log, n) + WAL_FRAME_HDR_SIZE;
+	damage_die("no page 1 in the log");
+	return NULL;
 }
 
 static void
@@ -127,6 +139,170 @@ size(void)
 	buf_release(&log);
 }
 
+/* Page 1 as it goes out, from the log or from the file, is what SQLite would
+ * read. */
+static void
+first_page(void)
+{
+	static const struct {
+		const char *what, *why;
+		uint32_t at;
+		uint8_t value;
+	} bent[] = {
+		{ "no magic", "database", 3, 'X' },
+		{ "another page size", "of 8192", 16, 0x20 },
+		{ "read version 3", "later SQLite", 19, 3 },
+		{ "other payload fractions", "its header cannot be", 21, 63 },
+		{ "more pages than there are", "16777", 28, 1 },
+	};
+	struct buf db = { 0 }, log = { 0 };
+	uint8_t *p;
+
+	for (size_t i = 0; i < 2 * sizeof(bent) / sizeof(bent[0]); i++) {
+		const char *what = bent[i / 2].what, *why = bent[i / 2].why;
+		uint32_t at = bent[i / 2].at;
+
+		make(&db, &log);
+		p = i % 2 == 0 ? page_one(&log) : db.data;
+		p[at] = bent[i / 2].value;
+		damage_resum(&log);
+		if (i % 2 == 0) {
+			damage_store(&log, wal);
+		} else {
+			unlink(wal);
+			damage_store(&db, path);
+		}
+		refused(what, why);
+	}
+	make(&db, &log);
+	page_one(&log)[18] = 3;
+	damage_resum(&log);
+	damage_store(&log, wal);
+	same("write version 3");
+	buf_release(&db);
+	buf_release(&log);
+}
+
+/* SQLite refuses a log of another version; what is no log, it passes over. */
+static void
+version(void)
+{
+	struct buf db = { 0 }, log = { 0 };
+
+	make(&db, &log);
+	be32_put(log.data + 4, 3021000);
+	damage_store(&log, wal);
+	same("another version, the checksum does not hold");
+	make(&db, &log);
+	be32_put(log.data + 4, 3021000);
+	damage_resum(&log);
+	damage_store(&log, wal);
+	refused("another version", "later SQLite");
+	log.len = WAL_HDR_SIZE + 1;
+	damage_store(&log, wal);
+	refused("another version, and no frame", "later SQLite");
+	buf_release(&db);
+	buf_release(&log);
+}
+
+/* A file that was cut short; what is missing may still be in the log. */
+static void
+cut(void)
+{
+	struct buf db = { 0 }, log = { 0 };
+	pid_t app;
+
+	make(&db, &log);
+	db.len -= 3 * PAGE;
+	damage_store(&db, path);
+	same("the pages that are missing stand in the log");
+	make(&db, &log);
+	db.len = PAGE;
+	damage_store(&db, path);
+	refused("they do not all", "truncated");
+	app = damage_rest(path);
+	refused("they do not all, at rest", "truncated");
+	damage_end(app);
+	buf_release(&db);
+	buf_release(&log);
+}
+
+/* Drop the frames of leaves of the list of free pages; page size 512. */
+static void
+drop_leaves(struct buf *log)
+{
+	const size_t step = 512 + WAL_FRAME_HDR_SIZE;
+	uint8_t *first = log->data + WAL_HDR_SIZE, *end = log->data + log->len;
+	uint8_t *to = first, *p, *one = NULL;
+	uint32_t trunk, commit = be32(end - step + 4);
+	bool kept[1024] = { [1] = true, [2] = true };
+
+	for (p = first; p < end; p += step)
+		if (be32(p) == 1)
+			one = p + WAL_FRAME_HDR_SIZE;
+	for (trunk = be32(one + 32); trunk != 0;) {
+		kept[trunk] = true;
+		for (p = first; be32(p) != trunk; p += step)
+			;
+		trunk = be32(p + WAL_FRAME_HDR_SIZE);
+	}
+	for (p = first; p < end; p += step)
+		if (kept[be32(p)]) {
+			memmove(to, p, step);
+			to += step;
+		}
+	be32_put(to - step + 4, commit);
+	log->len = (size_t)(to - log->data);
+	damage_resum(log);
+}
+
+/*
+ * A page that is added and free at once need not be written, not even to the
+ * log: it is none that is missing, if it is free.
+ */
+static void
+free_pages(void)
+{
+	struct buf log = { 0 };
+	uint8_t *p;
+
+	unlink(path);
+	unlink(wal);
+	unlink(shm);
+	damage_sql(path,
+	    "PRAGMA page_size=512; PRAGMA journal_mode=WAL;"
+	    "PRAGMA wal_autocheckpoint=0; CREATE TABLE t(b);"
+	    "BEGIN; INSERT INTO t VALUES(zeroblob(200000)); DELETE FROM t;"
+	    "COMMIT");
+	unlink(shm);
+	damage_load(&log, wal);
+	drop_leaves(&log);
+	ok(log.len < 20000, "pages that were never written: %zu", log.len);
+	damage_store(&log, wal);
+	same("free pages that were never written");
+	p = log.data + log.len - 512;
+	be32_put(p + 4, be32(p + 4) - 1); /* one leaf less in the last trunk */
+	damage_resum(&log);
+	damage_store(&log, wal);
+	ok(truncate(path, 512) == 0, "cut");
+	refused("a page that was never written and is not free", "truncated");
+	buf_release(&log);
+}
+
+/* SQLite deletes a log beside an empty file. */
+static void
+empty(void)
+{
+	struct buf db = { 0 }, log = { 0 };
+
+	make(&db, &log);
+	db.len = 0;
+	damage_store(&db, path);
+	refused("an empty file", "empty file");
+	buf_release(&db);
+	buf_release(&log);
+}
+
 int
 main(void)
 {
@@ -139,6 +315,11 @@ main(void)
 	shm = xasprintf("%s-shm", path);
 	header();
 	size();
+	first_page();
+	version();
+	cut();
+	free_pages();
+	empty();
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	if (system(cmd) != 0)
 		return 1;
