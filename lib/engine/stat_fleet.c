@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
+#include "lib/engine/stat_error.h"
 #include "lib/engine/stat_judge.h"
 #include "lib/engine/stat_sum.h"
 #include "lib/engine/state.h"
@@ -62,43 +63,6 @@ add_worst(struct stat_fleet *f, size_t top, const struct stat_db *d)
 	for (; i > 0 && is_worse(d, &f->worst[i - 1]); i--)
 		f->worst[i] = f->worst[i - 1];
 	db_copy(&f->worst[i], d);
-}
-
-/* -- errors ---------------------------------------------------------------- */
-
-static void
-add_error(struct stat_fleet *f, const char *path, enum err_class class,
-    const char *msg, int64_t failing_ns, int64_t failed_ns)
-{
-	struct stat_error *x;
-
-	for (x = f->error; x < f->error + f->n_errors; x++)
-		if (x->class == class && strcmp(x->msg, msg) == 0)
-			break;
-	if (x == f->error + STAT_ERRORS) {
-		f->other_errors++;
-		return;
-	}
-	if (x == f->error + f->n_errors) {
-		f->n_errors++;
-		*x = (struct stat_error){ .class = class,
-			.msg = xstrdup(msg),
-			.failing_ns = failing_ns,
-			.path = xstrdup(path) };
-	}
-	x->n++;
-	if (failing_ns < x->failing_ns)
-		x->failing_ns = failing_ns;
-	if (failed_ns > x->failed_ns)
-		x->failed_ns = failed_ns;
-}
-
-static int
-latest_first(const void *a, const void *b)
-{
-	const struct stat_error *x = a, *y = b;
-
-	return (x->failed_ns < y->failed_ns) - (x->failed_ns > y->failed_ns);
 }
 
 /* -- signs of life --------------------------------------------------------- */
@@ -194,7 +158,7 @@ add_db(struct stat_fleet *f, const struct stat_conf *c, const struct stat_db *d)
 	if (d->tier == STAT_GONE)
 		return;
 	if (d->failed)
-		add_error(
+		stat_error_add(
 		    f, d->path, d->class, d->msg, d->failing_ns, d->failed_ns);
 	add_worst(f, c->top, d);
 	if (!d->waits)
@@ -213,7 +177,7 @@ add_run(
 
 	for (size_t i = 0; i < row->n_troubles; i++, t++)
 		if (t->root == 0 || stat_asks_for(c, t->root))
-			add_error(f, "", t->class, buf_str(&t->msg),
+			stat_error_add(f, "", t->class, buf_str(&t->msg),
 			    t->since_ns, t->at_ns);
 }
 
@@ -253,7 +217,7 @@ stat_fleet(struct stat_fleet *f, struct state *st, const struct stat_conf *conf,
 		goto out;
 	find_life(f);
 	rc = read_all(f, rows, sums, conf, e);
-	qsort(f->error, f->n_errors, sizeof(f->error[0]), latest_first);
+	stat_error_sort(f);
 out:
 	stat_rows_close(rows);
 	stat_sums_free(sums);
@@ -265,10 +229,8 @@ stat_fleet_release(struct stat_fleet *f)
 {
 	for (size_t i = 0; i < f->n_worst; i++)
 		db_release(&f->worst[i]);
-	for (size_t i = 0; i < f->n_errors; i++) {
-		free(f->error[i].msg);
-		free(f->error[i].path);
-	}
+	for (size_t i = 0; i < f->n_errors; i++)
+		stat_error_release(&f->error[i]);
 	free(f->worst);
 	stat_roots_free(f->roots, f->n_roots);
 	*f = (struct stat_fleet){ 0 };

@@ -67,13 +67,14 @@ struct stat_sum {
 	const char *group;   /* below the base; NULL: all */
 };
 
-/* What several failures have in common. */
+/* Failures of one kind (stat_error.h). */
 struct stat_error {
 	enum err_class class;
-	char *msg;
+	char *kind;
 	uint64_t n;
 	int64_t failing_ns, failed_ns; /* the first, the last */
 	char *path;                    /* one of them; "": of the run */
+	char *msg;                     /* of that one */
 };
 enum { STAT_ERRORS = 16 };
 

@@ -7,6 +7,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/engine/stat_error.h"
 #include "lib/engine/stat_fleet.h"
 #include "lib/engine/state.h"
 #include "tests/unit/tap.h"
@@ -182,13 +183,61 @@ test_trouble(struct stat_fleet *f)
 	is_int(f->error[1].failed_ns, 700 * S, "its latest");
 	for (int i = 0; i < 40; i++) {
 		snprintf(path, sizeof(path), "/f/x%d", i);
-		snprintf(msg, sizeof(msg), "reason %d", i);
+		snprintf(
+		    msg, sizeof(msg), "reason %c%c", 'a' + i / 8, 'a' + i % 8);
 		failed(st, 1, path, 700, msg);
 	}
 	fleet(st, f);
 	is_int((long long)f->n_errors, STAT_ERRORS, "not more kinds than that");
 	is_int((long long)f->other_errors, 42 - STAT_ERRORS, "others counted");
 	is_int((long long)f->n_worst, 3, "as many as asked for");
+	state_close(st);
+}
+
+static void
+kind_is(const char *msg, const char *path, const char *kind)
+{
+	struct buf b = { 0 };
+
+	stat_error_kind(&b, msg, path);
+	is_str(buf_str(&b), kind, "the kind of: %s", msg);
+	buf_release(&b);
+}
+
+/* What is a database's own tells no kind. */
+static void
+test_kinds(struct stat_fleet *f)
+{
+	struct state *st = empty_state();
+	char path[32], msg[120];
+
+	kind_is("disk full", "/f/a", "disk full");
+	kind_is("/f/a b/c.db: Permission denied", "/f/a b/c.db",
+	    "/: Permission denied");
+	kind_is("put a b/c.db/generations/0123456789abcdef/x: no",
+	    "/f/a b/c.db", "put /: no");
+	kind_is("c.db-wal: cut short", "/f/c.db", "/: cut short");
+	kind_is(
+	    "page 17 of 0x1f, \"12\": bad", "/f/c", "page 0 of 0, \"0\": bad");
+	kind_is("s3://b:9000/x y: 503 (slow)", "/f/c", "/ y: 0 (slow)");
+	kind_is("disk of a: no disk", "/f/disk", "disk of a: no disk");
+	kind_is("ends in a colon:", "/f/c", "ends in a colon:");
+	kind_is("", "", "");
+	for (int i = 0; i < 40; i++) {
+		snprintf(path, sizeof(path), "/f/x%d", i);
+		snprintf(msg, sizeof(msg), "/r%s/%08x: disk full, %d left",
+		    path, i, i * 100);
+		failed(st, 1, path, 700 + i, msg);
+	}
+	failed(st, 1, "/f/y", 600, "/r/f/y/00000000: locked, 1 left");
+	failed(st, 1, "", 500, "/r/f/y/00000000: locked, 1 left");
+	fleet(st, f);
+	is_int((long long)f->n_errors, 3, "three kinds, one of them the run's");
+	is_int((long long)f->error[0].n, 40, "one of forty");
+	is_str(f->error[0].path, "/f/x0", "one of them");
+	is_str(f->error[0].msg, "/r/f/x0/00000000: disk full, 0 left",
+	    "with what it said");
+	is_int((long long)f->other_errors, 0, "and no others");
 	state_close(st);
 }
 
@@ -328,6 +377,7 @@ main(void)
 		return 1;
 	test_tiers(&f);
 	test_trouble(&f);
+	test_kinds(&f);
 	test_ahead(&f);
 	test_roots(&f);
 	test_groups(&f);
