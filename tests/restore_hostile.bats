@@ -77,22 +77,55 @@ zeros() {
 	refused_cheaply 74 "unfinished file: "
 }
 
+# trunk FIRST N -- a page of the list of free pages that names N from FIRST on.
+trunk() {
+	local i hex
+	printf -v hex '%08x%08x' 0 "$2"
+	for ((i = 0; i < $2; i++)); do
+		printf -v hex '%s%08x' "$hex" $(($1 + i))
+	done
+	# shellcheck disable=SC2059  # all of it is escapes
+	printf "$(sed 's/../\\x&/g' <<<"$hex")"
+}
+
 @test "pages that were new and free at once need not be there" {
 	local n
 	states 1
 	n=$(pages s1)
-	# One frame may be a list of 1024 of them; and there is the lock's page.
 	snapshot 0 s1 -
-	craft wal 4096 7 "s1:1:$((n + 1026))" >w0
+	# Page n + 1 names all that a page can, and there is the lock's page.
+	(cat s1; trunk $((n + 2)) 1022) >s2
+	craft wal 4096 7 s2:1:0 "s2:$((n + 1)):$((n + 1024))" >w0
 	segment 0 0 "$(stat -c %s w0)" - w0
 	restore --check none "$KEY"
-	cp s1 want
-	truncate -s $(((n + 1026) * 4096)) want
+	cp s2 want
+	truncate -s $(((n + 1024) * 4096)) want
 	restored_is want
 	rm -r "$OUT"
-	craft wal 4096 7 "s1:1:$((n + 1027))" >w0
+	# More than its bytes can name, packed as they are.
+	craft wal 4096 7 s2:1:0 "s2:$((n + 1)):$((n + 8000))" >w0
 	segment 0 0 "$(stat -c %s w0)" - w0
-	refused_cheaply 65 "makes a database of $((n + 1027)) pages"
+	refused_cheaply 65 "makes a database of $((n + 8000)) pages"
+}
+
+@test "a small segment does not make a large database, again and again" {
+	local i n sizes=()
+	states 1 65536
+	n=$(pages s1 65536)
+	# A page of zeros takes 270 bytes; each transaction makes a gigabyte.
+	(head -c 65536 s1; head -c 65536 /dev/zero) >z
+	for ((i = 1; i <= 50; i++)); do
+		sizes+=("z:2:$((n + 16000))" "z:2:$n")
+	done
+	snapshot 0 s1 -
+	craft wal 65536 7 "${sizes[@]}" >w0
+	segment 0 0 "$(stat -c %s w0)" - w0
+	[ "$(stat -c %s "$(dir)/wal/00000000_00000000.wal.lz4")" -lt 40000 ]
+	refused_cheaply 65 "makes a database of $((n + 16000)) pages"
+	run --separate-stderr bounded lspp-verify --deep -r "$R" "$KEY"
+	assert_failure 65
+	[[ $stderr == *"makes a database of $((n + 16000)) pages"* ]] ||
+		fail "$stderr"
 }
 
 @test "pages that change their size: in the snapshot, the log, the provenance" {

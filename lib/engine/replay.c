@@ -12,14 +12,9 @@
 #define PAGE_MAX  ((size_t)65536)
 #define UNIT_MAX  (WAL_FRAME_HDR_SIZE + PAGE_MAX)
 #define IN_MEMORY ((size_t)64 * 1024) /* of the sums of a transaction */
-/* SQLite's own bound on the number of pages (SQLITE_MAX_PAGE_COUNT). */
-#define PAGES_MAX 4294967294u
 
 enum {
 	AT_ONCE = 128, /* sums read back together */
-	/* A transaction writes the pages that it adds, but for the one that
-	   SQLite locks (sqlite.org/fileformat2 1.2) and perhaps free ones. */
-	UNWRITTEN = 65536,
 };
 
 void
@@ -47,6 +42,7 @@ replay_begin(struct replay *r, bool summing, bool keep, struct err *e)
 	r->page_size = 0;
 	r->size = r->pos = 0;
 	r->pages = r->highest = 0;
+	r->growth = (struct growth){ 0 };
 	r->have = 0;
 	r->total = (struct pagesum){ 0 };
 	r->summing = summing;
@@ -63,7 +59,7 @@ take_page(struct replay *r, const uint8_t *page, struct err *e)
 {
 	struct pagesum sum;
 
-	if (r->pages == PAGES_MAX)
+	if (r->pages == GROWTH_PAGES_MAX)
 		return err_set(e, ERR_CORRUPT, "holds too many pages");
 	r->pages++;
 	if (!r->summing)
@@ -138,6 +134,7 @@ replay_snapshot_end(struct replay *r, struct err *e)
 		    "holds %" PRIu64 " bytes, which is no database", r->size);
 	r->have = 0;
 	r->highest = r->pages;
+	growth_from(&r->growth, r->pages);
 	return 0;
 }
 
@@ -194,16 +191,9 @@ resize(struct replay *r, uint32_t pages, struct err *e)
 {
 	uint32_t from = pages < r->pages ? pages : r->pages;
 	uint32_t to = pages < r->pages ? r->pages : pages;
-	unsigned unwritten = 0;
 	struct pagesum sum;
 
 	for (uint32_t n = from; r->summing && n < to; n++) {
-		if (sumtable_get(&r->sums, n + 1, &sum, e) == -1)
-			return -1;
-		if (is_none(sum) && ++unwritten > UNWRITTEN)
-			return err_set(e, ERR_CORRUPT,
-			    "pages up to %" PRIu32 " were never written",
-			    n + 1);
 		if (replay_page(r, n + 1, &sum, e) == -1)
 			return -1;
 		pagesum_xor(&r->total, sum);
@@ -263,11 +253,11 @@ take_frame(struct replay *r, const uint8_t *p, struct err *e)
 		    "frame %" PRIu32 " of WAL index %08" PRIx32
 		    " does not continue its chain (salt or checksum)",
 		    r->frames + 1, r->index);
-	if (f.pgno == 0 || f.pgno > PAGES_MAX || f.commit > PAGES_MAX)
+	if (f.pgno > GROWTH_PAGES_MAX)
 		return err_set(e, ERR_CORRUPT,
 		    "frame %" PRIu32 " of WAL index %08" PRIx32
-		    " is for page %" PRIu32 " of %" PRIu32,
-		    r->frames + 1, r->index, f.pgno, f.commit);
+		    " is for page %" PRIu32,
+		    r->frames + 1, r->index, f.pgno);
 	r->frames++;
 	r->uncommitted++;
 	if (r->summing) {
@@ -276,7 +266,12 @@ take_frame(struct replay *r, const uint8_t *p, struct err *e)
 		if (spool_write(&r->pending, &en, sizeof(en), e) == -1)
 			return -1;
 	}
-	return f.commit == 0 ? 0 : commit(r, f.commit, e);
+	if (f.commit == 0)
+		return 0;
+	if (growth_commit(&r->growth, f.commit, e) == -1)
+		return err_in(e, "frame %" PRIu32 " of WAL index %08" PRIx32,
+		    r->frames, r->index);
+	return commit(r, f.commit, e);
 }
 
 int

@@ -8,6 +8,7 @@
  *	replay_begin
  *	replay_snapshot ..., replay_snapshot_end
  *	for each index: replay_index, replay_wal ..., replay_index_end
+ *		for each segment, first: growth_read(&growth, its size)
  *
  * Frames count from their commit on; those without one, at the end of an
  * index, have no effect.  Failures of the bytes are ERR_CORRUPT, all others are
@@ -22,6 +23,7 @@
 
 #include "lib/base/spool.h"
 #include "lib/engine/sumtable.h"
+#include "lib/format/growth.h"
 #include "lib/format/wal.h"
 
 struct err;
@@ -30,6 +32,7 @@ struct replay {
 	uint32_t page_size;   /* 0: not known yet */
 	uint64_t size;        /* of the snapshot */
 	uint32_t pages;       /* of the database, by the last commit */
+	struct growth growth; /* of that: told the size of each segment */
 	struct pagesum total; /* of the database, then; if summing */
 	uint64_t pos;         /* bytes so far, of the snapshot or the index */
 	uint32_t index;

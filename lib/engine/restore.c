@@ -22,11 +22,6 @@
 #include "lib/format/object.h"
 #include "lib/store/store.h"
 
-/* Beyond it an object is a bomb: what SQLite's format can hold, and what an
- * offset of 8 hex digits can reach. */
-#define SNAPSHOT_MAX ((uint64_t)4294967294u * 65536)
-#define SEGMENT_MAX  ((uint64_t)1 << 32)
-
 struct restorer {
 	struct crew *crew;
 	struct object_dec *dec;
@@ -174,7 +169,8 @@ static int
 get_data(struct work *w, const struct object *o, struct err *e)
 {
 	object_sink *sink = is_snapshot(o) ? snapshot_sink : wal_sink;
-	uint64_t max = is_snapshot(o) ? SNAPSHOT_MAX : SEGMENT_MAX;
+	uint64_t max =
+	    is_snapshot(o) ? OBJECT_SNAPSHOT_MAX : OBJECT_SEGMENT_MAX;
 	struct restorer *r = w->r;
 	struct relay *relay = NULL;
 	struct err failed;
@@ -202,6 +198,8 @@ read_object(struct work *w, const struct object *o, struct err *e)
 	struct apply *a = &r->apply;
 	uint64_t pages;
 
+	if (!is_snapshot(o))
+		growth_read(&a->growth, o->bytes);
 	if (get_data(w, o, e) == -1)
 		return -1;
 	if (object_dec_finish(r->dec, &w->pv, &w->has, e) == -1)

@@ -11,8 +11,6 @@
 #include "lib/base/file.h"
 
 #define UNIT_MAX (WAL_FRAME_HDR_SIZE + 65536)
-/* SQLite's own bound on the number of pages (SQLITE_MAX_PAGE_COUNT). */
-#define PAGES_MAX 4294967294u
 /* So much is given to the disk at a time. */
 #define STARTED ((uint64_t)8 << 20)
 /* Room is made from that size on, so much at a time. */
@@ -43,6 +41,7 @@ apply_begin(struct apply *a, int fd, bool again)
 	a->page_size = 0;
 	a->size = a->started = a->room = 0;
 	a->pages = 0;
+	a->growth = (struct growth){ 0 };
 	a->pos = 0;
 	a->run_len = 0;
 	if (!again)
@@ -170,7 +169,7 @@ apply_snapshot_end(struct apply *a, struct err *e)
 		return err_set(e, ERR_CORRUPT,
 		    "holds %" PRIu64 " bytes, which is no database", a->size);
 	a->pages = (uint32_t)(a->size / a->page_size);
-	a->most = (uint64_t)a->pages + 1;
+	growth_from(&a->growth, a->pages);
 	return 0;
 }
 
@@ -215,19 +214,17 @@ take_frame(struct apply *a, const uint8_t *p, struct err *e)
 		    "frame %" PRIu32 " of WAL index %08" PRIx32
 		    " does not continue its chain (salt or checksum)",
 		    a->frames + 1, a->index);
-	if (f.pgno == 0 || f.pgno > PAGES_MAX || f.commit > PAGES_MAX)
+	if (f.pgno > GROWTH_PAGES_MAX)
 		return err_set(e, ERR_CORRUPT,
 		    "frame %" PRIu32 " of WAL index %08" PRIx32
-		    " is for page %" PRIu32 " of %" PRIu32,
-		    a->frames + 1, a->index, f.pgno, f.commit);
+		    " is for page %" PRIu32,
+		    a->frames + 1, a->index, f.pgno);
 	a->frames++;
-	a->most += 1 + a->page_size / 4;
-	if (f.commit > a->most)
-		return err_set(e, ERR_CORRUPT,
-		    "frame %" PRIu32 " of WAL index %08" PRIx32
-		    " makes a database of %" PRIu32 " pages, more than it can",
-		    a->frames, a->index, f.commit);
 	if (f.commit != 0) {
+		if (growth_commit(&a->growth, f.commit, e) == -1)
+			return err_in(e,
+			    "frame %" PRIu32 " of WAL index %08" PRIx32,
+			    a->frames, a->index);
 		a->committed = a->frames;
 		a->pages = f.commit;
 	}

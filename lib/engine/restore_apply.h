@@ -5,6 +5,7 @@
  *	apply_begin
  *	apply_snapshot ..., apply_snapshot_end
  *	for each index: apply_index, apply_wal ..., apply_index_end
+ *		for each segment, first: growth_read(&growth, its size)
  *	apply_end
  *
  * Frames are written as they come, before their commit is seen.  When an index
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #include "lib/format/dbhdr.h"
+#include "lib/format/growth.h"
 #include "lib/format/wal.h"
 
 struct err;
@@ -33,18 +35,12 @@ struct apply_limit {
 
 struct apply {
 	int fd;
-	uint32_t page_size; /* 0: not known yet */
-	uint64_t size;      /* of the file */
-	uint64_t started;   /* so much of it is on its way to the disk */
-	uint64_t room;      /* has been made up to there */
-	uint32_t pages;     /* database size by the last commit; 0: none */
-	/*
-	 * What that can be by now, in pages: a page that is new and was never
-	 * written is a leaf of the list of free pages, which a trunk page names
-	 * in a word of 4 bytes (fileformat2 1.5), and that has been written.
-	 * One more is that of the lock, which never is.
-	 */
-	uint64_t most;
+	uint32_t page_size;   /* 0: not known yet */
+	uint64_t size;        /* of the file */
+	uint64_t started;     /* so much of it is on its way to the disk */
+	uint64_t room;        /* has been made up to there */
+	uint32_t pages;       /* database size by the last commit; 0: none */
+	struct growth growth; /* of that: told the size of each segment */
 	uint8_t start[DBHDR_SIZE];
 	uint64_t pos; /* bytes so far, of the snapshot or this index: */
 	uint32_t index;

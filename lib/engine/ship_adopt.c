@@ -27,6 +27,7 @@ struct tail {
 	bool has_hdr;
 	struct buf pending; /* less than a frame */
 	uint32_t commit;    /* of the last frame seen; 0: in a transaction */
+	uint32_t top;       /* pages up to there are known: to sums, or here */
 	struct ship_step *step;
 };
 
@@ -60,6 +61,9 @@ take_frame(struct tail *t, const uint8_t *p, struct err *e)
 	if (!wal_frame_follows(&t->hdr, p, page, t->sum))
 		return broken(e);
 	wal_frame_parse(&f, p);
+	/* Of ours, a segment has each page that the database grew by. */
+	if (f.pgno > t->top && f.pgno != ++t->top)
+		return broken(e);
 	t->commit = f.commit;
 	en = (struct sum_entry){ .pgno = f.pgno,
 		.sum = pagesum_of(f.pgno, page, t->hdr.page_size) };
@@ -170,6 +174,7 @@ begin_tail(struct tail *t)
 		.salt = { pos->salt[0], pos->salt[1] } };
 	memcpy(t->sum, pos->sum, sizeof(t->sum));
 	t->commit = 0;
+	t->top = t->j->next.pages;
 	buf_reset(&t->pending);
 	t->step = ship_job_step(t->j, 0, false);
 }
@@ -201,11 +206,14 @@ decode_segment(
 	bool has;
 
 	begin_tail(t);
-	object_dec_begin(dec, take_bytes, t, UINT64_MAX);
+	object_dec_begin(dec, take_bytes, t, OBJECT_SEGMENT_MAX);
 	if (s->ops->get(s, key, 0, UINT64_MAX, feed, dec, e) == -1 ||
 	    object_dec_finish(dec, &whole, &has, e) == -1)
 		return -1;
-	return t->pending.len > 0 || t->commit != pv->pages ? broken(e) : 0;
+	return t->pending.len > 0 || t->commit != pv->pages ||
+		pv->pages > t->top
+	    ? broken(e)
+	    : 0;
 }
 
 /*

@@ -8,10 +8,6 @@
 
 #include "lib/store/store.h"
 
-/* Beyond it an object is a bomb: what SQLite's format can hold, and what an
- * offset of 8 hex digits can reach. */
-#define SNAPSHOT_MAX ((uint64_t)4294967294u * 65536)
-#define SEGMENT_MAX  ((uint64_t)1 << 32)
 /* No LZ4 frame is shorter: magic number, descriptor, end mark. */
 #define OBJECT_MIN 11
 
@@ -173,10 +169,11 @@ read_object(struct look *l, enum layout_kind kind,
 	if (o->size < OBJECT_MIN)
 		return err_set(e, ERR_CORRUPT,
 		    "is cut short: it holds %" PRIu64 " bytes", o->size);
-	rc = l->want->deep
-	    ? read_all(l, sink,
-		  kind == LAYOUT_SNAPSHOT ? SNAPSHOT_MAX : SEGMENT_MAX, e)
-	    : read_end(l, e);
+	rc = l->want->deep ? read_all(l, sink,
+				 kind == LAYOUT_SNAPSHOT ? OBJECT_SNAPSHOT_MAX
+							 : OBJECT_SEGMENT_MAX,
+				 e)
+			   : read_end(l, e);
 	return rc == -1 ? -1 : check_kind(l, &name, e);
 }
 
@@ -279,6 +276,7 @@ read_segments(struct look *l, const struct stretch *t, struct err *e)
 			return -1;
 		if (v[i].offset == 0)
 			replay_index(r, index);
+		growth_read(&r->growth, v[i].size);
 		if (read_object(l, LAYOUT_SEGMENT, &v[i], wal_sink, e) == -1 ||
 		    check_database(l, e) == -1)
 			return -1;

@@ -4,9 +4,6 @@
 
 #include "lib/base/err.h"
 
-/* SQLite's own bound on the number of pages (SQLITE_MAX_PAGE_COUNT). */
-#define PAGES_MAX 4294967294u
-
 enum { COST = 2 }; /* bytes, of a page that is added */
 
 void
@@ -28,7 +25,7 @@ growth_commit(struct growth *g, uint32_t pages, struct err *e)
 
 	if (pages > g->pages)
 		cost = (uint64_t)(pages - g->pages) * COST;
-	if (pages > PAGES_MAX || cost > g->bytes)
+	if (pages > GROWTH_PAGES_MAX || cost > g->bytes)
 		return err_set(e, ERR_CORRUPT,
 		    "a commit makes a database of %" PRIu32 " pages of one of "
 		    "%" PRIu32 ", more than it can",

@@ -24,6 +24,9 @@
 
 struct err;
 
+/* SQLite's own bound on the number of pages (SQLITE_MAX_PAGE_COUNT). */
+#define GROWTH_PAGES_MAX 4294967294u
+
 struct growth {
 	uint32_t pages; /* of the database now */
 	uint64_t bytes; /* read so far, that growing has not used up */

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "lib/base/spool.h"
+#include "lib/format/growth.h"
 #include "lib/format/provenance.h"
 
 struct err;
@@ -35,6 +36,13 @@ int object_enc_finish(
     struct object_enc *o, const struct provenance *pv, struct err *e);
 uint64_t object_enc_raw(const struct object_enc *o); /* bytes added so far */
 void object_enc_free(struct object_enc *o);
+
+/*
+ * What an object can hold of a database, and of a log, whose offsets have 8 hex
+ * digits; beyond it is a bomb.
+ */
+#define OBJECT_SNAPSHOT_MAX ((uint64_t)GROWTH_PAGES_MAX * 65536)
+#define OBJECT_SEGMENT_MAX  ((uint64_t)1 << 32)
 
 /*
  * A decoder is fed the object's bytes as they come and hands out the data.

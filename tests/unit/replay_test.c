@@ -144,6 +144,7 @@ play_index(struct replay *r, uint32_t index)
 	replay_index(r, index);
 	for (uint32_t i = pick(6); i > 0; i--) {
 		transact(&l, true);
+		growth_read(&r->growth, l.b.len - from);
 		right = right && feed(r, false, &l.b, from, &e) == 0 &&
 		    r->pages == pages && pagesum_equal(r->total, total());
 		from = l.b.len;
