@@ -544,3 +544,44 @@ back() {
 		"$(jq -s 'map(.bytes) | add' did)"
 	assert_equal "$(value 'lspp_databases{state="pruned"}' m.prom)" 1
 }
+
+@test "databases called generations are nobody else's, for all programs" {
+	local names=(z/generations generations/generations k/generations/x.db
+		y/generations/0123456789abcdef/a.db z/other w) name
+	for name in "${names[@]}"; do
+		mkdir -p "$(dirname "$name")"
+		cp a.db "$name"
+		shipped "$name"
+		sqlite3 "$name" "INSERT INTO t VALUES(1)"
+		shipped --snapshot-interval=0s "$name"
+	done
+	# one that lies between the objects of another
+	cp -r "$R/z/generations/generations" "$R/w/generations/generations"
+	run -0 lspp-scan "file://$R"
+	assert_equal "${#lines[@]}" 7
+	run -0 lspp-verify -r "$R" --deep '**'
+	assert_equal "${#lines[@]}" 7
+	replica_list >before
+	run -0 --separate-stderr prune --yes --keep-last 1 '**'
+	assert_equal "$stderr" ""
+	# of each the first snapshot, and what led from it
+	for name in "${names[@]}" w/generations; do
+		assert_equal "$(replica_list "$name/generations/" |
+			grep -v "^$name/generations/generations" |
+			grep -c snapshots/)" 1
+	done
+	run -0 lspp-restore -r "$R" -o out '**/*s' '**/*.db' '**/other'
+	assert_equal "${#lines[@]}" 6
+	for name in "${names[@]:0:5}"; do
+		cmp "$name" "out/$name"
+	done
+	cmp z/generations out/w/generations
+	# by their names
+	for name in w w/generations z/generations; do
+		run -0 prune -n --keep-last 1 "$name"
+		run -0 lspp-verify -r "$R" --deep "$name"
+		rm -rf out
+		run -0 lspp-restore -r "$R" -o out "$name"
+		assert_equal "$(find out -type f | wc -l)" 1
+	done
+}

@@ -195,3 +195,56 @@ path() {
 	[[ $stderr == *'for -r, not for what is below it'* ]]
 	refute [ -s requests ]
 }
+
+# three_of_each N -- databases tNNN/app, .../app-old and .../app.db, of which
+# only the first is there for others to find; a page ends between any two.
+beside() {
+	local i pairs=()
+	: >empty
+	for ((i = 0; i < $1; i++)); do
+		local t name
+		printf -v t 't%04d' "$i"
+		for name in app app-old app.db; do
+			pairs+=("$t/$name/generations/0123456789abcdef/snapshots/00000000.snapshot.lz4" empty)
+		done
+	done
+	s3tool -j 8 "$R" put "${pairs[@]}"
+}
+
+@test "a pattern finds what lies behind others that begin alike, at the end of a page" {
+	local i
+	R=s3://$BUCKET/fleet
+	beside 700
+	for i in 1 2 3; do
+		run -0 lspp-scan -j 1 "$R/*/app"
+		assert_equal "${#lines[@]}" 700
+		run -0 lspp-scan "$R/*/app*"
+		assert_equal "${#lines[@]}" 2100
+		# the pages end elsewhere
+		s3tool "$R" put "a$i/generations/0123456789abcdef/snapshots/00000000.snapshot.lz4" empty
+	done
+}
+
+@test "lspp-prune with a pattern passes over what cannot match" {
+	s3_needs conditions
+	R=s3://$BUCKET/fleet
+	export LSPP_STATE=$T/state LSPP_BASE=$T/src
+	beside 1000
+	mkdir -p src/t0500/here
+	for i in 1 2 3; do
+		sqlite3 "src/t0500/here/$i.db" 'CREATE TABLE t(x)'
+	done
+	find src -type f | lspp-ship -r "$R" >/dev/null
+	s3_faulty
+	run -0 lspp-prune -r "$R" -n --keep-last 1 't*/here/*.db'
+	assert_output ''
+	say "3 of 3003: $(requests) requests"
+	assert [ "$(requests)" -le 2010 ]
+	: >requests
+	run -0 lspp-prune -r "$R" -n --keep-last 1 't05*/here/*.db'
+	assert [ "$(requests)" -le 210 ]
+	: >requests
+	run -0 lspp-prune -r "$R" -n --keep-last 1 't0500/{here,there}/*.db'
+	assert [ "$(requests)" -le 3 ]
+	run -66 lspp-prune -r "$R" -n --keep-last 1 't0500/there/*.db'
+}

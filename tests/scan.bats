@@ -379,6 +379,20 @@ lspp-scan: hint: use -0'
 		srv/generations/x.db)"
 }
 
+@test "databases called generations, and below and beside such" {
+	object z z/generations z/generations/generations z/generations/a.db \
+		z/generations/0123456789abcdee z/other generations/generations y
+	scan 0 "file://$T/R"
+	assert_output "$(printf "file://$T/R/%s\n" generations/generations y z \
+		z/generations z/generations/0123456789abcdee \
+		z/generations/a.db z/generations/generations z/other)"
+	scan 0 "file://$T/R/z/generations"
+	assert_line "file://$T/R/z/generations"
+	scan 0 "file://$T/R/**/gen*s"
+	assert_output "$(printf "file://$T/R/%s\n" generations/generations \
+		z/generations z/generations/generations)"
+}
+
 @test "of a replica, by pattern and by place" {
 	object acme/app.db acme/sub/b.db zeta/app.db
 	scan 0 "file://$T/R/*/app.db"

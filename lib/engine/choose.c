@@ -172,7 +172,7 @@ choose_matching(struct chooser *h, const char *operand, const char *pattern)
 }
 
 struct look {
-	size_t prefix;
+	size_t db; /* length of its name */
 	bool found;
 };
 
@@ -180,11 +180,12 @@ static int
 note_object(void *ctx, const struct store_entry *en, struct err *e)
 {
 	struct look *l = ctx;
-	const char *slash = strchr(en->key + l->prefix, '/');
 	struct layout_name name;
+	size_t db;
 
 	(void)e;
-	l->found = slash != NULL && layout_parse(&name, slash + 1);
+	l->found = layout_object(en->key, &db, &name) && db == l->db &&
+	    name.kind != LAYOUT_OWNER;
 	return l->found;
 }
 
@@ -192,11 +193,10 @@ int
 choose_is_name(struct store *s, const char *key, struct err *e)
 {
 	struct buf prefix = { 0 };
-	struct look l = { 0 };
+	struct look l = { .db = strlen(key) };
 	int rc;
 
 	layout_generation_prefix(&prefix, key, NULL);
-	l.prefix = prefix.len;
 	rc = s->ops->list(s, buf_str(&prefix), false, note_object, &l, e);
 	buf_release(&prefix);
 	return rc == -1 ? -1 : l.found;

@@ -67,7 +67,9 @@ of_use(struct history *h, struct history_generation *g,
 static int
 note_other(struct history *h, const struct store_entry *en)
 {
+	struct layout_name name;
 	uint32_t number;
+	size_t db;
 
 	if (layout_parse_owner(&number, en->key + h->prefix)) {
 		*add(&h->owners) = (struct history_object){
@@ -75,6 +77,8 @@ note_other(struct history *h, const struct store_entry *en)
 			.size = en->size,
 			.index = number,
 		};
+	} else if (layout_object(en->key, &db, &name) && db + 1 >= h->prefix) {
+		return 0; /* a database's below a folder "generations" */
 	} else if (h->unknown++ == 0) {
 		h->first_unknown = xstrdup(en->key);
 	}

@@ -8,7 +8,9 @@
 #include "lib/base/buf.h"
 #include "lib/base/stop.h"
 #include "lib/engine/prune.h"
+#include "lib/engine/scan_rolled.h"
 #include "lib/format/glob.h"
+#include "lib/format/layout.h"
 #include "lib/store/store.h"
 
 #define GENERATIONS "generations/"
@@ -79,34 +81,36 @@ struct scanning {
 	struct prune_db *db; /* that is being listed, or NULL */
 	bool wanted, ended;
 	struct buf prefix; /* "<db>/generations/" of the last one seen */
+	/* Databases below a folder "generations" of one, whose objects come
+	 * between those of that one: each with its 0. */
+	struct buf nested;
+	size_t last; /* where the last of them begins */
 };
 
 /*
- * The length of the database's name in a key, or -1: it is of none.  A name
- * may hold "generations", too; what is below those of a database counts as
- * unknown to it.
+ * The length of the database's name in a key, or -1: it is of none.  What is no
+ * object of any, and lies in a generation, is of that one's, unknown to it.
  */
 static ptrdiff_t
 name_in(const char *key)
 {
+	struct layout_name name;
 	const char *p = key;
 	char id[LAYOUT_GENERATION];
-	uint32_t number;
+	size_t n;
 
+	if (layout_object(key, &n, &name))
+		return (ptrdiff_t)n;
 	while ((p = strstr(p, GENERATIONS)) != NULL) {
 		const char *rest = p + strlen(GENERATIONS);
 
-		if (p == key || p[-1] == '/') {
-			size_t n = strcspn(rest, "/");
-
-			if (n == sizeof(id) - 1 && rest[n] == '/') {
-				memcpy(id, rest, n);
-				id[n] = '\0';
-				if (layout_is_generation(id))
-					return p - key;
-			}
-			if (layout_parse_owner(&number, rest))
-				return p - key;
+		n = strcspn(rest, "/");
+		if ((p == key || p[-1] == '/') && n == sizeof(id) - 1 &&
+		    rest[n] == '/') {
+			memcpy(id, rest, n);
+			id[n] = '\0';
+			if (layout_is_generation(id))
+				return p == key ? 0 : p - key - 1;
 		}
 		p = rest;
 	}
@@ -143,7 +147,7 @@ wanted(const struct scanning *x, const char *key)
 static void
 begin(struct scanning *x, const char *key, size_t n)
 {
-	char *name = xasprintf("%.*s", n > 0 ? (int)n - 1 : 0, key);
+	char *name = xasprintf("%.*s", (int)n, key);
 
 	buf_reset(&x->prefix);
 	layout_generation_prefix(&x->prefix, name, NULL);
@@ -151,6 +155,26 @@ begin(struct scanning *x, const char *key, size_t n)
 	if (x->wanted)
 		x->db = prune_db_new(x->store, name);
 	free(name);
+}
+
+/* Is it, by its key, of another database than the one it lies in? */
+static bool
+is_nested(struct scanning *x, const char *key)
+{
+	struct layout_name name;
+	const char *last;
+	size_t n;
+
+	if (!layout_object(key, &n, &name) || n + 1 < x->prefix.len)
+		return false;
+	last = (const char *)x->nested.data + x->last;
+	if (x->nested.len == 0 || strlen(last) != n ||
+	    strncmp(last, key, n) != 0) {
+		x->last = x->nested.len;
+		buf_add(&x->nested, key, n);
+		buf_add(&x->nested, "", 1);
+	}
+	return true;
 }
 
 static int
@@ -173,9 +197,50 @@ scan_entry(void *ctx, const struct store_entry *en, struct err *e)
 		}
 		begin(x, en->key, (size_t)n);
 	}
-	if (x->wanted)
+	if (!is_nested(x, en->key) && x->wanted)
 		take(x->db, en);
 	return 0;
+}
+
+/* Those that were nested, each by a listing of its own. */
+static void
+hand_out_nested(struct scanning *x)
+{
+	const char *name = (const char *)x->nested.data;
+	const char *end = name + x->nested.len;
+
+	for (; name < end; name += strlen(name) + 1) {
+		if (!wanted(x, name))
+			continue;
+		x->db = prune_db_new(x->store, name);
+		prune_db_load(x->db);
+		if (hand_out(x) == -1)
+			return;
+	}
+}
+
+/* All that can be an object of a database that matches. */
+static int
+list_matching(struct scanning *x, const char *prefix, struct err *e)
+{
+	const struct store_ops *ops = x->store->ops;
+	char *places, *next = NULL;
+	struct buf at = { 0 };
+	int rc;
+
+	if (x->scan->pattern == NULL || ops->list_page == NULL)
+		return ops->list(x->store, prefix, false, scan_entry, x, e);
+	places = scan_places(x->scan->pattern);
+	do {
+		free(next);
+		rc = ops->list_page(x->store, prefix, NULL,
+		    at.len > 0 ? buf_str(&at) : NULL, scan_entry, x, &next, e);
+	} while (rc == 0 && next != NULL && !x->ended && !stop_requested() &&
+	    glob_next(places, next, &at));
+	free(next);
+	free(places);
+	buf_release(&at);
+	return rc;
 }
 
 int
@@ -187,13 +252,14 @@ prune_scan(struct store *s, struct prune_scan *scan, struct err *e)
 
 	if (scan->pattern != NULL)
 		buf_add(&prefix, scan->pattern, glob_fixed(scan->pattern));
-	rc = s->ops->list(s, buf_str(&prefix), false, scan_entry, &x, e);
+	rc = list_matching(&x, buf_str(&prefix), e);
 	/* Of the last one there may be more: it is not to be judged. */
-	if (rc == 0 && !x.ended && !stop_requested())
-		(void)hand_out(&x);
+	if (rc == 0 && !x.ended && !stop_requested() && hand_out(&x) == 0)
+		hand_out_nested(&x);
 	prune_db_free(x.db);
 	buf_release(&prefix);
 	buf_release(&x.prefix);
+	buf_release(&x.nested);
 	return rc;
 }
 

@@ -29,6 +29,7 @@ struct search {
 	const char *pattern; /* NULL: all */
 	struct list todo;    /* prefixes: "" or ending in '/' */
 	struct buf url;      /* of what is looked at */
+	bool begun;          /* it is not the first prefix */
 	bool proven;         /* there is an object of a database */
 	size_t skip;         /* bytes before the name of an object */
 };
@@ -155,22 +156,40 @@ is_generation(const char *p, size_t above)
 
 /*
  * Look below p, which is "<key>/generations/": true if that makes key a
- * database.  A directory of this name may also lead to others: to 'out'.
+ * database.  A directory of this name may also lead to others, and be one
+ * itself, with another of this name in it: to 'out'.
  */
 static bool
 look_at_generations(struct search *f, const char *p, struct list *out)
 {
 	struct list below = { 0 };
-	bool is = false;
+	bool is = false, again = false;
 
 	list_below(f, p, &below);
+	for (size_t i = 0; i < below.n && !again; i++)
+		again = strcmp(below.v[i] + strlen(p), GENERATIONS) == 0;
+	if (again)
+		add(out, p);
 	for (size_t i = 0; i < below.n; i++)
-		if (!is_generation(below.v[i], strlen(p)))
+		if (is_generation(below.v[i], strlen(p)) &&
+		    (is || (is = holds_objects(f, below.v[i]))))
+			continue;
+		else if (!again)
 			add(out, below.v[i]);
-		else if (!is)
-			is = holds_objects(f, below.v[i]);
 	clear(&below);
 	return is;
+}
+
+/* Is p a folder "generations" that holds another one, so that both of them may
+ * make a database of what they are in? */
+static bool
+is_both(const struct search *f, const char *p)
+{
+	size_t n = strlen(p), word = sizeof(GENERATIONS) - 1;
+
+	return f->begun && n >= word &&
+	    strcmp(p + n - word, GENERATIONS) == 0 &&
+	    (n == word || p[n - word - 1] == '/');
 }
 
 /* Report the database p if there is one; what else is below goes to todo. */
@@ -179,14 +198,16 @@ look(struct search *f, const char *p)
 {
 	struct list below = { 0 }, more = { 0 };
 	size_t skip = strlen(p);
-	bool is = false;
+	bool is = false, both = is_both(f, p);
 	int rc = 0;
 
+	f->begun = true;
 	list_below(f, p, &below);
 	for (size_t i = 0; i < below.n; i++)
 		if (strcmp(below.v[i] + skip, GENERATIONS) == 0)
 			is = look_at_generations(f, below.v[i], &more);
-		else
+		else if (!both || !is_generation(below.v[i], skip) ||
+		    !holds_objects(f, below.v[i]))
 			add(&more, below.v[i]);
 	(void)url_of(f, p);
 	if (is && (f->pattern == NULL || matches(f->pattern, key_in(f))))

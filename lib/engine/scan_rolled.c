@@ -46,6 +46,7 @@ struct rolled {
 	const struct scan *s;
 	struct store *st;
 	const char *pattern; /* NULL: all */
+	char *places;        /* scan_places() of it */
 	char *prefix;        /* what every match begins with */
 	size_t base;         /* bytes of it up to its last slash */
 	atomic_bool over;    /* nothing more is wanted */
@@ -218,16 +219,16 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 static bool
 go_on(struct range *g, const char *next)
 {
-	const char *pattern = g->w->pattern;
+	const char *places = g->w->places;
 	struct buf at = { 0 };
 	bool more = true;
 
 	if (strcmp(buf_str(&g->behind), next) > 0)
 		next = buf_str(&g->behind);
-	if (pattern == NULL)
+	if (places == NULL)
 		buf_adds(&at, next);
 	else
-		more = glob_next(pattern, next, &at);
+		more = glob_next(places, next, &at);
 	replace(&g->at, xstrdup(buf_str(&at)));
 	buf_release(&at);
 	return more && (g->to == NULL || strcmp(g->at, g->to) < 0);
@@ -511,6 +512,20 @@ find_prefix(struct rolled *w)
 	w->base = n;
 }
 
+/*
+ * A name ends where a slash follows, which comes behind "-" and ".": to look
+ * for names alone would pass over "a/x" behind "a/x.old".
+ */
+char *
+scan_places(const char *pattern)
+{
+	size_t n = strlen(pattern);
+
+	while (n > 0 && pattern[n - 1] == '/')
+		n--;
+	return xasprintf("%.*s/" GENERATIONS "**", (int)n, pattern);
+}
+
 int
 scan_rolled(const struct scan *s, struct store *st, const char *pattern)
 {
@@ -518,6 +533,8 @@ scan_rolled(const struct scan *s, struct store *st, const char *pattern)
 	struct range *g = range_new(&w, NULL, NULL);
 
 	find_prefix(&w);
+	if (pattern != NULL)
+		w.places = scan_places(pattern);
 	g->sample = true;
 	list_some(g);
 	g->sample = false;
@@ -532,6 +549,7 @@ scan_rolled(const struct scan *s, struct store *st, const char *pattern)
 		range_free(g);
 	}
 	free(w.prefix);
+	free(w.places);
 	free(w.dir);
 	free(w.at);
 	buf_release(&w.url);

@@ -129,6 +129,52 @@ layout_parse(struct layout_name *n, const char *rest)
 	    strcmp(rest, ".wal.lz4") == 0;
 }
 
+/* Where the last n components of the first len bytes of key begin; -1: there
+ * are no more than these. */
+static ptrdiff_t
+last_components(const char *key, size_t len, int n)
+{
+	while (len > 0)
+		if (key[--len] == '/' && --n == 0)
+			return (ptrdiff_t)len + 1;
+	return n == 1 ? 0 : -1;
+}
+
+/* Does "generations/" end before key[at]?  *db is what comes before it. */
+static bool
+in_generations(const char *key, ptrdiff_t at, size_t *db)
+{
+	static const char word[] = "generations/";
+	const ptrdiff_t n = sizeof(word) - 1;
+
+	if (at < n || strncmp(key + at - n, word, (size_t)n) != 0 ||
+	    (at > n && key[at - n - 1] != '/'))
+		return false;
+	*db = at > n ? (size_t)(at - n - 1) : 0;
+	return true;
+}
+
+bool
+layout_object(const char *key, size_t *db, struct layout_name *n)
+{
+	size_t len = strlen(key);
+	ptrdiff_t at = last_components(key, len, 1);
+	char gen[LAYOUT_GENERATION] = "";
+
+	if (at >= 0 && layout_parse_owner(&n->index, key + at)) {
+		n->kind = LAYOUT_OWNER;
+		n->offset = 0;
+		return in_generations(key, at, db);
+	}
+	at = last_components(key, len, 3);
+	if (at < 0 || key[at + LAYOUT_GENERATION - 1] != '/')
+		return false;
+	memcpy(gen, key + at, sizeof(gen) - 1);
+	return layout_is_generation(gen) &&
+	    layout_parse(n, key + at + LAYOUT_GENERATION) &&
+	    in_generations(key, at, db);
+}
+
 bool
 layout_parse_owner(uint32_t *number, const char *rest)
 {

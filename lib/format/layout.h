@@ -11,6 +11,7 @@
 #define LSPP_FORMAT_LAYOUT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/buf.h"
@@ -57,5 +58,13 @@ bool layout_parse(struct layout_name *n, const char *rest);
 
 /* Likewise the part of an owner's key behind "generations/". */
 bool layout_parse_owner(uint32_t *number, const char *rest);
+
+/*
+ * Which database is the object called key of?  It is known by its end, so a
+ * database, and a folder on the way to it, may have any name, "generations"
+ * too.  *db is the length of its name, and n its place in it.  False: it is no
+ * object of any.
+ */
+bool layout_object(const char *key, size_t *db, struct layout_name *n);
 
 #endif

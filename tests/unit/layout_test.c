@@ -101,9 +101,57 @@ test_bad(void)
 		ok(!layout_parse(&n, bad[i]), "not \"%s\"", bad[i]);
 }
 
+static void
+test_object(void)
+{
+	static const struct {
+		const char *key, *db; /* NULL: of none */
+	} t[] = {
+#define G    "generations/0123456789abcdef/"
+#define SNAP "snapshots/00000001.snapshot.lz4"
+#define WAL  "wal/00000001_00000000.wal.lz4"
+		{ "a/b.db/" G SNAP, "a/b.db" },
+		{ "a/b.db/" G WAL, "a/b.db" },
+		{ "a/b.db/generations/owner-00000001.lz4", "a/b.db" },
+		{ G SNAP, "" },
+		{ "generations/owner-00000001.lz4", "" },
+		{ "generations/" G SNAP, "generations" },
+		{ "z/generations/" G WAL, "z/generations" },
+		{ "z/generations/generations/owner-00000001.lz4",
+		    "z/generations" },
+		{ "z/" G "x/" G WAL, "z/" G "x" },
+		{ G G SNAP, "generations/0123456789abcdef" },
+		{ "a/b.db/" G SNAP "/" G SNAP, "a/b.db/" G SNAP },
+		{ "a/b.db/" G "x" SNAP, NULL },
+		{ "a/b.db/xgenerations/0123456789abcdef/" SNAP, NULL },
+		{ "a/b.db/generations/0123456789abcdeF/" SNAP, NULL },
+		{ "a/b.db/generations/x/owner-00000001.lz4", NULL },
+		{ "owner-00000001.lz4", NULL },
+		{ "0123456789abcdef/" SNAP, NULL },
+		{ SNAP, NULL },
+		{ "/" SNAP, NULL },
+		{ "//" SNAP, NULL },
+		{ "", NULL },
+		{ "/", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct layout_name name;
+		size_t n = 0;
+		bool is = layout_object(t[i].key, &n, &name);
+
+		ok(is == (t[i].db != NULL), "%s: is it an object", t[i].key);
+		if (is && t[i].db != NULL)
+			ok(n == strlen(t[i].db) &&
+				strncmp(t[i].key, t[i].db, n) == 0,
+			    "it is one of \"%s\"", t[i].db);
+	}
+}
+
 int
 main(void)
 {
+	test_object();
 	test_keys();
 	test_owner();
 	test_generation();
