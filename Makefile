@@ -35,9 +35,11 @@ LIB_SRC = $(foreach l,$(LAYERS),$(sort $(wildcard lib/$l/*.c)))
 LIB_OBJ = $(LIB_SRC:%.c=$B/%.o)
 PROGRAMS = $(patsubst bin/%.c,%,$(sort $(wildcard bin/lspp-*.c)))
 UNIT = $(patsubst tests/unit/%.c,$B/unit/%,$(sort $(wildcard tests/unit/*_test.c)))
-TOOLS = $(patsubst tests/tools/%.c,$B/tools/%,$(sort $(wildcard tests/tools/*.c)))
-SRC = $(LIB_SRC) $(wildcard bin/*.c tests/unit/*.c tests/tools/*.c)
-HDR = $(foreach l,$(LAYERS),$(wildcard lib/$l/*.h)) $(wildcard bin/*.h tests/unit/*.h tests/tools/*.h)
+TOOLS = $(patsubst tests/tools/%.c,$B/tools/%,$(sort $(wildcard tests/tools/*.c))) \
+	$B/tools/differ $(patsubst .tools/sqlite/%/sqlite3.o,$B/tools/scribe-%,$(wildcard .tools/sqlite/*/sqlite3.o))
+DIFFER_SRC = $(sort $(wildcard tests/differ/*.c))
+SRC = $(LIB_SRC) $(wildcard bin/*.c tests/unit/*.c tests/tools/*.c) $(DIFFER_SRC)
+HDR = $(foreach l,$(LAYERS),$(wildcard lib/$l/*.h)) $(wildcard bin/*.h tests/*/*.h)
 
 Q = $(if $V,,@)
 
@@ -62,6 +64,17 @@ $B/unit/%: $B/tests/unit/%.o $B/liblspp.a
 $B/tools/%: $B/tests/tools/%.o $B/liblspp.a
 	@mkdir -p $(@D)
 	$Q$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# The scribe of differ with another SQLite, which ./bootstrap --test brought.
+$B/tools/scribe-%: .tools/sqlite/%/sqlite3.o tests/differ/scribe.c tests/differ/sum.c tests/differ/differ.h
+	@mkdir -p $(@D)
+	$Q$(CC) -I$(<D) -I. -D_GNU_SOURCE -std=c11 $(CFLAGS) -Dscribe_main=main \
+		-o $@ $(filter %.c,$^) $< -lz -lm
+
+# It knows SQLite, and nothing of ours.
+$B/tools/differ: $(DIFFER_SRC:%.c=$B/%.o)
+	@mkdir -p $(@D)
+	$Q$(CC) $(ALL_LDFLAGS) -o $@ $^ -lsqlite3 -lz
 
 $B/%.o: %.c
 	@mkdir -p $(@D)

@@ -148,8 +148,3 @@ rows() {
 	echo "WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c
 		WHERE i < $1) INSERT INTO t(x) SELECT randomblob($2) FROM c"
 }
-
-# root_or_skip WHAT -- visibly.
-root_or_skip() {
-	[ "$(id -u)" -eq 0 ] || skip "needs root for $1"
-}

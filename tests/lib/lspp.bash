@@ -7,6 +7,7 @@
 #	B		the build folder (absolute; default LSPP_ROOT/build)
 #	PATH		programs, then test tools, then what it was
 #	LITESTREAM_03	litestream 0.3.13
+#	LITESTREAM_0314	litestream 0.3.14
 #	LITESTREAM_05	litestream 0.5.18
 #	T		$BATS_TEST_TMPDIR, resolved: in here a test may do anything
 # A variable that is set already wins, so a test can be run by hand with other
@@ -20,11 +21,13 @@ LSPP_ROOT=$(cd -P "${BASH_SOURCE[0]%/*}/../.." && pwd)
 case $B in /*) ;; *) B=$LSPP_ROOT/$B ;; esac
 PATH=$B/bin:$B/tools:$PATH
 : "${LITESTREAM_03:=$LSPP_ROOT/.tools/litestream-0.3.13}"
+: "${LITESTREAM_0314:=$LSPP_ROOT/.tools/litestream-0.3.14}"
 : "${LITESTREAM_05:=$LSPP_ROOT/.tools/litestream-0.5.18}"
 BATS_LIB_PATH=${BATS_LIB_PATH:+$BATS_LIB_PATH:}$LSPP_ROOT/.tools/bats
 BATS_LIB_PATH=$BATS_LIB_PATH:/usr/lib/bats:/usr/share/bats:/usr/lib
 BATS_LIB_PATH=$BATS_LIB_PATH:/opt/homebrew/lib:/usr/local/lib
-export LSPP_ROOT B PATH LITESTREAM_03 LITESTREAM_05 BATS_LIB_PATH
+export LSPP_ROOT B PATH BATS_LIB_PATH
+export LITESTREAM_03 LITESTREAM_0314 LITESTREAM_05
 
 # The caller's own settings must not leak into a test.
 unset LSPP_REPLICA LSPP_BASE LSPP_STATE LSPP_STATE_DIR STATE_DIRECTORY
@@ -49,11 +52,12 @@ need() {
 	done
 }
 
-# litestream 03|05 ARGUMENT... -- the real one, of that line of versions.
+# litestream 03|0314|05 ARGUMENT... -- the real one, of that version.
 litestream() {
 	local bin
 	case $1 in
 	03) bin=$LITESTREAM_03 ;;
+	0314) bin=$LITESTREAM_0314 ;;
 	05) bin=$LITESTREAM_05 ;;
 	*) echo "litestream: which version?" >&2; return 2 ;;
 	esac
@@ -114,6 +118,19 @@ same_db() {
 
 # A test waits for its own processes by id: the shell has another child, bats'
 # watchdog, and a bare `wait` would wait for that too.
+
+# seed -- what is drawn by RANDOM in a test follows from SEED, which is told, and
+# which LSPP_SEED sets; in $(...), a pipe or "run" bash draws anew.
+seed() {
+	SEED=${LSPP_SEED:-$((RANDOM * 32768 + RANDOM))}
+	say "LSPP_SEED=$SEED"
+	RANDOM=$SEED
+}
+
+# root_or_skip WHAT -- visibly.
+root_or_skip() {
+	[ "$(id -u)" -eq 0 ] || skip "needs root for $1"
+}
 
 # wait_for COMMAND... -- until it succeeds, at most a minute.
 wait_for() {
