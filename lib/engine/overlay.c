@@ -5,6 +5,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/format/walindex.h"
 
 enum {
 	READ_AHEAD = 256 * 1024,
@@ -72,8 +73,35 @@ overlay_follow(struct overlay *o, int fd, const struct wal_hdr *h,
 		}
 	}
 	free(buf);
+	end->walked = from;
 	o->n = committed;
 	return n == -1 ? -1 : 0;
+}
+
+int
+overlay_from_index(
+    struct overlay *o, int fd, uint32_t from, uint32_t to, struct err *e)
+{
+	uint32_t pgno[4096], run;
+	uint64_t at;
+	ssize_t n;
+
+	while (from < to) {
+		at = walindex_pgno_at(from + 1, &run);
+		if (run > to - from)
+			run = to - from;
+		n = file_pread(fd, pgno, run * sizeof(*pgno), at, e);
+		if (n == -1)
+			return -1;
+		if ((size_t)n < run * sizeof(*pgno))
+			return 0;
+		for (uint32_t i = 0; i < run; i++) {
+			if (pgno[i] == 0)
+				return 0;
+			add(o, pgno[i], ++from);
+		}
+	}
+	return 1;
 }
 
 static int

@@ -1,9 +1,14 @@
 /*
  * overlay -- where in a WAL the newest image of each page is.
  *
- * Built by following a chain of frames: each must carry the header's salts and
- * continue the running checksum (sqlite.org/fileformat2.html 4.2).  What stands
- * behind the last commit frame is not part of it.  8 bytes a frame.
+ * Built in one of two ways.  Nobody has the WAL open: by following the chain of
+ * frames, as recovery would; each must carry the header's salts and continue
+ * the running checksum (sqlite.org/fileformat2.html 4.2), and what stands
+ * behind the last commit frame is not part of it.  Somebody has it open: by the
+ * wal-index, which is all that a connection goes by.  SQLite up to 3.40.1 at
+ * least leaves frames without salts and checksum inside of what it commits (a
+ * savepoint rolled back over frames that had been spilled), where the chain
+ * ends for good, while its connections go on.  8 bytes a frame.
  */
 #ifndef LSPP_ENGINE_OVERLAY_H
 #define LSPP_ENGINE_OVERLAY_H
@@ -31,6 +36,7 @@ struct overlay_end {
 	uint32_t frame; /* 0: none was met */
 	uint32_t pages; /* database size */
 	uint32_t sum[2];
+	uint32_t walked; /* the last frame that continued the chain */
 	bool cut; /* the file ended where the next frame would have stood */
 };
 
@@ -43,6 +49,13 @@ struct overlay_end {
 int overlay_follow(struct overlay *o, int fd, const struct wal_hdr *h,
     uint32_t from, const uint32_t sum[2], uint32_t limit,
     struct overlay_end *end, struct err *e);
+
+/*
+ * Add the frames from 'from' + 1 to 'to' as the wal-index in fd has them.  1;
+ * 0: it has a page number that cannot be, or ends before; -1.
+ */
+int overlay_from_index(
+    struct overlay *o, int fd, uint32_t from, uint32_t to, struct err *e);
 
 void overlay_seal(struct overlay *o);
 

@@ -10,10 +10,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
+#define SECOND INT64_C(1000000000)
+
 enum {
-	SECOND = 1000000000,
-	/* File times move with the timer tick: 10 ms at the slowest. */
-	TICK = 20000000,
+	TENTH = 100000000,
+	TICK = 20000000, /* the kernel's timer is at 10 ms at the slowest */
 };
 
 int64_t
@@ -102,22 +103,40 @@ signature_take(struct signature *s, const char *path, bool *racy, struct err *e)
 	return rc;
 }
 
+/* How far apart are the times of the clock that this one is of? */
+static int64_t
+granule(int64_t ctime_ns)
+{
+	if (ctime_ns % SECOND == 0)
+		return 2 * SECOND;
+	return ctime_ns % TENTH == 0 ? TENTH : TICK;
+}
+
+int64_t
+file_sig_unsettled_ns(const struct file_sig *f, int64_t at_ns)
+{
+	int64_t span = granule(f->ctime_ns);
+
+	return within(at_ns, f->ctime_ns, span) ? f->ctime_ns + span - at_ns
+						: 0;
+}
+
+static bool
+file_racy(const struct file_sig *f, int64_t at_ns)
+{
+	int64_t span = granule(f->ctime_ns);
+
+	return within(at_ns, f->ctime_ns, span > TICK ? span + SECOND : SECOND);
+}
+
 bool
 signature_racy(const struct signature *s, int64_t at_ns)
 {
-	return within(at_ns, signature_newest_ns(s), SECOND);
+	return file_racy(&s->db, at_ns) || file_racy(&s->wal, at_ns);
 }
 
 bool
 signature_equal(const struct signature *a, const struct signature *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-int64_t
-signature_settle_ns(const struct signature *s)
-{
-	int64_t now = now_ns(), last = signature_newest_ns(s);
-
-	return within(now, last, TICK) ? last + TICK - now : 0;
 }

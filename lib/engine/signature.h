@@ -7,6 +7,12 @@
  * leaves no trace: a signature whose newest ctime is within a second of the
  * moment it was taken is racy (as git's index calls it), and equality with it
  * proves nothing.
+ *
+ * How long a tick is, the time itself tells.  Without fractions of a second it
+ * is of a file system that keeps none (ext3, ext4 with inodes of 128 bytes: 1
+ * s; FAT: 2 s), a multiple of 100 ms of one that keeps tenths; any other moves
+ * with the kernel's timer, 10 ms at the slowest.  A time of a fine clock looks
+ * coarse once in ten million, and costs a wait.
  */
 #ifndef LSPP_ENGINE_SIGNATURE_H
 #define LSPP_ENGINE_SIGNATURE_H
@@ -32,6 +38,12 @@ int64_t now_ns(void);
 void file_sig_of(struct file_sig *f, const struct stat *st);
 
 /*
+ * f was taken at at_ns: how many ns too early for a later change to show in
+ * its ctime?  0: any change from then on makes it another.
+ */
+int64_t file_sig_unsettled_ns(const struct file_sig *f, int64_t at_ns);
+
+/*
  * Take the signature of the database at path; symbolic links are followed, and
  * the -wal is the one beside the file itself.  *racy as described above.
  * ERR_MISSING when there is no such file.
@@ -46,11 +58,5 @@ bool signature_equal(const struct signature *a, const struct signature *b);
 
 /* When either file was last changed, by its ctime. */
 int64_t signature_newest_ns(const struct signature *s);
-
-/*
- * Could a change from now on keep the signature equal, because its ctime is
- * still the current tick?  Then wait this many ns and take it again; 0: no.
- */
-int64_t signature_settle_ns(const struct signature *s);
 
 #endif

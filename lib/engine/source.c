@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
-#include "lib/engine/rodb.h"
 #include "lib/engine/source_impl.h"
 #include "lib/format/dbhdr.h"
 
@@ -14,26 +14,96 @@ const char *const source_read_name[] = { "plain", "chain", "shared", "locked",
 	"journal" };
 const char *const source_hint_name[] = { "diff", "tail", "recovered" };
 
+#define SECOND INT64_C(1000000000)
+
 enum {
-	TRIES = 12,       /* before a database counts as too busy */
-	CERTAIN = 4,      /* by then a lock was taken where there is one */
-	SETTLES = 3,      /* waits for the clock to leave the last change */
-	LOCK_WAIT = 2000, /* ms, for a writer that is committing */
+	TRIES = 12,      /* before a database counts as too busy */
+	CERTAIN = 4,     /* by then a lock was taken where there is one */
+	ELSEWHERE = 8,   /* by then it is no connection that opens or closes */
+	SETTLES = 3,     /* waits for the clock to leave the last change */
+	TICK = 50000000, /* ns; longer waits are for a coarse clock */
 	WINDOW = 256 * 1024,
+};
+
+static const struct source_why too_busy = {
+	"written faster than it can be read",
+	"keep a connection open in the application: then it can be read "
+	"while it is written",
+};
+static const struct source_why too_busy_exclusive = {
+	"written faster than it can be read, and locked for good",
+	"with locking_mode=NORMAL in the application it could be read while it "
+	"is written",
+};
+static const struct source_why bad_index = {
+	"its wal-index makes no sense",
+	"it is made anew when all connections to the database were closed and "
+	"one is opened",
+};
+static const struct source_why no_wal = {
+	"its wal-index knows of commits that its -wal does not have",
+	"was the -wal deleted, cut or replaced? restart the application; what "
+	"it committed meanwhile may be lost",
+};
+static const struct source_why broken_chain = {
+	"its -wal has commits that only the application can read",
+	"PRAGMA wal_checkpoint(TRUNCATE) in the application mends it; SQLite "
+	"up to 3.40 leaves such with locking_mode=EXCLUSIVE",
 };
 
 /* -- beginning ------------------------------------------------------------- */
 
-/* Does the header say rollback mode?  Only then a journal's lock holds it. */
-static bool
-rollback_mode(const struct source *s)
+/* Which mode the header says: none if there is no header. */
+static void
+look_at_mode(struct source *s)
 {
 	uint8_t p[DBHDR_SIZE];
 	struct dbhdr h;
 	struct err why;
+	bool known = file_pread(s->fd, p, sizeof(p), 0, &why) == sizeof(p) &&
+	    dbhdr_parse(&h, p, &why) == 0;
 
-	return file_pread(s->fd, p, sizeof(p), 0, &why) == sizeof(p) &&
-	    dbhdr_parse(&h, p, &why) == 0 && !h.wal;
+	s->wal_mode = known && h.wal;
+	s->rollback = known && !h.wal; /* only then a journal's lock holds it */
+}
+
+/*
+ * Is there a connection in WAL mode whose WAL is not the one beside this name?
+ * Each rests with a lock on the file, and opens the WAL before the wal-index
+ * and closes it after.  A hard link's may be left by who died.
+ */
+static bool
+wal_elsewhere(const struct source *s, bool connected)
+{
+	if (connected)
+		return s->wal_fd == -1;
+	if (!s->wal_mode)
+		return false;
+	if (s->wal_fd != -1)
+		return source_file_shared(s);
+	return s->links > 1 || source_file_in_use(s);
+}
+
+/* There are no frames: what holds the file? */
+static int
+choose_file(struct source *s, struct err *e)
+{
+	int journal = source_journal_in_use(s, e);
+	bool locked = s->rollback && source_file_locked(s);
+
+	if (journal == -1)
+		return -1;
+	s->st.read = SOURCE_PLAIN;
+	s->rests = locked && !journal && source_journal_rests(s);
+	if (s->rests)
+		return 0;
+	if (journal || locked || (s->tries > 2 && s->rollback)) {
+		s->st.read = SOURCE_JOURNAL;
+		s->silent = locked && !journal &&
+		    s->st.captured_ns - s->st.sig.db.ctime_ns > SECOND;
+		s->unlocked_journal = s->tries == 1 && !s->silent;
+	}
+	return 0;
 }
 
 /*
@@ -43,32 +113,26 @@ rollback_mode(const struct source *s)
 static int
 choose_read(struct source *s, struct err *e)
 {
-	bool locked;
-	int journal;
+	bool connected = source_index_in_use(s);
+	bool frames = source_wal_has_frames(s);
 
-	s->unlocked_journal = s->rollback = false;
-	if (source_wal_has_frames(s)) {
-		if (!source_index_in_use(s))
-			s->st.read = SOURCE_CHAIN;
-		else if (s->tries > 1 && !s->no_lock)
-			s->st.read = SOURCE_LOCKED;
-		else
-			s->st.read = SOURCE_SHARED;
-		return 0;
-	}
-	if ((journal = source_journal_in_use(s, e)) == -1)
-		return -1;
-	s->rollback = rollback_mode(s);
-	locked = s->rollback && source_file_locked(s);
-	s->st.read = SOURCE_PLAIN;
-	if (journal || locked || (s->tries > 2 && s->rollback)) {
-		s->st.read = SOURCE_JOURNAL;
-		s->unlocked_journal = s->tries == 1;
-	}
+	s->unlocked_journal = s->rests = s->silent = false;
+	s->rollback = s->wal_mode = false;
+	if (!frames || !connected)
+		look_at_mode(s);
+	s->elsewhere = wal_elsewhere(s, connected);
+	if (!frames)
+		return choose_file(s, e);
+	if (!connected)
+		s->st.read = SOURCE_CHAIN;
+	else if (s->tries > 1 && !s->no_lock)
+		s->st.read = SOURCE_LOCKED;
+	else
+		s->st.read = SOURCE_SHARED;
 	return 0;
 }
 
-/* Is equality of the signature before and after all that holds this state? */
+/* Is equality of the signature before and after what holds this state? */
 bool
 source_by_signature(const struct source *s)
 {
@@ -76,21 +140,70 @@ source_by_signature(const struct source *s)
 	    s->unlocked_journal;
 }
 
-/* 1; 0: it is never still for long enough to be sure of its signature. */
+static int
+elsewhere(struct source *s, struct err *e)
+{
+	if (s->tries < ELSEWHERE)
+		return 0;
+	if (s->wal_fd == -1 && s->links > 1) {
+		err_set(e, ERR_BUSY,
+		    "it has hard links, and its -wal may be beside another");
+		return err_hint(e,
+		    "give the name that the application uses, or remove the "
+		    "other link");
+	}
+	err_set(e, ERR_BUSY, "in use, but its -wal is not beside this name");
+	return err_hint(e,
+	    "a file mounted alone into a container: mount its directory; a "
+	    "-wal "
+	    "deleted under the application: VACUUM INTO a copy there, before "
+	    "it "
+	    "ends");
+}
+
+/*
+ * 1; 0: look again; -1.  What is held by its signature must be still until the
+ * clock has left its last change.  A writer in rollback mode can be locked out
+ * instead; but with a coarse clock one wait is worth it, for then nobody needs
+ * to be.
+ */
 static int
 look(struct source *s, struct err *e)
 {
+	enum { WAIT_MAX = 10 }; /* seconds, in all tries */
 	int64_t wait;
 
-	for (unsigned i = 0; i <= SETTLES; i++) {
+	for (unsigned i = 0;; i++) {
 		if (source_open_all(s, e) == -1 || choose_read(s, e) == -1)
 			return -1;
-		if (!source_by_signature(s) ||
-		    (wait = signature_settle_ns(&s->st.sig)) == 0)
+		if (s->elsewhere)
+			return elsewhere(s, e);
+		if (!source_by_signature(s))
 			return 1;
+		wait = file_sig_unsettled_ns(&s->st.sig.db, s->st.captured_ns);
+		if (wait == 0)
+			return 1;
+		if (i == (wait > TICK ? 1 : SETTLES) ||
+		    (s->waited_ns += wait) > WAIT_MAX * SECOND)
+			break;
 		source_sleep_ns(wait);
 	}
-	return 0;
+	if (s->st.read == SOURCE_PLAIN && s->rollback && !s->rests) {
+		s->st.read = SOURCE_JOURNAL;
+		s->unlocked_journal = s->tries == 1;
+	}
+	return s->st.read == SOURCE_JOURNAL;
+}
+
+/* Does the WAL have the frames that its index names? */
+static bool
+frames_fit(const struct source *s)
+{
+	struct stat st;
+
+	return fstat(s->wal_fd, &st) == 0 &&
+	    wal_frame_offset(s->index.page_size,
+		(uint64_t)s->index.frames + 1) <= (uint64_t)st.st_size;
 }
 
 static int
@@ -99,13 +212,11 @@ begin_shared(struct source *s, const struct source_pos *since,
 {
 	int rc = source_read_index(s, &s->index, e);
 
+	s->why = &bad_index;
 	if (rc != 1)
 		return rc;
+	s->why = NULL;
 	s->has_index = true;
-	/* A checkpoint that is under way, or died, may have written pages. */
-	if (s->st.read == SOURCE_SHARED &&
-	    s->index.backfill != s->index.backfill_attempted)
-		return 0;
 	if ((rc = source_read_wal_hdr(s, e)) == -1)
 		return -1;
 	if (s->index.frames == 0)
@@ -115,12 +226,15 @@ begin_shared(struct source *s, const struct source_pos *since,
 		/* All is in the file, and no checkpoint gets past our lock:
 		 * the WAL may restart as often as it likes. */
 		s->frozen = true;
+		if ((rc = source_look_under_lock(s, e)) != 1)
+			return rc;
 		return source_begin_bare(s, NULL, 0, e);
 	}
 	if (rc == 0 || !source_same_salts(s->hdr.salt, s->index.salt) ||
 	    s->hdr.page_size != s->index.page_size)
 		return 0;
-	return source_begin_wal(s, since, since_pages, e);
+	s->why = &no_wal;
+	return frames_fit(s) ? source_begin_wal(s, since, since_pages, e) : 0;
 }
 
 static int
@@ -136,7 +250,11 @@ begin_chain(struct source *s, const struct source_pos *since,
 		    e, ERR_CORRUPT, "-wal: of a later SQLite's format");
 	if (rc == 0) /* recovery would pass over it, too */
 		return source_begin_bare(s, NULL, 0, e);
-	return source_begin_wal(s, since, since_pages, e);
+	if ((rc = source_begin_wal(s, since, since_pages, e)) != 1)
+		return rc;
+	s->why = &broken_chain;
+	rc = source_chain_broken(s, e);
+	return rc == -1 ? -1 : !rc;
 }
 
 /* A file without frames; a wal-index in use may still name a position. */
@@ -149,50 +267,50 @@ begin_plain(struct source *s, const struct source_pos *since,
 	if (s->st.read == SOURCE_PLAIN && source_index_in_use(s)) {
 		if ((rc = source_read_index(s, &s->index, e)) == -1)
 			return -1;
-		s->has_index = rc == 1 && s->index.frames == 0;
+		s->why = &no_wal; /* or they were written since we looked */
+		if (rc == 1 && s->index.frames > 0)
+			return 0;
+		s->has_index = rc == 1;
 	}
 	return source_begin_bare(s, since, since_pages, e);
 }
 
-/* 1, or 0 when SQLite cannot lock it here without writing. */
-int
-source_take_lock(struct source *s, struct err *e)
+static int
+begin_locked(struct source *s, const struct source_pos *since,
+    uint32_t since_pages, struct err *e)
 {
-	s->lock = rodb_begin(s->path, LOCK_WAIT, e);
-	if (s->lock == NULL) {
-		if (s->st.read == SOURCE_LOCKED && e->class == ERR_DENIED) {
-			s->no_lock = true;
+	int rc;
+
+	if ((rc = source_take_lock(s, e)) != 1)
+		return rc;
+	if (s->st.read == SOURCE_LOCKED)
+		return begin_shared(s, since, since_pages, e);
+	if (s->st.read == SOURCE_JOURNAL) {
+		if ((rc = source_look_under_lock(s, e)) != 1)
+			return rc;
+		look_at_mode(s);
+		if (!s->rollback)
 			return 0;
-		}
-		/* Read on: we can say better what is wrong with it. */
-		if (s->st.read == SOURCE_JOURNAL && e->class == ERR_CORRUPT) {
-			s->st.read = SOURCE_PLAIN;
-			return 1;
-		}
-		return -1;
 	}
-	if (s->st.read == SOURCE_JOURNAL)
-		s->hold_until = now_ns() + s->max_hold_ms * INT64_C(1000000);
-	return 1;
+	return begin_plain(s, since, since_pages, e);
 }
 
 static int
 begin_once(struct source *s, const struct source_pos *since,
     uint32_t since_pages, struct err *e)
 {
-	bool lock;
 	int rc;
 
 	if ((rc = look(s, e)) != 1)
 		return rc;
-	lock = s->st.read == SOURCE_LOCKED ||
-	    (s->st.read == SOURCE_JOURNAL && !s->unlocked_journal);
-	if (lock && (rc = source_take_lock(s, e)) != 1)
-		return rc;
 	switch (s->st.read) {
-	case SOURCE_SHARED:
-	case SOURCE_LOCKED: return begin_shared(s, since, since_pages, e);
+	case SOURCE_SHARED: return begin_shared(s, since, since_pages, e);
 	case SOURCE_CHAIN: return begin_chain(s, since, since_pages, e);
+	case SOURCE_LOCKED: return begin_locked(s, since, since_pages, e);
+	case SOURCE_JOURNAL:
+		if (!s->unlocked_journal)
+			return begin_locked(s, since, since_pages, e);
+		/* fall through */
 	default: return begin_plain(s, since, since_pages, e);
 	}
 }
@@ -200,11 +318,13 @@ begin_once(struct source *s, const struct source_pos *since,
 static void
 forget(struct source *s)
 {
-	s->has_index = s->overlay_used = s->frozen = false;
+	s->has_index = s->overlay_used = s->frozen = s->frames_moved = false;
 	s->all = true;
 	s->next = 1;
 	s->at_page = 0;
 	s->window_len = 0;
+	s->walked = 0;
+	s->why = NULL;
 	s->st.hint = SOURCE_DIFF;
 	s->before_overlay = 0;
 	s->first.class = ERR_NONE;
@@ -215,25 +335,30 @@ forget(struct source *s)
 }
 
 static int
-too_busy(struct err *e)
+give_up(struct source *s, const struct source_why *why, struct err *e)
 {
-	err_set(e, ERR_BUSY, "written faster than it can be read");
-	return err_hint(e, "run again; nothing of it was shipped this time");
+	if (why == NULL)
+		why = s->rests ? &too_busy_exclusive : &too_busy;
+	err_set(e, ERR_BUSY, "%s", why->msg);
+	return err_hint(e, "%s", why->hint);
 }
 
 int
 source_begin(struct source *s, const struct source_pos *since,
     uint32_t since_pages, bool full, struct err *e)
 {
+	const struct source_why *why;
 	int rc;
 
 	if (full || (since != NULL && !since->valid))
 		since = NULL;
 	do {
+		why = s->why;
 		if (s->tries++ == TRIES)
-			return too_busy(e);
+			return give_up(s, why, e);
 		if (s->tries > 3)
 			source_sleep_ns(INT64_C(1000000) << (s->tries - 3));
+		s->want_hold |= s->tries > 2 && s->wal_mode;
 		forget(s);
 		rc = begin_once(s, since, since_pages, e);
 		/* What looks damaged may be in the middle of a change. */
@@ -246,8 +371,9 @@ source_begin(struct source *s, const struct source_pos *since,
 		source_let_go(s);
 		return -1;
 	}
+	s->why = NULL;
 	free(s->page);
-	s->page = xmalloc(s->st.page_size);
+	s->page = xmalloc(WAL_FRAME_HDR_SIZE + s->st.page_size);
 	return 0;
 }
 
@@ -272,17 +398,24 @@ source_next(struct source *s)
 	return 0;
 }
 
+/*
+ * With the frame's header: it says which page it is.  If that is not so, or the
+ * WAL ends before, it was changed under us, and is not held.
+ */
 static const uint8_t *
-page_from_wal(struct source *s, uint32_t frame, struct err *e)
+page_from_wal(struct source *s, uint32_t pgno, uint32_t frame, struct err *e)
 {
-	ssize_t n = file_pread(s->wal_fd, s->page, s->st.page_size,
-	    wal_frame_offset(s->st.page_size, frame) + WAL_FRAME_HDR_SIZE, e);
+	size_t want = WAL_FRAME_HDR_SIZE + s->st.page_size;
+	ssize_t n = file_pread(s->wal_fd, s->page, want,
+	    wal_frame_offset(s->st.page_size, frame), e);
+	struct wal_frame f;
 
 	if (n == -1)
 		return NULL;
-	if ((size_t)n < s->st.page_size) /* truncated under us: not held */
-		memset(s->page + n, 0, s->st.page_size - (size_t)n);
-	return s->page;
+	memset(s->page + n, 0, want - (size_t)n);
+	wal_frame_parse(&f, s->page);
+	s->frames_moved |= f.pgno != pgno;
+	return s->page + WAL_FRAME_HDR_SIZE;
 }
 
 /* Read a run of the file from page pgno on, as much as is worth it. */
@@ -333,12 +466,12 @@ source_page(struct source *s, uint32_t pgno, struct err *e)
 		    s->max_hold_ms);
 		err_hint(e,
 		    "it is shipped when no writer is at work, or with "
-		    "a longer --max-hold");
+		    "a longer --max-hold, or in WAL mode");
 		return NULL;
 	}
 	if (s->overlay_used)
 		frame = overlay_find(&s->overlay, pgno);
-	page = frame != 0 ? page_from_wal(s, frame, e)
+	page = frame != 0 ? page_from_wal(s, pgno, frame, e)
 			  : page_from_file(s, pgno, e);
 	if (pgno == 1 && page != NULL)
 		source_check_first(s, page);

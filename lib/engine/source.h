@@ -64,8 +64,15 @@ extern const char *const source_hint_name[];
  * A position in the source's own WAL: everything up to there has been read.
  * No padding beyond the fields; stored as bytes by the state.
  */
+enum {
+	SOURCE_POS_VALID = 1,
+	/* Any change of the file since makes db another.  Positions of before
+	 * this bit are without. */
+	SOURCE_POS_SETTLED = 2,
+};
+
 struct source_pos {
-	uint32_t valid;
+	uint32_t valid;      /* bits */
 	uint32_t big_endian; /* the WAL's checksums */
 	uint32_t salt[2];
 	uint32_t frames; /* 0: the WAL with these salts has not begun */

@@ -21,6 +21,11 @@ enum {
 	JOURNAL_MAGIC_SIZE = 8,
 };
 
+struct index_reader {
+	int fd;
+	struct err *e;
+};
+
 void
 source_sleep_ns(int64_t ns)
 {
@@ -94,11 +99,23 @@ open_file(struct source *s, struct err *e)
 {
 	struct stat st;
 
+	s->held = false;
 	s->st.captured_ns = now_ns();
 	if ((s->fd = file_open(s->path, &st, e)) == -1)
 		return -1;
 	guard_enter((int64_t)st.st_dev, (int64_t)st.st_ino);
 	file_sig_of(&s->st.sig.db, &st);
+	if (s->want_hold && !s->no_hold) {
+		s->held = source_hold(s);
+		s->no_hold = !s->held;
+		s->st.captured_ns = now_ns();
+		if (fstat(s->fd, &st) == -1)
+			return err_sys(e, "stat");
+		file_sig_of(&s->st.sig.db, &st);
+	}
+	s->settled =
+	    file_sig_unsettled_ns(&s->st.sig.db, s->st.captured_ns) == 0;
+	s->links = st.st_nlink;
 	s->st.mode = st.st_mode & 0777;
 	s->st.uid = st.st_uid;
 	s->st.gid = st.st_gid;
@@ -133,38 +150,9 @@ source_open_all(struct source *s, struct err *e)
 	return open_beside(&s->shm_fd, s->shm_path, &st, e);
 }
 
-/* Has any process the wal-index open?  Each holds a lock on one byte. */
-bool
-source_index_in_use(const struct source *s)
-{
-	struct flock fl = { .l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = WALINDEX_DMS_BYTE,
-		.l_len = 1 };
-
-	if (s->shm_fd == -1)
-		return false;
-	return fcntl(s->shm_fd, F_GETLK, &fl) == -1 || fl.l_type != F_UNLCK;
-}
-
-/*
- * A writer without a journal file (journal_mode MEMORY or OFF) shows by its
- * locks alone: PENDING_BYTE and what follows (sqlite.org/lockingv3.html).
- */
-bool
-source_file_locked(const struct source *s)
-{
-	struct flock fl = { .l_type = F_RDLCK,
-		.l_whence = SEEK_SET,
-		.l_start = 0x40000000,
-		.l_len = 512 };
-
-	return fcntl(s->fd, F_GETLK, &fl) == -1 || fl.l_type != F_UNLCK;
-}
-
 /* A journal that SQLite would look at: one with a header. */
 int
-source_journal_in_use(const struct source *s, struct err *e)
+source_journal_in_use(struct source *s, struct err *e)
 {
 	static const uint8_t magic[JOURNAL_MAGIC_SIZE] = { 0xd9, 0xd5, 0x05,
 		0xf9, 0x20, 0xa1, 0x63, 0xd7 };
@@ -175,13 +163,28 @@ source_journal_in_use(const struct source *s, struct err *e)
 
 	if (open_beside(&fd, s->journal_path, &st, e) == -1)
 		return -1;
+	s->journal_there = fd != -1;
 	if (fd == -1)
 		return 0;
+	s->journal_mtime_ns =
+	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	n = file_pread(fd, head, sizeof(head), 0, e);
 	close(fd);
 	if (n == -1)
 		return -1;
 	return n == sizeof(head) && memcmp(head, magic, sizeof(head)) == 0;
+}
+
+/*
+ * A writer that keeps its journal (locking_mode=EXCLUSIVE, or journal_mode
+ * PERSIST or TRUNCATE) gives it a header before it writes to the file, and
+ * takes that away after.  So the journal is the younger of the two, unless it
+ * was left by somebody else, and who writes now does so without.
+ */
+bool
+source_journal_rests(const struct source *s)
+{
+	return s->journal_there && s->journal_mtime_ns >= s->st.sig.db.mtime_ns;
 }
 
 bool
@@ -190,15 +193,25 @@ source_wal_has_frames(const struct source *s)
 	return s->st.sig.wal.size > WAL_HDR_SIZE;
 }
 
+static int
+get_index(void *ctx, uint64_t at, void *p, size_t n)
+{
+	struct index_reader *r = ctx;
+	ssize_t got = file_pread(r->fd, p, n, at, r->e);
+
+	return got == -1 ? -1 : (size_t)got == n;
+}
+
 int
 source_read_index(struct source *s, struct walindex *x, struct err *e)
 {
-	uint8_t p[WALINDEX_SIZE];
-	ssize_t n = file_pread(s->shm_fd, p, sizeof(p), 0, e);
+	enum { TRIES = 5 }; /* a change of the header takes no time */
+	struct index_reader r = { s->shm_fd, e };
+	int rc = 0;
 
-	if (n == -1)
-		return -1;
-	return n == sizeof(p) && walindex_parse(x, p);
+	for (int i = 0; i < TRIES && rc == 0; i++)
+		rc = walindex_read(x, get_index, &r);
+	return rc;
 }
 
 /* Read the WAL's header.  1: valid; 0: not a WAL (recovery ignores it). */

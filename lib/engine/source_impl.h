@@ -10,20 +10,40 @@
 
 struct sqlite3;
 
+/* Why it could not be read in the end. */
+struct source_why {
+	const char *msg, *hint;
+};
+
 struct source {
 	char *path, *wal_path, *shm_path, *journal_path;
 	unsigned max_hold_ms, tries;
 	int fd, wal_fd, shm_fd; /* -1: closed */
-	struct sqlite3 *lock;   /* the read transaction, or NULL */
-	bool no_lock;           /* it cannot be had here */
-	bool rollback; /* plain, and so no other locks than the file's */
-	bool unlocked_journal; /* read without; checked under it */
-	int64_t hold_until;    /* a writer waits: let go by then; 0: no limit */
+	nlink_t links;
+	struct sqlite3 *lock;          /* the read transaction, or NULL */
+	bool no_lock;                  /* it cannot be had here */
+	bool want_hold, held, no_hold; /* SHARED on the file, without SQLite */
+	bool rollback, wal_mode;       /* by the header; only one of the two */
+	bool unlocked_journal;         /* read without; checked under it */
+	bool rests;     /* locked for good, and its journal says: at rest */
+	bool silent;    /* locked, and nothing says what for */
+	bool elsewhere; /* its connections' WAL is not beside it */
+	bool journal_there;
+	int64_t journal_mtime_ns;
+	int64_t hold_until; /* a writer waits: let go by then; 0: no limit */
+	int64_t waited_ns;  /* for times to settle, so far */
+	unsigned moved;     /* how often it did under a lock */
+	const struct source_why *why; /* of the last try; or NULL */
 
 	struct source_state st;
+	bool settled; /* any change of the file makes st.sig.db another */
+	struct file_sig under;        /* the file when it was locked */
 	uint32_t counter;             /* the header's change counter */
 	bool has_index, overlay_used; /* index is valid; frames are overlaid */
 	bool frozen;                  /* under the lock the file is the state */
+	bool frames_moved;            /* one was not what it should be */
+	uint32_t walked; /* where the chain ends, if it was followed */
+	uint8_t last[WAL_FRAME_HDR_SIZE]; /* of the last frame in use */
 	struct walindex index;
 	struct wal_hdr
 	    hdr; /* of the WAL; zeros: none was read, or none holds */
@@ -49,15 +69,31 @@ struct source {
 int source_open_all(struct source *s, struct err *e);
 void source_let_go(struct source *s);
 void source_sleep_ns(int64_t ns);
-bool source_index_in_use(const struct source *s);
-int source_journal_in_use(const struct source *s, struct err *e);
-/* Has another process a lock on the file itself that goes with writing? */
-bool source_file_locked(const struct source *s);
+int source_journal_in_use(struct source *s, struct err *e);
+/* After that: is there one, of a writer who has nothing under way? */
+bool source_journal_rests(const struct source *s);
 bool source_wal_has_frames(const struct source *s);
 int source_read_index(struct source *s, struct walindex *x, struct err *e);
 int source_read_wal_hdr(struct source *s, struct err *e);
 int source_size_from_header(struct source *s, struct err *e);
 int source_check_page_size(struct source *s, struct err *e);
+
+/* source_lock.c: what other processes hold. */
+/* Has any the wal-index open?  Each holds a lock on one byte. */
+bool source_index_in_use(const struct source *s);
+/* A lock on the file itself that goes with writing? */
+bool source_file_locked(const struct source *s);
+/* Any lock on it that a connection rests with; or only a reader's? */
+bool source_file_in_use(const struct source *s);
+bool source_file_shared(const struct source *s);
+/*
+ * 1: something stands, or may stand, in the WAL that its writer has not
+ * published.  It will be, without any file's time changing again: then the
+ * signature says nothing.  See source_lock.c for why 0 is safe.
+ */
+int source_unpublished(struct source *s, struct err *e);
+/* Take SHARED on the file, waiting a moment; goes with s->fd. */
+bool source_hold(const struct source *s);
 
 /* source_check.c: can the files hold that?  0, or -1 with ERR_CORRUPT. */
 int source_check_size(
@@ -72,11 +108,18 @@ int source_begin_bare(struct source *s, const struct source_pos *since,
     uint32_t since_pages, struct err *e);
 int source_begin_wal(struct source *s, const struct source_pos *since,
     uint32_t since_pages, struct err *e);
-int source_unpublished(struct source *s, struct err *e);
+/* Does the chain end before commits that somebody alive knows of? */
+int source_chain_broken(struct source *s, struct err *e);
 bool source_same_salts(const uint32_t a[2], const uint32_t b[2]);
+/* The 24 bytes before a page.  1; 0: the WAL ends before. */
+int source_frame_header(struct source *s, uint32_t frame,
+    uint8_t p[WAL_FRAME_HDR_SIZE], struct err *e);
 
 /* source.c */
 bool source_by_signature(const struct source *s);
+
+/* source_held.c */
 int source_take_lock(struct source *s, struct err *e);
+int source_look_under_lock(struct source *s, struct err *e);
 
 #endif
