@@ -30,11 +30,6 @@ static const struct source_why too_busy = {
 	"keep a connection open in the application: then it can be read "
 	"while it is written",
 };
-static const struct source_why too_busy_exclusive = {
-	"written faster than it can be read, and locked for good",
-	"with locking_mode=NORMAL in the application it could be read while it "
-	"is written",
-};
 static const struct source_why bad_index = {
 	"its wal-index makes no sense",
 	"it is made anew when all connections to the database were closed and "
@@ -79,9 +74,9 @@ wal_elsewhere(const struct source *s, bool connected)
 		return s->wal_fd == -1;
 	if (!s->wal_mode)
 		return false;
-	if (s->wal_fd != -1)
-		return source_file_shared(s);
-	return s->links > 1 || source_file_in_use(s);
+	if (s->links > 1 && !source_wal_has_frames(s))
+		return true;
+	return s->wal_fd == -1 ? source_file_in_use(s) : source_file_shared(s);
 }
 
 /* There are no frames: what holds the file? */
@@ -94,7 +89,8 @@ choose_file(struct source *s, struct err *e)
 	if (journal == -1)
 		return -1;
 	s->st.read = SOURCE_PLAIN;
-	s->rests = locked && !journal && source_journal_rests(s);
+	s->rests =
+	    s->tries <= 2 && locked && !journal && source_journal_rests(s);
 	if (s->rests)
 		return 0;
 	if (journal || locked || (s->tries > 2 && s->rollback)) {
@@ -145,7 +141,7 @@ elsewhere(struct source *s, struct err *e)
 {
 	if (s->tries < ELSEWHERE)
 		return 0;
-	if (s->wal_fd == -1 && s->links > 1) {
+	if (s->links > 1) {
 		err_set(e, ERR_BUSY,
 		    "it has hard links, and its -wal may be beside another");
 		return err_hint(e,
@@ -335,10 +331,10 @@ forget(struct source *s)
 }
 
 static int
-give_up(struct source *s, const struct source_why *why, struct err *e)
+give_up(const struct source_why *why, struct err *e)
 {
 	if (why == NULL)
-		why = s->rests ? &too_busy_exclusive : &too_busy;
+		why = &too_busy;
 	err_set(e, ERR_BUSY, "%s", why->msg);
 	return err_hint(e, "%s", why->hint);
 }
@@ -355,7 +351,7 @@ source_begin(struct source *s, const struct source_pos *since,
 	do {
 		why = s->why;
 		if (s->tries++ == TRIES)
-			return give_up(s, why, e);
+			return give_up(why, e);
 		if (s->tries > 3)
 			source_sleep_ns(INT64_C(1000000) << (s->tries - 3));
 		s->want_hold |= s->tries > 2 && s->wal_mode;

@@ -129,7 +129,7 @@ KIT int
 read_into(struct image *img, const char *path, struct source_pos *since,
     struct err *e)
 {
-	struct source *s = source_open(path, 200, e);
+	struct source *s = source_open(path, 2000, e);
 	uint32_t known = 0, pgno;
 	size_t size;
 	int rc = 0;

@@ -1,0 +1,506 @@
+/*
+ * What happens while a database is read, and what only the kernel or the
+ * wal-index can tell: each interleaving is built, none is waited for.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "lib/base/be.h"
+#include "lib/base/file.h"
+#include "lib/format/wal.h"
+#include "tests/unit/source_kit.h"
+
+enum { WAL_SALT = 16, FRAME_SALT = 8, SHM_BACKFILL = 96, SHM_WRITE = 120 };
+
+static const char table[] = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)";
+
+static void
+shell(const char *fmt, const char *path)
+{
+	char *cmd = xasprintf(fmt, path, path, path, path);
+
+	if (system(cmd) != 0)
+		abort();
+	free(cmd);
+}
+
+static void
+patch(const char *path, const char *suffix, off_t at, const void *p, size_t n)
+{
+	char *name = xasprintf("%s%s", path, suffix);
+	int fd = open(name, O_RDWR | O_CLOEXEC);
+
+	if (fd == -1 || pwrite(fd, p, n, at) != (ssize_t)n)
+		abort();
+	close(fd);
+	free(name);
+}
+
+/* Until nothing of it is racy for its times alone. */
+static void
+wait_old(const char *path)
+{
+	struct signature sig;
+	struct err e;
+	bool racy = true;
+
+	while (signature_take(&sig, path, &racy, &e) == 0 && racy)
+		usleep(50000);
+}
+
+static struct app
+wal_app(const char *path)
+{
+	struct app a = app_start(path);
+
+	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
+	app_do(&a, table);
+	app_do(&a, fill);
+	return a;
+}
+
+static void
+refused(const char *what, const char *path, const char *why)
+{
+	struct image img = { 0 };
+	struct err e = { 0 };
+
+	is_int(read_into(&img, path, NULL, &e), -1, what);
+	is_int(e.class, ERR_BUSY, what);
+	ok(strstr(e.msg, why) != NULL, "%s: %s", what, e.msg);
+	ok(e.hint[0] != '\0', "%s: %s", what, e.hint);
+	buf_release(&img.bytes);
+}
+
+/* -- the WAL in use -------------------------------------------------------- */
+
+/* A frame without salts and checksum inside of what was committed. */
+static void
+broken_chain(void)
+{
+	static const uint8_t none[16];
+	char *path = db_path("broken.db");
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+	off_t at;
+
+	app_do(&a, "PRAGMA wal_checkpoint(RESTART)");
+	app_do(&a, fill); /* frames for the next WAL to leave some of */
+	app_do(&a, fill);
+	app_do(&a, "PRAGMA wal_checkpoint(RESTART)");
+	app_do(&a, "UPDATE t SET b = 'x' WHERE a = 1");
+	settle();
+	check("before", &img, path, NULL, SOURCE_SHARED, SOURCE_DIFF);
+	at = (off_t)wal_frame_offset(img.st.page_size, img.st.pos.frames + 2);
+	app_do(&a, "UPDATE t SET b = 'y' WHERE a % 10 = 0");
+	patch(path, "-wal", at + FRAME_SALT, none, sizeof(none));
+	img.behind = 0;
+	check("a chain that breaks", &img, path, &img.st.pos, SOURCE_SHARED,
+	    SOURCE_TAIL);
+	app_do(&a, "UPDATE t SET b = 'z' WHERE a % 10 = 1");
+	check(
+	    "and goes on", &img, path, &img.st.pos, SOURCE_SHARED, SOURCE_TAIL);
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+}
+
+/* The same, but it breaks after what is known, and then the WAL restarts. */
+static void
+broken_and_restarted(void)
+{
+	static const uint8_t none[16];
+	char *path = db_path("restarted.db");
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+	off_t at;
+
+	app_do(&a, fill);
+	app_do(&a, fill);
+	app_do(&a, "PRAGMA wal_checkpoint(RESTART)");
+	app_do(&a, "UPDATE t SET b = 'x' WHERE a < 30");
+	settle();
+	check("before", &img, path, NULL, SOURCE_SHARED, SOURCE_DIFF);
+	app_do(&a, "UPDATE t SET b = 'w' WHERE a = 1");
+	at = (off_t)wal_frame_offset(img.st.page_size, img.st.pos.frames + 3);
+	app_do(&a, "UPDATE t SET b = 'y' WHERE a % 10 = 0");
+	patch(path, "-wal", at + FRAME_SALT, none, sizeof(none));
+	app_do(&a, "PRAGMA wal_checkpoint(RESTART)");
+	app_do(&a, "UPDATE t SET b = 'v' WHERE a = 2");
+	check("old frames that break off", &img, path, &img.st.pos,
+	    SOURCE_SHARED, SOURCE_DIFF);
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+}
+
+/* What is known of the file counts only if a change since would show. */
+static void
+unsettled(void)
+{
+	char *path = db_path("unsettled.db");
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+
+	settle();
+	check("settled", &img, path, NULL, SOURCE_SHARED, SOURCE_DIFF);
+	is_int(img.st.pos.valid, SOURCE_POS_VALID | SOURCE_POS_SETTLED,
+	    "a position says so");
+	app_do(&a, "UPDATE t SET b = 'x' WHERE a = 1");
+	img.st.pos.valid = SOURCE_POS_VALID;
+	check("one that was not, or of an older state", &img, path, &img.st.pos,
+	    SOURCE_SHARED, SOURCE_DIFF);
+	app_end(&a, 0);
+	a = app_start(path); /* an index that has seen no WAL */
+	app_do(&a, "SELECT * FROM t");
+	settle();
+	check("a fresh index", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
+	is_int(img.st.pos.valid, 0, "salts of 0,0 are no position");
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+}
+
+/* -- written, not published ------------------------------------------------ */
+
+/* A writer between its last write and its publication: he has the lock. */
+static struct app
+stalled_writer(const char *path, off_t at, const void *p, size_t n)
+{
+	char *shm = xasprintf("%s-shm", path);
+	int down[2], up[2];
+	struct app w = { 0 };
+	char c;
+
+	if (pipe(down) == -1 || pipe(up) == -1 || (w.pid = fork()) == -1)
+		abort();
+	if (w.pid == 0) {
+		struct flock fl = {
+			.l_type = F_WRLCK, .l_start = SHM_WRITE, .l_len = 1
+		};
+		int fd = open(shm, O_RDWR);
+
+		close(down[1]);
+		if (fd == -1 || fcntl(fd, F_SETLK, &fl) == -1)
+			_exit(1);
+		patch(path, "-wal", at, p, n);
+		_exit(write(up[1], "", 1) != 1 || read(down[0], &c, 1) != 0);
+	}
+	close(down[0]);
+	close(up[1]);
+	if (read(up[0], &c, 1) != 1)
+		abort();
+	w.to = down[1];
+	w.from = up[0];
+	free(shm);
+	return w;
+}
+
+static void
+is_racy(const char *path, bool want, const char *what)
+{
+	struct image img = { 0 };
+	struct err e = { 0 };
+
+	wait_old(path);
+	is_int(read_into(&img, path, NULL, &e), 0, what);
+	is_int(img.st.racy, want, what);
+	buf_release(&img.bytes);
+}
+
+/* The first transaction of a WAL: its salts are in the file alone. */
+static void
+late_first(void)
+{
+	uint8_t wal[WAL_HDR_SIZE + WAL_FRAME_HDR_SIZE + 4096] = { 0 };
+	struct wal_hdr h = { .page_size = 4096, .salt = { 77, 88 } };
+	char *path = db_path("late.db");
+	struct app a = wal_app(path), w;
+
+	app_do(&a, "PRAGMA wal_checkpoint(TRUNCATE)");
+	app_end(&a, 0);
+	a = app_start(path);
+	app_do(&a, "SELECT * FROM t");
+	wal_hdr_write(&h, wal);
+	wal_frame_write(&h, 1, 2, wal + WAL_HDR_SIZE + WAL_FRAME_HDR_SIZE,
+	    h.sum, wal + WAL_HDR_SIZE);
+	is_racy(path, false, "nothing is written");
+	w = stalled_writer(path, 0, wal, sizeof(wal));
+	is_racy(path, true, "the first commit is written, not published");
+	app_end(&w, SIGKILL);
+	is_racy(path, false, "it never will be");
+	app_end(&a, 0);
+	free(path);
+}
+
+static void
+late_later(void)
+{
+	static const uint8_t frame[WAL_FRAME_HDR_SIZE + 4096];
+	char *path = db_path("later.db");
+	struct app a = wal_app(path), w;
+	struct image img = { 0 };
+	struct err e = { 0 };
+	off_t end;
+
+	if (read_into(&img, path, NULL, &e) == -1)
+		abort();
+	end = (off_t)wal_frame_offset(4096, img.st.pos.frames + 1);
+	w = stalled_writer(path, end, frame, sizeof(frame));
+	is_racy(path, true, "a frame without salts, not published");
+	app_end(&w, SIGKILL);
+	is_racy(path, false, "it never will be");
+	w = stalled_writer(path, 0, frame, 0);
+	is_racy(path, true, "a writer at work, and something stands there");
+	app_end(&w, SIGKILL);
+	buf_release(&img.bytes);
+	app_end(&a, 0);
+	free(path);
+}
+
+/* -- what moves meanwhile -------------------------------------------------- */
+
+struct mover {
+	const char *path, *sql;
+	struct app *app; /* or NULL: one for each time */
+	int times;
+};
+
+/* The state before is kept beside: FILE.was. */
+static void
+move(void *ctx)
+{
+	struct mover *m = ctx;
+	struct app one;
+
+	m->times++;
+	shell("rm -f %s.was*; cp %s %s.was", m->path);
+	shell("! [ -e %s-wal ] || cp %s-wal %s.was-wal", m->path);
+	if (m->app != NULL) {
+		app_do(m->app, m->sql);
+		return;
+	}
+	one = app_start(m->path);
+	app_do(&one, m->sql);
+	app_end(&one, 0);
+}
+
+static void
+moving(const char *what, struct mover *m, struct image *img)
+{
+	char *was = xasprintf("%s.was", m->path);
+	struct err e = { 0 };
+	int rc;
+
+	img->meanwhile = move;
+	img->ctx = m;
+	img->behind = 1;
+	rc = read_into(img, m->path, NULL, &e);
+	ok(rc == 0, "%s: can be read %s", what, rc == 0 ? "" : e.msg);
+	if (rc == 0)
+		ok(is_committed(img, was), "%s: as it was at first", what);
+	free(was);
+}
+
+/* Opened and closed for each write: the last close checkpoints. */
+static void
+opened_for_each(void)
+{
+	char *path = db_path("opened.db");
+	struct mover m = { path, "UPDATE t SET b = b || 'x' WHERE a > 3", NULL,
+		0 };
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+
+	app_end(&a, 0);
+	moving("opened for each write", &m, &img);
+	ok(m.times > 1, "gently at first: %d times", m.times);
+	a = app_start(path);
+	app_do(&a, "PRAGMA wal_checkpoint(TRUNCATE)");
+	app_end(&a, 0);
+	ok(true, "no lock is left behind");
+	buf_release(&img.bytes);
+	free(path);
+}
+
+static void
+exclusive_wal(void)
+{
+	char *path = db_path("exclusive.db");
+	struct mover m = { path, "UPDATE t SET b = b || 'x' WHERE a > 3", NULL,
+		0 };
+	struct image img = { 0 };
+	struct app a = app_start(path);
+
+	m.app = &a;
+	app_do(&a, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;");
+	app_do(&a, table);
+	app_do(&a, fill);
+	settle();
+	moving("an exclusive WAL that grows", &m, &img);
+	is_int(m.times, 1, "at once");
+	is_str(source_read_name[img.st.read], "chain", "by its chain");
+	buf_release(&img.bytes);
+	app_end(&a, 0);
+	free(path);
+}
+
+/* And where its chain breaks, only it knows. */
+static void
+exclusive_broken(void)
+{
+	static const uint8_t none[16];
+	char *path = db_path("exbroken.db");
+	struct app a = app_start(path);
+
+	app_do(&a, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;");
+	app_do(&a, table);
+	app_do(&a, fill);
+	patch(path, "-wal", (off_t)wal_frame_offset(4096, 3) + FRAME_SALT, none,
+	    sizeof(none));
+	refused("an exclusive WAL that breaks", path, "only the application");
+	app_end(&a, 0);
+	free(path);
+}
+
+static void
+exclusive_journal(void)
+{
+	char *path = db_path("exjournal.db");
+	struct image img = { 0 };
+	struct app a = app_start(path);
+	struct err e = { 0 };
+	char *was = xasprintf("%s.was", path);
+
+	app_do(&a, "PRAGMA locking_mode=EXCLUSIVE");
+	app_do(&a, table);
+	app_do(&a, fill);
+	settle();
+	is_int(read_into(&img, path, NULL, &e), 0, "exclusive, at rest");
+	shell("cp %s %s.was", path);
+	ok(is_committed(&img, was), "is what the file is");
+	app_do(&a, "PRAGMA cache_size=5; BEGIN");
+	app_do(&a, "UPDATE t SET b = randomblob(300)"); /* spills */
+	settle();
+	is_int(read_into(&img, path, NULL, &e), -1, "in a transaction");
+	app_do(&a, "COMMIT");
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+	free(was);
+}
+
+/* Nothing says what is under way; a journal that is left is of before. */
+static void
+exclusive_silent(void)
+{
+	char *path = db_path("silent.db");
+	char *left = xasprintf("%s-journal", path);
+	struct app a = app_start(path);
+	int64_t began;
+
+	app_do(&a, "PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
+	app_do(&a, table);
+	close(open(left, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+	settle();
+	app_do(&a, fill);
+	wait_old(path);
+	began = now_ns();
+	refused("exclusive, without a journal", path, "locked for good");
+	ok(now_ns() - began < INT64_C(1500000000), "in a moment");
+	app_end(&a, 0);
+	free(left);
+	free(path);
+}
+
+/* Locks that do not reach us: it changes although we have ours. */
+static void
+locks_not_seen(void)
+{
+	char *path = db_path("nolock.db");
+	char *uri = xasprintf("file:%s?nolock=1", path);
+	struct app a = app_start(uri);
+	struct mover m = { path, "UPDATE t SET b = b || 'x' WHERE a > 3", &a,
+		0 };
+	struct image img = { .meanwhile = move, .ctx = &m, .behind = 1 };
+	struct err e = { 0 };
+
+	app_do(&a, table);
+	app_do(&a, fill);
+	settle();
+	is_int(read_into(&img, path, NULL, &e), -1, "locks that are not seen");
+	is_int(e.class, ERR_BUSY, "class");
+	ok(strstr(e.msg, "changed while locked") != NULL, "why: %s", e.msg);
+	buf_release(&img.bytes);
+	app_end(&a, 0);
+	free(uri);
+	free(path);
+}
+
+/* -- a WAL that is not there ----------------------------------------------- */
+
+static void
+elsewhere(void)
+{
+	char *path = db_path("elsewhere.db");
+	char *other = db_path("other.db");
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+
+	shell("mv %s-wal %s.kept", path);
+	refused("its -wal deleted", path, "not beside");
+	shell("mv %s-shm %s.shm", path);
+	refused("and its -shm", path, "not beside");
+	shell("mv %s.kept %s-wal; mv %s.shm %s-shm", path);
+	check("back again", &img, path, NULL, SOURCE_SHARED, SOURCE_DIFF);
+	app_end(&a, 0);
+	settle();
+	check("closed", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
+	if (link(path, other) == -1)
+		abort();
+	refused("a hard link", path, "hard links");
+	unlink(other);
+	check("no more", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
+	buf_release(&img.bytes);
+	free(path);
+	free(other);
+}
+
+static void
+no_sense(void)
+{
+	const uint32_t many = 100000;
+	char *path = db_path("sense.db");
+	struct app a = wal_app(path);
+
+	patch(path, "-shm", SHM_BACKFILL, &many, sizeof(many));
+	refused("more is checkpointed than there is", path, "no sense");
+	app_end(&a, SIGKILL);
+	free(path);
+}
+
+int
+main(void)
+{
+	char cmd[64];
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	broken_chain();
+	broken_and_restarted();
+	unsettled();
+	late_first();
+	late_later();
+	opened_for_each();
+	exclusive_wal();
+	exclusive_broken();
+	exclusive_journal();
+	exclusive_silent();
+	locks_not_seen();
+	elsewhere();
+	no_sense();
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	if (system(cmd) != 0)
+		return 1;
+	return done();
+}
