@@ -80,7 +80,7 @@ struct run {
 	int64_t began_ns;
 	const struct store_conf *store;
 	uint64_t objects, puts, bytes; /* that a dry run would send */
-	uint64_t seen, shipped, unchanged, wal_max;
+	uint64_t seen, shipped, unchanged, lost, wal_max;
 	uint64_t snapshots[SNAPSHOT_REASONS];
 	struct store_stats stats; /* at the end */
 };
@@ -210,6 +210,7 @@ static void
 tally(struct run *run, const struct ship_report *r)
 {
 	run->seen += !r->more;
+	run->lost += r->rc == 0 && r->lost;
 	if (r->rc == -1 || r->more)
 		return;
 	if (r->what == SHIP_UNCHANGED)
@@ -234,6 +235,8 @@ measure(void *ctx, struct metrics *m)
 	    m, METRIC_DATABASES, "state=\"shipped\"", (double)run->shipped);
 	metrics_add(
 	    m, METRIC_DATABASES, "state=\"unchanged\"", (double)run->unchanged);
+	metrics_add(
+	    m, METRIC_DATABASES, "state=\"state_lost\"", (double)run->lost);
 	for (size_t i = 0; i < SNAPSHOT_REASONS; i++)
 		metrics_add(m, METRIC_SNAPSHOTS, snapshot_reasons[i].labels,
 		    (double)run->snapshots[i]);
@@ -378,6 +381,29 @@ read_options(struct run *r, struct ship_conf *conf, struct store_conf *store)
 		cli_usage(c, "%s", e.msg);
 }
 
+/* Once a run, not once a database. */
+static void
+tell_lost(struct run *r)
+{
+	if (r->lost > 0)
+		cli_warn(&r->cli, NULL,
+		    "the state in %s is new, but this machine has shipped "
+		    "before: %llu databases began anew, with a snapshot each",
+		    r->cli.state, (unsigned long long)r->lost);
+}
+
+/* A container often has no id: then a lost state cannot be told from another
+ * machine. */
+static void
+tell_nameless(struct run *r)
+{
+	if (ship_nameless(r->ship))
+		cli_warn(&r->cli, NULL,
+		    "this machine has no id in /etc/machine-id: set "
+		    "LSPP_MACHINE to a name that stays, or a lost state stops "
+		    "with 75");
+}
+
 static void
 tell_requests(struct run *r)
 {
@@ -395,6 +421,7 @@ ship_all(struct run *r, struct ship_conf *conf, struct err *e)
 
 	if ((r->ship = ship_open(conf, e)) != NULL) {
 		cli_total(&r->cli, lines_total(&r->in));
+		tell_nameless(r);
 		cli_watch(&r->cli, watch, r);
 		rc = run(r, e);
 		cli_watch(&r->cli, NULL, NULL);
@@ -402,6 +429,7 @@ ship_all(struct run *r, struct ship_conf *conf, struct err *e)
 	tell_price(r);
 	if (r->ship != NULL)
 		ship_stats(r->ship, &r->stats);
+	tell_lost(r);
 	tell_requests(r);
 	ship_close(r->ship);
 	return rc;
@@ -417,9 +445,11 @@ ship_fleet(struct run *r, const struct ship_conf *conf, struct err *e)
 	if (r->fleet == NULL)
 		return -1;
 	r->ship = ship_fleet_base(r->fleet);
+	tell_nameless(r);
 	rc = run(r, e);
 	tell_price(r);
 	ship_fleet_stats(r->fleet, &r->stats);
+	tell_lost(r);
 	tell_requests(r);
 	ship_fleet_close(r->fleet);
 	return rc;

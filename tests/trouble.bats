@@ -89,7 +89,7 @@ begins_anew() {
 	sha_tree "$R" >"$T/before"
 	rm -r "$S"
 	change
-	shipped a.db
+	told "the state in $S is new, .* 1 databases began anew" a.db
 	assert_equal "$(generations a.db)" 2
 	current
 	sha_tree "$R" | grep -Fxf "$T/before" | diff - "$T/before"
@@ -103,7 +103,7 @@ rolled_back() {
 	rm -r "$S"
 	cp -r "$T/copy" "$S"
 	[ "${1:-}" = unchanged ] || change
-	shipped a.db
+	told 'the replica is ahead of this state' a.db
 	assert_equal "$(generations a.db)" 1
 	current
 	change_and_ship 2
@@ -142,14 +142,16 @@ rolled_back() {
 	change
 	ship --snapshot-interval 0s a.db
 	rolled_back
-	cp -r "$S" "$T/copy2"
+}
+
+@test "state rolled back to before two snapshots" {
+	change_and_ship 2
+	cp -r "$S" "$T/copy"
 	change
 	ship --snapshot-interval 0s a.db
 	change
 	ship --snapshot-interval 0s a.db
 	change_and_ship 1
-	rm -r "$T/copy"
-	mv "$T/copy2" "$T/copy"
 	rolled_back
 }
 
@@ -439,15 +441,21 @@ read_write() {
 
 # -- another machine ---------------------------------------------------------
 
-# The one that knows of the other is the one that begins: as on a machine that
-# lost its state.
-@test "another state on this machine: it goes on, the first one stops" {
+# Each that finds the other's begins anew, once: as on a machine whose state was
+# lost, and found.  Then one of the two stops.
+@test "another state on this machine: one of the two stops" {
 	change_and_ship 2
 	change
-	S=$T/state2 shipped a.db
+	S=$T/state2 told "the state in $T/state2 is new" a.db
 	current
 	change
-	fails 75 'written by somebody else' a.db
+	told 'this state was lost or replaced, and is back' a.db
+	current
+	change
+	S=$T/state2 told 'this state was lost or replaced, and is back' a.db
+	current
+	change
+	fails 75 'another state \(-s\) on this machine' a.db
 	S=$T/state2 shipped a.db
 	current
 	change
@@ -460,17 +468,21 @@ read_write() {
 	current
 }
 
-@test "a copy of the state, used in turn on this machine: one history" {
-	local i
+@test "a copy of the state, used in turn: told, then one of the two stops" {
 	change_and_ship 2
 	cp -r "$S" "$T/state2"
-	for ((i = 0; i < 4; i++)); do
-		change_and_ship 1
-		current
-		change
-		S=$T/state2 shipped a.db
-		current
-	done
+	change_and_ship 1
+	change
+	S=$T/state2 told 'the replica is ahead of this state' a.db
+	current
+	change
+	told 'the replica is ahead of this state' a.db
+	current
+	change
+	S=$T/state2 fails 75 'a clone of this machine' a.db
+	S=$T/state2 fails 75 'a clone of this machine' a.db
+	change_and_ship 3
+	current
 	assert_equal "$(generations a.db)" 1
 }
 

@@ -92,6 +92,8 @@ job_free(struct ship_job *j)
 {
 	ship_job_forget(j);
 	record_release(&j->rec);
+	whose_release(&j->whose);
+	free(j->foreign);
 	free(j->ended_key);
 	free(j->path);
 	free(j->abs);
@@ -194,6 +196,8 @@ load(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return 0;
 	j->troubled = j->ship->troubles->some &&
 	    state_troubled(w->st, j->ship->root, j->abs, e) == 1;
+	if (state_whose(w->st, j->ship->root, j->rec.key, &j->whose, e) == -1)
+		return -1;
 	rc = state_find(w->st, j->ship->root, j->rec.key, &r, e);
 	if (rc != 1)
 		return rc;
@@ -293,6 +297,33 @@ ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
 	return rc == -1 ? -1 : 1;
 }
 
+static int
+adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	j->phase = SHIP_ADOPT;
+	if (ship_adopt(w, j, e) == 0)
+		return 0;
+	if (j->other) {
+		ship_job_forget(j);
+		ship_anew(j,
+		    "this state was lost or replaced, and is back: what "
+		    "another state of this machine shipped meanwhile is kept");
+		j->ended = true;
+		return 0;
+	}
+	if (e->class != ERR_CORRUPT && e->class != ERR_DENIED)
+		return -1;
+	/* Nor may it be looked whose it is. */
+	j->fenced = e->class == ERR_DENIED;
+	/* It cannot be gone on with: the next round is a snapshot. */
+	ship_job_forget(j);
+	ship_anew(j,
+	    "the state is older than the replica, whose tail "
+	    "cannot be adopted");
+	j->ended = true; /* something is at the position */
+	return 0;
+}
+
 /* It is ours to look at: its lock, and what the state says of it. */
 static int
 take(struct ship_worker *w, struct ship_job *j, struct err *e)
@@ -325,25 +356,15 @@ prepare(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return rc == 1 ? 0 : -1;
 	if ((rc = ship_must_look(j, e)) != 0)
 		return rc == -1 ? -1 : fence(w, j, e);
-	return read_and_stage(w, j, e);
-}
-
-static int
-adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
-{
-	if (ship_adopt(w, j, e) == 0)
-		return 0;
-	if (e->class != ERR_CORRUPT && e->class != ERR_DENIED)
+	if ((rc = ship_still_own(w, j, e)) == 1)
+		return adopt(w, j, e);
+	if (rc == -1 && (e->class != ERR_DENIED || !j->known))
 		return -1;
-	/* Nor may it be looked whose it is. */
-	j->fenced = e->class == ERR_DENIED;
-	/* It cannot be gone on with: the next round is a snapshot. */
-	ship_job_forget(j);
-	ship_anew(j,
-	    "the state is older than the replica, whose tail "
-	    "cannot be adopted");
-	j->ended = true; /* something is at the position */
-	return 0;
+	if (rc == -1)
+		ship_anew(j,
+		    "another machine ships to this root, and whether also this "
+		    "database cannot be told without s3:GetObject");
+	return read_and_stage(w, j, e);
 }
 
 void
@@ -375,7 +396,14 @@ fail_job(struct ship_job *j, const struct err *e)
 	j->e = *e;
 }
 
-/* A generation that was found broken meanwhile stays dirty. */
+/* Has this try shown that nobody else goes on with the record? */
+static bool
+shows_own(const struct ship_job *j)
+{
+	return j->keys[0] != NULL || j->own || j->phase != SHIP_PREPARE;
+}
+
+/* What was found broken, or contended, meanwhile stays dirty. */
 static int
 put_record(struct ship *s, struct ship_job *j, struct err *e)
 {
@@ -384,10 +412,15 @@ put_record(struct ship *s, struct ship_job *j, struct err *e)
 	int broken;
 
 	(void)state_untrouble(s->st, j->ship->root, j->abs, &ignored);
+	if (ship_put_whose(s, j, e) == -1)
+		return -1;
 	if (!j->dirty)
 		return 0;
+	if (!shows_own(j) && n->id != 0 &&
+	    state_contended(s->st, n->id, e) == 1)
+		n->racy |= CONTENDED;
 	broken = state_broken(s->st, n->root, n->key, n->pos.generation, e);
-	n->racy |= broken == 1;
+	n->racy |= broken == 1 ? RACY : 0;
 	if (broken == -1 || state_put(s->st, n, e) == -1 ||
 	    state_begun(s->st, n->root, n->key, n->pos.generation, e) == -1)
 		return -1;
@@ -407,19 +440,21 @@ record_job(struct ship *s, struct ship_job *j, struct err *e)
 
 	if (state_step_begin(s->st, e) == -1)
 		return -1;
-	if ((rc = put_record(s, j, &why)) == -1 && j->dirty)
+	rc = j->rc == -1 ? ship_put_whose(s, j, &why) : put_record(s, j, &why);
+	if (rc == -1 && j->rc == 0 && j->dirty)
 		fail_job(j, &why);
 	return state_step_end(s->st, rc == 0, e);
 }
 
-/* A new record, or all is well that was not. */
+/* A new record, or all is well that was not, or who it failed for. */
 static bool
 to_record(const struct ship_job *j)
 {
-	return j->rc == 0 &&
-	    (j->dirty ||
-		(j->troubled && j->phase == SHIP_PREPARE && !j->conflict &&
-		    !j->waiting));
+	if (j->rc == -1)
+		return j->foreign != NULL && !j->conflict;
+	return j->dirty || j->whose.object != NULL ||
+	    (j->troubled && j->phase == SHIP_PREPARE && !j->conflict &&
+		!j->waiting);
 }
 
 /* One transaction for all: it is durable, or none of it happened. */
@@ -498,6 +533,7 @@ end_job(struct ship *s, struct pool *p, struct ship_job *j,
 	struct job *w, *next;
 
 	tell(j, report, ctx);
+	ship_note_end(j);
 	if (j->locked)
 		for (w = dblock_release(s->locks, j->lock); w != NULL;
 		     w = next) {

@@ -91,6 +91,7 @@ struct ship_report {
 	const char *reason;             /* of the snapshot */
 	const char *notice; /* worth a warning although all is well, or NULL */
 	/* Of several roots, the path fails if one does. */
+	bool lost;   /* the replica knows it, and the state is new */
 	bool more;   /* the path goes on to another root */
 	bool failed; /* in an earlier one */
 };
@@ -109,6 +110,9 @@ void ship_close(struct ship *s); /* takes NULL */
  */
 struct ship *ship_join(
     struct ship *with, const struct ship_conf *conf, struct err *e);
+
+/* Is the state new, and does nothing say which machine this is? */
+bool ship_nameless(const struct ship *s);
 
 /* What the store counted so far; any thread may ask. */
 void ship_stats(struct ship *s, struct store_stats *out);

@@ -107,15 +107,6 @@ feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
 
 /* -- whose it is ----------------------------------------------------------- */
 
-int
-ship_foreign(const char *key, struct err *e)
-{
-	err_set(e, ERR_BUSY, "%s was written by somebody else", key);
-	return err_hint(e,
-	    "another machine ships this database to the same replica; end "
-	    "one of the two, or go on with --new-generation");
-}
-
 struct last_bytes {
 	uint8_t p[PROVENANCE_SIZE];
 	size_t n;
@@ -157,9 +148,9 @@ peek(struct tail *t, const char *key, struct provenance *pv, struct err *e)
 
 	if (has == -1)
 		return e->class == ERR_MISSING ? 0 : -1;
-	if (has == 0 || memcmp(pv->writer, s->writer, sizeof(pv->writer)) != 0)
-		return ship_foreign(key, e);
-	return 1;
+	if (has == 0)
+		return ship_foreign(t->j, key, e);
+	return ship_is_own(t->w, t->j, key, pv, e);
 }
 
 /* -- one object ------------------------------------------------------------ */
@@ -313,7 +304,7 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	/* What of the source is in it is not known: look at all of it. */
 	memset(&j->next.source, 0, sizeof(j->next.source));
 	memset(&j->next.sig, 0, sizeof(j->next.sig));
-	j->next.racy = true;
+	j->next.racy = RACY;
 	j->dirty = true;
 	return 0;
 }

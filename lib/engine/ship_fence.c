@@ -45,6 +45,7 @@ struct past {
 	bool ours;           /* written by lspp */
 	bool open;           /* its writer can go on: at 'end', or at 'guard' */
 	bool ended, guarded; /* not at that one */
+	bool lost;           /* where its writer goes on cannot be told */
 	struct layout_name guard, end;
 	struct provenance pv; /* of the last object */
 	struct buf key;       /* likewise */
@@ -52,6 +53,7 @@ struct past {
 
 struct look {
 	struct ship *ship;
+	struct ship_worker *w;
 	struct ship_job *j;
 	size_t prefix; /* length of "<db>/generations/" */
 	struct past *v;
@@ -146,6 +148,83 @@ judge_empty(struct past *p)
 	p->open = p->ended = true;
 }
 
+/* Its last object is 'name', which holds 'length' bytes. */
+static void
+judge_last(struct past *p, struct layout_name name, uint64_t length)
+{
+	p->ours = true;
+	if (name.kind == LAYOUT_SEGMENT && length == 0) {
+		judge_empty(p);
+	} else if (name.kind == LAYOUT_SEGMENT) {
+		behind(p, name, length);
+	} else {
+		p->open = p->guarded = true; /* nowhere else */
+		p->end = (struct layout_name){ LAYOUT_SEGMENT, name.index, 0 };
+	}
+}
+
+/* -- a last object that is damaged ----------------------------------------- */
+
+static int
+nowhere(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	(void)ctx, (void)p, (void)n, (void)e;
+	return 0;
+}
+
+static int
+feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return object_dec_feed(ctx, p, n, e);
+}
+
+/* How long is its data, if that at least is whole?  1, 0, -1. */
+static int
+measure(struct look *l, const char *key, uint64_t *length, struct err *e)
+{
+	struct object_dec *dec = l->w->dec;
+	struct store *s = l->ship->store;
+
+	object_dec_begin(dec, nowhere, NULL, UINT32_MAX);
+	if (s->ops->get(s, key, 0, UINT64_MAX, feed, dec, e) == -1 &&
+	    e->class != ERR_CORRUPT)
+		return -1;
+	*length = object_dec_raw(dec);
+	return object_dec_whole(dec);
+}
+
+/*
+ * The last object does not say what it is; that the generation is one of lspp's
+ * its id says.  Whose it is, its snapshot tells.
+ */
+static int
+judge_damaged(
+    struct look *l, struct past *p, struct layout_name name, struct err *e)
+{
+	struct buf key = { 0 };
+	uint64_t length = 0;
+	int rc = 1;
+
+	layout_snapshot_key(&key, l->j->rec.key, p->gen, p->snapshot);
+	if (p->has_snapshot && name.kind == LAYOUT_SEGMENT)
+		rc = ship_peek(l->ship, buf_str(&key), &p->pv, e);
+	buf_release(&key);
+	if (rc == -1 && e->class != ERR_CORRUPT && e->class != ERR_MISSING)
+		return -1;
+	if (p->mtime_ns > p->pv.captured_ns)
+		p->pv.captured_ns = p->mtime_ns;
+	memcpy(p->pv.generation, p->gen, sizeof(p->gen));
+	rc = 1;
+	if (name.kind == LAYOUT_SEGMENT &&
+	    (rc = measure(l, buf_str(&p->key), &length, e)) == -1)
+		return e->class == ERR_MISSING ? 0 : -1;
+	if (rc == 1)
+		judge_last(p, name, length);
+	else
+		p->ours = p->lost = true;
+	return 0;
+}
+
 static int
 judge(struct look *l, struct past *p, struct err *e)
 {
@@ -156,27 +235,20 @@ judge(struct look *l, struct past *p, struct err *e)
 		name = (struct layout_name){ LAYOUT_SNAPSHOT, p->snapshot, 0 };
 	key_of(&p->key, l->j->rec.key, p->gen, name);
 	rc = ship_peek(l->ship, buf_str(&p->key), &p->pv, e);
-	if (rc != 1)
-		return rc;
-	p->ours = true;
-	if (name.kind == LAYOUT_SEGMENT && p->pv.length == 0) {
-		judge_empty(p);
-	} else if (name.kind == LAYOUT_SEGMENT) {
-		behind(p, name, p->pv.length);
-	} else {
-		p->open = p->guarded = true; /* nowhere else */
-		p->end = (struct layout_name){ LAYOUT_SEGMENT, name.index, 0 };
-	}
+	if (rc == 1 && provenance_is(&p->pv, p->gen, &name))
+		judge_last(p, name, p->pv.length);
+	else if (rc == -1 && e->class != ERR_CORRUPT)
+		return e->class == ERR_MISSING ? 0 : -1;
+	else if (rc != 0 || layout_is_own(p->gen))
+		return judge_damaged(l, p, name, e);
 	return 0;
 }
 
-/* What cannot be judged, being damaged, is left as it is. */
 static int
 judge_all(struct look *l, struct err *e)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (judge(l, &l->v[i], e) == -1 && e->class != ERR_CORRUPT &&
-		    e->class != ERR_MISSING)
+		if (judge(l, &l->v[i], e) == -1)
 			return -1;
 	return 0;
 }
@@ -278,11 +350,11 @@ check(struct look *l, struct err *e)
 	if (l->ship->conf->new_generation)
 		return 0;
 	if (p != NULL)
-		return ship_foreign(buf_str(&p->key), e);
+		return ship_foreign(l->j, buf_str(&p->key), e);
 	if (!l->owned || !is_foreign(l, l->writer))
 		return 0;
 	layout_owner_key(&key, l->j->rec.key, l->owner);
-	ship_foreign(buf_str(&key), e);
+	ship_foreign(l->j, buf_str(&key), e);
 	buf_release(&key);
 	return -1;
 }
@@ -304,6 +376,7 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 	pv.name = which == 0 ? p->end : p->guard;
 	pv.length = 0;
 	memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
+	pv.run = j->ship->run->token;
 	key_of(&key, j->rec.key, p->gen, pv.name);
 	j->keys[which] = xstrdup(buf_str(&key));
 	buf_release(&key);
@@ -319,6 +392,8 @@ end(struct ship_worker *w, struct ship_job *j, const struct past *p,
     struct err *e)
 {
 	j->more = true;
+	if (ship_note_run(w, j, e) == -1)
+		return -1;
 	if (!p->ended && stage_empty(w, j, p, 0, e) == -1)
 		return -1;
 	if (j->staged[0] != NULL && j->staged[0]->failed)
@@ -359,6 +434,27 @@ warn_of_litestream(struct look *l)
 		    p->gen);
 }
 
+/*
+ * A history of somebody else whose end cannot be told goes on behind us: then
+ * two machines would both acknowledge what they ship.
+ */
+static int
+check_lost(const struct look *l, struct err *e)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (!l->v[i].lost || !is_foreign(l, l->v[i].pv.writer))
+			continue;
+		err_set(e, ERR_CORRUPT,
+		    "%s is damaged: where its writer goes on cannot be told, "
+		    "so that it cannot be stopped",
+		    buf_str(&l->v[i].key));
+		return err_hint(e,
+		    "make sure that no other machine ships this database, "
+		    "delete that object, and run again");
+	}
+	return 0;
+}
+
 /* Nobody can go on now: the next generation is ours, if nobody is faster. */
 static void
 begin(struct look *l)
@@ -372,6 +468,8 @@ begin(struct look *l)
 	if (newest_foreign(l) == NULL && l->owned && !j->known &&
 	    is_foreign(l, l->writer))
 		ship_anew(j, "asked for");
+	/* The state was lost: nothing else leads here on this machine. */
+	j->report.lost = !j->known && l->owned && !is_foreign(l, l->writer);
 	j->owner = l->owned ? l->owner + 1 : 0;
 	j->claiming = j->fenced = j->ended = true;
 }
@@ -412,7 +510,7 @@ blind(struct ship_job *j, struct err *e)
 int
 ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
-	struct look l = { .ship = w->ship, .j = j };
+	struct look l = { .ship = w->ship, .w = w, .j = j };
 	const struct past *p;
 	int rc = -1;
 
@@ -421,7 +519,7 @@ ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return -1;
 	if (look(&l, e) == -1)
 		rc = e->class == ERR_DENIED ? blind(j, e) : -1;
-	else if (check(&l, e) == 0) {
+	else if (check(&l, e) == 0 && check_lost(&l, e) == 0) {
 		rc = 0;
 		if ((p = oldest_open(&l)) != NULL)
 			rc = end(w, j, p, e);

@@ -4,10 +4,13 @@
 #ifndef LSPP_ENGINE_SHIP_JOB_H
 #define LSPP_ENGINE_SHIP_JOB_H
 
+#include <pthread.h>
+
 #include "lib/base/buf.h"
 #include "lib/base/spool.h"
 #include "lib/engine/ship.h"
 #include "lib/engine/state.h"
+#include "lib/engine/state_whose.h"
 #include "lib/format/object.h"
 #include "lib/format/vwal.h"
 
@@ -79,6 +82,18 @@ struct ship_job {
 	struct staged *staged[SHIP_OBJECTS];
 	char *keys[SHIP_OBJECTS]; /* "" if there is none */
 
+	/*
+	 * Whose it is; see ship_whose.c.  foreign: the object of somebody else
+	 * that it failed for.  alien: objects were met that this state's
+	 * writer wrote and the state knows nothing of.  other: those of
+	 * another state on this machine.  own: nobody else's object stands
+	 * where the record goes on.
+	 */
+	struct whose whose;
+	char *foreign;
+	bool alien, other, own;
+	bool written; /* an object of it may be in the replica */
+
 	int rc;
 	struct err e;
 	struct ship_report report;
@@ -106,13 +121,23 @@ struct ship_worker {
 	uint32_t raw_pages;
 };
 
+/* One for all roots of a run. */
+struct ship_run {
+	pthread_mutex_t lock;
+	uint64_t token;
+	bool noted;    /* the state has the token */
+	unsigned open; /* paths of which an object may not be recorded */
+};
+
 struct ship {
 	const struct ship_conf *conf;
 	struct state *st; /* of the finishing thread */
+	bool fresh;       /* the state was not there before */
 	bool joined;      /* state and locks are another's */
 	struct store *store;
 	struct dblocks *locks;
 	struct troubles *troubles;
+	struct ship_run *run;
 	int64_t
 	    life_ns; /* when the fleet was last looked at before; 0: never */
 	int64_t root;
@@ -139,8 +164,26 @@ void ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at);
 int ship_peek(
     struct ship *s, const char *key, struct provenance *pv, struct err *e);
 
-/* ERR_BUSY: somebody else ships this database. */
-int ship_foreign(const char *key, struct err *e);
+/* ERR_BUSY: somebody else, who wrote the object called key, ships it. */
+int ship_foreign(struct ship_job *j, const char *key, struct err *e);
+
+/*
+ * Was it written by this state, or is it to be gone on with all the same?  1,
+ * or -1 with ERR_BUSY; then j->other: to be begun anew without being asked.
+ */
+int ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
+    const struct provenance *pv, struct err *e);
+
+/* Before the record is relied on: did somebody else go on with it?  0; 1: it
+ * is to be adopted; -1. */
+int ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/* Before an object of j is written, and when j is over. */
+int ship_note_run(struct ship_worker *w, struct ship_job *j, struct err *e);
+void ship_note_end(struct ship_job *j);
+
+/* Within the transaction of the record, or of the failure. */
+int ship_put_whose(struct ship *s, struct ship_job *j, struct err *e);
 
 /* Encode an object without data: the frame that says whose it is. */
 int ship_encode_empty(struct object_enc *o, struct spool *out,

@@ -1,10 +1,14 @@
 /*
  * The shipper, its roots and its workers.
  */
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/rng.h"
 #include "lib/engine/dblock.h"
 #include "lib/engine/ship_job.h"
 #include "lib/store/stats.h"
@@ -69,6 +73,42 @@ open_store(struct ship *s, struct err *e)
 	return rc;
 }
 
+/* A token that no other run has. */
+static struct ship_run *
+run_new(struct err *e)
+{
+	struct ship_run *r = xcalloc(1, sizeof(*r));
+
+	if (rng_bytes((uint8_t *)&r->token, sizeof(r->token), e) == -1) {
+		free(r);
+		return NULL;
+	}
+	r->token |= 1; /* not 0 */
+	pthread_mutex_init(&r->lock, NULL);
+	return r;
+}
+
+/* The state needs no token of a run all of whose objects are recorded. */
+static void
+run_free(struct ship *s)
+{
+	struct ship_run *r = s->run;
+	struct err ignored;
+
+	if (r == NULL)
+		return;
+	if (r->noted && r->open == 0)
+		(void)state_end_run(s->st, r->token, &ignored);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+bool
+ship_nameless(const struct ship *s)
+{
+	return s->fresh && !state_same_machine(s->writer, s->writer);
+}
+
 struct ship *
 ship_open(const struct ship_conf *conf, struct err *e)
 {
@@ -76,10 +116,14 @@ ship_open(const struct ship_conf *conf, struct err *e)
 	int rc = -1;
 
 	s->conf = conf;
+	s->fresh = !conf->dry_run && access(conf->state_dir, F_OK) == -1 &&
+	    errno == ENOENT;
 	s->st = state_open(conf->state_dir, !conf->dry_run, e);
 	if (s->st == NULL && !(conf->dry_run && e->class == ERR_MISSING))
 		goto out;
 	s->troubles = xcalloc(1, sizeof(*s->troubles));
+	if ((s->run = run_new(e)) == NULL)
+		goto out;
 	s->troubles->some =
 	    s->st != NULL && state_any_trouble(s->st, &(struct err){ 0 }) == 1;
 	if (conf->url != NULL && open_store(s, e) == -1) {
@@ -140,6 +184,7 @@ ship_close(struct ship *s)
 			buf_release(&s->troubles->list);
 			free(s->troubles);
 		}
+		run_free(s);
 		dblocks_close(s->locks);
 		state_close(s->st);
 	}

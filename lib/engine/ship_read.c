@@ -324,6 +324,7 @@ provenance_of(struct pass *p, enum layout_kind kind, uint64_t length,
 		.name = { kind, n->pos.index, n->pos.offset } };
 	memcpy(pv->writer, p->w->ship->writer, sizeof(pv->writer));
 	memcpy(pv->generation, n->pos.generation, sizeof(pv->generation));
+	pv->run = p->w->ship->run->token;
 	pv->has_dir = p->dir.st_mode != 0;
 	pv->dir_mode = p->dir.st_mode & 0777;
 	pv->dir_uid = p->dir.st_uid;
@@ -417,6 +418,7 @@ end_old_generation(struct pass *p, struct err *e)
 		.name = { LAYOUT_SEGMENT, r->pos.index, r->pos.offset } };
 	struct buf key = { 0 };
 
+	pv.run = p->w->ship->run->token;
 	memcpy(pv.writer, p->w->ship->writer, sizeof(pv.writer));
 	memcpy(pv.generation, r->pos.generation, sizeof(pv.generation));
 	if (ship_encode_empty(p->w->segment, &p->w->segment_bytes, &pv, e) ==
@@ -467,7 +469,7 @@ end_pass(struct pass *p, struct err *e)
 	j->read_ns = p->st->captured_ns;
 	n->source = p->st->pos;
 	n->sig = p->st->sig;
-	n->racy = p->st->racy;
+	n->racy = p->st->racy ? RACY : 0;
 	j->dirty = moved || j->moved || j->rec.racy != n->racy ||
 	    memcmp(&n->source, &j->rec.source, sizeof(n->source)) != 0 ||
 	    !signature_equal(&n->sig, &j->rec.sig);

@@ -50,6 +50,8 @@ ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (j->claiming && ops->can_name != NULL && j->keys[1] != NULL &&
 	    ops->can_name(j->ship->store, j->keys[1], e) == -1)
 		return -1;
+	if (ship_note_run(w, j, e) == -1)
+		return -1;
 	if (ship_confirm(j, e) == -1 || stage(j, 0, &w->segment_bytes, e) == -1)
 		return -1;
 	/* Refused already: a snapshot is never there without it. */

@@ -40,6 +40,9 @@ static const char later[] =
     "CREATE TABLE IF NOT EXISTS verdict(root INTEGER, key BLOB, at_ns INTEGER,"
     " deep INTEGER, class INTEGER, msg TEXT, deep_ns INTEGER,"
     " tried_ns INTEGER, broken TEXT, PRIMARY KEY(root, key)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS run(token INTEGER PRIMARY KEY);"
+    "CREATE TABLE IF NOT EXISTS whose(root INTEGER, key BLOB, object TEXT,"
+    " taken_ns INTEGER, PRIMARY KEY(root, key)) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS db_gone ON db(path) WHERE gone_ns IS NOT NULL;"
     "CREATE TABLE IF NOT EXISTS trouble(path BLOB, root INTEGER,"
     " wait_ns INTEGER, since_ns INTEGER, at_ns INTEGER, class INTEGER,"
@@ -104,7 +107,7 @@ static const char *const sql[QUERIES] = {
 	[Q_TRIED] =
 	    "INSERT INTO verdict VALUES(?, ?, 0, 0, 0, NULL, 0, ?, NULL)"
 	    " ON CONFLICT DO UPDATE SET tried_ns = excluded.tried_ns",
-	[Q_MARK_RACY] = "UPDATE db SET racy = 1"
+	[Q_MARK_RACY] = "UPDATE db SET racy = racy | 1"
 			" WHERE root = ? AND key = ? AND generation = ?",
 	[Q_BROKEN] = "SELECT 1 FROM verdict"
 		     " WHERE root = ? AND key = ? AND broken = ?",
@@ -112,6 +115,16 @@ static const char *const sql[QUERIES] = {
 		    " WHERE root = ? AND key = ? AND broken <> ?",
 	[Q_VERIFIED] = "SELECT max(iif(?3, deep_ns, at_ns), tried_ns)"
 		       " FROM verdict WHERE root = ?1 AND key = ?2",
+	[Q_RUN_PUT] = "REPLACE INTO run VALUES(?)",
+	[Q_RUN_END] = "DELETE FROM run WHERE token = ?",
+	[Q_RUN_KNOWN] = "SELECT 1 FROM run WHERE token = ?",
+	[Q_WHOSE] = "SELECT object, taken_ns FROM whose"
+		    " WHERE root = ? AND key = ?",
+	[Q_WHOSE_PUT] = "REPLACE INTO whose VALUES(?, ?, ?, ?)",
+	[Q_WHOSE_DROP] = "DELETE FROM whose WHERE root = ? AND key = ?",
+	[Q_CONTEND] = "UPDATE db SET racy = racy | 2"
+		      " WHERE root = ? AND racy & 2 = 0",
+	[Q_CONTENDED] = "SELECT 1 FROM db WHERE id = ? AND racy & 2 <> 0",
 };
 
 /* -- errors and statements ------------------------------------------------- */
@@ -412,7 +425,7 @@ read_record(sqlite3_stmt *q, struct record *r)
 	r->pos.offset = (uint32_t)sqlite3_column_int64(q, 6);
 	r->page_size = (uint32_t)sqlite3_column_int64(q, 8);
 	r->pages = (uint32_t)sqlite3_column_int64(q, 9);
-	r->racy = sqlite3_column_int(q, 13) != 0;
+	r->racy = (unsigned)sqlite3_column_int(q, 13);
 	r->snapshot_index = (uint32_t)sqlite3_column_int64(q, 14);
 	r->snapshot_ns = sqlite3_column_int64(q, 15);
 	r->snapshot_size = (uint64_t)sqlite3_column_int64(q, 16);
@@ -521,7 +534,7 @@ bind_record(sqlite3_stmt *q, const struct record *r, uint32_t chain[4],
 	state_bind(q, at++, sum, PAGESUM_SIZE);
 	state_bind(q, at++, &r->source, sizeof(r->source));
 	state_bind(q, at++, &r->sig, sizeof(r->sig));
-	sqlite3_bind_int(q, at++, r->racy);
+	sqlite3_bind_int(q, at++, (int)r->racy);
 	sqlite3_bind_int64(q, at++, r->snapshot_index);
 	sqlite3_bind_int64(q, at++, r->snapshot_ns);
 	sqlite3_bind_int64(q, at++, (int64_t)r->snapshot_size);

@@ -38,6 +38,12 @@ struct vwal_pos {
 	uint32_t salt[2], sum[2];
 };
 
+/* Why an equal signature does not prove that a database is shipped. */
+enum {
+	RACY = 1,      /* it may have changed without a trace */
+	CONTENDED = 2, /* somebody else may have taken its replica over */
+};
+
 struct record {
 	int64_t id; /* 0: not in the state yet */
 	int64_t root;
@@ -50,7 +56,7 @@ struct record {
 
 	struct source_pos source;
 	struct signature sig;
-	bool racy;
+	unsigned racy; /* of the bits above; 0: the signature proves it */
 
 	/* since and of the last snapshot */
 	uint32_t snapshot_index;

@@ -101,8 +101,10 @@ state_put_going(struct state *st, int64_t root, const char *key, struct err *e)
 		return state_fail(st, e);
 	if (state_begin(st, e) == -1)
 		return -1;
-	rc = run(st, "UPDATE db SET racy = 1 WHERE root = ? AND key = ?", root,
-	    key, e);
+	rc = run(st,
+	    "UPDATE db SET racy = racy | 1"
+	    " WHERE root = ? AND key = ?",
+	    root, key, e);
 	if (rc == 0)
 		rc = run(st,
 		    "INSERT INTO verdict SELECT root, key, 0, 0, 0, NULL, 0, 0,"

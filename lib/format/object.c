@@ -264,9 +264,11 @@ decode(struct object_dec *d, const uint8_t **p, size_t *n, struct err *e)
 		if (hand_out(d, out, e) == -1)
 			return -1;
 		if (rc == 0) {
+			if (check_sum(d, e) == -1)
+				return -1;
 			d->state = DEC_TRAIL;
 			d->at = d->len = 0;
-			return check_sum(d, e);
+			return 0;
 		}
 	} while (*n > 0 || out == sizeof(d->out));
 	return 0;
@@ -373,6 +375,12 @@ uint64_t
 object_dec_raw(const struct object_dec *d)
 {
 	return d->raw;
+}
+
+bool
+object_dec_whole(const struct object_dec *d)
+{
+	return d->state == DEC_TRAIL;
 }
 
 void

@@ -69,6 +69,9 @@ int object_dec_feed(
 int object_dec_finish(
     struct object_dec *d, struct provenance *pv, bool *has, struct err *e);
 uint64_t object_dec_raw(const struct object_dec *d); /* bytes handed out */
+/* Was the data's end reached, whatever stands behind it?  After feed(), also
+ * after one that failed. */
+bool object_dec_whole(const struct object_dec *d);
 void object_dec_free(struct object_dec *d);
 
 #endif

@@ -49,6 +49,22 @@ shipped() {
 	diff <(printf '%s\n' "$@" | grep -v ^- | sort) <(sort "$T/stdout")
 }
 
+# told PATTERN PATH... -- the same, but that it says what matches on stderr.
+told() {
+	local pattern=$1
+	shift
+	ship "$@" >"$T/stdout" 2>"$T/stderr" || {
+		cat "$T/stderr"
+		return 1
+	}
+	grep -qE "$pattern" "$T/stderr" || {
+		echo "nothing like '$pattern':"
+		cat "$T/stderr"
+		return 1
+	}
+	diff <(printf '%s\n' "$@" | grep -v ^- | sort) <(sort "$T/stdout")
+}
+
 # restore BY KEY OUT -- the newest state of KEY as the file OUT; BY is lspp or
 # a litestream, 03 or 05.  Judge and cmp need no name beside it.
 restore() {
