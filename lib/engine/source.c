@@ -20,6 +20,8 @@ enum {
 	TRIES = 12,      /* before a database counts as too busy */
 	CERTAIN = 4,     /* by then a lock was taken where there is one */
 	ELSEWHERE = 8,   /* by then it is no connection that opens or closes */
+	HOLDS = 4,       /* then checkpoints are in the way, too */
+	CATCHES = 500,   /* looks for a connection that is open, 1 ms apart */
 	SETTLES = 3,     /* waits for the clock to leave the last change */
 	TICK = 50000000, /* ns; longer waits are for a coarse clock */
 	WINDOW = 256 * 1024,
@@ -136,6 +138,25 @@ source_by_signature(const struct source *s)
 	    s->unlocked_journal;
 }
 
+/*
+ * Checkpoints run under our lock on the file; a read transaction keeps them
+ * from going on, but there must be a connection to have one beside.  Where each
+ * lives for a moment, wait for one.
+ */
+static int
+catch_connection(struct source *s, struct err *e)
+{
+	s->want_hold = false;
+	for (int i = 0; i < CATCHES; i++) {
+		if (source_open_all(s, e) == -1 || choose_read(s, e) == -1)
+			return -1;
+		if (s->st.read == SOURCE_LOCKED)
+			return 1;
+		source_sleep_ns(1000000);
+	}
+	return 0;
+}
+
 static int
 elsewhere(struct source *s, struct err *e)
 {
@@ -168,7 +189,11 @@ look(struct source *s, struct err *e)
 {
 	enum { WAIT_MAX = 10 }; /* seconds, in all tries */
 	int64_t wait;
+	int rc;
 
+	if (s->want_hold && s->tries > HOLDS &&
+	    (rc = catch_connection(s, e)) != 0)
+		return rc;
 	for (unsigned i = 0;; i++) {
 		if (source_open_all(s, e) == -1 || choose_read(s, e) == -1)
 			return -1;

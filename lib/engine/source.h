@@ -8,18 +8,35 @@
  *	source_end()	1: all that was read belongs to that one state
  *			0: it moved meanwhile; forget what was read, begin again
  *
- * How a state is held still, gentlest first:
+ * How a state is held still, gentlest first.  Times alone prove nothing: they
+ * count where the clock that they are of has left the last change behind
+ * (signature.h), else something else must.
  *
- *	plain	no WAL in use: read the file; the signature must be the same
- *		before and after
- *	chain	a -wal that nobody has open: the file and the WAL's frames to
- *		its last commit, as recovery would see it; same condition
- *	shared	a WAL in use, without any lock: valid if no checkpoint and no
- *		restart of the WAL happened meanwhile (the WAL's salts,
- *nBackfill and nBackfillAttempted are the same, and the two are equal) locked
- *a WAL in use, under a read transaction of SQLite's journal	a rollback
- *journal in use: under SQLite's SHARED lock, for a bounded time; before that
- *once without, checked under the lock
+ *	plain	no frames in a WAL: read the file.  It must be the same before
+ *		and after, by its times; nobody may be writing, by the locks
+ *		that the kernel knows of and the journal's header.  A WAL that
+ *		appears meanwhile is later than what was read.
+ *	chain	a -wal that nobody has a wal-index of: the file, and the WAL's
+ *		frames to its last commit, as recovery would see it.  The main
+ *		file must be the same, by its times, so must the WAL's header
+ *		and the last frame that was used: a WAL that grows is no
+ *		movement.
+ *	shared	a WAL in use, without any lock, as its connections see it: by
+ *		the wal-index.  Valid if the WAL was not begun anew, and no
+ *		checkpoint went past the frames that were used; or as chain is.
+ *	locked	a WAL in use, under a read transaction of SQLite's.
+ *	journal	a rollback journal in use: under SQLite's SHARED lock, for a
+ *		bounded time; before that once without, checked under the lock.
+ *		Times and change counter must be the same all the same: else
+ *		the application's locks do not reach us, and it is refused.
+ *
+ * A WAL database that is opened and closed for each write, whose last close
+ * checkpoints each time, is read under a SHARED lock of ours on its file: then
+ * nobody is the last to close, and no writer waits for it.
+ *
+ * Refused is a WAL database that is in use while its -wal is not beside this
+ * name, or that has hard links and none with frames: what it committed cannot
+ * be seen.
  *
  * Nothing is ever written or created beside a source: SQLite is given a VFS
  * that opens everything read-only, the wal-index included.

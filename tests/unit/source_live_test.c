@@ -323,6 +323,62 @@ opened_for_each(void)
 	free(path);
 }
 
+/* -- and checkpoints, so that the file moves while we have a lock on it. */
+static void
+come_and_go(const char *path)
+{
+	for (;;) {
+		sqlite3 *db = must_open(path);
+
+		must(db, "UPDATE t SET b = b || 'x' WHERE a = 3");
+		must(db, "PRAGMA wal_checkpoint(PASSIVE)");
+		usleep(2000);
+		sqlite3_close(db);
+		usleep(2000);
+	}
+}
+
+/* Wait for the file to move; it does not under a read transaction. */
+static void
+until_moved(void *path)
+{
+	struct stat a, b;
+
+	stat(path, &a);
+	b = a;
+	for (int i = 0; i < 400 && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
+	     a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+	     i++) {
+		usleep(1000);
+		stat(path, &b);
+	}
+}
+
+static void
+checkpointed_for_each(void)
+{
+	char *path = db_path("checkpointed.db");
+	struct image img = {
+		.meanwhile = until_moved, .ctx = path, .behind = 1
+	};
+	struct app a = wal_app(path);
+	struct err e = { 0 };
+	pid_t pid;
+	int rc;
+
+	app_end(&a, 0);
+	if ((pid = fork()) == 0)
+		come_and_go(path);
+	rc = read_into(&img, path, NULL, &e);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	ok(rc == 0, "checkpointed for each write: %s", e.msg);
+	is_str(
+	    source_read_name[img.st.read], "locked", "by a read transaction");
+	buf_release(&img.bytes);
+	free(path);
+}
+
 static void
 exclusive_wal(void)
 {
@@ -492,6 +548,7 @@ main(void)
 	late_first();
 	late_later();
 	opened_for_each();
+	checkpointed_for_each();
 	exclusive_wal();
 	exclusive_broken();
 	exclusive_journal();
