@@ -146,6 +146,36 @@ assert_restores() {
 	assert_restores
 }
 
+@test "a record that is damaged is as good as none, and says so" {
+	local set n=1
+	for set in idx=512,snapshot_index=0 idx=512 off=off+4120 off=7 \
+		page_size=8192 pages=pages+1 'pages=1<<40' 'sum=randomblob(16)' \
+		'chain=randomblob(16)' "generation='x'" captured_ns=1.5; do
+		sqlite3 state/state.db "UPDATE db SET $set"
+		run --separate-stderr grow_and_ship
+		assert_success
+		assert_output x.db
+		assert_regex "$stderr" 'its record in the state is damaged'
+		assert_equal "$(generations)" $((n += 1))
+		assert_restores
+		run --separate-stderr grow_and_ship
+		assert_success
+		assert_equal "$stderr" ""
+		assert_equal "$(generations)" $n
+	done
+	assert_restores
+}
+
+@test "sums that are damaged: what grows behind them ships all the same" {
+	sqlite3 x.db 'PRAGMA journal_mode=WAL; VACUUM' >/dev/null
+	lspp-ship x.db
+	sqlite3 state/state.db "UPDATE sums SET sums = x'00' || substr(sums, 2)"
+	run --separate-stderr grow_and_ship
+	assert_success
+	assert_regex "$stderr" 'the state disagrees with itself'
+	assert_restores
+}
+
 @test "a state that is no database is an error of its own" {
 	echo 'not a database, but more than sixteen bytes' >state/state.db
 	run -78 --separate-stderr lspp-ship x.db

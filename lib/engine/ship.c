@@ -199,6 +199,12 @@ load(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (state_whose(w->st, j->ship->root, j->rec.key, &j->whose, e) == -1)
 		return -1;
 	rc = state_find(w->st, j->ship->root, j->rec.key, &r, e);
+	if (rc == -1 && e->class == ERR_CONFIG && r.id > 0) {
+		/* As good as none; what the replica holds is ours. */
+		ship_anew(j, "its record in the state is damaged");
+		j->rec.id = r.id;
+		return 0;
+	}
 	if (rc != 1)
 		return rc;
 	if (check_owner(j, &r, e) == -1) {

@@ -105,7 +105,11 @@ int state_roots(
 int state_mark(struct state *st, const char *mark, struct err *e);
 int state_marked(struct state *st, const char *mark, struct err *e);
 
-/* 1: *r filled (release it); 0: no such record; -1. */
+/*
+ * 1: *r filled (release it); 0: no such record; -1.  ERR_CONFIG with an r->id:
+ * the record is damaged, and nothing of it is to be used but that number, under
+ * which another one may be put in its place.
+ */
 int state_find(struct state *st, int64_t root, const char *key,
     struct record *r, struct err *e);
 
@@ -265,9 +269,9 @@ struct sums {
 	struct state *st;
 	int64_t id;
 	uint32_t chunk, n; /* n sums of chunk - 1 are in buf; chunk 0: none */
-	uint8_t buf[240 * PAGESUM_SIZE];
+	uint8_t buf[240 * PAGESUM_SIZE + 8];
 };
-/* 1; 0: there is none for that page; -1. */
+/* 1; 0: there is none for that page, or it is damaged; -1. */
 int sums_get(struct sums *s, uint32_t pgno, struct pagesum *out, struct err *e);
 
 #endif

@@ -1,10 +1,13 @@
 /*
  * Page sums: 16 bytes a page in rows of 240, so that a row fits in one page of
- * the state and a changed page costs one row.
+ * the state and a changed page costs one row.  Behind them are 8 bytes that
+ * prove them: a sum that is damaged would go into that of the database, and no
+ * restore would have it.  A row without is of a program that wrote none.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/be.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/engine/state_impl.h"
@@ -12,6 +15,9 @@
 enum {
 	CHUNK_PAGES = 240,
 	CHUNK_SHIFT = 24, /* 2^32 pages are fewer than 2^24 chunks */
+	CHECK_SIZE = 8,
+	CHUNK_SIZE = CHUNK_PAGES * PAGESUM_SIZE + CHECK_SIZE,
+	DAMAGED = -2, /* in place of a number of sums */
 };
 
 static int64_t
@@ -20,10 +26,32 @@ chunk_id(int64_t id, uint32_t chunk)
 	return (int64_t)((uint64_t)id << CHUNK_SHIFT | chunk);
 }
 
-/* The number of sums in the chunk, 0 if it is not there, or -1. */
+static uint64_t
+check_of(int64_t id, uint32_t chunk, const uint8_t *sums, size_t n)
+{
+	struct pagesum s = pagesum_of(chunk, sums, (uint32_t)n);
+
+	return s.hi ^ (uint64_t)id;
+}
+
+/* The number of sums that are in the n bytes of a chunk, or DAMAGED. */
+static int
+chunk_sums(int64_t id, uint32_t chunk, const uint8_t *buf, int n)
+{
+	size_t sums = (size_t)n / PAGESUM_SIZE * PAGESUM_SIZE;
+
+	if (n % PAGESUM_SIZE == 0)
+		return n / PAGESUM_SIZE;
+	return n % PAGESUM_SIZE == CHECK_SIZE &&
+		be64(buf + sums) == check_of(id, chunk, buf, sums)
+	    ? n / PAGESUM_SIZE
+	    : DAMAGED;
+}
+
+/* The number of sums in the chunk, 0 if it is not there; DAMAGED; or -1. */
 static int
 read_chunk(struct state *st, int64_t id, uint32_t chunk,
-    uint8_t buf[CHUNK_PAGES * PAGESUM_SIZE], struct err *e)
+    uint8_t buf[CHUNK_SIZE], struct err *e)
 {
 	sqlite3_stmt *q = state_query(st, Q_SUMS_GET, e);
 	int rc, n = 0;
@@ -33,27 +61,28 @@ read_chunk(struct state *st, int64_t id, uint32_t chunk,
 	sqlite3_bind_int64(q, 1, chunk_id(id, chunk));
 	if ((rc = sqlite3_step(q)) == SQLITE_ROW) {
 		n = sqlite3_column_bytes(q, 0);
-		if (n > CHUNK_PAGES * PAGESUM_SIZE)
-			n = 0;
-		if (n > 0)
+		if (n > 0 && n <= CHUNK_SIZE)
 			memcpy(buf, sqlite3_column_blob(q, 0), (size_t)n);
+		n = n <= CHUNK_SIZE ? chunk_sums(id, chunk, buf, n) : DAMAGED;
 	} else if (rc != SQLITE_DONE) {
 		n = state_fail(st, e);
 	}
 	sqlite3_reset(q);
-	return n == -1 ? -1 : n / PAGESUM_SIZE;
+	return n;
 }
 
 static int
-write_chunk(struct state *st, int64_t id, uint32_t chunk, const uint8_t *buf,
-    uint32_t n, struct err *e)
+write_chunk(struct state *st, int64_t id, uint32_t chunk,
+    uint8_t buf[CHUNK_SIZE], uint32_t n, struct err *e)
 {
 	sqlite3_stmt *q = state_query(st, Q_SUMS_PUT, e);
+	size_t size = (size_t)n * PAGESUM_SIZE;
 
 	if (q == NULL)
 		return -1;
 	sqlite3_bind_int64(q, 1, chunk_id(id, chunk));
-	state_bind(q, 2, buf, (size_t)n * PAGESUM_SIZE);
+	be64_put(buf + size, check_of(id, chunk, buf, size));
+	state_bind(q, 2, buf, size + CHECK_SIZE);
 	return state_run(st, q, e);
 }
 
@@ -75,16 +104,20 @@ state_forget_sums(struct state *st, int64_t id, struct err *e)
 	return cut_chunks(st, id, 0, e);
 }
 
-/* A chunk that is being changed; chunk is its number + 1, 0: none. */
+/*
+ * A chunk that is being changed; chunk is its number + 1, 0: none.  One that is
+ * damaged stays so: who needs it meets that, and begins anew.
+ */
 struct edit {
 	uint32_t chunk, n;
-	uint8_t buf[CHUNK_PAGES * PAGESUM_SIZE];
+	bool damaged;
+	uint8_t buf[CHUNK_SIZE];
 };
 
 static int
 edit_save(struct state *st, int64_t id, struct edit *ed, struct err *e)
 {
-	return ed->chunk == 0
+	return ed->chunk == 0 || ed->damaged
 	    ? 0
 	    : write_chunk(st, id, ed->chunk - 1, ed->buf, ed->n, e);
 }
@@ -102,8 +135,11 @@ edit_set(struct state *st, int64_t id, struct edit *ed,
 		    (n = read_chunk(st, id, chunk, ed->buf, e)) == -1)
 			return -1;
 		ed->chunk = chunk + 1;
-		ed->n = (uint32_t)n;
+		ed->damaged = n == DAMAGED;
+		ed->n = ed->damaged ? 0 : (uint32_t)n;
 	}
+	if (ed->damaged)
+		return 0;
 	if (at > ed->n)
 		return err_set(
 		    e, ERR_BUG, "page sum %u has no predecessor", en->pgno);
@@ -117,7 +153,7 @@ edit_set(struct state *st, int64_t id, struct edit *ed,
 static int
 trim_last(struct state *st, int64_t id, uint32_t pages, struct err *e)
 {
-	uint8_t buf[CHUNK_PAGES * PAGESUM_SIZE];
+	uint8_t buf[CHUNK_SIZE];
 	uint32_t keep = pages % CHUNK_PAGES;
 	int n;
 
@@ -125,7 +161,7 @@ trim_last(struct state *st, int64_t id, uint32_t pages, struct err *e)
 		return 0;
 	if ((n = read_chunk(st, id, pages / CHUNK_PAGES, buf, e)) == -1)
 		return -1;
-	return (uint32_t)n > keep
+	return n > (int)keep
 	    ? write_chunk(st, id, pages / CHUNK_PAGES, buf, keep, e)
 	    : 0;
 }
@@ -164,7 +200,7 @@ sums_get(struct sums *s, uint32_t pgno, struct pagesum *out, struct err *e)
 		if ((n = read_chunk(s->st, s->id, chunk, s->buf, e)) == -1)
 			return -1;
 		s->chunk = chunk + 1;
-		s->n = (uint32_t)n;
+		s->n = n == DAMAGED ? 0 : (uint32_t)n;
 	}
 	if (at >= s->n)
 		return 0;

@@ -2,6 +2,7 @@
 #include "lib/engine/state.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ a_record(void)
 	struct record r = { .root = 1,
 		.key = xstrdup("a/b.db"),
 		.path = xstrdup("/srv/a/b.db"),
-		.pos = { "0123456789abcdef", 3, 4096, { 1, 2 }, { 3, 4 } },
+		.pos = { "0123456789abcdef", 3, 4152, { 1, 2 }, { 3, 4 } },
 		.page_size = 4096,
 		.pages = 7,
 		.sum = sum_of(99),
@@ -194,6 +195,119 @@ steps(struct state *st)
 	record_release(&r);
 }
 
+static sqlite3 *
+other_handle(void)
+{
+	char path[64];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/state.db", dir);
+	if (sqlite3_open(path, &db) != SQLITE_OK)
+		abort();
+	return db;
+}
+
+/* Change a column of the record by hand, and find it. */
+static void
+bend(struct state *st, sqlite3 *db, const char *set, bool damaged)
+{
+	char *sql = xasprintf("UPDATE db SET %s WHERE id = 9", set);
+	struct record r = a_record(), got;
+	struct err e = { 0 };
+	int rc;
+
+	r.root = 9;
+	r.id = 9;
+	ok(state_begin(st, &e) == 0 && state_put(st, &r, &e) == 0 &&
+		state_commit(st, &e) == 0 &&
+		sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK,
+	    "%s%s", set, e.msg);
+	rc = state_find(st, 9, r.key, &got, &e);
+	is_int(rc, damaged ? -1 : 1, "%s", damaged ? "damaged" : "as good");
+	if (rc == -1) {
+		is_int(e.class, ERR_CONFIG, "%s", e.msg);
+		is_int(got.id, 9, "its number is known");
+		ok(got.key == NULL && got.path == NULL, "no memory is held");
+	} else {
+		record_release(&got);
+	}
+	record_release(&r);
+	free(sql);
+}
+
+static void
+damaged(struct state *st)
+{
+	static const char *const bad[] = {
+		"idx = 512, snapshot_index = 2",
+		"idx = 4, snapshot_index = snapshot_index + 1",
+		"idx = -1",
+		"idx = 'x'",
+		"idx = 1 << 32 | 3",
+		"off = off + 4120",
+		"off = 4096, snapshot_index = 2",
+		"generation = 'x'",
+		"generation = replace(generation, '0', '1')",
+		"chain = randomblob(16)",
+		"chain = randomblob(17)",
+		"page_size = 4095, snapshot_index = 2",
+		"page_size = 131072, snapshot_index = 2",
+		"page_size = NULL",
+		"pages = 8",
+		"pages = 0, snapshot_index = 2",
+		"pages = 1 << 40",
+		"sum = randomblob(16)",
+		"source = x''",
+		"sig = NULL",
+		"path = x''",
+		"snapshot_index = snapshot_index + 1",
+		"snapshot_index = snapshot_index + (1 << 40)",
+		"snapshot_ns = 9223372036854775807",
+		"snapshot_size = -1",
+		"wal_bytes = 1.5",
+		"segments = -1",
+		"captured_ns = -9223372036854775807",
+	};
+	/* Of a program that wrote no checksum. */
+	static const char *const good[] = { "snapshot_index = 2", "racy = 3",
+		"gone_ns = 1", "segments = 300, wal_bytes = 1" };
+	sqlite3 *db = other_handle();
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		bend(st, db, bad[i], true);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		bend(st, db, good[i], false);
+	sqlite3_close(db);
+}
+
+/* A chunk of sums that is damaged has none, and stays so. */
+static void
+damaged_sums(struct state *st)
+{
+	sqlite3 *db = other_handle();
+
+	put(st, 1, 500, 0, 500, true);
+	if (sqlite3_exec(db,
+		"UPDATE sums SET sums = substr(sums, 1, 99) || x'55' ||"
+		" substr(sums, 101) WHERE id = (1 << 24) + 1",
+		NULL, NULL, NULL) != SQLITE_OK)
+		abort();
+	is_int(count_sums(st, 1, 500, 0), 260, "one chunk is damaged");
+	put(st, 300, 300, 7, 500, false);
+	is_int(count_sums(st, 1, 500, 7), 0, "a change does not mend it");
+	put(st, 300, 300, 7, 400, false);
+	is_int(count_sums(st, 1, 500, 0), 240, "nor does a cut");
+	put(st, 1, 500, 0, 500, true);
+	if (sqlite3_exec(db,
+		"UPDATE sums SET sums = substr(sums, 1, length(sums) - 8)",
+		NULL, NULL, NULL) != SQLITE_OK)
+		abort();
+	is_int(count_sums(st, 1, 500, 0), 500, "of before there were checks");
+	put(st, 241, 241, 0, 500, false);
+	is_int(count_sums(st, 1, 500, 0), 500, "one has it now");
+	sqlite3_close(db);
+}
+
 static void
 opening(struct state *st)
 {
@@ -251,6 +365,8 @@ main(void)
 		shipped(st);
 		sums(st);
 		steps(st);
+		damaged(st);
+		damaged_sums(st);
 		opening(st);
 	}
 	state_close(st);

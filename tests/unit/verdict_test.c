@@ -19,7 +19,7 @@ static char dir[] = "/tmp/lspp-verdict-XXXXXX";
 static void
 ship_to(struct state *st, const char *key, const char *generation)
 {
-	struct record r = { .root = 1 };
+	struct record r = { .root = 1, .page_size = 4096, .pages = 1 };
 	struct err e;
 
 	if (state_find(st, 1, key, &r, &e) != 1) {
