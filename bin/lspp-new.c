@@ -161,6 +161,9 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 	lines_flush();
 }
 
+/* A new file holds two descriptors, its own and the directory's. */
+static const struct file_needs needs = { .run = 16, .worker = 6, .job = 2 };
+
 static int
 run_pool(struct run *run, struct err *e)
 {
@@ -168,17 +171,19 @@ run_pool(struct run *run, struct err *e)
 		.work = work,
 		.finish = finish,
 		.linger_ms = LINGER_MS };
+	size_t limit = IN_FLIGHT;
+	int rc = file_fit(&needs, &run->cli.jobs, &limit, e);
 	unsigned n = run->cli.jobs;
 	struct worker *w = xcalloc(n, sizeof(*w));
 	void **args = xcalloc(n, sizeof(*args));
-	int rc;
 
 	for (unsigned i = 0; i < n; i++) {
 		w[i].run = run;
 		place_init(&w[i].place);
 		args[i] = &w[i];
 	}
-	rc = pool_run(&ops, run, args, n, IN_FLIGHT, BATCH, e);
+	if (rc == 0)
+		rc = pool_run(&ops, run, args, n, limit, BATCH, e);
 	for (unsigned i = 0; i < n; i++)
 		place_release(&w[i].place);
 	free(args);

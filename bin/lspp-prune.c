@@ -390,19 +390,32 @@ abort_uploads(struct run *run)
 
 /* -- all of it ------------------------------------------------------------- */
 
+/* A worker: a connection, or what a directory needs to be walked. */
+static int
+fit(struct run *run, struct err *e)
+{
+	struct file_needs n = { .run = 12, .worker = 8 };
+	size_t jobs = LIMIT;
+
+	if (run->by_file != NULL)
+		n.run += config_file_descriptors(&run->file);
+	return file_fit(&n, &run->cli.jobs, &jobs, e);
+}
+
 static int
 run_pool(struct run *run, char **operands, struct err *e)
 {
 	static const struct pool_ops ops = {
 		.feed = feed, .work = work, .finish = finish, .linger_ms = 50
 	};
+	int rc = fit(run, e);
 	void **args = xcalloc(run->cli.jobs, sizeof(*args));
-	int rc;
 
 	run->policy.measure = !run->cli.dry_run && !run->counting;
 	for (unsigned i = 0; i < run->cli.jobs; i++)
 		args[i] = run;
-	rc = lines_open(&run->in, operands, run->cli.end, e);
+	if (rc == 0)
+		rc = lines_open(&run->in, operands, run->cli.end, e);
 	if (rc == 0)
 		rc = pool_run(&ops, run, args, run->cli.jobs, LIMIT, BATCH, e);
 	if (rc == 0 && lines_close(&run->in, e) == -1)

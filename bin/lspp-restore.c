@@ -325,14 +325,16 @@ whoami(struct run *run)
 	return rc == -1 ? cli_fatal(&run->cli, &e) : cli_finish(&run->cli);
 }
 
-/* An unfinished file holds two descriptors, a worker some of its own. */
-static size_t
-in_flight(unsigned workers)
+/* An unfinished file holds two descriptors, its own and the directory's. */
+static int
+fit(struct run *run, size_t *jobs, struct err *e)
 {
-	size_t files = file_limit(), own = 24 + (size_t)workers * 4;
-	size_t jobs = files > own ? (files - own) / 2 : 1;
+	struct file_needs n = { .run = 12, .worker = 12, .job = 2 };
 
-	return jobs < LIMIT ? jobs : LIMIT;
+	if (run->by_file != NULL)
+		n.run += config_file_descriptors(&run->file);
+	*jobs = LIMIT;
+	return file_fit(&n, &run->cli.jobs, jobs, e);
 }
 
 static int
@@ -341,10 +343,11 @@ run_pool(struct run *run, struct err *e)
 	static const struct pool_ops ops = {
 		.feed = feed, .work = work, .finish = finish, .linger_ms = 20
 	};
+	size_t limit;
+	int rc = fit(run, &limit, e);
 	unsigned n = run->cli.jobs;
 	struct worker *w = xcalloc(n, sizeof(*w));
 	void **args = xcalloc(n, sizeof(*args));
-	int rc;
 
 	atomic_init(&run->crew.idle, (int)n);
 	for (unsigned i = 0; i < n; i++) {
@@ -352,7 +355,8 @@ run_pool(struct run *run, struct err *e)
 		w[i].restorer = restorer_new(&run->crew);
 		args[i] = &w[i];
 	}
-	rc = pool_run(&ops, run, args, n, in_flight(n), BATCH, e);
+	if (rc == 0)
+		rc = pool_run(&ops, run, args, n, limit, BATCH, e);
 	for (unsigned i = 0; i < n; i++)
 		restorer_free(w[i].restorer);
 	free(args);

@@ -9,6 +9,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/cli.h"
+#include "lib/base/file.h"
 #include "lib/base/json_write.h"
 #include "lib/base/lines.h"
 #include "lib/base/metrics.h"
@@ -356,6 +357,16 @@ finish(struct search *f)
 	return cli_finish(&f->c);
 }
 
+/* A walk holds the directories on its way, a worker a connection. */
+static int
+fit(struct search *f, struct err *e)
+{
+	static const struct file_needs needs = { .run = 36, .worker = 8 };
+	size_t jobs = 1;
+
+	return file_fit(&needs, &f->c.jobs, &jobs, e);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -367,6 +378,7 @@ main(int argc, char **argv)
 		},
 		.conf = STORE_CONF,
 	};
+	struct err e;
 	int status;
 
 	f.scan.ctx = &f;
@@ -376,6 +388,8 @@ main(int argc, char **argv)
 	cli_more(&f.c, store_options, "s3");
 	cli_measured(&f.c, measure, &f);
 	take_options(&f);
+	if (fit(&f, &e) == -1)
+		return cli_fatal(&f.c, &e);
 	f.scan.jobs = f.c.jobs;
 	store_conf_tell(&f.conf, cli_on_warn, cli_on_debug, &f.c);
 	/* A pipe has a small buffer by default. */

@@ -30,7 +30,7 @@ enum {
 };
 
 enum {
-	IN_FLIGHT = 512, /* jobs at once, and so descriptors */
+	IN_FLIGHT = 512, /* jobs at once */
 	BATCH = 256,     /* that one sync makes durable */
 	/* For a batch to fill, in ms; with requests it fills slowly. */
 	LINGER_NEAR = 20,
@@ -303,14 +303,25 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 	lines_flush();
 }
 
-/* A job may hold an object's descriptor or two, and one of its sums. */
-static size_t
-in_flight(unsigned workers)
-{
-	size_t files = file_limit(), own = 64 + (size_t)workers * 16;
-	size_t jobs = files > own ? (files - own) / 3 : 1;
+/*
+ * What is open at once, at most.  A job: two objects in a directory, each with
+ * the directory that it goes to, and the sums of each.  A worker: five spools,
+ * the state, a database with what SQLite opens beside it, and a connection or
+ * what a directory needs to be walked.
+ */
+static const struct file_needs needs = { .run = 12, .worker = 20, .job = 6 };
 
-	return jobs < IN_FLIGHT ? jobs : IN_FLIGHT;
+static int
+fit(struct run *r, size_t *jobs, struct err *e)
+{
+	struct file_needs n = needs;
+
+	if (r->fleet != NULL)
+		n.run += config_file_descriptors(&r->file);
+	else if (store_is_s3(r->cli.replica))
+		n.job = 2; /* staged objects are not here */
+	*jobs = IN_FLIGHT;
+	return file_fit(&n, &r->cli.jobs, jobs, e);
 }
 
 static int
@@ -320,10 +331,10 @@ run(struct run *r, struct err *e)
 		.next = next_job, .work = ship_work, .finish = finish
 	};
 	struct store_stats x = { 0 };
+	size_t limit;
+	int rc = fit(r, &limit, e);
 	unsigned n = r->cli.jobs, i;
-	size_t limit = in_flight(n);
 	void **workers = xcalloc(n, sizeof(*workers));
-	int rc = 0;
 
 	ship_stats(r->ship, &x);
 	ops.linger_ms = x.counted ? LINGER_FAR : LINGER_NEAR;

@@ -354,16 +354,31 @@ open_input(struct run *run, char **operands, struct err *e)
 	return 0;
 }
 
+/*
+ * A worker: two spools, the state, a connection or what a directory needs to be
+ * walked, and a source with what SQLite opens beside it.
+ */
+static int
+fit(struct run *run, struct err *e)
+{
+	struct file_needs n = { .run = 12, .worker = 20 };
+	size_t jobs = LIMIT;
+
+	if (run->by_file != NULL)
+		n.run += config_file_descriptors(&run->file);
+	return file_fit(&n, &run->cli.jobs, &jobs, e);
+}
+
 static int
 run_pool(struct run *run, struct err *e)
 {
 	static const struct pool_ops ops = {
 		.feed = feed, .work = work, .finish = finish, .linger_ms = 20
 	};
+	int rc = fit(run, e);
 	unsigned n = run->cli.jobs;
 	struct worker *w = xcalloc(n, sizeof(*w));
 	void **args = xcalloc(n, sizeof(*args));
-	int rc = 0;
 
 	for (unsigned i = 0; i < n && rc == 0; i++) {
 		w[i].run = run;

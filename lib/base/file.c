@@ -1,5 +1,6 @@
 #include "lib/base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -53,8 +54,9 @@ file_open(const char *path, struct stat *st, struct err *e)
 	return -1;
 }
 
-size_t
-file_limit(void)
+/* Raised as far as it may be. */
+static size_t
+limit_of_files(void)
 {
 	struct rlimit rl;
 
@@ -68,6 +70,48 @@ file_limit(void)
 			rl.rlim_cur = was;
 	}
 	return rl.rlim_cur < 1 << 20 ? (size_t)rl.rlim_cur : 1 << 20;
+}
+
+/* Those that we were born with count, too. */
+static size_t
+open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	size_t n = 0;
+
+	if (d == NULL)
+		return 32; /* as a guess */
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n; /* "." and ".." are room for two more */
+}
+
+int
+file_fit(
+    const struct file_needs *n, unsigned *workers, size_t *jobs, struct err *e)
+{
+	size_t limit = limit_of_files(), open = open_files() + n->run;
+	size_t least = open + n->worker + n->job, most;
+
+	if (limit < least) {
+		err_set(e, ERR_OS,
+		    "%zu files may be open at once, and at least %zu are "
+		    "needed",
+		    limit, least);
+		return err_hint(e,
+		    "raise the limit: ulimit -n, or LimitNOFILE= of a systemd "
+		    "unit");
+	}
+	most = (limit - open) / (n->worker + n->job);
+	if (*workers > most)
+		*workers = (unsigned)most;
+	if (n->job == 0)
+		return 0;
+	most = (limit - open - *workers * n->worker) / n->job;
+	if (*jobs > most)
+		*jobs = most;
+	return 0;
 }
 
 void

@@ -23,8 +23,21 @@ struct err;
  */
 int file_open(const char *path, struct stat *st, struct err *e);
 
-/* Raise the limit of open descriptors as far as allowed; returns it. */
-size_t file_limit(void);
+/*
+ * How many descriptors are held at most: by each worker, by each job that is
+ * under way, and by the run beside them.
+ */
+struct file_needs {
+	size_t run, worker, job;
+};
+
+/*
+ * Raise the limit of open files as far as that is allowed, and lower *workers
+ * and *jobs to what it then suffices for beside those that are open already.
+ * ERR_OS, which says how many are needed: it is too low for one of each.
+ */
+int file_fit(
+    const struct file_needs *n, unsigned *workers, size_t *jobs, struct err *e);
 
 /* close(2) that takes -1. */
 void file_close(int fd);

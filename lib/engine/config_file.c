@@ -89,6 +89,9 @@ tell_if_open(const struct config_file *f, const struct buf *raw,
 	}
 }
 
+/* Connections that nobody uses: few, where each root has some of its own. */
+enum { IDLE = 64, IDLE_FILES = 4 };
+
 static void
 set_store(struct store_conf *s, const struct config_root *r)
 {
@@ -136,6 +139,8 @@ config_file_open(struct config_file *f, const char *name,
 	for (size_t i = 0; i < f->c.n_roots; i++) {
 		f->store[i] = *base;
 		set_store(&f->store[i], &f->c.root[i]);
+		if (f->c.n_roots > 1)
+			f->store[i].keep = IDLE / f->c.n_roots;
 		if (store_conf_check(&f->store[i], e) == -1) {
 			config_file_close(f);
 			return err_in(e, "%s", name);
@@ -150,6 +155,19 @@ config_file_close(struct config_file *f)
 	free(f->store);
 	config_release(&f->c);
 	*f = (struct config_file){ 0 };
+}
+
+size_t
+config_file_descriptors(const struct config_file *f)
+{
+	size_t n = 0, s3 = 0;
+
+	for (size_t i = 0; i < f->c.n_roots; i++)
+		if (store_is_s3(f->c.root[i].url))
+			s3++;
+		else
+			n += 2;
+	return n + (s3 > 0 ? IDLE * IDLE_FILES : 0);
 }
 
 int

@@ -27,6 +27,10 @@ int config_file_open(struct config_file *f, const char *name,
     const struct store_conf *base, struct err *e);
 void config_file_close(struct config_file *f); /* takes { 0 } */
 
+/* How many descriptors the stores of all its roots hold at most (file_fit()),
+ * but for what a worker has in use. */
+size_t config_file_descriptors(const struct config_file *f);
+
 /* As store_whoami(), of every root.  Appended to out. */
 int config_file_whoami(
     const struct config_file *f, struct buf *out, struct err *e);

@@ -207,6 +207,15 @@ decode_segment(
 	    : 0;
 }
 
+/* One that is large has a file for its sums: it is the last of its round. */
+static bool
+is_enough(const struct ship_job *j)
+{
+	size_t n = j->n_steps;
+
+	return n >= AT_ONCE || (n > 0 && j->steps[n - 1].log.fd != -1);
+}
+
 /*
  * The segment at the position: 1 adopted, 0 there is none, -1; or 2: it goes
  * on, but this is enough for one round; 3: it ends the generation.
@@ -224,7 +233,7 @@ adopt_segment(struct tail *t, struct err *e)
 	rc = peek(t, buf_str(&key), &pv, e);
 	if (rc == 1 && pv.length == 0) {
 		rc = 3;
-	} else if (rc == 1 && t->j->n_steps >= AT_ONCE) {
+	} else if (rc == 1 && is_enough(t->j)) {
 		rc = 2; /* what it continues is a record's position */
 	} else if (rc == 1) {
 		if (decode_segment(t, buf_str(&key), &pv, e) == -1)

@@ -50,6 +50,8 @@ struct store_conf {
 	uint64_t rate;         /* requests a second; 0: any */
 	uint64_t max_requests; /* of the run; 0: any */
 
+	size_t keep; /* connections to keep that nobody uses */
+
 	double price_put, price_get; /* of 1000 requests; 0: not asked */
 
 	bool whoami;     /* the program is to say who it is, and end */
@@ -58,10 +60,11 @@ struct store_conf {
 	void *tell_ctx;
 };
 
-#define STORE_CONF                                                       \
-	{                                                                \
-		.part_size = 16 << 20, .timeout_s = 120, .connect_s = 5, \
-		.stall_s = 30, .retries = UINT64_MAX, .retry_wait_s = 20 \
+#define STORE_CONF                                                        \
+	{                                                                 \
+		.part_size = 16 << 20, .timeout_s = 120, .connect_s = 5,  \
+		.stall_s = 30, .retries = UINT64_MAX, .retry_wait_s = 20, \
+		.keep = SIZE_MAX                                          \
 	}
 
 /* The options: names, arguments, help; values from STORE_OPTION on. */

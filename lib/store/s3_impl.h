@@ -72,7 +72,8 @@ struct s3 {
 	    received;
 	pthread_mutex_t lock; /* for the rest */
 	struct s3_place place;
-	struct s3_handle *idle;
+	struct s3_handle *idle; /* n_idle of them */
+	size_t n_idle;
 	struct err fatal; /* class 0: none */
 };
 

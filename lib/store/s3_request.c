@@ -60,8 +60,10 @@ take_handle(struct s3 *s, struct err *e)
 	struct s3_handle *h;
 
 	pthread_mutex_lock(&s->lock);
-	if ((h = s->idle) != NULL)
+	if ((h = s->idle) != NULL) {
 		s->idle = h->next;
+		s->n_idle--;
+	}
 	pthread_mutex_unlock(&s->lock);
 	if (h != NULL)
 		return h;
@@ -77,9 +79,17 @@ static void
 give_handle(struct s3 *s, struct s3_handle *h)
 {
 	pthread_mutex_lock(&s->lock);
-	h->next = s->idle;
-	s->idle = h;
+	if (s->n_idle < s->conf->keep) {
+		h->next = s->idle;
+		s->idle = h;
+		s->n_idle++;
+		h = NULL;
+	}
 	pthread_mutex_unlock(&s->lock);
+	if (h == NULL)
+		return;
+	http_free(h->http);
+	free(h);
 }
 
 /* -- signing --------------------------------------------------------------- */
