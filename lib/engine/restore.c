@@ -388,7 +388,10 @@ make(struct work *w, struct err *e)
 {
 	if (read_all(w, e) == -1 || prove(w, e) == -1)
 		return -1;
-	return own_set(w->out, w->t->own, w->has ? &w->pv : NULL, e);
+	if (own_set(w->out, w->t->own, w->has ? &w->pv : NULL, e) == -1)
+		return -1;
+	return own_set_dir(
+	    &w->r->place, w->out, w->t->own, w->has ? &w->pv : NULL, e);
 }
 
 /* What was there of the snapshot may have been something else. */
@@ -428,6 +431,7 @@ restore_stage(struct restorer *r, struct store *s, const char *db,
 	w.out = xcalloc(1, sizeof(*w.out));
 	w.out->dir = w.out->fd = -1;
 	r->place.keep_parts = t->resume;
+	r->place.own_dirs = true;
 	if ((name = place_open(&r->place, t->path, t->trusted, e)) == NULL)
 		goto out;
 	if (place_free(r->place.dir, name, t->force, e) == -1)

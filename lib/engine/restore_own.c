@@ -10,6 +10,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/engine/restore.h"
+#include "lib/engine/restore_place.h"
 #include "lib/format/provenance.h"
 
 static const struct restore_own as_the_source = {
@@ -60,6 +61,35 @@ own_set(struct restored *r, const struct restore_own *own,
 		mode &= ~(uint32_t)070;
 	if (fchmod(r->fd, mode) == -1)
 		return err_sys(e, "cannot set the mode");
+	return 0;
+}
+
+int
+own_set_dir(struct place *p, struct restored *r, const struct restore_own *own,
+    const struct provenance *pv, struct err *e)
+{
+	bool known = pv != NULL && pv->has_dir, root = geteuid() == 0;
+	uint32_t mode = known ? pv->dir_mode & 0777 : 0700, uid, gid;
+
+	if (!p->unfinished)
+		return 0;
+	if (own == NULL)
+		own = &as_the_source;
+	uid = own->uid;
+	gid = own->gid;
+	if (uid == RESTORE_KEEP && pv != NULL && root)
+		uid = known ? pv->dir_uid : pv->uid;
+	if (gid == RESTORE_KEEP && pv != NULL)
+		gid = known ? pv->dir_gid : pv->gid;
+	if (!root) /* more may have to go there */
+		mode |= 0700;
+	if (fchown(p->dir, uid, gid) == -1) {
+		r->note = "its directory's owner could not be restored";
+		mode &= ~(uint32_t)070;
+	}
+	if (fchmod(p->dir, mode) == -1)
+		return err_sys(e, "cannot set the directory's mode");
+	p->unfinished = false;
 	return 0;
 }
 

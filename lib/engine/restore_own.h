@@ -6,6 +6,7 @@
 #define LSPP_ENGINE_RESTORE_OWN_H
 
 struct err;
+struct place;
 struct provenance;
 struct restore_own;
 struct restored;
@@ -19,5 +20,12 @@ struct restored;
  */
 int own_set(struct restored *r, const struct restore_own *own,
     const struct provenance *pv, struct err *e);
+
+/*
+ * Likewise the directory of p, if it was made for r: what pv says of the
+ * source's directory, or if it says nothing, its owner's alone.
+ */
+int own_set_dir(struct place *p, struct restored *r,
+    const struct restore_own *own, const struct provenance *pv, struct err *e);
 
 #endif

@@ -102,8 +102,33 @@ clean(struct place *p)
 	remove_leftovers(p->dir, p->keep_parts);
 }
 
+/*
+ * With all above it; the last one as p says.  Whoever owns what is below must
+ * get there, whatever the umask; nobody else need see the names.
+ */
 static int
-open_trusted(const char *path, size_t n, struct err *e)
+make_trusted(const struct place *p, const char *dir, bool last, struct err *e)
+{
+	mode_t mode = last && p->own_dirs ? PLACE_UNFINISHED : PLACE_WAY;
+	struct buf above = { 0 };
+	int rc = 0;
+
+	path_dir(dir, &above);
+	if (access(buf_str(&above), F_OK) == -1 && errno == ENOENT)
+		rc = make_trusted(p, buf_str(&above), false, e);
+	if (rc == 0 && mkdir(dir, mode) == -1)
+		rc = errno == EEXIST ? 1 : -1;
+	else if (rc == 0)
+		rc = chmod(dir, mode);
+	if (rc == -1 && e->class == ERR_NONE)
+		err_sys(e, "cannot create directory %s", dir);
+	buf_release(&above);
+	return rc == -1 ? -1 : 0;
+}
+
+static int
+open_trusted(
+    const struct place *p, const char *path, size_t n, bool last, struct err *e)
 {
 	char *dir;
 	int fd;
@@ -112,9 +137,12 @@ open_trusted(const char *path, size_t n, struct err *e)
 		dir = xstrdup(path[0] == '/' ? "/" : ".");
 	else
 		dir = xasprintf("%.*s", (int)n, path);
+	while (strlen(dir) > 1 && dir[strlen(dir) - 1] == '/')
+		dir[strlen(dir) - 1] = '\0';
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1 && errno == ENOENT) {
-		if (file_mkdirs(dir, e) == -1)
+		e->class = ERR_NONE;
+		if (make_trusted(p, dir, last, e) == -1)
 			goto out;
 		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
@@ -127,16 +155,26 @@ out:
 	return fd;
 }
 
+/* Made by this run, or by one that was killed, and not finished. */
+static bool
+is_ours(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
+	    (st.st_mode & 07777) == PLACE_UNFINISHED;
+}
+
 /* Open the directory called name in dir; made if it is not there. */
 static int
-step(int dir, const char *name, bool *made, struct err *e)
+step(int dir, const char *name, mode_t mode, bool *made, struct err *e)
 {
 	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int fd;
 
 	fd = openat(dir, name, flags);
 	if (fd == -1 && errno == ENOENT) {
-		if (mkdirat(dir, name, 0777) == 0)
+		if (mkdirat(dir, name, mode & ~(mode_t)077) == 0)
 			*made = true;
 		else if (errno != EEXIST)
 			return err_sys(e, "cannot create directory %s", name);
@@ -145,21 +183,25 @@ step(int dir, const char *name, bool *made, struct err *e)
 	if (fd == -1 && (errno == ELOOP || errno == ENOTDIR))
 		return err_set(e, ERR_EXISTS,
 		    "%s on the way is a link or no directory", name);
-	if (fd == -1)
-		return err_sys(e, "cannot open directory %s", name);
+	if (fd == -1 || (*made && fchmod(fd, mode) == -1)) {
+		err_sys(e, "cannot open directory %s", name);
+		file_close(fd);
+		return -1;
+	}
 	return fd;
 }
 
 /* Walk from the trusted part down to the directory of path, 'end' bytes. */
 static int
-walk(const char *path, size_t trusted, size_t end, bool *made, struct err *e)
+walk(struct place *p, const char *path, size_t trusted, size_t end, bool *made,
+    struct err *e)
 {
 	char *name;
 	int fd, next;
 	size_t n;
 
-	if ((fd = open_trusted(path, trusted < end ? trusted : end, e)) == -1)
-		return -1;
+	fd = open_trusted(
+	    p, path, trusted < end ? trusted : end, trusted >= end, e);
 	for (size_t at = trusted; at < end && fd != -1; at += n) {
 		at += strspn(path + at, "/");
 		n = strcspn(path + at, "/");
@@ -170,11 +212,15 @@ walk(const char *path, size_t trusted, size_t end, bool *made, struct err *e)
 		if (strcmp(name, "..") == 0)
 			next = err_set(e, ERR_USAGE, "\"..\" in a path");
 		else
-			next = step(fd, name, made, e);
+			next = step(fd, name,
+			    p->own_dirs && at + n >= end ? PLACE_UNFINISHED
+							 : PLACE_WAY,
+			    made, e);
 		free(name);
 		file_close(fd);
 		fd = next;
 	}
+	p->unfinished = fd != -1 && p->own_dirs && is_ours(fd);
 	return fd;
 }
 
@@ -204,7 +250,7 @@ place_open(struct place *p, const char *path, size_t trusted, struct err *e)
 	file_close(p->dir);
 	free(p->path);
 	p->path = NULL;
-	if ((p->dir = walk(path, trusted, end, &made, e)) == -1)
+	if ((p->dir = walk(p, path, trusted, end, &made, e)) == -1)
 		return NULL;
 	p->path = xasprintf("%.*s", (int)end, path);
 	p->trusted = trusted;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 struct err;
 struct restored;
@@ -25,6 +26,8 @@ struct place {
 	char *path; /* of dir; NULL: none */
 	size_t trusted;
 	int dir;
+	bool own_dirs;   /* what is made gets owner and mode: own_set_dir() */
+	bool unfinished; /* dir was made so, and has not got them yet */
 	bool keep_parts; /* of large objects (restore_part.h) */
 	struct {
 		uint64_t dev, ino;
@@ -33,6 +36,15 @@ struct place {
 
 void place_init(struct place *p);
 void place_release(struct place *p);
+
+/*
+ * What the directory of a file is made with until it is known whose it is to
+ * be: nobody else may look into it.  The bit that is of no use there says so
+ * also to the next run, should this one be killed.
+ */
+#define PLACE_UNFINISHED (S_ISVTX | 0700)
+/* Those above it: whoever it is given to must get there. */
+#define PLACE_WAY 0711
 
 /*
  * Open the directory of 'path' in p->dir, making what is missing of it; links
