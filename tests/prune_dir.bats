@@ -181,8 +181,8 @@ promised() {
 		END {
 			from = as_of - keep * 86400
 			for (i = NR; i > 0; i--) {
-				if (t[i] >= from || i == NR) want[i] = 1
-				else if (!begun++) want[i] = 1
+				# Those since then, and what there was then.
+				if (t[i] >= from || !begun++) want[i] = 1
 				if (t[i] > as_of) continue
 				day = int(t[i] / 86400)
 				week = int((day + 3) / 7)
