@@ -56,11 +56,11 @@ cold_is_shipped() {
 	done <"$T/cold"
 }
 
-# by_chance PROGRAM CALLS ARGUMENT... -- its clock JUMPs; if it is the VICTIM
-# it is killed at one of so many system calls.
+# by_chance PROGRAM ARGUMENT... -- its clock JUMPs; if it is the VICTIM it is
+# killed at system call AT.
 by_chance() {
-	local program=$1 n=$((RANDOM % $2 + 1))
-	shift 2
+	local program=$1 n=$AT
+	shift
 	[ "$VICTIM" = "$program" ] || n=0
 	NO_FAKE_STAT=1 at_time -f "$JUMP" atcall -k all -n "$n" \
 		"$(command -v "$program")" "$@"
@@ -68,6 +68,7 @@ by_chance() {
 
 @test "cold means shipped: writes, kills, clocks that jump, files put back" {
 	checked=0 killed=0 jumped=0
+	seed
 	for k in 1 2 3 4 5 6; do db "c$k.db"; done
 	for k in 1 2 3; do
 		sqlite3 "c$k.db" 'PRAGMA journal_mode = WAL' >/dev/null
@@ -76,18 +77,18 @@ by_chance() {
 	for ((round = 1; round <= rounds; round++)); do
 		act "c$((RANDOM % 6 + 1)).db"
 		act "c$((RANDOM % 6 + 1)).db"
-		JUMP=+0 VICTIM=none
+		JUMP=+0 VICTIM=none AT=$((RANDOM * 32768 + RANDOM))
 		case $((RANDOM % 6)) in
 		0) JUMP=+1h ;;
 		1) JUMP=-1h ;;
-		2) VICTIM=lspp-scan ;;
-		3) VICTIM=lspp-hot ;;
-		4) VICTIM=lspp-ship ;;
+		2) VICTIM=lspp-scan AT=$((AT % 100 + 1)) ;;
+		3) VICTIM=lspp-hot AT=$((AT % 200 + 1)) ;;
+		4) VICTIM=lspp-ship AT=$((AT % 600 + 1)) ;;
 		esac
 		{
-			by_chance lspp-scan 100 . |
-			by_chance lspp-hot 200 -r "$R" -s "$S" |
-			by_chance lspp-ship 600 -r "$R" -C "$D" -s "$S"
+			by_chance lspp-scan . |
+			by_chance lspp-hot -r "$R" -s "$S" |
+			by_chance lspp-ship -r "$R" -C "$D" -s "$S"
 		} >/dev/null 2>"$T/err" 3>&- &
 		pipe=$!
 		# Some are written meanwhile; never while the clock is another

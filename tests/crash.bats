@@ -106,6 +106,7 @@ images() {
 @test "lspp-ship killed: acknowledged is restorable, the next run goes on" {
 	local i k n
 	n=$(count 200 18 7)
+	seed
 	KILLS=0 CALLS=100
 	three_databases
 	ship_command
@@ -131,6 +132,7 @@ images() {
 @test "lspp-ship killed at its first run, and from then on again and again" {
 	local i k n
 	n=$(count 60 5 2)
+	seed
 	KILLS=0 CALLS=100
 	three_databases
 	for ((i = 0; i < n; i++)); do
@@ -159,6 +161,7 @@ images() {
 
 @test "every single call of a ship: killed before it" {
 	local at n step
+	seed
 	three_databases
 	SHIP=(lspp-ship -j1 -r "$R" -C "$D" -s "$S" "${DBS[@]}")
 	all_is_well

@@ -57,6 +57,7 @@ by_litestream() {
 
 @test "at random times: the state committed then, to the segment" {
 	local k j at states agreed=0 theirs
+	seed
 	history x.db 40 60000
 	mapfile -t states <x.db.log
 	assert [ "$(find "$R" -name '*.snapshot.lz4' | wc -l)" -ge 4 ]
@@ -96,22 +97,23 @@ pick() {
 	if [ "$1" = x.db ] && [ $((RANDOM % 5)) != 0 ]; then
 		mapfile -t all <needed
 	else
-		mapfile -t all < <(find "$R/$1" -type f)
+		mapfile -t all < <(find "$R/$1" -type f | LC_ALL=C sort)
 	fi
 	FILE=${all[RANDOM % ${#all[@]}]}
 }
 
 # harm -- one object, in one way, in HARM; its file, and of two the other.
 harm() {
-	local size kinds=(flip cut empty delete swap other)
+	local size at kinds=(flip cut empty delete swap other)
 	pick x.db
 	HARM=${kinds[RANDOM % 6]} OTHER=$FILE
 	size=$(stat -c %s "$FILE")
+	at=$((RANDOM * 32768 % size))
 	case $HARM in
 	flip)
 		printf '\x5a' | dd of="$FILE" bs=1 conv=notrunc status=none \
-			seek=$((RANDOM * 32768 % size)) ;;
-	cut) truncate -s $((RANDOM * 32768 % size)) "$FILE" ;;
+			seek=$at ;;
+	cut) truncate -s $at "$FILE" ;;
 	empty) : >"$FILE" ;;
 	delete) rm "$FILE" ;;
 	swap)
@@ -150,6 +152,7 @@ outcome() {
 
 @test "a damaged replica never yields a database: refused, or status 3" {
 	local k newest hash rc said past refused=0 earlier=0 option
+	seed
 	history x.db 24 60000
 	history y.db 12 60000
 	for ((k = 0; k < 8; k++)); do

@@ -116,6 +116,7 @@ figures() {
 @test "a hostile WAL: every restored state was committed, in one history" {
 	local n
 	n=$(count 300 40 20)
+	seed
 	FINE=0
 	start_writer a.db -H -d 600 -s "$RANDOM"
 	for ((ROUND = 1; ROUND <= n; ROUND++)); do
@@ -131,6 +132,7 @@ figures() {
 @test "a hostile WAL with large pages, indexes that roll, many snapshots" {
 	local n
 	n=$(count 100 15)
+	seed
 	FINE=0
 	start_writer a.db -H -d 300 -p 65536 -s "$RANDOM"
 	for ((ROUND = 1; ROUND <= n; ROUND++)); do
@@ -151,6 +153,7 @@ figures() {
 @test "a hostile writer with a rollback journal" {
 	local n
 	n=$(count 300 30 12)
+	seed
 	FINE=0 MAY_BE_BUSY=yes
 	start_writer a.db -H -j delete -d 2000 -s "$RANDOM"
 	for ((ROUND = 1; ROUND <= n; ROUND++)); do
@@ -204,6 +207,7 @@ at_read() {
 # at_every_read JOURNAL MODES -- of a ship, in turn.
 at_every_read() {
 	local at n step mode
+	seed
 	interfere
 	writer -j "$1" -n 200 -b 900 a.db >/dev/null
 	app a.db # so that the -wal stays

@@ -224,6 +224,7 @@ kept() {
 
 @test "every state that a policy keeps is restored at its time, by all three" {
 	local i n for daily weekly t image by policy
+	seed
 	for ((i = 0; i < $(count 150 2); i++)); do
 		rm -rf "$R" "$S" a.db
 		sqlite3 a.db "CREATE TABLE t(x)"

@@ -106,6 +106,7 @@ ship_list() {
 stopped() {
 	local i n tries=0 fine=0
 	n=$2
+	seed
 	start_writer a.db -H -j "$1" -d "$3" -s "$RANDOM"
 	for ((i = 0; i < n; i++)); do
 		sleep "0.0$((RANDOM % 50 + 10))"

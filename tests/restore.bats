@@ -569,6 +569,7 @@ new/tenants/x.db is the target of an earlier path"
 
 @test "killed at any moment, every target is whole or absent" {
 	local i n=60 rounds name
+	seed
 	states 3
 	craft wal 4096 7 $(frames s2) $(frames s3) >w
 	for ((i = 1; i <= n; i++)); do
@@ -599,6 +600,7 @@ new/tenants/x.db is the target of an earlier path"
 
 @test "killed at any moment with --force: the old with its log, none, or the new" {
 	local i n=40 rounds name
+	seed
 	states 3
 	for ((i = 1; i <= n; i++)); do
 		KEY=k$i.db

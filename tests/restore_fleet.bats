@@ -442,6 +442,7 @@ nothing() {
 
 @test "killed at any moment with --resume: complete, nothing twice or partial" {
 	local n i kills pid until
+	seed
 	n=$(count 10000 1000) kills=$(count 50 8)
 	fleet make -n "$n" -b 8192 -p 4096 -m wal "$T/src" >paths
 	lspp-ship -r "$R" -s state -C src <paths >/dev/null

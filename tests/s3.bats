@@ -143,7 +143,8 @@ restored() {
 	: >requests
 	ship >/dev/null
 	assert_equal "$(requests)" 0
-	shuf -n 10 paths >changed
+	seed
+	shuf --random-source=<(noise "$SEED" 100000) -n 10 paths >changed
 	fleet touch <changed
 	ship >/dev/null
 	assert_equal "$(requests)" 10

@@ -164,6 +164,7 @@ toxic() {
 
 @test "connections that are reset at any byte, either way" {
 	local i lines=()
+	seed
 	for i in {1..15}; do
 		lines+=("PUT generations 2 reset-up $((RANDOM % 1500))")
 		lines+=("* generations 2 reset-down $((RANDOM % 400))")

@@ -185,18 +185,17 @@ rolled_back() {
 
 # damage ROUND -- write a damaged $T/state.db to the state directory.
 damage() {
-	local size at
+	local size at part=$((RANDOM % 100)) key=$RANDOM n=$((1 + RANDOM % 600))
 	size=$(stat -c %s "$T/state.db")
 	at=$((RANDOM * 32768 % size))
 	rm -f "$S"/state.db*
 	case $(($1 % 4)) in
-	0) head -c $((size * (RANDOM % 100) / 100)) "$T/state.db" ;;
-	1) head -c "$size" /dev/urandom ;;
+	0) head -c $((size * part / 100)) "$T/state.db" ;;
+	1) noise "$key" "$size" ;;
 	*) cat "$T/state.db" ;;
 	esac >"$S/state.db"
 	[ $(($1 % 4)) -ge 2 ] || return 0
-	head -c $((1 + RANDOM % 600)) /dev/urandom |
-		dd of="$S/state.db" conv=notrunc bs=1 seek=$at status=none
+	noise "$key" "$n" | dd of="$S/state.db" conv=notrunc bs=1 seek=$at status=none
 }
 
 @test "a directory is renamed, the names in the replica stay: its paths are new" {
@@ -220,6 +219,7 @@ damage() {
 
 @test "state corrupt in any way: a clear error, or as if it was lost" {
 	local round n
+	seed
 	change_and_ship 3
 	rm -f "$S"/state.db-*
 	cp "$S/state.db" "$T/state.db"

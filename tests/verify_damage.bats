@@ -55,16 +55,17 @@ needed() {
 
 # harm -- one object, in one way, in HARM; its file is FILE, of two also OTHER.
 harm() {
-	local size at byte kinds=(flip cut empty delete swap other)
+	local size at bit byte kinds=(flip cut empty delete swap other)
 	HARM=${kinds[RANDOM % 6]} FILE=${ALL[RANDOM % ${#ALL[@]}]}
 	OTHER=$FILE
 	size=$(stat -c %s "$FILE")
 	case $HARM in
 	flip)
 		at=$((RANDOM * 32768 + RANDOM)) at=$((at % size))
+		bit=$((1 << RANDOM % 8))
 		byte=$(od -An -tu1 -j $at -N 1 "$FILE")
 		# shellcheck disable=SC2059
-		printf "\\x$(printf %x $((byte ^ 1 << RANDOM % 8)))" |
+		printf "\\x$(printf %x $((byte ^ bit)))" |
 			dd of="$FILE" bs=1 conv=notrunc status=none seek=$at ;;
 	cut) truncate -s $((RANDOM * 32768 % size)) "$FILE" ;;
 	empty) : >"$FILE" ;;
@@ -110,6 +111,7 @@ damage() {
 
 @test "each of many seeded damages is found, and named" {
 	local k n
+	seed
 	history y.db 12
 	history x.db 24
 	cp -r "$R/x.db" sound
@@ -120,16 +122,16 @@ damage() {
 	assert [ "$(find "$R/x.db" -name '*.snapshot.lz4' | wc -l)" -ge 5 ]
 	run -0 lspp-verify -r "$R" -s "$S" --deep x.db y.db
 	n=$(count 1000 40)
-	for ((k = 1; k <= n; k++)); do
-		damage $k --deep
+	for ((k = 0; k < n; k++)); do
+		damage $((SEED + k)) --deep
 		lost || {
-			echo "seed $k: $HARM $FILE $OTHER: $status, $stderr"
+			echo "LSPP_SEED=$((SEED + k)): $HARM $FILE $OTHER: $status, $stderr"
 			false
 		}
 		# What a restore of the newest state refuses is called so.
 		lspp-restore -q -r "$R" -o out --force x.db >/dev/null 2>&1 ||
 			[[ $stderr != *"newest state is sound"* ]] || {
-			echo "seed $k: $HARM $FILE $OTHER: $stderr"
+			echo "LSPP_SEED=$((SEED + k)): $HARM $FILE $OTHER: $stderr"
 			false
 		}
 	done
@@ -138,6 +140,7 @@ damage() {
 
 @test "without --deep all is found that is not inside of an object" {
 	local k n found=0 inside=0
+	seed
 	history y.db 12
 	history x.db 24
 	cp -r "$R/x.db" sound
@@ -146,13 +149,13 @@ damage() {
 	mapfile -t NEEDED < <(needed)
 	run -0 lspp-verify -r "$R" -s "$S" x.db y.db
 	n=$(count 1000 25)
-	for ((k = 1; k <= n; k++)); do
-		damage $k
+	for ((k = 0; k < n; k++)); do
+		damage $((SEED + k))
 		case $status:$HARM in
 		0:flip) inside=$((inside + 1)) ;;
 		*)
 			lost || {
-				echo "seed $k: $HARM $FILE $OTHER: $status, $stderr"
+				echo "LSPP_SEED=$((SEED + k)): $HARM $FILE $OTHER: $status, $stderr"
 				false
 			}
 			found=$((found + 1)) ;;
@@ -213,7 +216,7 @@ change() {
 
 @test "none of many sound replicas is called damaged" {
 	local k i n=20 rounds options sizes=(512 1024 4096 65536) bad=0
-	RANDOM=7
+	seed
 	rounds=$(count 50 4)
 	for ((i = 0; i < n; i++)); do
 		sqlite3 "src/$i.db" "PRAGMA page_size = ${sizes[i % 4]};

@@ -127,6 +127,13 @@ seed() {
 	RANDOM=$SEED
 }
 
+# noise SEED N -- so many bytes of it, always the same.
+noise() {
+	openssl enc -aes-128-ctr -K "$(printf %032x "$1")" \
+		-iv "$(printf %032x "$1")" -in /dev/zero 2>/dev/null |
+		head -c "$2"
+}
+
 # root_or_skip WHAT -- visibly.
 root_or_skip() {
 	[ "$(id -u)" -eq 0 ] || skip "needs root for $1"

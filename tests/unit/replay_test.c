@@ -17,7 +17,7 @@
 /* The database as a restore would have it. */
 static uint8_t page[MAX + 1][SIZE];
 static uint32_t pages;
-static unsigned seed = 1;
+static unsigned seed;
 
 static uint32_t
 pick(uint32_t n)
@@ -210,6 +210,7 @@ main(void)
 	struct replay r;
 	struct err e;
 
+	seed = (unsigned)tap_seed();
 	replay_init(&r, "/tmp");
 	for (uint32_t i = 0; i < n; i++)
 		right += play(&r);

@@ -11,7 +11,9 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define TAP_FN(n, m) __attribute__((unused, format(printf, n, m)))
 
@@ -83,6 +85,19 @@ static TAP_FN(5, 6) bool tap_int(long long got, long long want,
 		fflush(stdout);
 	}
 	return good;
+}
+
+/* What a random test draws from: LSPP_SEED, or the time.  It is told. */
+static inline unsigned long long
+tap_seed(void)
+{
+	const char *given = getenv("LSPP_SEED");
+	unsigned long long drawn = given != NULL
+	    ? strtoull(given, NULL, 10)
+	    : (unsigned long long)time(NULL);
+
+	printf("# LSPP_SEED=%llu\n", drawn);
+	return drawn;
 }
 
 /* The plan; returns what main is to return. */
