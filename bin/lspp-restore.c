@@ -15,6 +15,7 @@
 #include "lib/base/file.h"
 #include "lib/engine/choose.h"
 #include "lib/engine/restore.h"
+#include "lib/engine/restore_live.h"
 #include "lib/engine/state.h"
 #include "lib/format/glob.h"
 #include "lib/store/conf.h"
@@ -178,7 +179,8 @@ attempt(const struct worker *w, struct request *q, struct err *e)
 	struct restore_target t = {
 		.path = buf_str(&q->c.path),
 		.trusted = q->c.trusted,
-		.force = run->force,
+		.force = run->force || run->live,
+		.force_open = run->force_open || run->live,
 		.check = run->check,
 		.own = &run->own,
 		.resume = run->resume && run->spare == NULL,
@@ -188,8 +190,10 @@ attempt(const struct worker *w, struct request *q, struct err *e)
 	if (run->spare != NULL) {
 		t.path = run->spare;
 		t.trusted = strlen(t.path);
-		t.force = true;
+		t.force = t.force_open = true;
 	}
+	if (run->live && live_check(t.path, e) == -1)
+		return -1;
 	restored_drop(q->restored);
 	q->restored = NULL;
 	restore_plan_release(&q->plan);
@@ -233,6 +237,9 @@ restore(const struct worker *w, struct request *q)
 		q->attempts++;
 		c->rc = attempt(w, q, &c->e);
 	}
+	if (c->rc == 0 && w->run->live && q->restored != NULL)
+		c->rc = restored_live(q->restored, buf_str(&c->path),
+		    w->run->live_wait_ms, &c->e);
 }
 
 static void
@@ -271,6 +278,8 @@ take_result(const struct run *run, struct request *q)
 static void
 publish(struct run *run, struct restored **staged, size_t n)
 {
+	if (run->live)
+		return; /* they are where they belong */
 	if (run->spare == NULL)
 		restore_publish(staged, n);
 	else if (n > 0)

@@ -30,7 +30,8 @@ struct run {
 	struct config_chooser *by_file; /* likewise; else NULL */
 	struct pool *pool;
 	struct crew crew; /* its workers, and the threads they start */
-	bool force, if_not_exists, if_replica_exists, resume;
+	bool force, force_open, live, if_not_exists, if_replica_exists, resume;
+	int live_wait_ms;
 	enum restore_check check;
 	struct restore_want want;
 	char generation[17]; /* want's */

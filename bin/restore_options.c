@@ -13,6 +13,9 @@
 enum {
 	OPT_OUTPUT = 256,
 	OPT_FORCE,
+	OPT_FORCE_OPEN,
+	OPT_LIVE,
+	OPT_LIVE_WAIT,
 	OPT_IF_NOT_EXISTS,
 	OPT_IF_REPLICA_EXISTS,
 	OPT_CHECK,
@@ -32,6 +35,7 @@ const struct cli_opt restore_option_table[] = {
 	{ "output", 'o', "DIR", "restore below DIR; - is standard output",
 	    OPT_OUTPUT },
 	{ "force", 0, NULL, "replace databases that exist", OPT_FORCE },
+	{ "live", 0, NULL, "write into databases that stay open", OPT_LIVE },
 	{ "if-not-exists", 0, NULL, "pass over databases that exist",
 	    OPT_IF_NOT_EXISTS },
 	{ "if-replica-exists", 0, NULL, "pass over what has no backup",
@@ -52,6 +56,9 @@ const struct cli_opt restore_more_table[] = {
 	    OPT_LAST_GOOD },
 	{ "bisect", 0, NULL, "the newest that SQLite finds no fault with",
 	    OPT_BISECT },
+	{ "force-open", 0, NULL, "replace also what is open", OPT_FORCE_OPEN },
+	{ "live-wait", 0, "TIME", "--live: for a lock, so long [10s]",
+	    OPT_LIVE_WAIT },
 	{ "mode", 0, "MODE", "mode of the files, not the source's", OPT_MODE },
 	{ "owner", 0, "USER:GROUP", "owner, not the source's", OPT_OWNER },
 	{ "state", 's', "DIR", "compare with what lspp-ship recorded there",
@@ -171,6 +178,17 @@ check_options(struct run *run)
 	if (run->spare != NULL && run->if_not_exists)
 		cli_usage(&run->cli,
 		    "--if-not-exists: standard output is always there");
+	if (run->live &&
+	    (run->force || run->if_not_exists || run->resume ||
+		run->spare != NULL))
+		cli_usage(&run->cli,
+		    "--live goes with none of --force, --if-not-exists, "
+		    "--resume and -o -");
+	if (run->live &&
+	    (run->own.mode != RESTORE_KEEP || run->own.uid != RESTORE_KEEP ||
+		run->own.gid != RESTORE_KEEP))
+		cli_usage(&run->cli,
+		    "--live changes neither owner nor mode of the database");
 	if (store_conf_check(&run->conf, &e) == -1)
 		cli_usage(&run->cli, "%s", e.msg);
 }
@@ -182,6 +200,7 @@ restore_options(struct run *run)
 	struct err e;
 	int o, rc = 0;
 
+	run->live_wait_ms = 10000;
 	run->own = (struct restore_own){
 		RESTORE_KEEP,
 		RESTORE_KEEP,
@@ -191,6 +210,12 @@ restore_options(struct run *run)
 		switch (o) {
 		case OPT_OUTPUT: take_output(run, arg); break;
 		case OPT_FORCE: run->force = true; break;
+		case OPT_FORCE_OPEN: run->force = run->force_open = true; break;
+		case OPT_LIVE: run->live = true; break;
+		case OPT_LIVE_WAIT:
+			run->live_wait_ms = 1000 *
+			    (int)cli_duration(&run->cli, "live-wait", arg);
+			break;
 		case OPT_RESUME: run->resume = true; break;
 		case OPT_IF_NOT_EXISTS: run->if_not_exists = true; break;
 		case OPT_IF_REPLICA_EXISTS:

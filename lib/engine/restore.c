@@ -436,8 +436,12 @@ restore_stage(struct restorer *r, struct store *s, const char *db,
 		goto out;
 	if (place_free(r->place.dir, name, t->force, e) == -1)
 		goto out;
+	if (t->force && !t->force_open &&
+	    place_in_use(r->place.dir, name, e) == -1)
+		goto out;
 	w.out->name = xstrdup(name);
 	w.out->force = t->force;
+	w.out->force_open = t->force_open;
 	if (place_create(&r->place, w.out, e) == -1)
 		goto out;
 	rc = make(&w, e);

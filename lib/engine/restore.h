@@ -117,7 +117,8 @@ struct restore_target {
 	 * a slash or before one), and refused in the directories after that.
 	 */
 	size_t trusted;
-	bool force; /* replace what is there */
+	bool force;      /* replace what is there */
+	bool force_open; /* also what a process has open */
 	enum restore_check check;
 	const struct restore_own *own; /* NULL: as the source had it */
 	/*
@@ -158,7 +159,7 @@ struct restored {
 	char tmp[16];  /* "" once it has its name */
 	char part[32]; /* what is of no use when it has; "" if nothing is */
 	char *name;
-	bool force, synced;
+	bool force, force_open, synced;
 };
 
 /*

@@ -61,6 +61,13 @@ const char *place_open(
 int place_free(int dir, const char *name, bool force, struct err *e);
 
 /*
+ * ERR_BUSY, naming the process, if another one has the database called name
+ * open.  In WAL mode a connection holds a lock as long as it lives; in rollback
+ * mode only while it reads or writes, so one that rests is not seen.
+ */
+int place_in_use(int dir, const char *name, struct err *e);
+
+/*
  * Sync the directory, and those above it on the file system, any of which may
  * have been made just now, by this worker or another.  A clean one costs
  * next to nothing.  One that may not be read was not made by us.

@@ -149,12 +149,17 @@ restored_name(struct restored *r, struct err *e)
 
 	if (place_free(r->dir, r->name, r->force, e) == -1)
 		return -1;
+	if (r->force && !r->force_open &&
+	    place_in_use(r->dir, r->name, e) == -1)
+		return -1;
 	if (r->force && clear_the_way(r, e) == -1)
 		return -1;
 	rc = r->force ? renameat(r->dir, r->tmp, r->dir, r->name)
 		      : rename_new(r->dir, r->tmp, r->name);
 	if (rc == -1 && errno == EEXIST)
 		return err_set(e, ERR_EXISTS, "%s exists", r->name);
+	if (rc == -1 && errno == EBUSY)
+		return err_set(e, ERR_EXISTS, "%s is a mount point", r->name);
 	if (rc == -1)
 		return err_sys(e, "cannot rename to %s", r->name);
 	r->tmp[0] = '\0';

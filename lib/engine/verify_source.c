@@ -99,6 +99,7 @@ look_sql(struct look *l, struct err *e)
 	struct restore_target t = { .path = path,
 		.trusted = strlen(path),
 		.force = true,
+		.force_open = true,
 		.check = RESTORE_CHECK_FULL };
 	struct restore_plan p = { 0 };
 	struct restored *r = NULL;
