@@ -142,7 +142,8 @@ look(struct run *run, struct task *t, struct err *e)
 	}
 	if (now - since < run->gone_for_ns)
 		return 0;
-	if (prune_db_tell(t->db, e) == -1 || prune_db_date(t->db, e) == -1)
+	if (prune_db_tell(t->db, e) == -1 ||
+	    prune_db_date(t->db, false, e) == -1)
 		return -1;
 	/* A run that was killed at the end leaves owner's objects. */
 	if ((o = newest(t->db, run->policy.foreign, &it)) == NULL)

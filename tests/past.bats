@@ -256,6 +256,22 @@ been as old as that"
 	refute_regex "$output" "$(date -u +%Y)-"
 }
 
+@test "a damaged snapshot whose file has an old time is not passed over silently" {
+	local G1=11111111111736c9 # as lspp names one
+	states 5
+	GEN=$G2 chain s1 s2 s3 s4
+	GEN=$G1 CLOCK=1000000009 snapshot 0 s5
+	again
+	restored_is s5
+	spoil "$R/$KEY/generations/$G1/snapshots/00000000.snapshot.lz4"
+	no 65 "generations/$G1/snapshots/00000000.snapshot.lz4: "
+	touch -d @900000000 "$R/$KEY/generations/$G1/snapshots"/*
+	again
+	earlier_is s4 "$stderr"
+	[[ $stderr == *"generation $G1 is damaged, and nothing tells whether it \
+is newer" ]] || fail "$stderr"
+}
+
 # --- with --resume
 
 # resumed FILE WHY [ARGUMENT...] -- what was restored with status 3, FILE, is
@@ -469,6 +485,7 @@ restored with --to-last-good"* ]] || fail "$stderr"
 }
 
 @test "--to-last-good: from an older generation when one is lost entirely" {
+	local G1=11111111111736c9 # as lspp names one
 	states 5
 	GEN=$G2 chain s1 s2 s3 s4
 	GEN=$G1 CLOCK=1000000009 snapshot 0 s5

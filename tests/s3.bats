@@ -135,9 +135,9 @@ restored() {
 	fleet make -n 1000 -b 8192 -p 4096 -m wal src >paths
 	s3_faulty
 	ship >/dev/null
-	# each once, behind an owner's object; and two to find out about
-	# conditions
-	assert_equal "$(requests)" 2002
+	# each once, behind an owner's object and a look at what is there; and
+	# two to find out about conditions
+	assert_equal "$(requests)" 3002
 	assert_equal "$(requests PUT)" 2002
 	settle
 	: >requests

@@ -39,6 +39,7 @@ generation_of(struct history *h, const char *id, struct err *e)
 	g = &h->v[h->n++];
 	memset(g, 0, sizeof(*g));
 	memcpy(g->id, id, sizeof(g->id));
+	g->ours = layout_is_own(id);
 	return g;
 }
 
@@ -293,12 +294,20 @@ own_time(const struct history *h, struct history_generation *g,
 	if (says != ITS_TIME)
 		return 0;
 	t->ns = pv.captured_ns;
+	t->end = UINT64_MAX;
 	if (kind == LAYOUT_SEGMENT)
 		t->end = o->offset + pv.length;
 	return 1;
 }
 
-/* The time of the next object before or behind o that says it; as own_time().
+static bool
+is_empty(enum layout_kind kind, const struct history_object *o,
+    const struct history_time *t)
+{
+	return kind == LAYOUT_SEGMENT && t->end == o->offset;
+}
+
+/* The time of the next state before or behind o that says it; as own_time().
  */
 static int
 next_time(const struct history *h, struct history_generation *g, bool back,
@@ -309,7 +318,9 @@ next_time(const struct history *h, struct history_generation *g, bool back,
 	int rc = 0;
 
 	while (rc == 0 && step(g, back, &kind, &o))
-		rc = own_time(h, g, kind, o, &t, e);
+		if ((rc = own_time(h, g, kind, o, &t, e)) == 1 &&
+		    is_empty(kind, o, &t))
+			rc = 0;
 	if (rc == 1)
 		*ns = t.ns;
 	return rc;
@@ -323,10 +334,16 @@ history_time(const struct history *h, struct history_generation *g,
 	int64_t ns = o->mtime_ns;
 	int rc;
 
-	*t = (struct history_time){ o->mtime_ns, HISTORY_AT, UINT64_MAX };
+	*t = (struct history_time){ o->mtime_ns, HISTORY_AT, UINT64_MAX,
+		INT64_MAX };
 	if (g->plain)
 		return 0;
-	if ((rc = own_time(h, g, kind, o, t, e)) != 0 || g->plain)
+	if ((rc = own_time(h, g, kind, o, t, e)) == 1 && is_empty(kind, o, t)) {
+		t->ended_ns = t->ns;
+		rc = next_time(h, g, true, kind, o, &t->ns, e);
+		return rc == -1 ? -1 : 0;
+	}
+	if (rc != 0 || g->plain)
 		return rc == -1 ? -1 : 0;
 	t->known = HISTORY_AFTER;
 	if ((rc = next_time(h, g, true, kind, o, &t->ns, e)) != 0)

@@ -34,6 +34,9 @@ struct store_entry;
 #define HISTORY_GENERATIONS 4096
 #define HISTORY_OBJECTS     ((size_t)1 << 22)
 
+/* Bytes that an object without data stays below. */
+#define HISTORY_EMPTY 160
+
 struct history_object {
 	int64_t mtime_ns;
 	uint64_t size;
@@ -48,8 +51,12 @@ struct history_list {
 struct history_generation {
 	char id[LAYOUT_GENERATION];
 	struct history_list snapshots, segments;
-	/* Whose it is, once an object was looked at: all are of one kind. */
+	/* Whose it is, by its id, or once an object was looked at: all are of
+	 * one kind. */
 	bool ours, plain;
+	/* follow.h: when lspp captured the first state known to be newer than
+	 * all of it; 0: nobody says. */
+	int64_t followed_ns;
 };
 
 enum history_known {
@@ -64,6 +71,10 @@ struct history_time {
 	enum history_known known;
 	uint64_t end; /* of a segment: where the next begins; UINT64_MAX: it
 			 does not say */
+	/* It is empty, and ends the history of its generation: then ns is the
+	 * time of the last state, and at this one another generation began.
+	 * Else INT64_MAX. */
+	int64_t ended_ns;
 };
 
 struct history {
@@ -72,9 +83,10 @@ struct history {
 	struct history_generation *v; /* by id; none is empty */
 	size_t n, cap, objects;
 	struct history_list owners; /* the index is the number of each */
-	size_t unknown;             /* objects that no reader looks at */
-	char *first_unknown;        /* the key of the first of them, or NULL */
-	size_t prefix;              /* private */
+	int64_t began_ns;    /* follow.h: the first of them; 0: none says */
+	size_t unknown;      /* objects that no reader looks at */
+	char *first_unknown; /* the key of the first of them, or NULL */
+	size_t prefix;       /* private */
 	bool all;
 };
 

@@ -173,8 +173,12 @@ int prune_db_tell(struct prune_db *db, struct err *e);
  * them: that of the captures of their last states.  What the store has as the
  * time of an object may be that of a copy; nothing in a generation stays later
  * than its last state.
+ *
+ * Of Litestream's there is no such time: with 'foreign' they come before what
+ * an owner's object says has followed them (follow.h); ERR_CONFIG where nothing
+ * does.
  */
-int prune_db_date(struct prune_db *db, struct err *e);
+int prune_db_date(struct prune_db *db, bool foreign, struct err *e);
 
 /*
  * Plan for a database that was listed, asking the store what a listing does not

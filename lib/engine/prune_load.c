@@ -7,6 +7,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/stop.h"
+#include "lib/engine/follow.h"
 #include "lib/engine/prune.h"
 #include "lib/engine/scan_rolled.h"
 #include "lib/format/glob.h"
@@ -307,35 +308,57 @@ not_later(struct history_list *l, int64_t ns)
 			l->v[i].mtime_ns = ns;
 }
 
-/* What is cut short says nothing, as Litestream's: an id of ours tells. */
+/* What Litestream wrote is older than what followed it, whatever its times. */
 static int
-time_of(const struct history *h, struct history_generation *g,
-    enum layout_kind kind, const struct history_object *o,
-    struct history_time *t, struct err *e)
+date_foreign(struct prune_db *db, bool own, bool foreign, struct err *e)
 {
-	int rc = history_time(h, g, kind, o, t, e);
+	if (!own || !foreign)
+		return 0;
+	if (follow_read(&db->h, e) == -1)
+		return -1;
+	for (size_t i = 0; i < db->h.n; i++) {
+		struct history_generation *g = &db->h.v[i];
 
-	if (layout_is_own(g->id))
-		g->plain = false;
-	return rc;
+		if (!g->plain)
+			continue;
+		if (g->followed_ns == 0) {
+			err_set(e, ERR_CONFIG,
+			    "generation %s is not of lspp, and nothing tells "
+			    "whether it is newer than what is: nothing is "
+			    "pruned",
+			    g->id);
+			return err_hint(e,
+			    "without --foreign it is left; lspp-ship "
+			    "--new-generation goes on behind it, once "
+			    "Litestream has stopped");
+		}
+		not_later(&g->snapshots, g->followed_ns - 1);
+		not_later(&g->segments, g->followed_ns - 1);
+	}
+	return 0;
 }
 
 int
-prune_db_date(struct prune_db *db, struct err *e)
+prune_db_date(struct prune_db *db, bool foreign, struct err *e)
 {
+	bool own = false;
+
 	for (size_t i = 0; db->h.n > 1 && i < db->h.n; i++) {
 		struct history_generation *g = &db->h.v[i];
 		enum layout_kind kind;
 		struct history_object *o = last_of(g, &kind);
 		struct history_time t;
 
-		if (time_of(&db->h, g, kind, o, &t, e) == -1)
+		if (history_time(&db->h, g, kind, o, &t, e) == -1)
 			return -1;
+		if (g->plain)
+			continue;
+		own = true;
 		not_later(&g->snapshots, t.ns);
 		not_later(&g->segments, t.ns);
 		o->mtime_ns = t.ns;
 	}
-	return 0;
+	return date_foreign(db, own, foreign, e);
 }
 
 /* The plan as it is after what was found out; 1: it is empty. */
@@ -356,7 +379,8 @@ plan(struct prune_db *db, const struct prune_policy *p)
 
 	if (rc == 0 && (rc = prune_db_tell(db, &db->e)) == 1)
 		rc = plan_again(db, p);
-	if (rc == 0 && db->h.n > 1 && (rc = prune_db_date(db, &db->e)) == 0)
+	if (rc == 0 && db->h.n > 1 &&
+	    (rc = prune_db_date(db, p->foreign, &db->e)) == 0)
 		rc = plan_again(db, p);
 	return rc;
 }
@@ -409,7 +433,7 @@ measure(const struct history *h, struct history_generation *g, struct err *e)
 
 		if (g->plain || o[1].index != o->index)
 			continue;
-		if (time_of(h, g, LAYOUT_SEGMENT, o, &t, e) == -1)
+		if (history_time(h, g, LAYOUT_SEGMENT, o, &t, e) == -1)
 			return -1;
 		if (g->plain)
 			continue;

@@ -7,10 +7,6 @@
 #include "lib/base/buf.h"
 #include "lib/engine/prune_impl.h"
 
-enum {
-	EMPTY = 160, /* bytes that an object without data stays below */
-};
-
 static void
 add(struct prune_plan *plan, struct prune_item it)
 {
@@ -112,7 +108,7 @@ is_fence(const struct generation *g)
 	const struct history_list *l = &g->h->segments;
 
 	return g->h->snapshots.n == 0 && l->n == 1 && l->v[0].index == 0 &&
-	    l->v[0].offset == 0 && l->v[0].size < EMPTY;
+	    l->v[0].offset == 0 && l->v[0].size < HISTORY_EMPTY;
 }
 
 static bool

@@ -215,11 +215,14 @@ read_object(struct work *w, const struct object *o, struct err *e)
 	return check_provenance(w, &o->name, pages, e);
 }
 
-/* One more object is as it should be; stored_ns is when it was stored. */
+/* One more object is as it should be; stored_ns is when it was stored.  One
+ * without data ends a history, and is no state. */
 static void
 sound(struct work *w, int64_t stored_ns)
 {
 	w->r->sound++;
+	if (w->has && w->pv.length == 0)
+		return;
 	w->as_of_ns = w->has ? w->pv.captured_ns : stored_ns;
 }
 

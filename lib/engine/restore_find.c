@@ -153,7 +153,9 @@ is_earlier(const struct find *f)
 	if (f->segment && n > 0 && strcmp(f->generation, p->generation) == 0)
 		return f->index != p->segment_index[n - 1] ||
 		    f->offset != p->segment_offset[n - 1];
-	return f->out->as_of_ns < f->wanted_ns;
+	/* Of two generations the times may be of two clocks. */
+	return strcmp(f->generation, p->generation) != 0 ||
+	    f->out->as_of_ns < f->wanted_ns;
 }
 
 static void

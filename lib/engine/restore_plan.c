@@ -8,6 +8,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
+#include "lib/engine/follow.h"
 #include "lib/engine/history.h"
 #include "lib/engine/restore.h"
 #include "lib/format/layout.h"
@@ -19,8 +20,10 @@ struct pick {
 	size_t snapshot;              /* of g's */
 	size_t first, n;              /* of g's segments */
 	int64_t until_ns, snapshot_ns;
-	uint64_t end; /* of the last segment, if it says it */
-	bool unsure;  /* the last object does not say its time */
+	uint64_t end;     /* of the last segment, if it says it */
+	bool unsure;      /* the last object does not say its time */
+	bool undated;     /* nor does any before it */
+	int64_t ended_ns; /* history.h */
 };
 
 struct planner {
@@ -29,6 +32,8 @@ struct planner {
 	bool dated; /* exact times are needed */
 	/* Its first snapshot is damaged: as old as wanted, or not? */
 	const struct history_generation *unsure;
+	/* One that was passed over although nobody knows of when it is. */
+	struct pick undated;
 };
 
 /* Each segment of ours is newer than what is before it. */
@@ -104,7 +109,9 @@ pick_time(struct planner *pl, struct pick *p, struct err *e)
 		return -1;
 	p->until_ns = t.ns;
 	p->unsure = t.known != HISTORY_AT;
+	p->undated = t.known == HISTORY_UNTIL;
 	p->end = t.end;
+	p->ended_ns = t.ended_ns;
 	return 0;
 }
 
@@ -117,7 +124,7 @@ pick(struct planner *pl, struct history_generation *g, struct pick *p,
 	int64_t top = pl->w->below - 1 < max ? pl->w->below - 1 : max;
 	size_t n, end;
 
-	*p = (struct pick){ 0 };
+	*p = (struct pick){ .ended_ns = INT64_MAX };
 	/* Tells by the way whose they are. */
 	n = history_below(&g->snapshots, top + 1);
 	if (n > 0 && count_until(pl, g, LAYOUT_SNAPSHOT, 0, n, &n, e) == -1)
@@ -271,7 +278,7 @@ look_beside(struct planner *pl, const struct pick *best, struct restore_plan *p,
 
 	for (size_t i = 0; i < pl->h.n; i++) {
 		g = &pl->h.v[i];
-		if (g->snapshots.n > 0)
+		if (g->snapshots.n > 0 || (g->plain && !best->g->plain))
 			continue;
 		if (never_began(pl, g, &empty, e) == -1)
 			return -1;
@@ -375,30 +382,169 @@ check_hole(
 	return pl->w->good == RESTORE_EXACT ? -1 : 0;
 }
 
+/* Of two of the same time the one with the higher name. */
+static void
+closer(struct planner *pl, struct pick *best, const struct pick *k)
+{
+	struct pick other = *k;
+
+	if (best->g == NULL || k->until_ns >= best->until_ns) {
+		other = *best;
+		*best = *k;
+	}
+	if (other.g != NULL && other.undated)
+		pl->undated = other;
+}
+
+/* Whose is it?  Once g->plain or g->ours says so. */
+static int
+tell(struct planner *pl, struct history_generation *g, struct err *e)
+{
+	struct history_time t;
+	bool snapshot = g->snapshots.n > 0;
+
+	if (g->plain || g->ours)
+		return 0;
+	return history_time(&pl->h, g,
+	    snapshot ? LAYOUT_SNAPSHOT : LAYOUT_SEGMENT,
+	    snapshot ? g->snapshots.v : g->segments.v, &t, e);
+}
+
+/*
+ * Ours is what would be taken: is all that Litestream wrote older?  That is
+ * never told by times, see follow.h.
+ */
+static int
+look_at_others(struct planner *pl, const struct pick *own,
+    struct restore_plan *p, struct err *e)
+{
+	const struct history_generation *other = NULL;
+	bool any = false;
+
+	for (size_t i = 0; i < pl->h.n; i++) {
+		if (tell(pl, &pl->h.v[i], e) == -1)
+			return -1;
+		any |= pl->h.v[i].plain;
+	}
+	if (any && follow_read(&pl->h, e) == -1)
+		return -1;
+	for (size_t i = 0; i < pl->h.n; i++)
+		if (pl->h.v[i].plain &&
+		    !follow_is_older(&pl->h.v[i], own->until_ns))
+			other = &pl->h.v[i];
+	if (other == NULL)
+		return 0;
+	p->earlier = true;
+	(void)snprintf(p->why, sizeof(p->why),
+	    "generation %s is not of lspp, and nothing tells whether it is "
+	    "newer: " FOLLOW_SETTLE,
+	    other->id);
+	return 0;
+}
+
+/* Litestream's is what would be taken: did lspp go on from there? */
+static int
+look_for_ours(struct planner *pl, struct restore_plan *p, struct err *e)
+{
+	char began[WHEN_SIZE];
+
+	if (pl->h.owners.n == 0)
+		return 0;
+	if (follow_read(&pl->h, e) == -1)
+		return -1;
+	if (pl->h.began_ns == 0 || pl->h.began_ns > pl->w->at_ns)
+		return 0;
+	p->earlier = true;
+	(void)snprintf(p->why, sizeof(p->why),
+	    "lspp went on from there at %s, and of that nothing as old is "
+	    "there any more",
+	    when_text(pl->h.began_ns, began));
+	return 0;
+}
+
+/* Did its history go on elsewhere by the wanted time? */
+static void
+look_ended(struct planner *pl, const struct pick *k, struct restore_plan *p)
+{
+	char ended[WHEN_SIZE];
+
+	if (pl->w->generation != NULL || k->ended_ns >= pl->w->at_ns)
+		return;
+	p->earlier = true;
+	(void)snprintf(p->why, sizeof(p->why),
+	    "at %s its history went on in another generation, and what that "
+	    "began with is not there",
+	    when_text(k->ended_ns, ended));
+}
+
+static void
+look_undated(struct planner *pl, struct restore_plan *p)
+{
+	if (pl->undated.g == NULL)
+		return;
+	p->earlier = true;
+	(void)snprintf(p->why, sizeof(p->why),
+	    "generation %s is damaged, and nothing tells whether it is newer",
+	    pl->undated.g->id);
+}
+
+/* Is it as wanted, or may something else have been? */
+static int
+look_around(struct planner *pl, const struct pick *k, struct restore_plan *p,
+    struct err *e)
+{
+	if (look_beside(pl, k, p, e) == -1)
+		return -1;
+	look_unsure(pl, p);
+	look_ended(pl, k, p);
+	look_undated(pl, p);
+	if (!pl->dated)
+		return 0;
+	return k->g->plain ? look_for_ours(pl, p, e)
+			   : look_at_others(pl, k, p, e);
+}
+
+/*
+ * What gets closest to the wanted time: of ours, which say when they were
+ * captured, or else of Litestream's.
+ */
 static int
 choose(struct planner *pl, struct restore_plan *p, struct err *e)
 {
-	struct pick best = { 0 }, k;
+	struct pick best = { 0 }, other = { 0 }, k;
 
 	for (size_t i = 0; i < pl->h.n; i++) {
 		if (pick(pl, &pl->h.v[i], &k, e) == -1)
 			return -1;
-		/* Of two of the same time the one with the higher name. */
-		if (k.g != NULL &&
-		    (best.g == NULL || k.until_ns >= best.until_ns))
-			best = k;
+		if (k.g != NULL)
+			closer(pl, k.g->plain ? &other : &best, &k);
 	}
 	if (best.g == NULL)
+		best = other;
+	if (best.g == NULL)
 		return outside(pl, e);
-	if (look_beside(pl, &best, p, e) == -1)
+	if (look_around(pl, &best, p, e) == -1)
 		return -1;
-	look_unsure(pl, p);
 	if (pl->w->at_ns == INT64_MAX || look_behind(&best, p))
 		look_after(pl, &best, p);
 	if (check_hole(pl, &best, p, e) == -1)
 		return -1;
 	fill(p, &best);
 	return 0;
+}
+
+/* Is there anything in the names of the one generation that makes it worth a
+ * look at times?  That it was ended, or that lspp began another. */
+static bool
+says_more(const struct history *h)
+{
+	const struct history_list *w;
+
+	if (h->n == 0)
+		return false;
+	w = &h->v[0].segments;
+	return (h->owners.n > 0 && !h->v[0].ours) ||
+	    (w->n > 0 && w->v[w->n - 1].size < HISTORY_EMPTY);
 }
 
 static int
@@ -412,7 +558,7 @@ plan(struct store *s, const char *db, const struct restore_want *w,
 
 	memset(p, 0, sizeof(*p));
 	if (history_read(&pl.h, s, db, w->generation, !newest, e) == 0) {
-		pl.dated = !newest || pl.h.n > 1;
+		pl.dated = !newest || pl.h.n > 1 || says_more(&pl.h);
 		*listed = pl.h.n > 0;
 		p->absent = !*listed;
 		rc = choose(&pl, p, e);

@@ -61,10 +61,13 @@ ship_job_step(struct ship_job *j, uint32_t pages, bool anew)
 }
 
 int
-ship_encode_empty(struct object_enc *o, struct spool *out,
-    const struct provenance *pv, struct err *e)
+ship_encode_note(struct object_enc *o, struct spool *out,
+    const struct buf *data, const struct provenance *pv, struct err *e)
 {
 	if (spool_reset(out, e) == -1 || object_enc_begin(o, out, e) == -1)
+		return -1;
+	if (data != NULL && data->len > 0 &&
+	    object_enc_add(o, data->data, data->len, e) == -1)
 		return -1;
 	return object_enc_finish(o, pv, e);
 }
@@ -94,6 +97,7 @@ job_free(struct ship_job *j)
 	record_release(&j->rec);
 	whose_release(&j->whose);
 	free(j->foreign);
+	buf_release(&j->follows);
 	free(j->ended_key);
 	free(j->path);
 	free(j->abs);

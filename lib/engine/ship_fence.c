@@ -23,6 +23,9 @@
  * the end as the last segment: the guard follows.
  *
  * Where looking is not allowed, an owner that cannot be read is another's.
+ *
+ * What Litestream wrote cannot be ended, nor its times compared with ours: the
+ * owner's object says how far it went (follow.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +33,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/when.h"
+#include "lib/engine/follow.h"
 #include "lib/engine/ship_job.h"
 #include "lib/store/store.h"
 
@@ -361,6 +366,10 @@ check(struct look *l, struct err *e)
 
 /* -- ending ---------------------------------------------------------------- */
 
+/*
+ * It says what the last object says of the database, and that its history ends
+ * now: a restore of a later time has to find what came next.
+ */
 static int
 stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
     int which, struct err *e)
@@ -375,13 +384,15 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 
 	pv.name = which == 0 ? p->end : p->guard;
 	pv.length = 0;
+	if (when_now() > pv.captured_ns)
+		pv.captured_ns = when_now();
 	memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
 	pv.run = j->ship->run->token;
 	key_of(&key, j->rec.key, p->gen, pv.name);
 	j->keys[which] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	st.key = j->keys[which];
-	if (ship_encode_empty(w->segment, bytes, &pv, e) == -1)
+	if (ship_encode_note(w->segment, bytes, NULL, &pv, e) == -1)
 		return -1;
 	j->staged[which] = s->ops->stage(s, &st, e);
 	return j->staged[which] == NULL ? -1 : 0;
@@ -418,20 +429,53 @@ oldest_open(const struct look *l)
 	return best;
 }
 
-/* Litestream looks for nobody: it cannot be ended. */
+/*
+ * Litestream looks for nobody: its generations cannot be ended.  What begins
+ * says how far they went, which is all that tells a restore what is newer.
+ */
 static void
-warn_of_litestream(struct look *l)
+note_litestream(struct look *l)
 {
-	const struct past *p = NULL;
+	struct ship_job *j = l->j;
+	const struct past *newest = NULL;
+	size_t n = 0, said = strlen(j->notice);
 
-	for (size_t i = 0; i < l->n; i++)
-		if (p == NULL || dated(&l->v[i]) > dated(p))
-			p = &l->v[i];
-	if (p != NULL && !p->ours && l->j->notice[0] == '\0')
-		snprintf(l->j->notice, sizeof(l->j->notice),
-		    "generation %s is not of lspp and is left alone: what "
-		    "writes it must not run any more",
-		    p->gen);
+	buf_reset(&j->follows);
+	for (const struct past *p = l->v; p < l->v + l->n; p++) {
+		struct follow_end end = { .has_snapshot = p->has_snapshot,
+			.has_segment = p->has_segment,
+			.snapshot = p->snapshot,
+			.segment = p->last };
+
+		if (p->ours || layout_is_own(p->gen))
+			continue;
+		memcpy(end.generation, p->gen, sizeof(end.generation));
+		follow_write(&j->follows, &end);
+		if (newest == NULL || p->mtime_ns > newest->mtime_ns)
+			newest = p;
+		n++;
+	}
+	if (newest != NULL)
+		snprintf(j->notice + said, sizeof(j->notice) - said,
+		    "%sgeneration %s is not of lspp and is left alone%s: "
+		    "what writes it must not run any more",
+		    said > 0 ? "; " : "", newest->gen,
+		    n > 1 ? ", like others" : "");
+}
+
+/*
+ * The times of ours go on from what is there.  Those of Litestream's are the
+ * store's; only in a directory, where a reader goes by the times of files, are
+ * ours to be later.
+ */
+static void
+find_floor(struct look *l)
+{
+	bool dir = l->ship->store->ops->probe == NULL;
+
+	for (const struct past *p = l->v; p < l->v + l->n; p++)
+		if ((p->ours || dir) && dated(p) > l->j->floor_ns)
+			l->j->floor_ns = dated(p);
 }
 
 /*
@@ -461,10 +505,8 @@ begin(struct look *l)
 {
 	struct ship_job *j = l->j;
 
-	warn_of_litestream(l);
-	for (size_t i = 0; i < l->n; i++)
-		if (dated(&l->v[i]) > j->floor_ns)
-			j->floor_ns = dated(&l->v[i]);
+	note_litestream(l);
+	find_floor(l);
 	if (newest_foreign(l) == NULL && l->owned && !j->known &&
 	    is_foreign(l, l->writer))
 		ship_anew(j, "asked for");
@@ -543,8 +585,11 @@ is_any(void *ctx, const struct store_entry *en, struct err *e)
 	return 1;
 }
 
-/* A directory is looked at for nothing: what has no owner's object is found,
- * too. */
+/*
+ * One listing for a database that has no record, and so once: without it
+ * nobody could tell later whether what Litestream wrote is older.  Where it is
+ * not allowed, an owner's object that is refused has to do.
+ */
 int
 ship_must_look(struct ship_job *j, struct err *e)
 {
@@ -557,10 +602,14 @@ ship_must_look(struct ship_job *j, struct err *e)
 		return 0;
 	if (j->known)
 		return j->ship->conf->new_generation;
-	if (s->ops->probe != NULL)
+	if (atomic_load(&j->ship->unlisted))
 		return 0;
 	layout_generation_prefix(&prefix, j->rec.key, NULL);
 	rc = s->ops->list(s, buf_str(&prefix), true, is_any, &any, e);
 	buf_release(&prefix);
+	if (rc == -1 && e->class == ERR_DENIED && s->ops->probe != NULL) {
+		atomic_store(&j->ship->unlisted, true);
+		return 0;
+	}
 	return rc == -1 ? -1 : any;
 }

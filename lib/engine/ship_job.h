@@ -5,6 +5,7 @@
 #define LSPP_ENGINE_SHIP_JOB_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/spool.h"
@@ -65,7 +66,8 @@ struct ship_job {
 	bool fenced; /* what the replica holds was looked at */
 	bool blind;  /* whether it is pruned may not be looked at */
 	uint32_t owner;
-	int64_t floor_ns; /* of what the replica holds */
+	int64_t floor_ns;   /* of what the replica holds */
+	struct buf follows; /* how far Litestream's generations went */
 	char *ended_key;
 
 	bool
@@ -142,6 +144,7 @@ struct ship {
 	    life_ns; /* when the fleet was last looked at before; 0: never */
 	int64_t root;
 	uint8_t writer[16];
+	atomic_bool unlisted;       /* listing is not allowed */
 	struct file_sig state_file; /* never to be read as a source */
 };
 
@@ -185,9 +188,9 @@ void ship_note_end(struct ship_job *j);
 /* Within the transaction of the record, or of the failure. */
 int ship_put_whose(struct ship *s, struct ship_job *j, struct err *e);
 
-/* Encode an object without data: the frame that says whose it is. */
-int ship_encode_empty(struct object_enc *o, struct spool *out,
-    const struct provenance *pv, struct err *e);
+/* Encode an object of little data, or none: the frame that says whose it is. */
+int ship_encode_note(struct object_enc *o, struct spool *out,
+    const struct buf *data, const struct provenance *pv, struct err *e);
 
 /* What ship_read() found, to the store. */
 int ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e);

@@ -408,7 +408,8 @@ static int
 end_old_generation(struct pass *p, struct err *e)
 {
 	const struct record *r = &p->j->rec;
-	struct provenance pv = { .captured_ns = r->captured_ns,
+	/* Until now it was as the record says: see history.h. */
+	struct provenance pv = { .captured_ns = p->j->next.captured_ns - 1,
 		.page_size = r->page_size,
 		.pages = r->pages,
 		.sum = r->sum,
@@ -421,8 +422,8 @@ end_old_generation(struct pass *p, struct err *e)
 	pv.run = p->w->ship->run->token;
 	memcpy(pv.writer, p->w->ship->writer, sizeof(pv.writer));
 	memcpy(pv.generation, r->pos.generation, sizeof(pv.generation));
-	if (ship_encode_empty(p->w->segment, &p->w->segment_bytes, &pv, e) ==
-	    -1)
+	if (ship_encode_note(
+		p->w->segment, &p->w->segment_bytes, NULL, &pv, e) == -1)
 		return -1;
 	layout_segment_key(
 	    &key, r->key, r->pos.generation, r->pos.index, r->pos.offset);
@@ -439,10 +440,10 @@ claim(struct pass *p, struct err *e)
 	struct provenance pv;
 	struct buf key = { 0 };
 
-	provenance_of(p, LAYOUT_OWNER, 0, &pv);
+	provenance_of(p, LAYOUT_OWNER, j->follows.len, &pv);
 	pv.name = (struct layout_name){ LAYOUT_OWNER, j->owner, 0 };
-	if (ship_encode_empty(p->w->segment, &p->w->segment_bytes, &pv, e) ==
-	    -1)
+	if (ship_encode_note(
+		p->w->segment, &p->w->segment_bytes, &j->follows, &pv, e) == -1)
 		return -1;
 	layout_owner_key(&key, j->rec.key, j->owner);
 	j->keys[0] = xstrdup(buf_str(&key));

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/engine/follow.h"
 #include "lib/engine/restore.h"
 #include "lib/engine/verify_look.h"
 #include "lib/store/store.h"
@@ -82,6 +83,58 @@ look_fault(struct look *l, bool newest, struct err *e)
 
 /* -- the generations ------------------------------------------------------- */
 
+/* Of those with a snapshot, or without one, the newest: of ours if there are
+ * any, since the times of others are not of the same clock (follow.h). */
+static int
+find_last(struct look *l, bool bare, struct history_generation **g, int64_t *ns,
+    struct err *e)
+{
+	int64_t from, until;
+
+	*g = NULL;
+	*ns = INT64_MIN;
+	for (size_t i = 0; i < l->h.n; i++) {
+		struct history_generation *k = &l->h.v[i];
+
+		if ((k->snapshots.n == 0) != bare)
+			continue;
+		if (history_window(&l->h, k, &from, &until, e) == -1)
+			return -1;
+		if (*g != NULL &&
+		    ((*g)->plain == k->plain ? until < *ns : k->plain))
+			continue;
+		*g = k;
+		*ns = until;
+	}
+	return 0;
+}
+
+/* What a restore has to say, too. */
+static int
+look_beside(struct look *l, int64_t newest_ns, struct err *e)
+{
+	const struct history_generation *other = NULL;
+
+	for (size_t i = 0; i < l->h.n; i++)
+		if (l->h.v[i].plain)
+			other = &l->h.v[i];
+	if (other == NULL)
+		return 0;
+	if (follow_read(&l->h, e) == -1)
+		return -1;
+	for (size_t i = 0; i < l->h.n; i++)
+		if (l->h.v[i].plain && !follow_is_older(&l->h.v[i], newest_ns))
+			other = &l->h.v[i];
+	if (follow_is_older(other, newest_ns))
+		return 0;
+	err_set(e, ERR_EARLIER,
+	    "generation %s is not of lspp, and nothing tells whether it is "
+	    "newer",
+	    other->id);
+	err_hint(e, FOLLOW_SETTLE);
+	return look_fault(l, false, e);
+}
+
 /*
  * The generation that a restore would take: of those with a snapshot the one
  * whose last object is the newest, as in restore_plan.  *g is NULL if there is
@@ -90,26 +143,21 @@ look_fault(struct look *l, bool newest, struct err *e)
 static int
 find_newest(struct look *l, struct history_generation **g, struct err *e)
 {
-	int64_t from, until, best = INT64_MIN;
-	struct history_generation *bare = NULL;
-	int64_t bare_ns = INT64_MIN;
+	struct history_generation *bare;
+	int64_t best, bare_ns;
 
-	*g = NULL;
-	if (l->h.n == 1 && l->h.v[0].snapshots.n > 0)
+	if (l->h.n == 1 && l->h.v[0].snapshots.n > 0) {
 		*g = &l->h.v[0];
-	for (size_t i = 0; l->h.n > 1 && i < l->h.n; i++) {
-		if (history_window(&l->h, &l->h.v[i], &from, &until, e) == -1)
-			return -1;
-		if (l->h.v[i].snapshots.n == 0) {
-			bare = until > bare_ns ? &l->h.v[i] : bare;
-			bare_ns = until > bare_ns ? until : bare_ns;
-		} else if (*g == NULL || until >= best) {
-			*g = &l->h.v[i];
-			best = until;
-		}
+		return 0;
 	}
-	l->beyond = *g == NULL || bare_ns > best ? bare : NULL;
-	return 0;
+	if (find_last(l, false, g, &best, e) == -1 ||
+	    find_last(l, true, &bare, &bare_ns, e) == -1)
+		return -1;
+	l->beyond = *g == NULL ||
+		(bare != NULL && bare->plain == (*g)->plain && bare_ns > best)
+	    ? bare
+	    : NULL;
+	return *g == NULL || (*g)->plain ? 0 : look_beside(l, best, e);
 }
 
 /* There is nothing at all to restore from. */

@@ -387,6 +387,19 @@ begin_generation(struct look *l, struct history_generation *g)
 	l->has_snapshot = false;
 }
 
+/* It ends with an object that says that its history goes on elsewhere. */
+static int
+check_ended(struct look *l, const struct stretch *t, struct err *e)
+{
+	if (t->n == 0 || !l->has || l->length > 0)
+		return 0;
+	err_set(e, ERR_EARLIER,
+	    "says that the history goes on in another generation, and nothing "
+	    "newer is there");
+	err_in(e, "%s", buf_str(&l->v->key));
+	return look_fault(l, false, e);
+}
+
 int
 look_newest(struct look *l, struct history_generation *g, struct err *e)
 {
@@ -405,7 +418,7 @@ look_newest(struct look *l, struct history_generation *g, struct err *e)
 	l->last_key = xstrdup(buf_str(&l->v->key));
 	l->out->as_of_ns = l->has ? l->pv.captured_ns : l->o->mtime_ns;
 	memcpy(l->out->generation, g->id, sizeof(g->id));
-	return 0;
+	return check_ended(l, &t, e);
 }
 
 /*
