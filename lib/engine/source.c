@@ -15,6 +15,7 @@ const char *const source_read_name[] = { "plain", "chain", "shared", "locked",
 const char *const source_hint_name[] = { "diff", "tail", "recovered" };
 
 #define SECOND INT64_C(1000000000)
+#define QUIET  (3 * SECOND) /* a writer at work is not, by any clock */
 
 enum {
 	TRIES = 12,      /* before a database counts as too busy */
@@ -98,7 +99,7 @@ choose_file(struct source *s, struct err *e)
 	if (journal || locked || (s->tries > 2 && s->rollback)) {
 		s->st.read = SOURCE_JOURNAL;
 		s->silent = locked && !journal &&
-		    s->st.captured_ns - s->st.sig.db.ctime_ns > SECOND;
+		    s->st.captured_ns - s->st.sig.db.ctime_ns > QUIET;
 		s->unlocked_journal = s->tries == 1 && !s->silent;
 	}
 	return 0;

@@ -75,6 +75,8 @@ journal_of_now(struct source *s)
 static int
 cannot_lock(struct source *s, struct err *e)
 {
+	struct err why;
+
 	if (e->class == ERR_DENIED && s->st.read == SOURCE_LOCKED) {
 		/* The files may have gone with the last connection. */
 		s->no_lock = s->held;
@@ -82,6 +84,8 @@ cannot_lock(struct source *s, struct err *e)
 		return 0;
 	}
 	if (e->class == ERR_BUSY && s->silent) {
+		if (file_is(s, &s->st.sig.db, &why) != 1)
+			return 0; /* a writer, after all */
 		err_set(e, ERR_BUSY, "locked for good, without a journal");
 		return err_hint(e,
 		    "locking_mode=EXCLUSIVE with a journal in memory: nothing "

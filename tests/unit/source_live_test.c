@@ -36,16 +36,24 @@ patch(const char *path, const char *suffix, off_t at, const void *p, size_t n)
 	free(name);
 }
 
+/* Until the newest time of its files is older than that. */
+static void
+wait_older(const char *path, int64_t ns)
+{
+	struct signature sig;
+	struct err e;
+	bool racy;
+
+	while (signature_take(&sig, path, &racy, &e) == 0 &&
+	    now_ns() - signature_newest_ns(&sig) <= ns)
+		usleep(50000);
+}
+
 /* Until nothing of it is racy for its times alone. */
 static void
 wait_old(const char *path)
 {
-	struct signature sig;
-	struct err e;
-	bool racy = true;
-
-	while (signature_take(&sig, path, &racy, &e) == 0 && racy)
-		usleep(50000);
+	wait_older(path, INT64_C(1100000000));
 }
 
 static struct app
@@ -460,7 +468,7 @@ exclusive_silent(void)
 	close(open(left, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
 	settle();
 	app_do(&a, fill);
-	wait_old(path);
+	wait_older(path, INT64_C(3100000000));
 	began = now_ns();
 	refused("exclusive, without a journal", path, "locked for good");
 	ok(now_ns() - began < INT64_C(1500000000), "in a moment");
