@@ -15,6 +15,7 @@
 #include "lib/base/stop.h"
 #include "lib/base/when.h"
 #include "lib/engine/state.h"
+#include "lib/engine/state_compared.h"
 #include "lib/engine/state_verdict.h"
 #include "lib/format/glob.h"
 #include "lib/store/store.h"
@@ -36,7 +37,7 @@ hand_in(struct run *run, struct choice *c)
 	pool_put(run->pool, &q->job);
 }
 
-/* Of a sample: when was it verified? */
+/* Of a sample: when was it verified, or compared? */
 static int
 add_to_sample(struct run *run, struct choice *c)
 {
@@ -46,7 +47,10 @@ add_to_sample(struct run *run, struct choice *c)
 
 	if (run->reader != NULL)
 		rc = state_root(run->reader, c->store->url, false, &root, e);
-	if (rc == 1)
+	if (rc == 1 && run->want.source)
+		rc = state_compared_ns(
+		    run->reader, root, buf_str(&c->key), &ns, e);
+	else if (rc == 1)
 		rc = state_verified_ns(run->reader, root, buf_str(&c->key),
 		    run->want.deep, &ns, e);
 	if (rc != -1)

@@ -13,6 +13,7 @@
 #include "lib/base/progress.h"
 #include "lib/base/when.h"
 #include "lib/engine/state.h"
+#include "lib/engine/state_compared.h"
 #include "lib/engine/state_verdict.h"
 #include "lib/store/store.h"
 
@@ -22,6 +23,20 @@ is_broken(const struct request *q)
 {
 	return q->c.rc == -1 && q->c.e.class == ERR_CORRUPT &&
 	    q->c.store != NULL && !q->out.unread;
+}
+
+/* It is sound, and not what the live database is. */
+static bool
+is_wrong(const struct request *q)
+{
+	return is_broken(q) && q->out.source == VERIFY_WRONG;
+}
+
+static bool
+is_ahead(const struct request *q)
+{
+	return q->c.rc == -1 && q->c.e.class == ERR_EXISTS &&
+	    q->out.source == VERIFY_AHEAD;
 }
 
 /* Sound, but an older state may be lost. */
@@ -39,17 +54,40 @@ put(struct run *run, struct request *q, struct err *e)
 	const char *key = buf_str(&q->c.key);
 	struct verdict v = { .at_ns = q->at_ns, .deep = run->want.deep };
 
-	if (q->root == 0 || q->at_ns == 0)
-		return 0;
-	if (q->c.rc == -1 && !is_broken(q) && !is_earlier(q))
+	if (q->c.rc == -1 && !is_broken(q) && !is_earlier(q) && !is_ahead(q))
 		return state_put_tried(run->st, q->root, key, q->at_ns, e);
-	if (is_broken(q)) {
+	if (is_broken(q) && !is_wrong(q)) {
 		v.class = q->c.e.class;
 		v.msg = q->c.e.msg;
 	}
 	if (q->out.newest && q->out.shipping[0] != '\0')
 		v.broken = q->out.shipping;
 	return state_put_verdict(run->st, q->root, key, &v, &q->marked, e);
+}
+
+static int
+put_compared(struct run *run, struct request *q, struct err *e)
+{
+	const char *key = buf_str(&q->c.key);
+	struct compared c = { .at_ns = q->at_ns };
+
+	if (!run->want.source)
+		return 0;
+	if (q->c.rc == -1 && !is_wrong(q) && !is_ahead(q) && !is_earlier(q))
+		return state_put_uncompared(run->st, q->root, key, q->at_ns, e);
+	if (is_wrong(q) || is_ahead(q)) {
+		c.class = q->c.e.class;
+		c.msg = q->c.e.msg;
+	}
+	return state_put_compared(run->st, q->root, key, &c, e);
+}
+
+static int
+put_request(struct run *run, struct request *q, struct err *e)
+{
+	if (q->root == 0 || q->at_ns == 0)
+		return 0;
+	return put(run, q, e) == -1 ? -1 : put_compared(run, q, e);
 }
 
 void
@@ -62,7 +100,7 @@ verify_record(struct run *run, struct job **jobs, size_t n)
 		return;
 	if ((rc = state_begin(run->st, &e)) == 0) {
 		for (size_t i = 0; i < n && rc == 0; i++)
-			rc = put(run, (struct request *)jobs[i], &e);
+			rc = put_request(run, (struct request *)jobs[i], &e);
 		if (rc == 0)
 			rc = state_commit(run->st, &e);
 	}
@@ -119,7 +157,7 @@ fail(struct run *run, struct request *q)
 {
 	bool broken = is_broken(q);
 
-	run->broken += broken;
+	run->broken += broken && !is_wrong(q);
 	if (broken)
 		hint(run, q, &q->c.e);
 	/* A path may have several. */
@@ -147,11 +185,22 @@ tell(struct run *run, const struct request *q)
 		    v->unknown, v->first_unknown);
 	cli_note(&run->cli, q->c.name, "%s", buf_str(&b));
 	buf_release(&b);
-	if (v->source == VERIFY_NEWER)
+	if (v->source == VERIFY_BEHIND)
 		cli_note(&run->cli, q->c.name,
 		    "the source was written to since: %" PRIu32
 		    " pages are newer",
 		    v->newer);
+}
+
+/* How the source was read, if not as it should be. */
+static void
+tell_reading(struct run *run, const struct request *q)
+{
+	if (q->out.source != VERIFY_NOT_COMPARED && !q->out.by_sqlite)
+		cli_note(&run->cli, q->c.name,
+		    "the source was read from its files, as lspp-ship does, "
+		    "not by SQLite: %s",
+		    q->out.why_not);
 }
 
 static void
@@ -175,10 +224,16 @@ put_object(struct run *run, const struct request *q)
 	json_bool(b, "sql", run->want.sql && !run->cli.dry_run);
 	json_bool(b, "earlier", is_earlier(q));
 	json_number(b, "unknown", v->unknown);
-	if (v->source == VERIFY_NOT_COMPARED)
+	if (v->source == VERIFY_NOT_COMPARED) {
+		json_null(b, "source");
 		json_null(b, "newer");
-	else
+		json_null(b, "by_sqlite");
+	} else {
+		json_text(b, "source",
+		    v->source == VERIFY_EQUAL ? "equal" : "behind");
 		json_number(b, "newer", v->newer);
+		json_bool(b, "by_sqlite", v->by_sqlite);
+	}
 	json_bool(b, "dry_run", run->cli.dry_run);
 	cli_put_object(&run->cli);
 }
@@ -187,6 +242,8 @@ void
 verify_report(struct run *run, struct request *q)
 {
 	run->told++;
+	run->compared[q->out.source]++;
+	tell_reading(run, q);
 	if (q->c.rc == -1 && !is_earlier(q)) {
 		fail(run, q);
 		return;
@@ -248,6 +305,11 @@ verify_sum_up(struct run *run)
 void
 verify_measure(void *ctx, struct metrics *m)
 {
+	static const char *const states[] = { [VERIFY_EQUAL] =
+						  "state=\"equal\"",
+		[VERIFY_BEHIND] = "state=\"behind\"",
+		[VERIFY_WRONG] = "state=\"wrong\"",
+		[VERIFY_AHEAD] = "state=\"ahead\"" };
 	struct run *run = ctx;
 	double oldest = 0;
 
@@ -260,6 +322,9 @@ verify_measure(void *ctx, struct metrics *m)
 	    m, METRIC_DATABASES, "state=\"broken\"", (double)run->broken);
 	metrics_add(
 	    m, METRIC_DATABASES, "state=\"unverified\"", (double)run->never);
+	for (int i = VERIFY_EQUAL; i <= VERIFY_AHEAD; i++)
+		metrics_add(
+		    m, METRIC_DATABASES, states[i], (double)run->compared[i]);
 	metrics_add(m, METRIC_UNVERIFIED, NULL, oldest);
 	stats_metrics(&run->stats, m);
 }

@@ -48,6 +48,16 @@ halt() {
 	CRON=
 }
 
+# signature_of FILE -- as in the state, of one that has no -wal: ten numbers.
+signature_of() {
+	stat -c '%d %i %s %.9Y %.9Z' "$1" | tr -d . |
+		awk '{ for (i = 1; i <= 5; i++) print $i }' |
+		while read -r n; do
+			printf '%016x' "$n" | fold -w 2 | tac | tr -d '\n'
+		done
+	printf '%080d' 0
+}
+
 mails() {
 	find "$ROOT/mail" -type f | wc -l
 }
@@ -106,6 +116,30 @@ mailed() {
 	halt
 	assert_equal "$(mails)" 1
 	assert_equal "$(find "$ROOT/tmp" -mindepth 1 | wc -l)" 0
+}
+
+@test "every night: a second opinion, and mail for what is wrong" {
+	tenants 20
+	boot '2026-01-01 03:00:57'
+	wait_for shipped 20
+	halt
+	prom=$ROOT/var/lib/prometheus/node-exporter/lspp_compare.prom
+	boot '2026-01-01 03:52:57'
+	compared() { [ -s "$prom" ]; }
+	wait_for compared
+	sleep 0.5
+	halt
+	assert_equal "$(mails)" 0
+	grep -q '^lspp_databases{.*state="equal".*} 20$' "$prom"
+	# A commit that the state never saw.
+	sqlite3 "$ROOT/srv/tenants/0007/app.db" 'INSERT INTO t VALUES (7)'
+	signature_of "$ROOT/srv/tenants/0007/app.db" >"$T/sig"
+	sqlite3 "$ROOT/var/lib/lspp/state.db" "UPDATE db SET racy = 0,
+		sig = x'$(cat "$T/sig")' WHERE CAST(key AS TEXT) = '0007/app.db'"
+	boot '2026-01-01 03:52:57'
+	wait_for mailed '0007/app\.db: source .* are not those in the replica'
+	halt
+	assert_equal "$(mails)" 1
 }
 
 @test "every minute and every hour: shipped as it is written, and no mail" {

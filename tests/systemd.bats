@@ -110,6 +110,13 @@ stop_all() {
 	assert_equal "$(cat "$T/err.txt")" ''
 	grep -q '^lspp_databases{.*state="restored".*} 20$' \
 		"$ROOT/var/lib/prometheus/node-exporter/lspp_drill.prom"
+	# And a second opinion.
+	start "$(command_of lspp-compare.service)"
+	wait "$INIT"
+	INIT=
+	assert_equal "$(cat "$T/err.txt")" ''
+	grep -q '^lspp_databases{.*state="equal".*} 20$' \
+		"$ROOT/var/lib/prometheus/node-exporter/lspp_compare.prom"
 }
 
 @test "the programs make no system call that the unit forbids" {
@@ -139,8 +146,9 @@ stop_all() {
 	export LSPP_REPLICA=$T/r LSPP_STATE=$T/s LSPP_BASE=$T/f
 	traced -f -o log sh -c "lspp-scan f | lspp-hot --watch --for 2s |
 		lspp-ship --drain 1s --metrics m.prom; lspp-scan file://$T/r |
-		lspp-restore -o out --metrics n.prom" >printed
-	assert_equal "$(wc -l <printed)" 3
+		lspp-restore -o out --metrics n.prom;
+		lspp-verify --against-source --sample 1" >printed
+	assert_equal "$(wc -l <printed)" 4
 	sed -nE 's/^[0-9]+ +([a-z_0-9]+)\(.*/\1/p' log | sort -u >used
 	# To give a file to the source's group is tried, and may fail.
 	run -0 comm -13 allowed used

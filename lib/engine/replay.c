@@ -61,7 +61,8 @@ take_page(struct replay *r, const uint8_t *page, struct err *e)
 
 	if (r->pages == GROWTH_PAGES_MAX)
 		return err_set(e, ERR_CORRUPT, "holds too many pages");
-	r->pages++;
+	if (r->pages++ == 0)
+		memcpy(r->head, page, sizeof(r->head));
 	if (!r->summing)
 		return 0;
 	sum = pagesum_of(r->pages, page, r->page_size);
@@ -147,6 +148,7 @@ replay_index(struct replay *r, uint32_t index)
 	r->pos = 0;
 	r->frames = r->uncommitted = 0;
 	r->have = 0;
+	r->head_pending = false;
 }
 
 static bool
@@ -210,6 +212,9 @@ commit(struct replay *r, uint32_t pages, struct err *e)
 	size_t n;
 
 	r->uncommitted = 0;
+	if (r->head_pending)
+		memcpy(r->head, r->next_head, sizeof(r->head));
+	r->head_pending = false;
 	while (at < r->pending.size) {
 		n = sizeof(en);
 		if (r->pending.size - at < n)
@@ -260,6 +265,10 @@ take_frame(struct replay *r, const uint8_t *p, struct err *e)
 		    r->frames + 1, r->index, f.pgno);
 	r->frames++;
 	r->uncommitted++;
+	if (f.pgno == 1) {
+		memcpy(r->next_head, page, sizeof(r->next_head));
+		r->head_pending = true;
+	}
 	if (r->summing) {
 		en.pgno = f.pgno;
 		en.sum = pagesum_of(f.pgno, page, r->page_size);

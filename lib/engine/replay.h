@@ -23,18 +23,20 @@
 
 #include "lib/base/spool.h"
 #include "lib/engine/sumtable.h"
+#include "lib/format/dbhdr.h"
 #include "lib/format/growth.h"
 #include "lib/format/wal.h"
 
 struct err;
 
 struct replay {
-	uint32_t page_size;   /* 0: not known yet */
-	uint64_t size;        /* of the snapshot */
-	uint32_t pages;       /* of the database, by the last commit */
-	struct growth growth; /* of that: told the size of each segment */
-	struct pagesum total; /* of the database, then; if summing */
-	uint64_t pos;         /* bytes so far, of the snapshot or the index */
+	uint32_t page_size;       /* 0: not known yet */
+	uint64_t size;            /* of the snapshot */
+	uint32_t pages;           /* of the database, by the last commit */
+	struct growth growth;     /* of that: told the size of each segment */
+	struct pagesum total;     /* of the database, then; if summing */
+	uint8_t head[DBHDR_SIZE]; /* its first bytes, then */
+	uint64_t pos; /* bytes so far, of the snapshot or the index */
 	uint32_t index;
 	/* private */
 	bool summing;
@@ -46,7 +48,9 @@ struct replay {
 	uint32_t frames;
 	uint32_t uncommitted; /* of them */
 	struct spool pending; /* their sums: struct sum_entry */
-	uint8_t *unit;        /* a header, a frame or a page: the beginning */
+	bool head_pending;    /* one of them is of page 1: */
+	uint8_t next_head[DBHDR_SIZE];
+	uint8_t *unit; /* a header, a frame or a page: the beginning */
 	size_t have;
 	uint8_t *zeros;
 };

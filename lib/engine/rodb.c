@@ -60,9 +60,16 @@ register_vfs(void)
 	sqlite3_vfs_register(&readonly_vfs, 0);
 }
 
-/* path as a URI: only what would end or change it is escaped. */
-static void
-add_uri(struct buf *b, const char *path)
+const char *
+rodb_vfs(void)
+{
+	pthread_once(&registered, register_vfs);
+	return VFS_NAME;
+}
+
+/* Only what would end or change it is escaped. */
+void
+rodb_uri(struct buf *b, const char *path)
 {
 	buf_adds(b, "file:");
 	for (; *path != '\0'; path++)
@@ -73,8 +80,8 @@ add_uri(struct buf *b, const char *path)
 	buf_adds(b, "?readonly_shm=1");
 }
 
-static int
-fail(sqlite3 *db, int rc, struct err *e)
+int
+rodb_fail(sqlite3 *db, int rc, struct err *e)
 {
 	const char *why = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
 
@@ -102,11 +109,10 @@ rodb_begin(const char *path, int wait_ms, struct err *e)
 	sqlite3 *db = NULL;
 	int rc;
 
-	pthread_once(&registered, register_vfs);
-	add_uri(&uri, path);
+	rodb_uri(&uri, path);
 	rc = sqlite3_open_v2(buf_str(&uri), &db,
 	    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
-	    VFS_NAME);
+	    rodb_vfs());
 	buf_release(&uri);
 	if (rc == SQLITE_OK) {
 		sqlite3_extended_result_codes(db, 1);
@@ -118,7 +124,7 @@ rodb_begin(const char *path, int wait_ms, struct err *e)
 		    db, "BEGIN; PRAGMA schema_version", NULL, NULL, NULL);
 	}
 	if (rc != SQLITE_OK) {
-		fail(db, rc, e);
+		rodb_fail(db, rc, e);
 		sqlite3_close(db);
 		return NULL;
 	}

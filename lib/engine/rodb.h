@@ -10,6 +10,7 @@
 #ifndef LSPP_ENGINE_RODB_H
 #define LSPP_ENGINE_RODB_H
 
+struct buf;
 struct err;
 struct sqlite3;
 
@@ -24,5 +25,11 @@ struct sqlite3 *rodb_begin(const char *path, int wait_ms, struct err *e);
 
 /* End the transaction and close; takes NULL. */
 void rodb_end(struct sqlite3 *db);
+
+/* For one who opens it another way: the name of that VFS, and path as a URI. */
+const char *rodb_vfs(void);
+void rodb_uri(struct buf *b, const char *path);
+/* What opening or reading failed with, as above; -1. */
+int rodb_fail(struct sqlite3 *db, int rc, struct err *e);
 
 #endif

@@ -43,6 +43,10 @@ static const char later[] =
     "CREATE TABLE IF NOT EXISTS run(token INTEGER PRIMARY KEY);"
     "CREATE TABLE IF NOT EXISTS whose(root INTEGER, key BLOB, object TEXT,"
     " taken_ns INTEGER, PRIMARY KEY(root, key)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS compared(root INTEGER, key BLOB,"
+    " at_ns INTEGER, tried_ns INTEGER, class INTEGER, msg TEXT,"
+    " healed_ns INTEGER, healed INTEGER, PRIMARY KEY(root, key))"
+    " WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS db_gone ON db(path) WHERE gone_ns IS NOT NULL;"
     "CREATE TABLE IF NOT EXISTS trouble(path BLOB, root INTEGER,"
     " wait_ns INTEGER, since_ns INTEGER, at_ns INTEGER, class INTEGER,"
@@ -113,6 +117,17 @@ static const char *const sql[QUERIES] = {
 		     " WHERE root = ? AND key = ? AND broken = ?",
 	[Q_BEGUN] = "UPDATE verdict SET broken = NULL"
 		    " WHERE root = ? AND key = ? AND broken <> ?",
+	[Q_COMPARED_PUT] =
+	    "INSERT INTO compared VALUES(?1, ?2, ?3, 0, ?4, ?5, 0, 0)"
+	    " ON CONFLICT DO UPDATE SET at_ns = ?3, class = ?4, msg = ?5",
+	[Q_UNCOMPARED_PUT] =
+	    "INSERT INTO compared VALUES(?1, ?2, 0, ?3, 0, NULL, 0, 0)"
+	    " ON CONFLICT DO UPDATE SET tried_ns = ?3",
+	[Q_HEALED_PUT] =
+	    "INSERT INTO compared VALUES(?1, ?2, 0, 0, 0, NULL, ?3, 1)"
+	    " ON CONFLICT DO UPDATE SET healed_ns = ?3, healed = healed + 1",
+	[Q_COMPARED] = "SELECT max(at_ns, tried_ns) FROM compared"
+		       " WHERE root = ? AND key = ?",
 	[Q_VERIFIED] = "SELECT max(iif(?3, deep_ns, at_ns), tried_ns)"
 		       " FROM verdict WHERE root = ?1 AND key = ?2",
 	[Q_RUN_PUT] = "REPLACE INTO run VALUES(?)",

@@ -3,6 +3,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/engine/state_compared.h"
 #include "lib/engine/state_impl.h"
 
 /* A statement with root and key as its last two parameters. */
@@ -132,6 +133,10 @@ state_forget(struct state *st, int64_t root, const char *key, struct err *e)
 		if (rc == 0)
 			rc = run(st,
 			    "DELETE FROM verdict WHERE root = ? AND key = ?",
+			    root, key, e);
+		if (rc == 0 && state_has_compared(st))
+			rc = run(st,
+			    "DELETE FROM compared WHERE root = ? AND key = ?",
 			    root, key, e);
 		rc = end(st, rc, e);
 	}

@@ -44,6 +44,7 @@ verified_release(struct verified *out)
 {
 	buf_release(&out->also);
 	free(out->first_unknown);
+	free(out->why_not);
 	*out = (struct verified){ 0 };
 }
 
@@ -57,17 +58,24 @@ add_fault(struct verified *out, const struct err *e)
 	out->more++;
 }
 
-/* Those of the newest state come first, and those that may be none last. */
+/*
+ * Those of the newest state come first, then that it is ahead, and those that
+ * may be none last.
+ */
 static int
 rank(const struct err *e, bool newest)
 {
-	return newest ? 2 : e->class == ERR_CORRUPT;
+	return newest                 ? 3
+	    : e->class == ERR_EXISTS  ? 2
+	    : e->class == ERR_CORRUPT ? 1
+				      : 0;
 }
 
 int
 look_fault(struct look *l, bool newest, struct err *e)
 {
-	if (e->class != ERR_CORRUPT && e->class != ERR_EARLIER)
+	if (e->class != ERR_CORRUPT && e->class != ERR_EARLIER &&
+	    e->class != ERR_EXISTS)
 		return -1;
 	if (l->fault.class == ERR_NONE) {
 		l->fault = *e;
@@ -222,6 +230,8 @@ look_all(struct look *l, struct err *e)
 		? look_all_older(l, e) == -1
 		: l->beyond != NULL && look_older(l, l->beyond, e) == -1)
 		return -1;
+	if (look_judge(l, e) == -1)
+		return -1;
 	return l->fault.class != ERR_CORRUPT ? look_foreign(l, e) : 0;
 }
 
@@ -258,6 +268,7 @@ end(struct look *l)
 	if (l->known)
 		record_release(&l->rec);
 	free(l->last_key);
+	free(l->states);
 }
 
 /* One look.  *objects is how many were listed. */
@@ -290,7 +301,7 @@ look(struct verifier *v, const struct verify_job *j,
 static bool
 may_change(const struct err *e, size_t objects)
 {
-	return e->class == ERR_CORRUPT ||
+	return e->class == ERR_CORRUPT || e->class == ERR_EXISTS ||
 	    (e->class == ERR_MISSING && objects > 0);
 }
 
@@ -311,7 +322,7 @@ verify(struct verifier *v, const struct verify_job *j,
 			return 0;
 		if (out->unread || !may_change(e, n))
 			return -1;
-		if (e->class == ERR_CORRUPT && n >= n_before &&
+		if (e->class != ERR_MISSING && n >= n_before &&
 		    strcmp(e->msg, before.msg) == 0)
 			return -1;
 		before = *e;

@@ -11,6 +11,9 @@
  *		the state that the next snapshot brings, too
  *	state	the newest object is the one that was recorded, or a newer one
  *		that this machine wrote
+ *	source	the newest state is what the live database is, page by page,
+ *		as SQLite reads it (sqlread.h), or an earlier one of it
+ *		(verify_judge.h)
  *	deep	every byte is decoded; the frames' salts and checksums chain;
  *		the pages' sums make up, after each object, the checksum that
  *		its provenance claims.  Nothing is written but temporary files
@@ -53,8 +56,10 @@ struct verify_want {
 
 enum verify_source {
 	VERIFY_NOT_COMPARED,
-	VERIFY_SAME,  /* page for page */
-	VERIFY_NEWER, /* it has been written to since it was shipped */
+	VERIFY_EQUAL,  /* page for page */
+	VERIFY_BEHIND, /* it was written to since the replica's newest object */
+	VERIFY_WRONG,  /* it was not, and yet it is not the same */
+	VERIFY_AHEAD,  /* the replica has what it never had, or not any more */
 };
 
 /* Outcome of one database.  { 0 } is empty. */
@@ -79,7 +84,9 @@ struct verified {
 	char *first_unknown;
 	enum verify_source source;
 	uint32_t newer; /* pages in which the source differs */
-	bool unread;    /* it failed because the source cannot be read */
+	bool by_sqlite; /* SQLite read it; else: */
+	char *why_not;
+	bool unread; /* it failed because the source cannot be read */
 };
 void verified_release(struct verified *out);
 
@@ -100,7 +107,8 @@ struct verify_job {
 /*
  * 0: all that was asked for is as it should be.  ERR_EARLIER: likewise, but
  * older states are lost, or a retention run was ended.  ERR_CORRUPT: the
- * replica is damaged.  What else fails leaves open what the replica is:
+ * replica is damaged, or wrong.  ERR_EXISTS: it is sound, and ahead of the live
+ * database.  What else fails leaves open what the replica is:
  * ERR_MISSING for instance, there is no backup of that name; ERR_BUSY, it
  * changes faster than it can be read, or somebody else ships it.
  */

@@ -174,7 +174,10 @@ read_object(struct look *l, enum layout_kind kind,
 							 : OBJECT_SEGMENT_MAX,
 				 e)
 			   : read_end(l, e);
-	return rc == -1 ? -1 : check_kind(l, &name, e);
+	if (rc == -1 || check_kind(l, &name, e) == -1)
+		return -1;
+	look_note_state(l);
+	return 0;
 }
 
 /* What the object claims of the database against what was read so far. */

@@ -21,6 +21,19 @@ struct verifier {
 	struct buf key;
 };
 
+/* The live database, as it was read. */
+struct live {
+	bool read, by_sqlite;
+	struct err why_not; /* by SQLite */
+	struct signature before, after;
+	uint32_t page_size, pages;
+	struct pagesum sum;
+	uint8_t head[DBHDR_SIZE], newest_head[DBHDR_SIZE]; /* the replica's */
+	uint32_t other;          /* pages that the newest state has otherwise */
+	uint32_t kept, reverted; /* see verify_judge.h */
+	struct sums sums;
+};
+
 /* One look at one replica. */
 struct look {
 	struct verifier *v;
@@ -53,6 +66,17 @@ struct look {
 	struct provenance last;
 	bool has_last;
 	char *last_key;
+
+	/* The states that objects bring; once the source was read, those that
+	 * are what it is. */
+	struct look_state {
+		struct pagesum sum;
+		uint32_t pages;
+		int64_t captured_ns;
+	} * states;
+	size_t n_states, room_states;
+	bool beyond_record; /* the newest is younger than the record */
+	struct live live;
 };
 
 /*
@@ -77,9 +101,14 @@ int look_fault(struct look *l, bool newest, struct err *e);
 int look_state(struct look *l, struct err *e);
 /* Is what is newer than the record another machine's?  -1 ERR_BUSY. */
 int look_foreign(struct look *l, struct err *e);
+bool look_is_foreign(const struct look *l);
 
-/* After look_newest(): is the live database what was shipped? */
+/* After look_newest(): read the live database and compare. */
 int look_source(struct look *l, struct err *e);
+/* Of each object: the state that it brings may be what the source is. */
+void look_note_state(struct look *l);
+/* After all: what does it mean that it is another one? */
+int look_judge(struct look *l, struct err *e);
 /* Restore the newest state to a file without a name, and ask SQLite. */
 int look_sql(struct look *l, struct err *e);
 

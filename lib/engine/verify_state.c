@@ -53,8 +53,8 @@ compare(struct look *l, const struct provenance *pv, int has, struct err *e)
 }
 
 /* What is newer than the record is another machine's. */
-static bool
-is_foreign(const struct look *l)
+bool
+look_is_foreign(const struct look *l)
 {
 	uint8_t me[16];
 
@@ -75,7 +75,7 @@ look_state(struct look *l, struct err *e)
 	int rc = -1;
 
 	/* That machine may have pruned it; look_foreign() tells. */
-	if (g == NULL && is_foreign(l))
+	if (g == NULL && look_is_foreign(l))
 		return 0;
 	if (g == NULL) {
 		err_set(e, ERR_CORRUPT,
@@ -102,7 +102,7 @@ look_state(struct look *l, struct err *e)
 int
 look_foreign(struct look *l, struct err *e)
 {
-	if (!is_foreign(l))
+	if (!look_is_foreign(l))
 		return 0;
 	err_set(e, ERR_BUSY, "it is sound, but %s was written by somebody else",
 	    l->last_key);
