@@ -45,10 +45,9 @@ whole() {
 }
 
 @test "opened and closed for each write: shipped each time" {
-	local round
 	three 'PRAGMA journal_mode=WAL'
 	keep_changing
-	for round in 1 2 3 4; do
+	for _ in 1 2 3 4; do
 		run --separate-stderr ship a.db
 		assert_success
 		assert_output a.db
@@ -67,10 +66,9 @@ more_than() {
 }
 
 @test "locks that do not reach us: refused with the reason, or right" {
-	local round
 	three 'PRAGMA journal_mode=DELETE'
 	keep_changing "file:$D/a.db?nolock=1"
-	for round in 1 2 3 4 5 6; do
+	for _ in 1 2 3 4 5 6; do
 		run --separate-stderr ship a.db
 		case $status in
 		0) whole ;;
@@ -125,8 +123,7 @@ coarse() {
 	coarse
 	three 'PRAGMA journal_mode=DELETE'
 	keep_changing
-	local round
-	for round in 1 2 3; do
+	for _ in 1 2 3; do
 		run --separate-stderr ship --max-hold 5000 a.db
 		assert_success
 		whole
