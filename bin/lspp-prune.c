@@ -418,7 +418,8 @@ run_pool(struct run *run, char **operands, struct err *e)
 		rc = lines_open(&run->in, operands, run->cli.end, e);
 	if (rc == 0)
 		rc = pool_run(&ops, run, args, run->cli.jobs, LIMIT, BATCH, e);
-	if (rc == 0 && lines_close(&run->in, e) == -1)
+	if (rc == 0 &&
+	    (lines_close(&run->in, e) == -1 || lines_expect(&run->in, e) == -1))
 		cli_fail(&run->cli, NULL, e, 1);
 	if (rc == 0)
 		abort_uploads(run);

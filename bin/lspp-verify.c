@@ -413,7 +413,8 @@ verify_all(struct run *run, char **operands, struct err *e)
 		return -1;
 	cli_watch(&run->cli, verify_watch, run);
 	rc = run_pool(run, e);
-	if (rc == 0 && !run->from_state && lines_close(&run->in, e) == -1)
+	if (rc == 0 && !run->from_state &&
+	    (lines_close(&run->in, e) == -1 || lines_expect(&run->in, e) == -1))
 		cli_fail(&run->cli, NULL, e, 1);
 	if (rc == 0 && run->trouble.class != ERR_NONE)
 		cli_fail(&run->cli, NULL, &run->trouble, 1);

@@ -34,6 +34,8 @@ enum {
 const struct cli_opt restore_option_table[] = {
 	{ "output", 'o', "DIR", "restore below DIR; - is standard output",
 	    OPT_OUTPUT },
+	{ "timestamp", 0, "TIME", "the newest state captured until TIME",
+	    OPT_TIMESTAMP },
 	{ "force", 0, NULL, "replace databases that exist", OPT_FORCE },
 	{ "live", 0, NULL, "write into databases that stay open", OPT_LIVE },
 	{ "if-not-exists", 0, NULL, "pass over databases that exist",
@@ -47,9 +49,8 @@ const struct cli_opt restore_option_table[] = {
 
 const struct cli_opt restore_more_table[] = {
 	{ "list", 0, NULL, "print what there is, restore nothing", OPT_LIST },
-	{ "timestamp", 0, "TIME",
-	    "the newest state captured until TIME:", OPT_TIMESTAMP },
-	{ "generation", 0, "ID", "of this generation", OPT_GENERATION },
+	{ "generation", 0, "ID", "the newest state of this generation",
+	    OPT_GENERATION },
 	{ "index", 0, "HEX", "to the end of this index of --generation",
 	    OPT_INDEX },
 	{ "to-last-good", 0, NULL, "before a hole, if there is one",
@@ -70,10 +71,14 @@ static int
 take_time(struct run *run, const char *arg, struct err *e)
 {
 	int64_t now = when_now();
-	char text[WHEN_SIZE];
+	char text[WHEN_SIZE], local[WHEN_LOCAL_SIZE];
+	int rc = when_parse(arg, now, &run->want.at_ns, e);
 
-	if (when_parse(arg, now, &run->want.at_ns, e) == -1)
+	if (rc == -1)
 		return err_in(e, "--timestamp");
+	if (rc == 1) /* whose noon it is should not be guessed */
+		cli_warn(&run->cli, NULL, "--timestamp: %s",
+		    when_local(run->want.at_ns, local));
 	if (run->want.at_ns > now)
 		return err_set(e, ERR_USAGE, "--timestamp: %s is in the future",
 		    when_text(run->want.at_ns, text));

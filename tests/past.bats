@@ -114,7 +114,7 @@ backup covers 2001-09-09T01:46:41.000Z to 2001-09-09T01:46:44.000Z" \
 
 @test "times, generations and indexes that are none are wrong use" {
 	local a
-	for a in "--timestamp 2026-01-01T00:00:00" "--timestamp yesterday" \
+	for a in "--timestamp 2026-01-01T00" "--timestamp yesterday" \
 		"--timestamp 2200-01-01T00:00:00Z" "--generation xyz" \
 		"--index 0" "--generation $G1 --index 0g" \
 		"--generation $G1 --index 100000000" \

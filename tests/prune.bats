@@ -165,7 +165,7 @@ stale() {
 	assert_line a.db/generations/owner-00000001.lz4
 	rm -rf "$S"
 	replica_later
-	change
+	told 'the state in .* is new' a.db
 	replica_later
 	change
 	run -0 replica_list a.db/generations/owner-

@@ -556,7 +556,7 @@ new/tenants/x.db is the target of an earlier path"
 	assert_failure 2
 	run lspp-restore -r "$R" --check twice "$KEY"
 	assert_failure 2
-	run lspp-restore -r "$R" --timestamp 2020-01-01T00:00:00 "$KEY"
+	run lspp-restore -r "$R" --timestamp 2020-01-01T00:00:00+1 "$KEY"
 	assert_failure 2
 	run lspp-restore -r "$R" --index 0 "$KEY"
 	assert_failure 2

@@ -540,3 +540,13 @@ written to it since"* ]] || fail "$stderr"
 		restores_to 1.db "$D/1.db" lspp
 	done
 }
+
+@test "nothing on standard input is nothing proved" {
+	sqlite3 1.db 'CREATE TABLE t(x)'
+	ship 1.db >/dev/null
+	run -66 --separate-stderr lspp-verify -r "$R" --deep </dev/null
+	assert_output ''
+	assert_regex "$stderr" 'nothing came in on standard input'
+	run -66 --separate-stderr lspp-prune -r "$R" -n --keep-for 1d </dev/null
+	assert_regex "$stderr" 'nothing came in on standard input'
+}

@@ -174,8 +174,11 @@ lines_await(struct lines *in, int ms, const char **path)
 
 	while (!stop_requested()) {
 		if (in->reading) {
-			if ((rc = next_record(in, &ms, path)) != -1)
+			if ((rc = next_record(in, &ms, path)) != -1) {
+				in->came |= rc == 1;
 				return rc;
+			}
+			in->empty = !in->came;
 			in->reading = false;
 			continue;
 		}
@@ -232,6 +235,15 @@ lines_total(const struct lines *in)
 		if (strcmp(*o, "-") == 0)
 			return 0;
 	return n;
+}
+
+int
+lines_expect(const struct lines *in, struct err *e)
+{
+	if (!in->empty || in->came || stop_requested())
+		return 0;
+	err_set(e, ERR_MISSING, "nothing came in on standard input");
+	return err_hint(e, "did what should have printed the paths fail?");
 }
 
 int

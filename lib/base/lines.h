@@ -30,6 +30,8 @@ struct lines {
 	size_t seen;    /* up to here it holds no end */
 	int errnum;     /* of read(2), or 0 */
 	bool nul;       /* a record held a NUL: it was skipped */
+	bool empty;     /* stdin ended without a record */
+	bool came;      /* there was one */
 };
 
 /*
@@ -60,6 +62,12 @@ bool lines_waits(const struct lines *in);
 
 /* 0, or -1 if reading stdin failed or a record was refused. */
 int lines_close(struct lines *in, struct err *e);
+
+/*
+ * Of what proves or deletes: that nothing came on standard input is a scan that
+ * failed, as like as not.  Fills e, ERR_MISSING, and returns -1 if so.
+ */
+int lines_expect(const struct lines *in, struct err *e);
 
 /*
  * Write path and the end byte to stdout.  Buffered: call lines_flush() after

@@ -103,25 +103,68 @@ offset(const char **s, int64_t *out)
 	return 1;
 }
 
-/* 1; 0: but for an offset it is one; -1: it is none. */
-static int
+static bool
 rfc3339(const char *s, int64_t *ns)
 {
 	struct tm tm = { 0 };
 	int64_t part, east;
-	int rc;
 
 	if (!date(&s, &tm) || !literal(&s, "Tt ") ||
 	    !digits(&s, 2, &tm.tm_hour) || !literal(&s, ":") ||
 	    !digits(&s, 2, &tm.tm_min) || !literal(&s, ":") ||
 	    !digits(&s, 2, &tm.tm_sec) || tm.tm_hour > 23 || tm.tm_min > 59 ||
 	    tm.tm_sec > 60 || !fraction(&s, &part))
-		return -1;
-	rc = offset(&s, &east);
-	if (*s != '\0')
-		return -1;
+		return false;
+	if (offset(&s, &east) != 1 || *s != '\0')
+		return false;
 	*ns = ((int64_t)timegm(&tm) - east) * SECOND + part;
-	return rc;
+	return true;
+}
+
+/* "today" and "yesterday", of the local zone, as a date. */
+static bool
+day(const char **s, int64_t now_ns, struct tm *tm)
+{
+	static const char *const names[] = { "today", "yesterday" };
+	time_t now = (time_t)(now_ns / SECOND);
+	size_t n;
+
+	for (int i = 0; i < 2; i++) {
+		n = strlen(names[i]);
+		if (strncmp(*s, names[i], n) != 0)
+			continue;
+		*s += n;
+		if (localtime_r(&now, tm) == NULL)
+			return false;
+		tm->tm_mday -= i; /* mktime() takes it as it is meant */
+		return true;
+	}
+	return date(s, tm);
+}
+
+/* A time of day in the local zone.  Of one that comes twice in a night the zone
+ * in the answer tells which was taken. */
+static bool
+local(const char *s, int64_t now_ns, int64_t *ns)
+{
+	struct tm tm = { 0 };
+	int64_t part = 0;
+	time_t t;
+
+	if (!day(&s, now_ns, &tm) || !literal(&s, "Tt ") ||
+	    !digits(&s, 2, &tm.tm_hour) || !literal(&s, ":") ||
+	    !digits(&s, 2, &tm.tm_min) || tm.tm_hour > 23 || tm.tm_min > 59)
+		return false;
+	tm.tm_sec = 0;
+	if (literal(&s, ":") &&
+	    (!digits(&s, 2, &tm.tm_sec) || tm.tm_sec > 60 ||
+		!fraction(&s, &part)))
+		return false;
+	tm.tm_isdst = -1;
+	if (*s != '\0' || (t = mktime(&tm)) < 0)
+		return false;
+	*ns = (int64_t)t * SECOND + part;
+	return true;
 }
 
 static bool
@@ -158,17 +201,13 @@ ago(const char *s, int64_t now_ns, int64_t *ns)
 int
 when_parse(const char *s, int64_t now_ns, int64_t *ns, struct err *e)
 {
-	int rc;
-
-	if (epoch(s, ns) || ago(s, now_ns, ns))
+	if (epoch(s, ns) || ago(s, now_ns, ns) || rfc3339(s, ns))
 		return 0;
-	if ((rc = rfc3339(s, ns)) == 1)
-		return 0;
-	if (rc == 0)
-		return err_set(e, ERR_USAGE,
-		    "\"%s\" lacks an offset: end it in Z or +01:00", s);
+	if (local(s, now_ns, ns))
+		return 1;
 	return err_set(e, ERR_USAGE,
-	    "\"%s\" is no time like 2026-11-24T02:18:31Z, @1795488467 or 2h",
+	    "\"%s\" is no time like 2026-11-24T02:18:31Z, \"2026-11-24 "
+	    "02:18\", \"yesterday 14:00\", @1795488467 or 2h",
 	    s);
 }
 
@@ -186,6 +225,19 @@ when_text(int64_t ns, char out[WHEN_SIZE])
 	else
 		(void)snprintf(
 		    out + n, WHEN_SIZE - n, ".%03dZ", (int)(ms % 1000));
+	return out;
+}
+
+const char *
+when_local(int64_t ns, char out[WHEN_LOCAL_SIZE])
+{
+	time_t t = (time_t)(ns / SECOND);
+	struct tm tm;
+
+	if (localtime_r(&t, &tm) == NULL ||
+	    strftime(out, WHEN_LOCAL_SIZE, "%Y-%m-%d %H:%M:%S %z (%Z)", &tm) ==
+		0)
+		(void)snprintf(out, WHEN_LOCAL_SIZE, "an unknown time");
 	return out;
 }
 

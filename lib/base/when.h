@@ -8,15 +8,19 @@
 
 struct err;
 
-#define WHEN_SIZE 32
+#define WHEN_SIZE       32
+#define WHEN_LOCAL_SIZE 64
 
 /*
  * ns since 1970 UTC of
- *	2026-11-24T02:18:31.5+01:00	RFC 3339; a time without an offset or
- *					Z could be anybody's and is refused
+ *	2026-11-24T02:18:31.5+01:00	RFC 3339
+ *	2026-11-24 02:18		the same of the local zone (TZ); seconds
+ *	yesterday 14:00			may follow, and T may stand for the
+ *	today 02:18:31			blank
  *	@1795488467.25			seconds since 1970
  *	90s, 5m, 2h, 1d, 3w		so long before now; "ago" may follow
- * ERR_USAGE if it is none of these.
+ * 1: of the local zone; 0: of no zone but its own; -1 ERR_USAGE: it is none of
+ * these.
  */
 int when_parse(const char *s, int64_t now_ns, int64_t *ns, struct err *e);
 
@@ -25,6 +29,9 @@ int when_parse(const char *s, int64_t now_ns, int64_t *ns, struct err *e);
  * after the text.  Returns out.
  */
 const char *when_text(int64_t ns, char out[WHEN_SIZE]);
+
+/* "2026-11-24 02:18:31 +0100 (CET)", the second that ns is in.  Returns out. */
+const char *when_local(int64_t ns, char out[WHEN_LOCAL_SIZE]);
 
 int64_t when_now(void);
 

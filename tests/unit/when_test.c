@@ -1,4 +1,7 @@
 /* Moments as people write them. */
+#include <stdlib.h>
+#include <time.h>
+
 #include "lib/base/err.h"
 #include "lib/base/when.h"
 #include "tests/unit/tap.h"
@@ -51,18 +54,36 @@ test_wrong(void)
 		is_int(parse(wrong[i]), -1, "\"%s\" is none", wrong[i]);
 }
 
-static void
-test_no_offset(void)
+/* NOW is 03:47:47 on November 24 there. */
+static int64_t
+here(const char *s)
 {
 	struct err e;
 	int64_t ns;
 
-	is_int(when_parse("2026-11-24T02:47:47", NOW, &ns, &e), -1,
-	    "without an offset it is refused");
-	is_int(e.class, ERR_USAGE, "as wrong use");
-	is_str(e.msg,
-	    "\"2026-11-24T02:47:47\" lacks an offset: end it in Z or +01:00",
-	    "and told");
+	return when_parse(s, NOW, &ns, &e) == 1 ? ns : -1;
+}
+
+static void
+test_local(void)
+{
+	const int64_t noon = 1795518000 * S; /* 11:00 UTC */
+	char text[WHEN_LOCAL_SIZE];
+
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	is_int(here("2026-11-24 12:00"), noon, "a date and a time");
+	is_int(here("2026-11-24T12:00:00.5"), noon + S / 2, "to the second");
+	is_int(here("today 12:00"), noon, "today");
+	is_int(here("yesterday 12:00:01"), noon - 86399 * S, "yesterday");
+	is_int(here("2026-07-24 12:00"), 1784887200 * S, "in summer");
+	is_int(here("2026-11-24T12:00:00Z"), -1, "one of another zone");
+	is_int(here("yesterday"), -1, "no time of the day");
+	is_int(here("yesterday 24:00"), -1, "no such time");
+	is_str(when_local(noon, text), "2026-11-24 12:00:00 +0100 (CET)",
+	    "the zone is told");
+	unsetenv("TZ");
+	tzset();
 }
 
 static void
@@ -101,7 +122,7 @@ main(void)
 {
 	test_rfc3339();
 	test_wrong();
-	test_no_offset();
+	test_local();
 	test_relative();
 	test_text();
 	return done();
