@@ -40,7 +40,7 @@ three_databases() {
 killed() {
 	local status=0
 	if [ $((RANDOM % 4)) -eq 0 ]; then
-		timeout -s KILL "0.0$((RANDOM % 60 + 1))" "$@" \
+		killed_within "0.0$((RANDOM % 60 + 1))" "$@" \
 			>"$T/stdout" 2>"$T/stderr" || status=$?
 	else
 		atcall -k write -n $((RANDOM % (CALLS + 5) + 1)) "$@" \

@@ -580,7 +580,7 @@ new/tenants/x.db is the target of an earlier path"
 	done
 	rounds=$(count 200 8)
 	for ((i = 1; i <= rounds; i++)); do
-		timeout -s KILL "0.0$((RANDOM % 90 + 10))" lspp-restore -r "$R" \
+		killed_within "0.0$((RANDOM % 90 + 10))" lspp-restore -r "$R" \
 			-o "$OUT" --if-not-exists <list >acknowledged || true
 		while read -r name; do
 			cmp "$name" s3
@@ -619,7 +619,7 @@ new/tenants/x.db is the target of an earlier path"
 			cp old.db "$OUT/$name"
 			cp old.wal "$OUT/$name-wal"
 		done <list
-		timeout -s KILL "0.0$((RANDOM % 90 + 10))" lspp-restore -r "$R" \
+		killed_within "0.0$((RANDOM % 90 + 10))" lspp-restore -r "$R" \
 			-o "$OUT" --force <list >acknowledged || true
 		while read -r name; do
 			cmp "$name" s3

@@ -154,3 +154,19 @@ wait_for() {
 say() {
 	echo "# $*" >&3
 }
+
+# killed_within SECONDS COMMAND... -- run it, and kill it then; its status.  It
+# is gone when this returns.  timeout(1) with KILL kills itself, too, and who waits for it
+# goes on while the command is still dying.
+killed_within() {
+	local after=$1 pid killer status=0
+	shift
+	"$@" &
+	pid=$!
+	{ sleep "$after" && kill -KILL "$pid"; } 2>/dev/null &
+	killer=$!
+	wait "$pid" 2>/dev/null || status=$?
+	kill "$killer" 2>/dev/null || :
+	wait "$killer" 2>/dev/null || :
+	return $status
+}
