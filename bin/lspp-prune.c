@@ -367,7 +367,7 @@ abort_old(void *ctx, const struct store_upload *u, struct err *e)
 	return stop_requested() ? 1 : 0;
 }
 
-/* Whoever may not list them has none to care for. */
+/* Whoever cannot list them has none to care for. */
 static void
 abort_uploads(struct run *run)
 {

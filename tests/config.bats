@@ -225,7 +225,7 @@ dbs:
 END
 	lspp-ship -q -c c.yml a.db
 	run -0 requests PUT
-	assert_output 4 # the probe's, the owner's, the snapshot
+	assert_output 10 # the probe's, the owner's, the snapshot
 	run -1 grep -v "/$BUCKET/backups/a/" requests
 	s3_faulty_stop
 }

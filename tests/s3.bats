@@ -136,9 +136,9 @@ restored() {
 	s3_faulty
 	ship >/dev/null
 	# each once, behind an owner's object and a look at what is there; and
-	# two to find out about conditions
-	assert_equal "$(requests)" 3002
-	assert_equal "$(requests PUT)" 2002
+	# some to find out about conditions
+	assert_equal "$(requests)" 3009
+	assert_equal "$(requests PUT)" 2008
 	settle
 	: >requests
 	ship >/dev/null
@@ -338,9 +338,9 @@ find_object() {
 @test "a run that is over its budget goes on at the next" {
 	s3_needs conditions # else each PUT is two requests
 	databases 10
-	run --separate-stderr ship -j 2 --max-requests 8 --failed failed
+	run --separate-stderr ship -j 2 --max-requests 15 --failed failed
 	assert_equal "$status" 1
-	[[ $stderr == *'the budget of 8 requests (--max-requests) is used up'* ]]
+	[[ $stderr == *'the budget of 15 requests (--max-requests) is used up'* ]]
 	assert_equal "$(wc -l <failed)" $((10 - ${#lines[@]}))
 	lspp-ship -C src -s state -r "$R" <failed
 	restored
@@ -438,7 +438,7 @@ has_requests() {
 	(exec lspp-ship -j2 --rate 20/s -C src -s state -r "$R" --failed failed <paths \
 		>acked 2>ship.err 3>&-) &
 	pid=$!
-	wait_for has_requests 6
+	wait_for has_requests 12
 	kill -TERM $pid
 	status=0
 	wait $pid || status=$?

@@ -347,7 +347,8 @@ object() {
 	assert_output 1
 	tool "$U" probe
 	assert_output 1
-	[[ $stderr == 'put=1 '* ]]
+	# Several at once, each time.
+	[[ $stderr == 'put=8 '*' delete=1 '* ]]
 	# It is nobody's object.
 	tool "$U" ls
 	assert_output ''

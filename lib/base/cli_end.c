@@ -202,9 +202,23 @@ write_failed(struct cli *c, int status, const char *what, int errnum)
 }
 
 int
+cli_end(struct cli *c, int status)
+{
+	int sig = stop_signal();
+
+	status = cli_write_metrics(c, sig != 0 ? 128 + sig : status);
+	if (sig != 0) {
+		(void)fflush(stdout);
+		(void)signal(sig, SIG_DFL);
+		(void)raise(sig);
+	}
+	return status;
+}
+
+int
 cli_finish(struct cli *c)
 {
-	int status = c->least, out, sig;
+	int status = c->least, out;
 
 	cli_progress_end(c);
 
@@ -219,11 +233,5 @@ cli_finish(struct cli *c)
 	if ((out = close_stdout()) != 0)
 		status = write_failed(c, status, "to standard output", out);
 	buf_release(&c->object);
-	sig = stop_signal();
-	status = cli_write_metrics(c, sig != 0 ? 128 + sig : status);
-	if (sig != 0) {
-		(void)signal(sig, SIG_DFL);
-		(void)raise(sig);
-	}
-	return status;
+	return cli_end(c, status);
 }

@@ -31,6 +31,9 @@ void cli_check_metrics(struct cli *c);
  */
 int cli_write_metrics(struct cli *c, int status);
 
+/* Write it; and where a signal ended the run, end by that signal. */
+int cli_end(struct cli *c, int status);
+
 /* All of standard error: a line of progress is taken away first. */
 void cli_write(const char *text, size_t len);
 

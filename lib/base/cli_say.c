@@ -135,7 +135,7 @@ cli_fatal(struct cli *c, const struct err *e)
 {
 	cli_progress_end(c);
 	cli_say(c, NULL, e->msg, e->hint);
-	return cli_write_metrics(c, cli_status_of(e->class));
+	return cli_end(c, cli_status_of(e->class));
 }
 
 void

@@ -142,6 +142,7 @@ struct ship {
 	struct ship_run *run;
 	int64_t
 	    life_ns; /* when the fleet was last looked at before; 0: never */
+	int64_t guard_note; /* what the state says of the store's conditions */
 	int64_t root;
 	uint8_t writer[16];
 	atomic_bool unlisted;       /* listing is not allowed */

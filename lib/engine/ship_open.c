@@ -18,27 +18,66 @@ enum {
 	IN_MEMORY = 256 * 1024, /* of an object or an image, in a worker */
 };
 
+/* What was found out of the store, and when, as one number of the state. */
+static int64_t
+guard_note(enum store_guard guard, int64_t probed)
+{
+	return probed * STORE_GUARDS + (int64_t)guard;
+}
+
+/* Remember what the store found out, if that is news. */
+static int
+note_guard(struct ship *s, struct err *e)
+{
+	const struct store_ops *ops = s->store->ops;
+	enum store_guard guard;
+	int64_t probed, note;
+	char *name;
+	int rc;
+
+	if (ops->guard == NULL)
+		return 0;
+	guard = ops->guard(s->store, &probed);
+	note = guard_note(guard, probed);
+	if (note == s->guard_note)
+		return 0;
+	name = xasprintf("guard %s", s->store->url);
+	if ((rc = state_set_number(s->st, name, note, e)) == 0)
+		s->guard_note = note;
+	free(name);
+	return rc;
+}
+
 /*
  * Does the store keep what it has, whoever puts the same key?  Asked when a
  * root is new, and remembered before the root is: then a run that is killed in
- * between asks again.
+ * between asks again.  The store itself asks again when it is long ago.
  */
 static int
 trust_store(struct ship *s, bool known, struct err *e)
 {
 	const struct store_ops *ops = s->store->ops;
-	char *mark;
+	int64_t note = 0;
+	char *name, *mark;
 	int rc;
 
 	if (ops->probe == NULL)
 		return 0;
-	mark = xasprintf("overwrites %s", s->store->url);
-	if (known) {
-		if ((rc = state_marked(s->st, mark, e)) == 1)
-			ops->assume(s->store, false);
-	} else if ((rc = ops->probe(s->store, e)) == 0) {
-		rc = state_mark(s->st, mark, e);
+	if (!known) {
+		rc = ops->probe(s->store, e);
+		return rc == -1 ? -1 : note_guard(s, e);
 	}
+	name = xasprintf("guard %s", s->store->url);
+	mark = xasprintf("overwrites %s", s->store->url); /* of old */
+	if ((rc = state_number(s->st, name, &note, e)) == 0 &&
+	    (rc = state_marked(s->st, mark, e)) == 1)
+		note = guard_note(STORE_GUARD_IGNORED, 0);
+	s->guard_note = note;
+	if (note < 0)
+		note = 0;
+	ops->assume(s->store, (enum store_guard)(note % STORE_GUARDS),
+	    note / STORE_GUARDS);
+	free(name);
 	free(mark);
 	return rc == -1 ? -1 : 0;
 }
@@ -175,8 +214,12 @@ ship_join(struct ship *with, const struct ship_conf *conf, struct err *e)
 void
 ship_close(struct ship *s)
 {
+	struct err ignored;
+
 	if (s == NULL)
 		return;
+	if (s->store != NULL && s->st != NULL && s->root != 0)
+		(void)note_guard(s, &ignored);
 	store_close(s->store);
 	if (!s->joined) {
 		if (s->troubles != NULL) {

@@ -101,9 +101,14 @@ typedef int state_each_root(
 int state_roots(
     struct state *st, state_each_root *each, void *ctx, struct err *e);
 
-/* A mark stays set; 1: it is, 0: it is not, -1. */
-int state_mark(struct state *st, const char *mark, struct err *e);
+/* Was this said of a root, by an lspp of before?  1, 0, -1. */
 int state_marked(struct state *st, const char *mark, struct err *e);
+
+/* A number by its name, and another in its place.  1; 0: there is none; -1. */
+int state_number(
+    struct state *st, const char *name, int64_t *value, struct err *e);
+int state_set_number(
+    struct state *st, const char *name, int64_t value, struct err *e);
 
 /*
  * 1: *r filled (release it); 0: no such record; -1.  ERR_CONFIG with an r->id:

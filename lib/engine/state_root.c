@@ -77,15 +77,47 @@ ask_mark(struct state *st, const char *text, const char *mark, struct err *e)
 }
 
 int
-state_mark(struct state *st, const char *mark, struct err *e)
-{
-	return ask_mark(
-	    st, "INSERT OR IGNORE INTO meta VALUES('mark ' || ?, 1)", mark, e);
-}
-
-int
 state_marked(struct state *st, const char *mark, struct err *e)
 {
 	return ask_mark(
 	    st, "SELECT 1 FROM meta WHERE name = 'mark ' || ?", mark, e);
+}
+
+/* -- numbers --------------------------------------------------------------- */
+
+int
+state_set_number(
+    struct state *st, const char *name, int64_t value, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	if (sqlite3_prepare_v2(st->db,
+		"REPLACE INTO meta VALUES('number ' || ?, ?)", -1, &q,
+		NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	state_bind(q, 1, name, strlen(name));
+	sqlite3_bind_int64(q, 2, value);
+	rc = state_run(st, q, e);
+	sqlite3_finalize(q);
+	return rc;
+}
+
+int
+state_number(struct state *st, const char *name, int64_t *value, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	if (sqlite3_prepare_v2(st->db,
+		"SELECT value FROM meta WHERE name = 'number ' || ?", -1, &q,
+		NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	state_bind(q, 1, name, strlen(name));
+	if ((rc = sqlite3_step(q)) == SQLITE_ROW)
+		*value = sqlite3_column_int64(q, 0);
+	else if (rc != SQLITE_DONE)
+		state_fail(st, e);
+	sqlite3_finalize(q);
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }

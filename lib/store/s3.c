@@ -287,6 +287,7 @@ s3_close(struct store *st)
 	s3_place_release(&s->place);
 	aws_files_close(s->files);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->probing);
 	free(s->region);
 	free(s);
 }
@@ -348,6 +349,7 @@ static const struct store_ops ops = {
 	.can_name = s3_can_name,
 	.probe = s3_probe,
 	.assume = s3_assume,
+	.guard = s3_guard,
 	.stats = s3_stats,
 	.whoami = s3_whoami,
 };
@@ -363,6 +365,8 @@ s3_open(const char *url, const struct store_conf *conf, enum store_mode mode,
 	s->store.ops = &ops;
 	s->conf = conf;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->probing, NULL);
+	atomic_store(&s->probe_at, INT64_MAX);
 	atomic_store(&s->served, pace_now());
 	if (configure(s, url, e) == -1) {
 		s3_close(&s->store);
@@ -436,14 +440,6 @@ s3_stats(struct store *st, struct store_stats *out)
 		.received = atomic_load(&s->received) };
 	for (int i = 0; i < STORE_REQUESTS; i++)
 		out->requests[i] = atomic_load(&s->requests[i]);
-}
-
-void
-s3_assume(struct store *st, bool conditional)
-{
-	struct s3 *s = (struct s3 *)st;
-
-	atomic_store(&s->unconditional, !conditional);
 }
 
 int

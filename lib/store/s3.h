@@ -8,7 +8,8 @@
  * it failed.  'after' and 'mtime_ns' are not for S3: it cannot tell for free,
  * and sets the time itself.
  *
- * Objects are put with "If-None-Match: *".  When the answer is 412, what lies
+ * Objects are put with "If-None-Match: *", or what else holds there (enum
+ * store_guard), or after a look.  When the answer is 412, what lies
  * there is compared with what was sent: the same bytes are success, others are
  * ERR_BUSY.  That also resolves an upload whose answer was lost (the second
  * try finds the first one's object).  Where looking is not allowed (a policy
@@ -57,13 +58,13 @@ char *s3_place_in(const char *url, struct err *e);
 void s3_stats(struct store *s, struct store_stats *out);
 
 /*
- * Does the server honour "If-None-Match: *"?  1, or 0: then each PUT from now
- * on looks first, which cannot exclude a race.  -1: it could not be found out.
- * Leaves a small object, ".lspp-probe", in the root.
+ * The ops of the store.  The probe has several create one object at the same
+ * moment, in the root: ".lspp-probe-" and a random number.  It is deleted again
+ * where that is allowed.
  */
 int s3_probe(struct store *s, struct err *e);
-/* What was found out earlier. */
-void s3_assume(struct store *s, bool conditional);
+void s3_assume(struct store *s, enum store_guard guard, int64_t probed);
+enum store_guard s3_guard(struct store *s, int64_t *probed);
 
 /* remove_many of the store's ops: 1000 a request. */
 int s3_remove_many(struct store *s, const char *const *keys, size_t n,
@@ -73,7 +74,9 @@ int s3_remove_many(struct store *s, const char *const *keys, size_t n,
  * list_page of the store's ops, delimiter may be NULL.  It goes on behind what
  * it got, by start-after: MinIO's tokens lead nowhere within what a long
  * delimiter rolled up.  A server that does not list in byte order is an error,
- * for something would be missing.
+ * for something would be missing.  One that knows no delimiter of more than a
+ * byte, or rolls up to something else, is asked without, and each() gets the
+ * objects.
  */
 int s3_list_page(struct store *s, const char *prefix, const char *delimiter,
     const char *after, store_each *each, void *ctx, char **next, struct err *e);

@@ -4,7 +4,8 @@
  *	s3.c		the store: open, close, stage, publish, small things
  *	s3_request.c	one request: sign, send, judge the answer, try again
  *	s3_error.c	what an answer means
- *	s3_put.c	objects in one piece, conflicts, the probe
+ *	s3_put.c	objects in one piece, conflicts
+ *	s3_probe.c	whether conditions on PUT hold
  *	s3_multipart.c	objects in parts
  *	s3_read.c	get, head, list
  *	s3_remove.c	delete
@@ -60,10 +61,13 @@ struct s3 {
 	} own[STORE_HEADERS]; /* of --header */
 	size_t n_own;
 	uint64_t retries_max;
-	bool checksums; /* CRC32 is sent */
-	bool validates; /* and asked for */
-	atomic_bool unconditional;
-	atomic_bool answered; /* somebody is there */
+	bool checksums;                /* CRC32 is sent */
+	bool validates;                /* and asked for */
+	atomic_int guard;              /* enum store_guard */
+	atomic_llong probed, probe_at; /* found out, and next; s since 1970 */
+	pthread_mutex_t probing;
+	atomic_bool rolls_not; /* a delimiter of more than a byte */
+	atomic_bool answered;  /* somebody is there */
 	atomic_ullong served; /* pace_now() of the last answer but "too busy" */
 	atomic_ullong silent; /* served, when a request was given up since */
 	atomic_bool skew_warned;
@@ -96,6 +100,8 @@ struct s3_call {
 	const uint64_t *moved; /* grows as the sink gets on, or NULL */
 	/* Before every try but the first: may change plain[]. */
 	void (*again)(void *ctx, struct s3_call *c, struct http_response *r);
+	/* Is a 2xx what it should be?  -1: e, and it is tried again. */
+	int (*check)(void *ctx, const struct http_response *r, struct err *e);
 	bool finish; /* once begun, a signal does not break it off */
 	bool clean;  /* it cleans up: to be sent even after a signal */
 	bool late;   /* a 200 was sent before the work: an <Error> may follow */
@@ -161,6 +167,24 @@ enum s3_stored {
 };
 enum s3_stored s3_stored(
     const struct http_response *r, const struct s3_digest *d);
+
+/* Beside the name of the root, names in it that are nobody's objects. */
+#define S3_PROBE ".lspp-probe"
+
+/* Does no condition keep an object from being overwritten, so that it has to be
+ * looked for first? */
+bool s3_looks_first(struct s3 *s);
+
+/* The header of the condition, or none. */
+void s3_condition(enum store_guard guard, struct s3_call *c);
+
+/* Find out again what s3_probe() did, if that is a day ago. */
+void s3_probe_daily(struct s3 *s);
+
+/* One PUT with the condition of guard: 0, also with status 412. */
+int s3_put_call(struct s3 *s, const char *full, struct spool *b,
+    const struct s3_digest *d, enum store_guard guard, struct http_response *r,
+    struct err *e);
 
 /* 0, also if the same was there; ERR_BUSY if other bytes are. */
 int s3_put(struct s3 *s, const char *key, struct spool *b, struct err *e);

@@ -24,6 +24,7 @@ struct upload {
 	} * part;
 	struct err *e;
 	bool failed;
+	bool blind; /* what is there may not be looked at */
 };
 
 /* -- begin and end --------------------------------------------------------- */
@@ -46,8 +47,7 @@ begin(struct upload *u, struct err *e)
 		s3_amz(&c, "x-amz-checksum-algorithm", "CRC32");
 	s3_plain(&c, "Content-Type: application/octet-stream");
 	if ((rc = s3_do(u->s, &c, &r, e)) == 0 &&
-	    !s3_xml_text(
-		&r.body, "InitiateMultipartUploadResult/UploadId", &id))
+	    !s3_xml_text(&r.body, "*/UploadId", &id))
 		rc = err_set(e, ERR_UNAVAILABLE,
 		    "POST %s: the answer names no upload", u->full);
 	if (rc == 0)
@@ -108,7 +108,8 @@ read_text(void *ctx, uint64_t off, void *p, size_t n, struct err *e)
  * (an earlier try did it, or somebody aborted it).
  */
 static int
-complete(struct upload *u, int *status, struct err *e)
+complete_with(
+    struct upload *u, enum store_guard guard, int *status, struct err *e)
 {
 	struct http_response r = { 0 };
 	struct buf xml = { 0 };
@@ -130,13 +131,13 @@ complete(struct upload *u, int *status, struct err *e)
 	c.size = xml.len;
 	s3_param(&c, "uploadId", u->id);
 	s3_sse_c_headers(u->s, &c);
-	s3_plain(&c, "If-None-Match: *");
+	s3_condition(guard, &c);
 	s3_plain(&c, "Content-Type: application/xml");
 	rc = s3_do(u->s, &c, &r, e);
 	*status = r.status;
 	/* The status is sent before the work: only the body says it is done. */
 	if (rc == 0 && r.status == 200 &&
-	    !s3_xml_text(&r.body, "CompleteMultipartUploadResult/ETag", &etag))
+	    !s3_xml_text(&r.body, "*/ETag", &etag))
 		rc = err_set(e, ERR_UNAVAILABLE,
 		    "POST %s: the answer does not say that it is stored",
 		    u->full);
@@ -144,6 +145,24 @@ complete(struct upload *u, int *status, struct err *e)
 	buf_release(&xml);
 	http_response_release(&r);
 	return rc;
+}
+
+/* There are servers that know the condition on a PUT, and refuse it here. */
+static int
+complete(struct upload *u, int *status, struct err *e)
+{
+	enum store_guard guard = atomic_load(&u->s->guard);
+	int rc = complete_with(u, guard, status, e);
+
+	if (rc == 0 || guard == STORE_GUARD_REFUSED ||
+	    (*status != 400 && *status != 501))
+		return rc;
+	if (u->blind)
+		return err_hint(e,
+		    "a condition is refused there for objects in parts, so "
+		    "what is there has to be looked for first: s3:GetObject is "
+		    "needed");
+	return complete_with(u, STORE_GUARD_REFUSED, status, e);
 }
 
 /* -- parts ----------------------------------------------------------------- */
@@ -163,7 +182,8 @@ put_part(struct upload *u, unsigned i, struct err *e)
 		.sha256 = d.sha256,
 		.read = s3_piece_read,
 		.read_ctx = &piece,
-		.size = left < u->part_size ? left : u->part_size };
+		.size = left < u->part_size ? left : u->part_size,
+		.late = true };
 	int rc;
 
 	if (s3_digest(u->bytes, piece.off, c.size, &d, e) == -1)
@@ -179,7 +199,7 @@ put_part(struct upload *u, unsigned i, struct err *e)
 		s3_plain(&c, md5);
 	rc = s3_do(u->s, &c, &r, e);
 	etag = http_header(&r, "etag");
-	if (rc == 0 && etag == NULL)
+	if (rc == 0 && (etag == NULL || etag[strspn(etag, "\"")] == '\0'))
 		rc = err_set(e, ERR_UNAVAILABLE,
 		    "PUT %s: the answer has no ETag", u->full);
 	else if (rc == 0 && s3_stored(&r, &d) == S3_OTHER)
@@ -265,10 +285,14 @@ look(struct upload *u, const char *key, struct err *e)
 	case 1: return 1;
 	case 0: return conflict(key, e);
 	default:
-		return e->class == ERR_DENIED &&
-			!atomic_load(&u->s->unconditional)
-		    ? 0
-		    : -1;
+		if (e->class != ERR_DENIED)
+			return -1;
+		u->blind = true;
+		if (!s3_looks_first(u->s))
+			return 0;
+		return err_hint(e,
+		    "no condition on PUT holds there, so what is there has to "
+		    "be looked for first: s3:GetObject is needed");
 	}
 }
 
@@ -319,6 +343,7 @@ s3_put_parts(struct s3 *s, const char *key, struct spool *b, struct err *e)
 	if (s3_full_key(s, key, &full, e) == -1)
 		goto out;
 	u.full = buf_str(&full);
+	s3_probe_daily(s);
 	/* Before all of it goes up in vain. */
 	if ((rc = look(&u, key, e)) != 0) {
 		rc = rc == 1 ? 0 : -1;

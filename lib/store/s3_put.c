@@ -1,6 +1,5 @@
 /*
- * Objects in one piece, what to do when one is there already, and whether the
- * server can tell.
+ * Objects in one piece, and what to do when one is there already.
  */
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -10,7 +9,6 @@
 #include <zlib.h>
 
 #include "lib/base/be.h"
-#include "lib/base/rng.h"
 #include "lib/store/s3_impl.h"
 
 enum { PIECE = 64 << 10 };
@@ -119,7 +117,7 @@ s3_stored(const struct http_response *r, const struct s3_digest *d)
 	if (crc != NULL && strchr(crc, '-') == NULL &&
 	    strcmp(crc, d->crc32_base64) != 0)
 		return S3_OTHER;
-	if (etag == NULL)
+	if (etag == NULL || etag[strspn(etag, "\"")] == '\0')
 		return crc != NULL ? S3_STORED : S3_SILENT;
 	if (d->md5_hex[0] != '\0' && etag_is_md5(r, etag) &&
 	    !etag_equals(etag, d->md5_hex))
@@ -232,9 +230,27 @@ resolve(struct s3 *s, const char *key, struct spool *b, const char *md5,
 
 /* -- putting --------------------------------------------------------------- */
 
-static int
-put_call(struct s3 *s, const char *full, struct spool *b,
-    const struct s3_digest *d, struct http_response *r, struct err *e)
+bool
+s3_looks_first(struct s3 *s)
+{
+	int guard = atomic_load(&s->guard);
+
+	return guard == STORE_GUARD_IGNORED || guard == STORE_GUARD_REFUSED;
+}
+
+void
+s3_condition(enum store_guard guard, struct s3_call *c)
+{
+	if (guard == STORE_GUARDED_GOOG)
+		s3_amz(c, "x-goog-if-generation-match", "0");
+	else if (guard != STORE_GUARD_REFUSED)
+		s3_plain(c, "If-None-Match: *");
+}
+
+int
+s3_put_call(struct s3 *s, const char *full, struct spool *b,
+    const struct s3_digest *d, enum store_guard guard, struct http_response *r,
+    struct err *e)
 {
 	struct s3_piece piece = { b, 0 };
 	char *md5 = xasprintf("Content-MD5: %s", d->md5_base64);
@@ -246,13 +262,14 @@ put_call(struct s3 *s, const char *full, struct spool *b,
 		.read_ctx = &piece,
 		.size = b->size,
 		.finish = true,
+		.late = true,
 		.expect = 412 };
 	int rc;
 
 	s3_object_headers(s, &c);
 	if (s->checksums)
 		s3_amz(&c, "x-amz-checksum-crc32", d->crc32_base64);
-	s3_plain(&c, "If-None-Match: *");
+	s3_condition(guard, &c);
 	s3_plain(&c, "Content-Type: application/octet-stream");
 	if (d->md5_base64[0] != '\0')
 		s3_plain(&c, md5);
@@ -285,7 +302,7 @@ check_stored(struct s3 *s, const char *key, struct spool *b, const char *md5,
 	}
 }
 
-/* Where the server ignores conditions: look before. */
+/* Where no condition holds: look before. */
 static int
 look_first(struct s3 *s, const char *key, struct spool *b, const char *md5,
     struct err *e)
@@ -294,6 +311,10 @@ look_first(struct s3 *s, const char *key, struct spool *b, const char *md5,
 
 	if (rc == 0)
 		return conflict(key, e);
+	if (rc == -1 && e->class == ERR_DENIED)
+		err_hint(e,
+		    "no condition on PUT holds there, so what is there has to "
+		    "be looked for first: s3:GetObject is needed");
 	return rc;
 }
 
@@ -308,14 +329,16 @@ s3_put(struct s3 *s, const char *key, struct spool *b, struct err *e)
 	if (s3_full_key(s, key, &full, e) == -1 ||
 	    s3_digest(b, 0, b->size, &d, e) == -1)
 		goto out;
-	if (atomic_load(&s->unconditional)) {
+	s3_probe_daily(s);
+	if (s3_looks_first(s)) {
 		there = look_first(s, key, b, d.md5_hex, e);
 		if (there != 2) {
 			rc = there == 1 ? 0 : -1;
 			goto out;
 		}
 	}
-	if (put_call(s, buf_str(&full), b, &d, &r, e) == -1)
+	if (s3_put_call(
+		s, buf_str(&full), b, &d, atomic_load(&s->guard), &r, e) == -1)
 		goto out;
 	if (r.status == 412) {
 		rc = resolve(s, key, b, d.md5_hex, e);
@@ -330,64 +353,4 @@ out:
 	buf_release(&full);
 	http_response_release(&r);
 	return rc;
-}
-
-/* -- the probe ------------------------------------------------------------- */
-
-#define PROBE ".lspp-probe"
-
-/* 1: created; 0: refused, it was there; -1. */
-static int
-probe_once(struct s3 *s, const char *full, struct err *e)
-{
-	static const char text[] = "lspp: does a condition on PUT hold here?\n";
-	struct http_response r = { 0 };
-	struct spool b;
-	struct s3_digest d;
-	int rc;
-
-	spool_init(&b, "/nonexistent", sizeof(text));
-	rc = spool_write(&b, text, sizeof(text) - 1, e);
-	if (rc == 0)
-		rc = s3_digest(&b, 0, b.size, &d, e);
-	if (rc == 0)
-		rc = put_call(s, full, &b, &d, &r, e);
-	if (rc == 0 && r.status != 412 && s3_stored(&r, &d) != S3_STORED) {
-		rc = err_set(e, ERR_UNAVAILABLE,
-		    "PUT %s: the answer does not say that it is stored", full);
-		err_hint(e, "is it S3 that answers there?");
-	} else if (rc == 0) {
-		rc = r.status == 412 ? 0 : 1;
-	}
-	spool_release(&b);
-	http_response_release(&r);
-	return rc;
-}
-
-int
-s3_probe(struct store *st, struct err *e)
-{
-	struct s3 *s = (struct s3 *)st;
-	const char *in = s->conf->probe_in != NULL ? s->conf->probe_in : "";
-	char *key = xasprintf("%s%s" PROBE, in, *in != '\0' ? "/" : "");
-	struct buf full = { 0 };
-	int rc = s3_full_key(s, key, &full, e);
-
-	free(key);
-	if (rc == 0)
-		rc = probe_once(s, buf_str(&full), e);
-	/* Created: the second must be refused. */
-	if (rc == 1)
-		rc = probe_once(s, buf_str(&full), e);
-	buf_release(&full);
-	if (rc == -1)
-		return err_in(e, "looking whether conditions on PUT hold");
-	atomic_store(&s->unconditional, rc == 1);
-	if (rc == 1)
-		s3_warn(s,
-		    "%s: the server ignores conditions on PUT: each object is "
-		    "looked for before it is put, and two machines that ship "
-		    "one database at the same moment would not notice",
-		    st->url);
-	return rc == 0;
 }

@@ -227,6 +227,7 @@ struct listing {
 	char *last;            /* key of the pages so far, or NULL */
 	unsigned idle;         /* pages in a row that came no further */
 	size_t reported;
+	int status; /* of the last answer */
 };
 
 /*
@@ -266,6 +267,7 @@ get_page(struct listing *l, struct s3_page *page, struct err *e)
 	s3_param(&c, "max-keys", "1000");
 	s3_param(&c, "prefix", buf_str(&l->prefix));
 	rc = s3_do(l->s, &c, &r, e);
+	l->status = r.status;
 	if (rc == 0 && (rc = s3_xml_page(&r.body, page, e)) == -1) {
 		err_in(e, "list %s", buf_str(&l->prefix));
 		err_hint(e, "is it S3 that answers there?");
@@ -292,7 +294,8 @@ report_page(struct listing *l, const struct s3_page *page, store_each *each,
 			continue;
 		if (l->last != NULL && strcmp(x->key, l->last) == 0)
 			continue; /* told as the last of a page before */
-		if (strcmp(x->key + l->skip, ".lspp-probe") == 0)
+		if (strncmp(x->key + l->skip, S3_PROBE, sizeof(S3_PROBE) - 1) ==
+		    0)
 			continue;
 		en = (struct store_entry){ .key = x->key + l->skip,
 			.size = x->size,
@@ -332,6 +335,35 @@ check_order(struct listing *l, const struct s3_page *page, struct err *e)
 	return 0;
 }
 
+/*
+ * Is what others are rolled up to what was asked for?  Some servers end it at
+ * the first slash, or elsewhere: what is below would be seen by nobody.
+ */
+static int
+check_prefixes(
+    const struct listing *l, const struct s3_page *page, struct err *e)
+{
+	size_t n, d = l->delimiter == NULL ? 0 : strlen(l->delimiter);
+
+	for (size_t i = 0; i < page->n; i++) {
+		const char *key = page->v[i].key;
+
+		if (!page->v[i].prefix)
+			continue;
+		n = strlen(key);
+		if (d > 0 && n >= l->prefix.len + d &&
+		    strncmp(key, buf_str(&l->prefix), l->prefix.len) == 0 &&
+		    strcmp(key + n - d, l->delimiter) == 0)
+			continue;
+		err_set(e, ERR_UNAVAILABLE,
+		    "list %s: the server rolls up to %s what \"%s\" was to "
+		    "end",
+		    buf_str(&l->prefix), key, d > 0 ? l->delimiter : "");
+		return err_hint(e, "is it S3 that answers there?");
+	}
+	return 0;
+}
+
 static void
 set_last(struct listing *l, const char *key)
 {
@@ -347,6 +379,8 @@ list_pages(struct listing *l, store_each *each, void *ctx, struct err *e)
 
 	do {
 		rc = get_page(l, &page, e);
+		if (rc == 0)
+			rc = check_prefixes(l, &page, e);
 		if (rc == 0)
 			rc = check_order(l, &page, e);
 		if (rc == 0)
@@ -426,6 +460,34 @@ go_behind(struct listing *l, struct s3_page *page)
 	page->token = NULL;
 }
 
+/*
+ * A page, and where the server does not know a delimiter of more than a byte,
+ * one without: the caller gets objects instead.
+ */
+static int
+get_rolled_page(struct listing *l, struct s3_page *page, struct err *e)
+{
+	atomic_bool *not = &l->s->rolls_not;
+	bool is_long = l->delimiter != NULL && l->delimiter[0] != '\0' &&
+	    l->delimiter[1] != '\0';
+	int rc;
+
+	if (is_long && atomic_load(not ))
+		l->delimiter = NULL;
+	if ((rc = get_page(l, page, e)) == 0)
+		rc = check_prefixes(l, page, e);
+	if (rc == 0 || !is_long || l->delimiter == NULL ||
+	    (l->status != 200 && l->status != 400 && l->status != 501))
+		return rc;
+	s3_page_release(page);
+	l->delimiter = NULL;
+	if ((rc = get_page(l, page, e)) == 0)
+		rc = check_prefixes(l, page, e);
+	if (rc == 0)
+		atomic_store(not, true);
+	return rc;
+}
+
 int
 s3_list_page(struct store *st, const char *prefix, const char *delimiter,
     const char *after, store_each *each, void *ctx, char **next, struct err *e)
@@ -438,7 +500,7 @@ s3_list_page(struct store *st, const char *prefix, const char *delimiter,
 	*next = NULL;
 	listing_begin(&l, prefix, after);
 	do {
-		if ((rc = get_page(&l, &page, e)) == 0)
+		if ((rc = get_rolled_page(&l, &page, e)) == 0)
 			rc = check_order(&l, &page, e);
 		if (rc == 0 && page.truncated && page.unordered)
 			rc = err_set(e, ERR_UNAVAILABLE,

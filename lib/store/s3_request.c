@@ -18,6 +18,7 @@ enum {
 	FEW = 2,  /* tries after the first while nobody is there */
 	SOME = 5, /* while somebody is there who hangs up on us, always */
 	RETRY_AFTER_MAX = 300,
+	SMALL = 1 << 20, /* bytes to send that take no time */
 };
 
 void
@@ -101,7 +102,7 @@ struct wire {
 	char date[SIGV4_DATE];
 	struct sigv4_header headers[S3_SIGNED + 5];
 	size_t n;
-	char *lines[S3_SIGNED + S3_UNSIGNED + 6];
+	char *lines[S3_SIGNED + S3_UNSIGNED + 7];
 	size_t n_lines;
 	struct creds creds;
 };
@@ -204,6 +205,8 @@ sign(struct s3 *s, const struct s3_call *c, struct wire *w)
 		    "%s: %s", w->headers[i].name, w->headers[i].value);
 	for (size_t i = 0; i < c->n_plain; i++)
 		w->lines[w->n_lines++] = xstrdup(c->plain[i]);
+	/* Some compress what they think is worth it, unless told not to. */
+	w->lines[w->n_lines++] = xstrdup("Accept-Encoding: identity");
 	buf_release(&auth);
 }
 
@@ -237,6 +240,20 @@ outcome(int rc, const struct http_response *r)
 	return r->status < 300 ? PACE_WELL : PACE_OTHER;
 }
 
+/* In ms; 0: no limit.  What moves objects is never cut off, but for the run's
+ * deadline; all else has the time of a request with its tries. */
+static long
+time_for(struct s3 *s, const struct s3_call *c, const struct progress *p)
+{
+	uint64_t run = pace_left(s->pace), spent = pace_now() - p->began;
+	uint64_t limit = s->conf->timeout_s * 1000;
+
+	if (c->sink != NULL || c->size > SMALL)
+		return (long)run;
+	limit = limit > spent + 1000 ? limit - spent : 1000;
+	return (long)(run != 0 && run < limit ? run : limit);
+}
+
 static int
 send_once(struct s3 *s, struct s3_call *c, struct progress *p,
     struct http_response *r, struct err *e)
@@ -263,7 +280,7 @@ send_once(struct s3 *s, struct s3_call *c, struct progress *p,
 		.sink_ctx = c->sink_ctx,
 		.cancelled = cancelled,
 		.cancel_ctx = c,
-		.timeout_ms = (long)pace_left(s->pace) };
+		.timeout_ms = time_for(s, c, p) };
 
 	if ((h = take_handle(s, e)) == NULL) {
 		r->fault = HTTP_BAD;
@@ -528,9 +545,14 @@ s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 			return -1;
 		p.tries++;
 		if (send_once(s, c, &p, r, e) == 0) {
-			if (wanted(c, r))
+			bool good = wanted(c, r);
+
+			if (good &&
+			    (c->check == NULL ||
+				c->check(c->sink_ctx, r, e) == 0))
 				return 0;
-			if (handle_answer(s, c, &p, r, e) == -1)
+			p.wait_s = 0;
+			if (!good && handle_answer(s, c, &p, r, e) == -1)
 				return -1;
 		} else if (handle_fault(s, &p, r, e) == -1) {
 			return -1;

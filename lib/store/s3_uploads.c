@@ -104,6 +104,19 @@ parse(const struct buf *body, struct page *p, struct err *e)
 	return 0;
 }
 
+/* Does the server not know how?  That there is no bucket is something else. */
+static bool
+cannot(const struct http_response *r)
+{
+	struct s3_error x;
+
+	if (r->status == 405 || r->status == 501)
+		return true;
+	return r->status == 404 &&
+	    (!s3_xml_error(&r->body, &x) ||
+		strcmp(x.code, "NoSuchBucket") != 0);
+}
+
 static int
 get_page(struct s3 *s, const char *prefix, const struct page *last,
     struct page *p, struct err *e)
@@ -125,6 +138,8 @@ get_page(struct s3 *s, const char *prefix, const struct page *last,
 	rc = s3_do(s, &c, &r, e);
 	if (rc == 0)
 		rc = parse(&r.body, p, e);
+	else if (cannot(&r))
+		e->class = ERR_DENIED;
 	http_response_release(&r);
 	return rc == -1 ? err_in(e, "list uploads") : 0;
 }

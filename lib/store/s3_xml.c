@@ -8,6 +8,8 @@
 
 #include "lib/base/err.h"
 
+enum { FULL = 1000 }; /* entries that nobody gets more of at a time */
+
 /* -- elements -------------------------------------------------------------- */
 
 struct parser {
@@ -104,8 +106,11 @@ static void
 take_text(void *ctx, const char *path, const char *text)
 {
 	struct text_of *t = ctx;
+	const char *want = t->path;
 
-	if (t->found || strcmp(path, t->path) != 0)
+	if (strncmp(want, "*/", 2) == 0 && (path = strchr(path, '/')) != NULL)
+		want++;
+	if (t->found || path == NULL || strcmp(path, want) != 0)
 		return;
 	t->found = true;
 	buf_adds(t->out, text);
@@ -165,18 +170,23 @@ s3_xml_error(const struct buf *body, struct s3_error *x)
 /* -- listings -------------------------------------------------------------- */
 
 int64_t
-s3_xml_time(const char *s)
+s3_xml_time(const char *text)
 {
+	const int64_t NS = 1000000000;
 	struct tm tm = { 0 };
-	int64_t ns = 0, unit = 100000000;
-	const char *p = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+	int64_t ns = 0, unit = 100000000, s;
+	const char *p = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
 
 	if (p == NULL)
 		return 0;
 	if (*p == '.')
 		for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
 			ns += (*p - '0') * unit;
-	return (int64_t)timegm(&tm) * 1000000000 + ns;
+	/* Some say the year 1 where they do not know, or 9999. */
+	s = timegm(&tm);
+	if (s < INT64_MIN / NS + 1 || s > INT64_MAX / NS - 1)
+		return 0;
+	return s * NS + ns;
 }
 
 static struct s3_entry *
@@ -230,9 +240,11 @@ take_listing(void *ctx, const char *path, const char *text)
 		end_entry(page, false);
 	else if (strcmp(path, "CommonPrefixes") == 0)
 		end_entry(page, true);
-	else if (strcmp(path, "IsTruncated") == 0)
+	else if (strcmp(path, "IsTruncated") == 0) {
 		page->truncated = strcmp(text, "true") == 0;
-	else if (strcmp(path, "EncodingType") == 0)
+		page->said = true;
+		page->unclear = !page->truncated && strcmp(text, "false") != 0;
+	} else if (strcmp(path, "EncodingType") == 0)
 		page->encoded = strcmp(text, "url") == 0;
 	else if (strcmp(path, "NextContinuationToken") == 0) {
 		free(page->token);
@@ -314,6 +326,9 @@ s3_xml_page(const struct buf *body, struct s3_page *page, struct err *e)
 		return err_set(e, ERR_UNAVAILABLE, "the answer is no listing");
 	}
 	buf_release(&root);
+	if (page->unclear || (!page->said && page->n >= FULL))
+		return err_set(e, ERR_UNAVAILABLE,
+		    "a page of a listing does not say whether it is the last");
 	for (size_t i = 0; page->encoded && i < page->n; i++)
 		s3_xml_decode(page->v[i].key);
 	page->unordered = !in_order(page);

@@ -42,6 +42,8 @@ struct s3_page {
 	struct s3_entry *v;
 	size_t n, room;
 	bool truncated, encoded;
+	bool said;      /* it says whether it is truncated */
+	bool unclear;   /* what it says of being truncated is no answer */
 	bool unordered; /* they came in another order */
 	char *token;    /* of the next page, or NULL */
 };
@@ -49,14 +51,16 @@ struct s3_page {
 int s3_xml_page(const struct buf *body, struct s3_page *page, struct err *e);
 void s3_page_release(struct s3_page *page);
 
-/* The text of one element, in place of what out held; false: not there. */
+/* The text of one element, in place of what out held; false: not there.  A path
+ * that begins with "*" takes any root: not all servers call theirs alike. */
 bool s3_xml_text(const struct buf *body, const char *path, struct buf *out);
 
 /* Undo encoding-type=url, in place. */
 void s3_xml_decode(char *s);
 
-/* ns since 1970 of "2026-11-23T10:11:12.000Z"; 0 if it is none. */
-int64_t s3_xml_time(const char *s);
+/* ns since 1970 of "2026-11-23T10:11:12.000Z"; 0 if it is none, or so far off
+ * that it cannot be the time of anything. */
+int64_t s3_xml_time(const char *text);
 
 /* Append s with what XML has meanings for replaced. */
 void s3_xml_escape(struct buf *out, const char *s);

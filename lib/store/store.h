@@ -87,6 +87,18 @@ struct store_stage {
 	const char *after;
 };
 
+/* What keeps an object from being overwritten.  A state remembers the numbers.
+ */
+enum store_guard {
+	STORE_GUARD_UNKNOWN, /* taken for STORE_GUARDED */
+	STORE_GUARDED,       /* If-None-Match, also for two at one moment */
+	STORE_GUARDED_GOOG,  /* Google's x-goog-if-generation-match */
+	STORE_GUARD_IN_TURN, /* If-None-Match, but not for two at one moment */
+	STORE_GUARD_IGNORED, /* no condition: it is looked for first */
+	STORE_GUARD_REFUSED, /* likewise, and the header is an error */
+	STORE_GUARDS
+};
+
 struct store_ops {
 	/* NULL on failure.  ERR_BUSY is reported by publish, not here. */
 	struct staged *(*stage)(
@@ -128,7 +140,8 @@ struct store_ops {
 	/*
 	 * What is unfinished: multipart uploads for keys that begin with
 	 * prefix; of a directory, whatever the prefix, the files of writers
-	 * that are not there any more.
+	 * that are not there any more.  ERR_DENIED: we may not list them, or
+	 * the server does not know how.
 	 */
 	int (*uploads)(struct store *s, const char *prefix,
 	    store_upload_each *each, void *ctx, struct err *e);
@@ -156,10 +169,13 @@ struct store_ops {
 	    void *ctx, char **next, struct err *e);
 	/*
 	 * Is an object never overwritten?  1; 0: not if two put it at the same
-	 * moment; -1.  To be asked once for a root; later runs assume() it.
+	 * moment; -1.  To be asked once for a root; later runs assume() what
+	 * guard() tells behind it, and when that was, in s since 1970.  A day
+	 * after that it is found out again, before the next object is put.
 	 */
 	int (*probe)(struct store *s, struct err *e);
-	void (*assume)(struct store *s, bool never_overwrites);
+	void (*assume)(struct store *s, enum store_guard guard, int64_t probed);
+	enum store_guard (*guard)(struct store *s, int64_t *probed);
 	void (*stats)(struct store *s, struct store_stats *out);
 	/* Lines for people: with which credentials, and where. */
 	int (*whoami)(struct store *s, struct buf *out, struct err *e);

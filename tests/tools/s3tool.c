@@ -389,7 +389,7 @@ main(int argc, char **argv)
 		return status;
 	}
 	if (own.look)
-		s3_assume(s, false);
+		s3_assume(s, STORE_GUARD_IGNORED, INT64_MAX / 2);
 	for (; own.times > 0; own.times--)
 		command(s, argv + optind + 1, argc - optind - 1, own.jobs);
 	if (own.stats)
