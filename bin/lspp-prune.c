@@ -86,12 +86,16 @@ put_database(struct run *run, const char *name, struct store *s,
 	struct task *t = task_new(name, s, db);
 
 	t->listed = listed;
-	if (run->cli.end != '\0' && strchr(db->key, run->cli.end) != NULL) {
+	if (prune_clock(run, s, &t->e) == -1) {
+		t->rc = -1;
+		run->ended = run->by_file == NULL;
+	} else if (run->cli.end != '\0' &&
+	    strchr(db->key, run->cli.end) != NULL) {
 		t->rc = err_set(&t->e, ERR_USAGE, "the name holds a newline");
 		err_hint(&t->e, "use -0");
 	}
 	pool_put(run->pool, &t->job);
-	return stop_requested() ? -1 : 0;
+	return run->ended || stop_requested() ? -1 : 0;
 }
 
 struct search {
@@ -144,6 +148,8 @@ feed_pattern(struct run *run, const char *operand, const char *pattern)
 	buf_release(&prefix);
 	rc = prune_scan(run->store, &scan, &e);
 	tell_unknown(run, &scan);
+	if (run->ended)
+		return -1;
 	if (rc == 0 && !f.any && !stop_requested())
 		rc = err_set(&e, ERR_MISSING, "no database in %s matches",
 		    run->store->url);
@@ -177,6 +183,8 @@ chosen(void *ctx, struct choice *c)
 	struct run *run = ctx;
 	int rc = 0;
 
+	if (c->rc == 0)
+		c->rc = prune_clock(run, c->store, &c->e);
 	if (c->rc == -1)
 		rc = put_failed(run, c->name, &c->e);
 	else if (is_new(run, c->store, buf_str(&c->key))) {
@@ -377,7 +385,8 @@ abort_uploads(struct run *run)
 		struct store *s = run->place[i].store;
 		struct old o = { run, s };
 
-		if (stop_requested() ||
+		if (stop_requested() || run->ended ||
+		    prune_clock(run, s, &e) == -1 ||
 		    s->ops->uploads(
 			s, run->place[i].prefix, abort_old, &o, &e) == 0)
 			continue;
@@ -580,6 +589,7 @@ out:
 	for (size_t i = 0; i < run.places; i++)
 		free(run.place[i].prefix);
 	free(run.place);
+	free(run.clock);
 	choose_release(&run.chooser);
 	config_chooser_close(run.by_file);
 	config_file_close(&run.file);

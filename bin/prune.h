@@ -26,6 +26,13 @@ struct place {
 	char *prefix;
 };
 
+/* Does this machine's clock agree with the store's? */
+struct clock {
+	struct store *store; /* borrowed */
+	int rc;              /* -1 with e */
+	struct err e;
+};
+
 struct run {
 	struct cli cli;
 	struct lines in;
@@ -34,6 +41,7 @@ struct run {
 	int64_t gone_for_ns; /* -1: not asked for */
 	int64_t uploads_ns;  /* age from which on they are aborted */
 	bool yes;
+	bool own_clock; /* is believed, whatever the replica's says */
 
 	struct store *store; /* NULL with -c */
 	struct target_conf target;
@@ -47,6 +55,9 @@ struct run {
 
 	struct place *place;
 	size_t places;
+	struct clock *clock; /* of each store */
+	size_t clocks;
+	bool ended;    /* by one that is wrong */
 	bool counting; /* only what there is to do, before the question */
 	bool headed;   /* the rows of -n */
 	uint64_t todo, todo_bytes, todo_databases;
@@ -74,6 +85,13 @@ struct task {
 /* Read the options into run; wrong use ends the program. */
 extern const struct cli_opt prune_option_table[], prune_more_table[];
 void prune_options(struct run *run);
+
+/*
+ * Once for each store, by the reader, before anything of it is planned, if it
+ * can be behind an answer of the store: -1 ERR_BUSY if its clock says another
+ * time than this machine's.
+ */
+int prune_clock(struct run *run, struct store *s, struct err *e);
 
 /*
  * With --gone-for: does the database of t go as a whole, for not having been on

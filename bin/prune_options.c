@@ -18,6 +18,7 @@ enum {
 	FOREIGN,
 	GRACE,
 	UPLOADS,
+	OWN_CLOCK,
 	YES,
 };
 
@@ -43,6 +44,8 @@ const struct cli_opt prune_more_table[] = {
 	{ "grace", 0, "TIME", "keep what was superseded since [2d]", GRACE },
 	{ "uploads", 0, "TIME", "abort unfinished uploads so old [7d]",
 	    UPLOADS },
+	{ "own-clock", 0, NULL, "go by this machine's clock, not the replica's",
+	    OWN_CLOCK },
 	{ "foreign", 0, NULL, "prune what Litestream wrote, too", FOREIGN },
 	{ 0 },
 };
@@ -85,6 +88,7 @@ take_option(struct run *run, int o, const char *arg)
 	case GRACE: p->grace_ns = duration(run, "grace", arg); break;
 	case UPLOADS: run->uploads_ns = duration(run, "uploads", arg); break;
 	case FOREIGN: p->foreign = true; break;
+	case OWN_CLOCK: run->own_clock = true; break;
 	case YES: run->yes = true; break;
 	default:
 		if (store_conf_take(&run->conf, o, arg, &e) == -1)

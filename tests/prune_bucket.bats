@@ -29,8 +29,13 @@ teardown() {
 
 # later DAYS PROGRAM...
 later() {
-	local days=$1 rc=0
+	local days=$1 rc=0 args=() word
 	shift
+	for word; do
+		args+=("$word")
+		[ "$word" != lspp-prune ] || args+=(--own-clock)
+	done
+	set -- "${args[@]}"
 	ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0 \
 		NO_FAKE_STAT=1 "$LSPP_ROOT/tests/lib/faketime" -f \
 		"+${days}d" "$@" 2>later.err || rc=$?

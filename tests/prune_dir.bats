@@ -61,7 +61,7 @@ teardown() {
 	refute_line --partial a.db/
 	run -0 sh -c "printf '%s\n' b.db c/d.db | NO_FAKE_STAT=1 \
 		'$LSPP_ROOT/tests/lib/faketime' -f +3d \
-		lspp-prune -r '$R' -n --keep-last 1"
+		lspp-prune --own-clock -r '$R' -n --keep-last 1"
 	assert_line --partial b.db/generations
 	assert_line --partial c/d.db/generations
 	run -66 --separate-stderr prune -n --keep-last 1 nobody.db 'x/*'
@@ -455,7 +455,7 @@ back() {
 	assert_output --partial 'at least 2d for object storage'
 	run -2 lspp-prune -r "$R" --keep-last 0 --yes '**'
 	echo 'NO_FAKE_STAT=1 "$LSPP_ROOT/tests/lib/faketime" -f +3d \
-		lspp-prune -r "$R" --keep-last 1 "**"' >ask
+		lspp-prune --own-clock -r "$R" --keep-last 1 "**"' >ask
 	export R LSPP_ROOT ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0
 	run -75 script -qec 'sh ask' /dev/null <<<n
 	assert_output --regexp 'delete 3 objects, [0-9]* bytes, of 1 databases\? \[y/N\]'

@@ -195,3 +195,21 @@ went_on() {
 			assert_failure 3
 	done
 }
+
+@test "a clock that is days ahead deletes nothing" {
+	change --snapshot-interval=0s
+	change --snapshot-interval=0s
+	replica_list >before
+	NO_FAKE_STAT=1 run -75 --separate-stderr at_time -f +40d lspp-prune -r "$R" --yes \
+		--keep-last 1 '**'
+	assert_output ""
+	assert_regex "$stderr" "this machine's clock says [-0-9]*T[:.0-9]*Z, that of .* says .*: nothing is deleted"
+	# A name is as good, and a clock that is behind as bad.
+	NO_FAKE_STAT=1 run -75 at_time -f -40d lspp-prune -r "$R" --yes \
+		--keep-last 1 a.db
+	diff before <(replica_list)
+	# Who knows better says so.
+	NO_FAKE_STAT=1 run -0 at_time -f +40d lspp-prune -r "$R" --yes \
+		--own-clock --keep-last 1 '**'
+	assert_line --partial snapshots/00000000
+}

@@ -345,6 +345,7 @@ static const struct store_ops ops = {
 	.uploads = s3_uploads,
 	.abort = s3_abort,
 	.close = s3_close,
+	.now = s3_now,
 	.list_page = s3_list_page,
 	.can_name = s3_can_name,
 	.probe = s3_probe,

@@ -78,6 +78,7 @@ int s3_remove_many(struct store *s, const char *const *keys, size_t n,
  * byte, or rolls up to something else, is asked without, and each() gets the
  * objects.
  */
+int s3_now(struct store *s, int64_t *ns, struct err *e);
 int s3_list_page(struct store *s, const char *prefix, const char *delimiter,
     const char *after, store_each *each, void *ctx, char **next, struct err *e);
 

@@ -72,6 +72,9 @@ struct s3 {
 	atomic_ullong silent; /* served, when a request was given up since */
 	atomic_bool skew_warned;
 	atomic_llong skew; /* the server's clock less ours, in s */
+	/* The same by the last answer, whether requests go by it or not. */
+	atomic_llong clock;
+	atomic_bool clocked; /* there was such an answer */
 	atomic_ullong requests[STORE_REQUESTS], retries, slow_downs, sent,
 	    received;
 	pthread_mutex_t lock; /* for the rest */

@@ -357,6 +357,18 @@ learn_clock(struct s3 *s, struct progress *p, const struct http_response *r)
 	return true;
 }
 
+/* What every answer says of the server's clock. */
+static void
+note_clock(struct s3 *s, const struct http_response *r)
+{
+	int64_t there = http_date(http_header(r, "date"));
+
+	if (there == -1)
+		return;
+	atomic_store(&s->clock, there - (int64_t)time(NULL));
+	atomic_store(&s->clocked, true);
+}
+
 static bool
 follow_region(struct s3 *s, struct progress *p, const struct s3_error *x)
 {
@@ -547,6 +559,7 @@ s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 		if (send_once(s, c, &p, r, e) == 0) {
 			bool good = wanted(c, r);
 
+			note_clock(s, r);
 			if (good &&
 			    (c->check == NULL ||
 				c->check(c->sink_ctx, r, e) == 0))

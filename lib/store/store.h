@@ -149,6 +149,11 @@ struct store_ops {
 	int (*abort)(
 	    struct store *s, const struct store_upload *u, struct err *e);
 	void (*close)(struct store *s);
+	/*
+	 * What time it is by the store's own clock, which may cost a request: 0
+	 * with *ns; 1: it cannot be asked; -1.
+	 */
+	int (*now)(struct store *s, int64_t *ns, struct err *e);
 
 	/* What only remote stores have; NULL in others. */
 
