@@ -35,6 +35,7 @@ request_free(struct request *q)
 	restore_list_release(q);
 	restore_plan_release(&q->plan);
 	choice_release(&q->c);
+	free(q->unseen);
 	free(q);
 }
 
@@ -231,6 +232,8 @@ restore(const struct worker *w, struct request *q)
 		q->passed = "exists";
 		return;
 	}
+	if (c->others > 0 && restore_which(w->run, q) == -1)
+		return;
 	c->rc = attempt(w, q, &c->e);
 	/* An object that was listed is gone: what does the replica say now? */
 	if (c->rc == -1 && c->e.class == ERR_MISSING && q->plan.bytes > 0) {
@@ -385,6 +388,7 @@ open_replica(struct run *run, char **operands, struct err *e)
 	run->chooser.chosen = chosen;
 	run->chooser.ctx = run;
 	if (run->cli.config != NULL) {
+		run->chooser.every_replica = run->list;
 		run->by_file = config_chooser_open(&run->file, &run->chooser);
 		return 0;
 	}

@@ -65,6 +65,7 @@ struct request {
 	unsigned attempts;
 	const char *passed; /* why it was passed over, which is fine */
 	bool complete;      /* it was because that is there already */
+	char *unseen;       /* why something newer may be elsewhere; or NULL */
 	struct restore_plan plan;
 	struct restored *restored; /* NULL with -n, when passed or failed */
 	struct row *row;           /* with --list */
@@ -79,6 +80,13 @@ void restore_options(struct run *run);
 void restore_list(const struct run *run, struct request *q);
 void restore_list_print(struct run *run, const struct request *q);
 void restore_list_release(struct request *q);
+
+/*
+ * Of several replicas the one with the newest state becomes that of q->c; what
+ * may be newer in one that cannot be looked at goes to q->unseen.  -1: none of
+ * them has what is wanted, with q->c.e.
+ */
+int restore_which(const struct run *run, struct request *q);
 
 /* Tell what became of q, which is done, and count it. */
 void restore_report(struct run *run, struct request *q);

@@ -64,6 +64,11 @@ tell_earlier(struct run *run, struct request *q)
 	char *why;
 
 	ask_state(run, q);
+	if (!p->earlier && q->unseen != NULL) {
+		q->plan.earlier = true;
+		(void)snprintf(
+		    q->plan.why, sizeof(q->plan.why), "%s", q->unseen);
+	}
 	if (!p->earlier)
 		return;
 	why = xasprintf("%s of %s, not the newest: %s",

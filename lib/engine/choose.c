@@ -25,6 +25,9 @@ choice_release(struct choice *c)
 	free(c->name);
 	buf_release(&c->key);
 	buf_release(&c->path);
+	for (size_t i = 0; i < c->others; i++)
+		buf_release(&c->other[i].key);
+	free(c->other);
 	*c = (struct choice){ 0 };
 }
 

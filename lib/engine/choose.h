@@ -21,6 +21,14 @@
 #include "lib/engine/target.h"
 #include "lib/store/store.h"
 
+/* Another place where the same database is. */
+struct choice_other {
+	struct store *store; /* borrowed */
+	struct buf key;
+	int rc; /* -1: it cannot be had, with e */
+	struct err e;
+};
+
 struct choice {
 	/* As it was given; of what a pattern found, an operand that leads to
 	   this database and target alone. */
@@ -32,6 +40,9 @@ struct choice {
 	struct err e;
 	bool absent; /* it failed because a pattern matched nothing */
 	bool clash;  /* it failed for another database's target */
+	/* choose_config(), without every_replica: its further replicas. */
+	struct choice_other *other;
+	size_t others;
 };
 
 /* A key that is to be there; -1: no more are wanted. */

@@ -36,6 +36,8 @@ struct search {
 	struct store *store;
 	uint64_t unknown; /* names that no path is known for */
 	bool any, ended;
+	size_t listed;  /* replicas of the entry */
+	struct err bad; /* why one of them could not be */
 };
 
 struct config_chooser *
@@ -124,6 +126,41 @@ pick(struct config_chooser *x, const struct config_db *d, size_t *replica,
 	return *store == NULL ? -1 : 0;
 }
 
+/* The name of d's database abs in its replica i, and its store. */
+static void
+take_replica(struct config_chooser *x, const struct config_db *d,
+    const char *abs, size_t i, struct choice_other *out)
+{
+	*out = (struct choice_other){ .rc = -1 };
+	out->store = open_root(x, d->replica[i].root, &out->e);
+	if (out->store != NULL)
+		out->rc = config_file_name(x->f, d, i, abs, &out->key, &out->e);
+}
+
+/* All that are not refused: the first that can be had is the choice's, and the
+ * rest its others. */
+static int
+take_replicas(struct config_chooser *x, const struct config_db *d,
+    const char *abs, struct choice *c)
+{
+	struct choice_other *o, first;
+
+	c->other = xcalloc(d->n + 1, sizeof(*c->other));
+	for (size_t i = 0; has_replica(d, &i); i++)
+		take_replica(x, d, abs, i, &c->other[c->others++]);
+	for (o = c->other; o < c->other + c->others && o->rc == -1; o++)
+		;
+	if (o == c->other + c->others) {
+		c->e = c->other[0].e;
+		return -1;
+	}
+	first = *o;
+	c->store = first.store;
+	c->key = first.key;
+	memmove(o, o + 1, (size_t)(c->other + --c->others - o) * sizeof(*o));
+	return 0;
+}
+
 /* Where it goes; false: it does already, for a pattern or another operand. */
 static bool
 place(struct config_chooser *x, struct choice *c, const char *path)
@@ -166,7 +203,7 @@ check_path(const struct config_chooser *x, const char *path, struct err *e)
 	return 0;
 }
 
-/* One of its replicas, from *i on. */
+/* One of its replicas, from *i on; or all in one choice. */
 static int
 choose_replica(struct config_chooser *x, const char *operand,
     const struct config_db *d, const char *abs, size_t *i)
@@ -174,11 +211,14 @@ choose_replica(struct config_chooser *x, const char *operand,
 	struct choice c = { .name = xstrdup(operand) };
 
 	c.rc = -1;
-	if (pick(x, d, i, &c.store, &c.e) == 0 &&
+	if (!x->h->every_replica && has_replica(d, i)) {
+		c.rc = take_replicas(x, d, abs, &c);
+	} else if (pick(x, d, i, &c.store, &c.e) == 0 &&
 	    config_file_name(x->f, d, *i, abs, &c.key, &c.e) == 0) {
 		c.rc = 0;
-		(void)place(x, &c, abs);
 	}
+	if (c.rc == 0)
+		(void)place(x, &c, abs);
 	return x->h->chosen(x->h->ctx, &c);
 }
 
@@ -219,10 +259,16 @@ hand_out(struct search *s, struct choice *c)
 static int
 choose_path(struct search *s, const char *path, const char *key)
 {
-	struct choice c = { .name = xstrdup(path), .store = s->store };
+	const struct config_db *d = config_find(&s->x->f->c, path);
+	struct choice c = { .name = xstrdup(path) };
 
-	buf_adds(&c.key, key);
-	if (check_path(s->x, path, &c.e) == -1) {
+	if (s->x->h->every_replica) {
+		c.store = s->store;
+		buf_adds(&c.key, key);
+	}
+	if (check_path(s->x, path, &c.e) == -1 ||
+	    (!s->x->h->every_replica &&
+		take_replicas(s->x, d != NULL ? d : s->d, path, &c) == -1)) {
 		c.rc = -1;
 	} else if (!place(s->x, &c, path)) {
 		s->any = true;
@@ -301,13 +347,37 @@ failed(void *ctx, const char *url, const struct err *e)
 {
 	struct search *s = ctx;
 	struct choice c = { .name = xstrdup(s->operand), .rc = -1, .e = *e };
+	struct err *bad = &s->bad;
 
 	if (url != NULL && e->class != ERR_USAGE)
 		err_in(&c.e, "cannot look for databases in %s", url);
-	if (s->ended)
-		choice_release(&c);
-	else
+	if (!s->ended && s->d != NULL && s->d->n > 1 &&
+	    !s->x->h->every_replica && e->class != ERR_USAGE)
+		*bad = c.e;
+	else if (!s->ended) {
 		(void)hand_out(s, &c);
+		return;
+	}
+	choice_release(&c);
+}
+
+/* Of several replicas one that cannot be looked at is no failure, if another
+ * was: what may be newer there is told of each database. */
+static void
+tell_bad(struct search *s)
+{
+	const struct store_conf *conf = &s->x->f->store[s->d->replica[0].root];
+	struct choice c = {
+		.name = xstrdup(s->operand), .rc = -1, .e = s->bad
+	};
+
+	if (s->bad.class != ERR_NONE && s->listed == 0 && !s->ended) {
+		(void)hand_out(s, &c);
+		return;
+	}
+	if (s->bad.class != ERR_NONE && conf->warn != NULL)
+		conf->warn(conf->tell_ctx, s->bad.msg);
+	choice_release(&c);
 }
 
 /*
@@ -359,6 +429,10 @@ choose_in_replica(struct search *s)
 	struct err e;
 	char *names;
 
+	if (s->d->kind == CONFIG_PATH && !s->x->h->every_replica) {
+		(void)choose_path(s, s->d->path, NULL);
+		return;
+	}
 	if (pick(s->x, s->d, &s->replica, &s->store, &e) == -1) {
 		failed(s, NULL, &e);
 		return;
@@ -370,7 +444,8 @@ choose_in_replica(struct search *s)
 	}
 	s->unknown = 0;
 	names = names_wanted(s);
-	(void)scan_replica(&scan, s->store, names);
+	if (scan_replica(&scan, s->store, names) == 0)
+		s->listed++;
 	free(names);
 	tell_unknown(s);
 }
@@ -380,11 +455,14 @@ choose_entry(struct search *s)
 {
 	if (s->d->kind == CONFIG_PATH && !config_wants(&s->want, s->d->path))
 		return;
-	s->replica = 0;
+	s->replica = s->listed = 0;
+	s->bad.class = ERR_NONE;
 	do
 		choose_in_replica(s);
-	while (s->x->h->every_replica && !s->ended &&
+	while (!s->ended &&
+	    (s->d->kind != CONFIG_PATH || s->x->h->every_replica) &&
 	    (++s->replica, has_replica(s->d, &s->replica)));
+	tell_bad(s);
 }
 
 static int

@@ -43,6 +43,7 @@ struct restore_plan {
 	/* A newer generation that has no snapshot and so cannot be restored
 	   from; "" if there is none. */
 	char passed_over[17];
+	bool plain;  /* Litestream's: that is when it was stored */
 	bool absent; /* restore_plan() failed: there is nothing at all of it */
 	/* What it leads to is, or may be, older than what was asked for and
 	   once was in the replica; why is for people. */
@@ -67,6 +68,7 @@ struct restore_want {
 	const char *generation; /* NULL: the one that gets closest */
 	int64_t index;          /* the end of that index; -1 */
 	enum restore_good good;
+	bool dated; /* until_ns is to be compared with that of another plan */
 	/* Private: only snapshots of a lower index. */
 	int64_t below;
 };

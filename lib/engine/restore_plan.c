@@ -341,6 +341,7 @@ fill(struct restore_plan *p, const struct pick *k)
 		p->segment_ns[i] = o->mtime_ns;
 		p->bytes += p->segment_bytes[i] = o->size;
 	}
+	p->plain = k->g->plain;
 	p->until_ns = k->until_ns;
 	p->unsure = k->unsure;
 }
@@ -558,7 +559,8 @@ plan(struct store *s, const char *db, const struct restore_want *w,
 
 	memset(p, 0, sizeof(*p));
 	if (history_read(&pl.h, s, db, w->generation, !newest, e) == 0) {
-		pl.dated = !newest || pl.h.n > 1 || says_more(&pl.h);
+		pl.dated =
+		    w->dated || !newest || pl.h.n > 1 || says_more(&pl.h);
 		*listed = pl.h.n > 0;
 		p->absent = !*listed;
 		rc = choose(&pl, p, e);
