@@ -3,8 +3,9 @@
  *
  * As lib/engine/choose.h, but an operand is the path of a database that the
  * file names, or else a pattern for such paths (one without a slash: for their
- * last component), and each comes from the replica that the file gives it: the
- * first that is not refused, or from each of them (every_replica).  For an
+ * last component), and each comes from the replicas that the file gives it: one
+ * choice has all that are not refused, or there is one for each of them
+ * (every_replica).  For an
  * entry with a directory or patterns that is what its replica has, not what is
  * still on this machine.
  *
