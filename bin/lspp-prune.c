@@ -381,12 +381,11 @@ abort_uploads(struct run *run)
 {
 	struct err e;
 
-	for (size_t i = 0; i < run->places; i++) {
+	for (size_t i = 0; i < run->places && !run->ended; i++) {
 		struct store *s = run->place[i].store;
 		struct old o = { run, s };
 
-		if (stop_requested() || run->ended ||
-		    prune_clock(run, s, &e) == -1 ||
+		if (stop_requested() || prune_clock(run, s, &e) == -1 ||
 		    s->ops->uploads(
 			s, run->place[i].prefix, abort_old, &o, &e) == 0)
 			continue;
