@@ -34,7 +34,7 @@ ask_state(struct run *run, struct request *q)
 	const struct restore_want *w = &run->want;
 	struct restore_plan *p = &q->plan;
 	struct record r;
-	char shipped[WHEN_SIZE];
+	char shipped[WHEN_SIZE], until[WHEN_SIZE];
 	struct err e;
 	int64_t root;
 	int rc;
@@ -49,6 +49,13 @@ ask_state(struct run *run, struct request *q)
 		cli_warn(&run->cli, q->c.name, "state: %s", e.msg);
 	if (rc != 1)
 		return;
+	if (r.captured_ns < p->until_ns && !p->plain)
+		cli_warn(&run->cli, q->c.name,
+		    "the replica is ahead: what is restored, of %s, is newer "
+		    "than what the state knows of, %s; if this machine went "
+		    "back to an earlier image, its databases did, too",
+		    when_text(p->until_ns, until),
+		    when_text(r.captured_ns, shipped));
 	p->earlier = r.captured_ns > p->until_ns;
 	(void)snprintf(p->why, sizeof(p->why),
 	    "what was shipped until %s is no longer in the replica",

@@ -497,6 +497,24 @@ restored with --to-last-good"* ]] || fail "$stderr"
 	no 65 "generations/$G1/snapshots/00000000.snapshot.lz4" --to-last-good
 }
 
+@test "the state tells of a replica that is ahead of it" {
+	local src=$T/src
+	mkdir "$src"
+	sqlite3 "$src/x.db" 'CREATE TABLE t(x)'
+	lspp-ship -q -r "$R" -C "$src" -s "$T/state" "$src/x.db"
+	cp -a "$T/state" "$T/back"
+	sqlite3 "$src/x.db" "INSERT INTO t VALUES(1)"
+	lspp-ship -q -r "$R" -C "$src" -s "$T/state" "$src/x.db"
+	KEY=x.db
+	again -s "$T/state"
+	assert_success
+	assert_equal "$stderr" ""
+	again -s "$T/back"
+	assert_success
+	[[ $stderr == *"x.db: the replica is ahead: what is restored, of "* ]] ||
+		fail "$stderr"
+}
+
 @test "the state tells of a tail that is gone" {
 	local src=$T/src
 	mkdir "$src"
