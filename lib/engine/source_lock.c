@@ -77,8 +77,8 @@ source_file_shared(const struct source *s)
  * writes after (1): the signature changes, or is racy already.
  *
  * Somebody holds it at (3): what he wrote before (1) begins in the frame behind
- * the published ones, and stands there.  If nothing stands there that can be
- * his, all that he writes comes after (1).
+ * the published ones, and stands there.  If no commit stands there that can be
+ * his, he writes that after (1).
  *
  * A first transaction that was killed leaves frames that nobody will publish;
  * and no lock.
@@ -105,31 +105,47 @@ same_header(const struct walindex *a, const struct walindex *b)
 }
 
 /*
- * Does a frame stand behind the published ones that may be of the same WAL, or
- * of one that has begun and is in the file alone (a writer makes up the salts
- * of the first one, and publishes them with its commit)?  Without salts, too:
- * so SQLite writes what it means to sum up later.
+ * May a frame behind the published ones be of the same WAL, or of one that has
+ * begun and is in the file alone (a writer makes up the salts of the first one,
+ * and publishes them with its commit)?  Without salts, too: so SQLite writes
+ * what it means to sum up later.
  */
-static int
-frame_behind(const struct source *s, struct err *e)
+static bool
+is_of_writer(const struct source *s, const struct wal_frame *f,
+    const struct wal_frame *hdr)
 {
 	static const uint32_t none[2] = { 0, 0 };
+
+	return source_same_salts(f->salt, s->index.salt) ||
+	    source_same_salts(f->salt, none) ||
+	    (s->index.frames == 0 && source_same_salts(f->salt, hdr->salt));
+}
+
+/*
+ * Does a commit stand there?  Frames without one are of a transaction that goes
+ * on, or was rolled back, and be it for days: its commit is yet to be written.
+ */
+static int
+commit_behind(const struct source *s, struct err *e)
+{
 	uint8_t p[WAL_FRAME_HDR_SIZE], hdr[WAL_HDR_SIZE] = { 0 };
 	struct wal_frame f, h;
+	uint64_t frame = s->index.frames;
 	ssize_t n;
 
-	n = file_pread(s->wal_fd, p, sizeof(p),
-	    wal_frame_offset(s->index.page_size, (uint64_t)s->index.frames + 1),
-	    e);
-	if (n == -1 || file_pread(s->wal_fd, hdr, sizeof(hdr), 0, e) == -1)
+	if (file_pread(s->wal_fd, hdr, sizeof(hdr), 0, e) == -1)
 		return -1;
-	if (n < WAL_FRAME_HDR_SIZE)
-		return 0;
-	wal_frame_parse(&f, p);
 	wal_frame_parse(&h, hdr + 8); /* its salts are at 16 */
-	return source_same_salts(f.salt, s->index.salt) ||
-	    source_same_salts(f.salt, none) ||
-	    (s->index.frames == 0 && source_same_salts(f.salt, h.salt));
+	do {
+		n = file_pread(s->wal_fd, p, sizeof(p),
+		    wal_frame_offset(s->index.page_size, ++frame), e);
+		if (n < WAL_FRAME_HDR_SIZE)
+			return n == -1 ? -1 : 0;
+		wal_frame_parse(&f, p);
+		if (!is_of_writer(s, &f, &h))
+			return 0;
+	} while (f.commit == 0);
+	return 1;
 }
 
 int
@@ -146,7 +162,7 @@ source_unpublished(struct source *s, struct err *e)
 		return -1;
 	if (rc == 0 || !same_header(&now, &s->index))
 		return 1;
-	return writer ? frame_behind(s, e) : 0;
+	return writer ? commit_behind(s, e) : 0;
 }
 
 /* -- a lock of ours -------------------------------------------------------- */

@@ -244,7 +244,7 @@ late_first(void)
 static void
 late_later(void)
 {
-	static const uint8_t frame[WAL_FRAME_HDR_SIZE + 4096];
+	uint8_t frame[WAL_FRAME_HDR_SIZE + 4096] = { 0, 0, 0, 1 };
 	char *path = db_path("later.db");
 	struct app a = wal_app(path), w;
 	struct image img = { 0 };
@@ -255,13 +255,34 @@ late_later(void)
 		abort();
 	end = (off_t)wal_frame_offset(4096, img.st.pos.frames + 1);
 	w = stalled_writer(path, end, frame, sizeof(frame));
-	is_racy(path, true, "a frame without salts, not published");
+	is_racy(path, false, "a frame that commits nothing");
+	app_end(&w, SIGKILL);
+	frame[7] = 2;
+	w = stalled_writer(path, end, frame, sizeof(frame));
+	is_racy(path, true, "a commit without salts, not published");
 	app_end(&w, SIGKILL);
 	is_racy(path, false, "it never will be");
 	w = stalled_writer(path, 0, frame, 0);
 	is_racy(path, true, "a writer at work, and something stands there");
 	app_end(&w, SIGKILL);
 	buf_release(&img.bytes);
+	app_end(&a, 0);
+	free(path);
+}
+
+/* A transaction that goes on, or was rolled back under a lock that stays. */
+static void
+no_commit(void)
+{
+	char *path = db_path("nocommit.db");
+	struct app a = wal_app(path);
+
+	app_do(&a, "PRAGMA cache_size=1; BEGIN");
+	app_do(&a, "UPDATE t SET b = randomblob(300)"); /* spills */
+	is_racy(path, false, "in a transaction");
+	app_do(&a, "COMMIT; PRAGMA locking_mode=EXCLUSIVE");
+	app_do(&a, "BEGIN; UPDATE t SET b = randomblob(300); ROLLBACK");
+	is_racy(path, false, "rolled back, and the lock is kept");
 	app_end(&a, 0);
 	free(path);
 }
@@ -555,6 +576,7 @@ main(void)
 	unsettled();
 	late_first();
 	late_later();
+	no_commit();
 	opened_for_each();
 	checkpointed_for_each();
 	exclusive_wal();
