@@ -23,7 +23,7 @@ is(const struct scribe *s, const char *journal)
 static bool
 is_frail(const struct scribe *s)
 {
-	return is(s, "off") || is(s, "memory");
+	return is_in_memory(s->journal);
 }
 
 /* Or SQLite does not do so: to itself its own lock file looks like that of a
@@ -39,13 +39,6 @@ static bool
 rests_well(const struct round *r, const struct scribe *s)
 {
 	return is(s, "wal") && strcmp(r->lock, "normal") == 0;
-}
-
-static bool
-locks_seen(const struct round *r)
-{
-	return strcmp(r->lock, "nolock") != 0 &&
-	    strcmp(r->lock, "dotfile") != 0;
 }
 
 static struct scribe *
@@ -106,6 +99,8 @@ static void
 change_journal(struct round *r, struct scribe *s, const char *to)
 {
 	if (strcmp(to, "off") == 0 && others_txn(r, s))
+		return;
+	if (is_out_of_sight(r) && is_in_memory(to))
 		return;
 	ask(r, s, "exec PRAGMA journal_mode = %s", to);
 	ask_journal(r, s);
@@ -241,7 +236,6 @@ transact(struct round *r, bool looked_at)
 
 	if (!undo && others_txn(r, s))
 		return;
-	looked_at = looked_at && (locks_seen(r) || !is_frail(s));
 	good = ask(
 	    r, s, "exec BEGIN%s", !undo || chance(r, 70) ? " IMMEDIATE" : "");
 	s->txn = good;

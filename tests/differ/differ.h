@@ -60,8 +60,8 @@ struct round {
 	int64_t moved_ns; /* when somebody last did something */
 
 	struct ack *ack;
-	size_t acks, checked, refused, busy, silent, past, peers, images;
-	const char *fault; /* wrong, stale, refused, failed, or NULL */
+	size_t acks, checked, busy, silent, past, peers, images;
+	const char *fault; /* wrong, stale, refused, hot, failed; or NULL */
 	FILE *trace;
 };
 
@@ -77,6 +77,10 @@ void fault(struct round *r, const char *kind, const char *fmt, ...) FMT(3, 4);
 _Noreturn void die(const char *fmt, ...) FMT(1, 2);
 /* A name below the round's work folder: valid until 64 more were made. */
 const char *in_work(const struct round *r, const char *fmt, ...) FMT(2, 3);
+
+/* Its locks are seen by no other program. */
+bool is_out_of_sight(const struct round *r);
+bool is_in_memory(const char *journal);
 
 /* ---- sum.c */
 /* Of one read transaction; -1: SQLite's message is in db. */

@@ -27,6 +27,10 @@
  * replica holds the last committed state.  When nobody writes: it ships, and
  * then lspp-hot prints nothing.  Past states are what they were.
  *
+ * One thing is not tried: locks that nobody else sees (nolock, dotfile)
+ *together with a journal that is not in a file.  Then nothing at all tells that
+ *a writer is in the middle of a commit, for as long as he is not scheduled.
+ *
  * Prints a line for people if that does not hold, and one for all: "round
  * NAME=VALUE ...".  Exit status: 0; 1, a fault, whose work folder stays; 2, the
  * runner itself failed.
@@ -111,6 +115,8 @@ note(struct round *r, const char *fmt, ...)
 void
 fault(struct round *r, const char *kind, const char *fmt, ...)
 {
+	const char *ls[] = { "ls", "-la", "--time-style=full-iso", r->src,
+		NULL };
 	char text[1024];
 	va_list ap;
 
@@ -121,6 +127,7 @@ fault(struct round *r, const char *kind, const char *fmt, ...)
 	if (r->fault != NULL)
 		return;
 	r->fault = kind;
+	child_run(r, "files", ls);
 	(void)printf("FAULT %s seed=%" PRIu64 " step=%ld: %s; see %s\n", kind,
 	    r->seed, r->step, text, r->work);
 }
@@ -146,6 +153,19 @@ pick(struct round *r, const char *const names[], unsigned n)
 	return names[below(r, n)];
 }
 
+bool
+is_out_of_sight(const struct round *r)
+{
+	return strcmp(r->lock, "nolock") == 0 ||
+	    strcmp(r->lock, "dotfile") == 0;
+}
+
+bool
+is_in_memory(const char *journal)
+{
+	return strcmp(journal, "off") == 0 || strcmp(journal, "memory") == 0;
+}
+
 /* What was not said is drawn, always in the same order. */
 static void
 draw(struct round *r)
@@ -164,6 +184,8 @@ draw(struct round *r)
 	lock = pick(r, locks, 10);
 	r->journal = r->journal == NULL ? journal : r->journal;
 	r->lock = r->lock == NULL ? lock : r->lock;
+	if (is_out_of_sight(r) && is_in_memory(r->journal))
+		r->journal = "delete";
 	r->each = chance(r, 15);
 	r->slots = 1 + (int)below(r, SLOTS);
 	if (strcmp(r->lock, "nolock") == 0 || strcmp(r->lock, "excl") == 0 ||

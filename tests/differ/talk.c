@@ -111,7 +111,7 @@ ask(struct round *r, struct scribe *s, const char *fmt, ...)
 	if (fgets(line, sizeof(line), s->from) == NULL)
 		die("scribe %s died", s->command);
 	line[strcspn(line, "\n")] = '\0';
-	if (strncmp(line, "ok", 2) != 0)
+	if (strcmp(line, "ok ") != 0)
 		note(r, "%d = %s", (int)(s - r->s), line);
 	if (strncmp(line, "err", 3) == 0 && is_broken(line))
 		die("the source is broken: %s", line);
