@@ -13,6 +13,7 @@
 #include "lib/base/pool.h"
 #include "lib/engine/choose.h"
 #include "lib/engine/choose_config.h"
+#include "lib/engine/moments.h"
 #include "lib/engine/restore.h"
 #include "lib/store/conf.h"
 #include "lib/store/stats.h"
@@ -36,6 +37,8 @@ struct run {
 	struct restore_want want;
 	char generation[17]; /* want's */
 	bool list;
+	bool around; /* with list: the states around_ns */
+	int64_t around_ns;
 	const char *state_dir; /* or NULL */
 	struct state *state;
 	struct restore_own own;
@@ -70,6 +73,8 @@ struct request {
 	struct restored *restored; /* NULL with -n, when passed or failed */
 	struct row *row;           /* with --list */
 	size_t rows;
+	struct moment *moment; /* with --around */
+	size_t moments;
 };
 
 /* Read the options into run; wrong use ends the program. */

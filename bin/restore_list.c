@@ -12,6 +12,8 @@
 #include "lib/base/when.h"
 #include "lib/engine/history.h"
 
+enum { AROUND = 8 }; /* states before a time, and after it */
+
 static uint64_t
 bytes_of(const struct history_list *l)
 {
@@ -68,6 +70,13 @@ restore_list(const struct run *run, struct request *q)
 		q->c.rc = err_set(e, ERR_MISSING,
 		    "no backup of that name in %s", q->c.store->url);
 	}
+	if (q->c.rc == 0 && run->around)
+		q->c.rc = moments_around(
+		    &h, run->around_ns, AROUND, &q->moment, &q->moments, e);
+	if (run->around) {
+		history_release(&h);
+		return;
+	}
 	q->row = xcalloc(h.n + 1, sizeof(*q->row));
 	for (; q->c.rc == 0 && q->rows < h.n; q->rows++)
 		q->c.rc = look(&h, &q->row[q->rows], &h.v[q->rows], e);
@@ -111,11 +120,52 @@ put_row(struct run *run, const char *name, const struct row *r)
 	cli_put(&run->cli, name);
 }
 
+static void
+put_moment_object(struct cli *c, const char *name, const struct moment *m)
+{
+	struct buf *b = cli_object(c, name);
+
+	json_time(b, "time", m->ns);
+	json_text(b, "generation", m->generation);
+	json_number(b, "index", m->name.index);
+	if (m->name.kind == LAYOUT_SEGMENT)
+		json_number(b, "offset", m->name.offset);
+	else
+		json_null(b, "offset");
+	json_bool(b, "gap", m->gap);
+	cli_put_object(c);
+}
+
+static void
+put_moment(struct run *run, const char *name, const struct moment *m)
+{
+	char at[WHEN_SIZE], offset[12] = "-";
+
+	if (!run->headed)
+		(void)printf("%-24s %-16s %-8s %-8s %-6s %s%c", "time",
+		    "generation", "index", "offset", "before", "database",
+		    run->cli.end);
+	run->headed = true;
+	if (m->name.kind == LAYOUT_SEGMENT)
+		(void)snprintf(
+		    offset, sizeof(offset), "%08" PRIx32, m->name.offset);
+	(void)printf("%-24s %-16s %08" PRIx32 " %-8s %-6s ",
+	    when_text(m->ns, at), m->generation, m->name.index, offset,
+	    m->gap ? "gone" : "-");
+	cli_put(&run->cli, name);
+}
+
 void
 restore_list_print(struct run *run, const struct request *q)
 {
 	const struct row *r;
 
+	for (size_t i = 0; i < q->moments; i++) {
+		if (run->cli.json)
+			put_moment_object(&run->cli, q->c.name, &q->moment[i]);
+		else
+			put_moment(run, buf_str(&q->c.key), &q->moment[i]);
+	}
 	for (size_t i = 0; i < q->rows; i++) {
 		r = &q->row[i];
 		if (run->cli.json)
@@ -137,4 +187,5 @@ restore_list_release(struct request *q)
 	for (size_t i = 0; i < q->rows; i++)
 		free(q->row[i].missing);
 	free(q->row);
+	free(q->moment);
 }

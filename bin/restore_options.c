@@ -26,6 +26,7 @@ enum {
 	OPT_GENERATION,
 	OPT_INDEX,
 	OPT_LIST,
+	OPT_AROUND,
 	OPT_LAST_GOOD,
 	OPT_BISECT,
 	OPT_STATE,
@@ -49,6 +50,8 @@ const struct cli_opt restore_option_table[] = {
 
 const struct cli_opt restore_more_table[] = {
 	{ "list", 0, NULL, "print what there is, restore nothing", OPT_LIST },
+	{ "around", 0, "TIME", "with --list: the states around TIME",
+	    OPT_AROUND },
 	{ "generation", 0, "ID", "the newest state of this generation",
 	    OPT_GENERATION },
 	{ "index", 0, "HEX", "to the end of this index of --generation",
@@ -117,6 +120,11 @@ take_time_option(struct run *run, int o, const char *arg, struct err *e)
 	case OPT_GENERATION: return take_generation(run, arg, e);
 	case OPT_INDEX: return take_index(run, arg, e);
 	case OPT_LIST: run->list = true; return 0;
+	case OPT_AROUND:
+		run->around = true;
+		return when_parse(arg, when_now(), &run->around_ns, e) == -1
+		    ? err_in(e, "--around")
+		    : 0;
 	case OPT_LAST_GOOD: run->want.good = RESTORE_LAST_GOOD; return 0;
 	case OPT_BISECT: run->want.good = RESTORE_BISECT; return 0;
 	case OPT_STATE: run->state_dir = arg; return 0;
@@ -134,6 +142,8 @@ check_time_options(struct run *run)
 		    &run->cli, "--index and --timestamp exclude each other");
 	if (w->index >= 0 && w->generation == NULL)
 		cli_usage(&run->cli, "--index needs --generation");
+	if (run->around && !run->list)
+		cli_usage(&run->cli, "--around needs --list");
 	if (run->list &&
 	    (w->index >= 0 || w->at_ns != INT64_MAX ||
 		w->good != RESTORE_EXACT || run->cli.dry_run))

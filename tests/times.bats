@@ -213,3 +213,27 @@ went_on() {
 		--own-clock --keep-last 1 '**'
 	assert_line --partial snapshots/00000000
 }
+
+@test "--list --around: each state that can be restored, and where some are gone" {
+	local at n=0
+	history 7
+	run -0 lspp-restore -r "$R" --list --around 0s a.db
+	# The first, and a segment for each change.
+	assert_equal "${#lines[@]}" 8
+	refute_output --partial gone
+	while read -r at _; do
+		rm -rf out
+		lspp-restore -q -r "$R" -o out --timestamp "$at" a.db
+		n=$((n + 1))
+		assert_equal "$(sqlite3 out/a.db 'SELECT count(*) FROM t')" $n
+	done < <(tail -n +2 <<<"$output")
+	assert_equal $n 7
+	prune --yes --keep-last 1 a.db >gone
+	run -0 lspp-restore -r "$R" --list --around 0s a.db
+	assert_line --regexp ' 00000002 - +gone +a\.db$'
+	assert_equal "${#lines[@]}" 3
+	run -0 lspp-restore -r "$R" --list --json --around 1d a.db
+	assert_equal "$(jq -s 'map(.gap) | map(tostring) | join(",")' -r \
+		<<<"$output")" true,false
+	run -2 lspp-restore -r "$R" --around 1d a.db
+}
