@@ -320,3 +320,54 @@ ends_the_old() { # LAST-STEP...
 	run -1 --separate-stderr lspp-ship -C / state/state.db x.db
 	assert_regex "$stderr" 'state/state.db: this is the state of lspp'
 }
+
+@test "nor is any of its files, by any name: its locks would go" {
+	local f
+	sqlite3 a.db 'CREATE TABLE t(x)'
+	sqlite3 b.db 'CREATE TABLE t(x)'
+	ln -s state/lock link
+	for f in state/lock state/state.db-shm state/state.db-wal link; do
+		run -1 --separate-stderr lspp-ship -j 1 -C / $f x.db
+		assert_regex "$stderr" "$f: this is the state of lspp"
+	done
+	# Beside a database: SQLite follows no link there, and neither do we.
+	ln state/lock a.db-shm
+	ln -s state/lock b.db-shm
+	run -1 --separate-stderr lspp-ship -j 1 a.db b.db x.db
+	assert_regex "$stderr" 'a.db: a.db-shm: this is the state of lspp'
+	assert_regex "$stderr" 'b.db: b.db-shm: not a regular file \(a symbolic link'
+	run -1 --separate-stderr lspp-verify --against-source a.db x.db
+	assert_regex "$stderr" 'a.db'
+}
+
+# locks PID FILE -- how many POSIX locks it holds on it.
+locks() {
+	awk -v p="$1" -v i="$(stat -c %i "$2")" \
+		'$5 == p && $6 ~ ":" i "$" { n++ } END { print n + 0 }' /proc/locks
+}
+
+printed() {
+	[ "$(wc -l <out)" -eq "$1" ]
+}
+
+@test "what is given of the state leaves its locks where they are" {
+	local pid i f
+	mkfifo paths
+	lspp-ship -j 1 -C / <paths >out 2>/dev/null &
+	pid=$!
+	exec 7>paths
+	sqlite3 x.db 'INSERT INTO t VALUES(NULL, 1)'
+	echo "$T/x.db" >&7
+	wait_for printed 1
+	i=$(locks $pid state/state.db-shm)
+	[ "$i" -gt 0 ]
+	for f in state/lock state/state.db-shm state/state.db; do
+		echo "$T/$f" >&7
+	done
+	sqlite3 x.db 'INSERT INTO t VALUES(NULL, 2)'
+	echo "$T/x.db" >&7
+	wait_for printed 2
+	assert_equal "$(locks $pid state/state.db-shm)" "$i"
+	exec 7>&-
+	wait $pid || [ $? -eq 1 ]
+}

@@ -19,6 +19,8 @@ kind(mode_t mode)
 		return "a directory";
 	if (S_ISFIFO(mode))
 		return "a FIFO";
+	if (S_ISLNK(mode))
+		return "a symbolic link";
 	if (S_ISSOCK(mode))
 		return "a socket";
 	if (S_ISCHR(mode) || S_ISBLK(mode))
@@ -32,13 +34,16 @@ not_regular(mode_t mode, struct err *e)
 	return err_set(e, ERR_CORRUPT, "not a regular file (%s)", kind(mode));
 }
 
-int
-file_open(const char *path, struct stat *st, struct err *e)
+static int
+open_regular(const char *path, int flags, struct stat *st, struct err *e)
 {
 	int fd;
 
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	fd = open(path, flags | O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (fd == -1) {
+		if (errno == ELOOP && (flags & O_NOFOLLOW) != 0 &&
+		    lstat(path, st) == 0 && S_ISLNK(st->st_mode))
+			return not_regular(st->st_mode, e);
 		/* A socket, or a device without a driver, does not open. */
 		if (errno == ENXIO && stat(path, st) == 0)
 			return not_regular(st->st_mode, e);
@@ -52,6 +57,18 @@ file_open(const char *path, struct stat *st, struct err *e)
 		return fd;
 	file_close(fd);
 	return -1;
+}
+
+int
+file_open(const char *path, struct stat *st, struct err *e)
+{
+	return open_regular(path, 0, st, e);
+}
+
+int
+file_open_here(const char *path, struct stat *st, struct err *e)
+{
+	return open_regular(path, O_NOFOLLOW, st, e);
 }
 
 /* Raised as far as it may be. */

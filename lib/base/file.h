@@ -22,6 +22,8 @@ struct err;
  * Returns the descriptor or -1.
  */
 int file_open(const char *path, struct stat *st, struct err *e);
+/* The same, where a symbolic link as its last part is not one, either. */
+int file_open_here(const char *path, struct stat *st, struct err *e);
 
 /*
  * How many descriptors are held at most: by each worker, by each job that is

@@ -5,12 +5,15 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/file.h"
 #include "lib/base/pool.h"
+#include "lib/engine/guard.h"
 #include "lib/format/pagesum.h"
 
 enum {
@@ -25,6 +28,7 @@ struct held {
 struct dblocks {
 	pthread_mutex_t mutex;
 	int fd;
+	struct stat file;  /* ours, and nobody else's to close */
 	struct held *held; /* by this process: as many as jobs are under way */
 	size_t n, cap;
 };
@@ -35,11 +39,15 @@ dblocks_open(const char *dir, struct err *e)
 	char *path = xasprintf("%s/lock", dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	struct dblocks *l = NULL;
+	struct stat st;
 
-	if (fd == -1) {
+	if (fd == -1 || stat(path, &st) == -1) {
 		err_sys(e, "%s", path);
+		file_close(fd);
 	} else {
+		guard_own((int64_t)st.st_dev, (int64_t)st.st_ino);
 		l = xcalloc(1, sizeof(*l));
+		l->file = st;
 		pthread_mutex_init(&l->mutex, NULL);
 		l->fd = fd;
 	}
@@ -53,6 +61,7 @@ dblocks_close(struct dblocks *l)
 	if (l == NULL)
 		return;
 	close(l->fd);
+	guard_own_end((int64_t)l->file.st_dev, (int64_t)l->file.st_ino);
 	pthread_mutex_destroy(&l->mutex);
 	free(l->held);
 	free(l);

@@ -9,6 +9,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
+#include "lib/engine/guard.h"
 #include "lib/engine/restore_place.h"
 #include "lib/engine/restore_proof.h"
 #include "lib/format/layout.h"
@@ -58,9 +59,12 @@ last_provenance(struct store *s, const char *db, const struct restore_plan *p,
 static int
 open_target(int dir, const char *name, struct stat *st)
 {
-	int fd =
-	    openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd;
 
+	if (fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    guard_is_own((int64_t)st->st_dev, (int64_t)st->st_ino))
+		return -1;
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd != -1 && (fstat(fd, st) == -1 || !S_ISREG(st->st_mode))) {
 		file_close(fd);
 		fd = -1;

@@ -9,6 +9,7 @@
 #include "lib/base/err.h"
 #include "lib/base/file.h"
 #include "lib/engine/dblock.h"
+#include "lib/engine/guard.h"
 #include "lib/engine/ship_job.h"
 #include "lib/engine/state_verdict.h"
 #include "lib/store/store.h"
@@ -249,10 +250,8 @@ unchanged(struct ship_job *j, struct err *e)
 
 	if (signature_take(&now, j->abs, &racy, e) == -1)
 		return -1;
-	/* Closing any descriptor of it would drop our own locks on it. */
-	if (now.db.ino == j->ship->state_file.ino &&
-	    now.db.dev == j->ship->state_file.dev)
-		return err_set(e, ERR_CORRUPT, "this is the state of lspp");
+	if (guard_is_own(now.db.dev, now.db.ino))
+		return guard_refuse(e);
 	return j->known && !j->anew && !j->moved && !j->rec.racy &&
 	    signature_equal(&now, &j->rec.sig);
 }

@@ -146,7 +146,6 @@ struct ship {
 	int64_t root;
 	uint8_t writer[16];
 	atomic_bool unlisted;       /* listing is not allowed */
-	struct file_sig state_file; /* never to be read as a source */
 };
 
 struct ship_step *ship_job_step(struct ship_job *j, uint32_t pages, bool anew);

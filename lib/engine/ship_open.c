@@ -172,7 +172,6 @@ ship_open(const struct ship_conf *conf, struct err *e)
 	ship_trouble_run(s, NULL);
 	if (s->st != NULL) {
 		state_writer(s->st, s->writer);
-		state_file(s->st, &s->state_file);
 	}
 	if (!conf->dry_run &&
 	    (s->locks = dblocks_open(conf->state_dir, e)) == NULL)

@@ -49,6 +49,25 @@ source_let_go(struct source *s)
 	s->fd = s->wal_fd = s->shm_fd = -1;
 }
 
+/* None of what is going to be opened is ours.  What is not there is not, yet.
+ */
+static int
+check_names(const struct source *s, struct err *e)
+{
+	const char *const name[] = { s->path, s->wal_path, s->shm_path,
+		s->journal_path };
+	struct stat st;
+
+	for (int i = 0; i < 4; i++) {
+		if (lstat(name[i], &st) == -1 ||
+		    !guard_is_own((int64_t)st.st_dev, (int64_t)st.st_ino))
+			continue;
+		guard_refuse(e);
+		return i == 0 ? -1 : err_in(e, "%s", path_base(name[i]));
+	}
+	return 0;
+}
+
 struct source *
 source_open(const char *path, unsigned max_hold_ms, struct err *e)
 {
@@ -66,6 +85,10 @@ source_open(const char *path, unsigned max_hold_ms, struct err *e)
 	s->journal_path = xasprintf("%s-journal", real);
 	s->max_hold_ms = max_hold_ms;
 	s->fd = s->wal_fd = s->shm_fd = -1;
+	if (check_names(s, e) == -1) {
+		source_close(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -93,6 +116,18 @@ source_state(const struct source *s)
 	return &s->st;
 }
 
+/* It became ours since the names were looked at: to close it would drop the
+ * locks that we have on it.  SQLite does not follow links here, either. */
+static int
+open_other(const char *path, struct stat *st, struct err *e)
+{
+	int fd = file_open_here(path, st, e);
+
+	if (fd != -1 && guard_is_own((int64_t)st->st_dev, (int64_t)st->st_ino))
+		return guard_refuse(e);
+	return fd;
+}
+
 /* The main file, by what the path names now; its signature in st.sig. */
 static int
 open_file(struct source *s, struct err *e)
@@ -101,7 +136,7 @@ open_file(struct source *s, struct err *e)
 
 	s->held = false;
 	s->st.captured_ns = now_ns();
-	if ((s->fd = file_open(s->path, &st, e)) == -1)
+	if ((s->fd = open_other(s->path, &st, e)) == -1)
 		return -1;
 	guard_enter((int64_t)st.st_dev, (int64_t)st.st_ino);
 	file_sig_of(&s->st.sig.db, &st);
@@ -126,7 +161,7 @@ open_file(struct source *s, struct err *e)
 static int
 open_beside(int *fd, const char *path, struct stat *st, struct err *e)
 {
-	*fd = file_open(path, st, e);
+	*fd = open_other(path, st, e);
 	if (*fd == -1 && e->class != ERR_MISSING)
 		return err_in(e, "%s", path_base(path));
 	return 0;

@@ -11,6 +11,7 @@
 #include "lib/base/err.h"
 #include "lib/base/file.h"
 #include "lib/base/rng.h"
+#include "lib/engine/guard.h"
 #include "lib/engine/state_impl.h"
 #include "lib/format/dbhdr.h"
 
@@ -344,6 +345,24 @@ open_file(struct state *st, const char *path, bool write, struct err *e)
 	return state_load_writer(st, e);
 }
 
+/* They are there since something was read. */
+static void
+own_files(struct state *st, const char *path)
+{
+	static const char *const suffix[] = { "", "-wal", "-shm" };
+	struct stat sb;
+	char *name;
+
+	for (int i = 0; i < 3; i++) {
+		name = xasprintf("%s%s", path, suffix[i]);
+		if (stat(name, &sb) == 0) {
+			file_sig_of(&st->own[i], &sb);
+			guard_own(st->own[i].dev, st->own[i].ino);
+		}
+		free(name);
+	}
+}
+
 struct state *
 state_open(const char *dir, bool write, struct err *e)
 {
@@ -356,6 +375,8 @@ state_open(const char *dir, bool write, struct err *e)
 		rc = file_mkdirs(dir, e);
 	if (rc == 0)
 		rc = open_file(st, path, write, e);
+	if (rc == 0)
+		own_files(st, path);
 	umask(mask);
 	free(path);
 	if (rc == -1) {
@@ -373,17 +394,9 @@ state_close(struct state *st)
 	for (int i = 0; i < QUERIES; i++)
 		sqlite3_finalize(st->q[i]);
 	sqlite3_close(st->db);
+	for (int i = 0; i < 3; i++)
+		guard_own_end(st->own[i].dev, st->own[i].ino);
 	free(st);
-}
-
-void
-state_file(const struct state *st, struct file_sig *f)
-{
-	struct stat sb = { 0 };
-
-	*f = (struct file_sig){ 0 };
-	if (stat(sqlite3_db_filename(st->db, "main"), &sb) == 0)
-		file_sig_of(f, &sb);
 }
 
 /* -- transactions ---------------------------------------------------------- */

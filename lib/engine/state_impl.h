@@ -64,6 +64,7 @@ struct state {
 	sqlite3_stmt *q[QUERIES];
 	uint8_t writer[STATE_ID_SIZE];
 	bool row; /* Q_LOOK stands at one */
+	struct file_sig own[3]; /* its files, which nobody else may close */
 };
 
 /* Fill e from the connection's last error; -1. */
