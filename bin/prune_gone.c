@@ -179,25 +179,27 @@ prune_gone(struct run *run, struct task *t)
 
 /* From here on a ship begins anew, whenever this ends and whatever it left. */
 static int
-put_going(struct run *run, struct task *t)
+put_going(struct run *run, struct task *t, int64_t root)
 {
-	int64_t root;
-	int rc;
-
 	if (!is_gone(t->path))
 		return err_set(&t->e, ERR_BUSY,
 		    "%s is there again: nothing is deleted", t->path);
-	rc = state_root(run->state, t->store->url, false, &root, &t->e);
-	return rc != 1 ? rc
-		       : state_put_going(run->state, root, t->db->key, &t->e);
+	return state_put_going(run->state, root, t->db->key, &t->e);
 }
 
 int
 prune_begin_gone(struct run *run, struct task *t)
 {
-	t->lock = dblock_id(t->store->url, t->db->key);
+	int64_t root;
+
+	t->rc = state_root(run->state, t->store->url, false, &root, &t->e);
+	if (t->rc == 0) /* it was when this one was found to be gone */
+		err_set(&t->e, ERR_BUSY, "left for the next run");
+	if (t->rc != 1)
+		return t->rc = -1;
+	t->lock = dblock_id(root, t->db->key);
 	switch (dblock_take(run->locks, t->lock, 0, &t->e)) {
-	case 1: t->rc = put_going(run, t); break;
+	case 1: t->rc = put_going(run, t, root); break;
 	case 0: /* a database of another name with the same number */
 		err_set(&t->e, ERR_BUSY, "left for the next run");
 		return t->rc = -1;

@@ -371,3 +371,45 @@ printed() {
 	exec 7>&-
 	wait $pid || [ $? -eq 1 ]
 }
+
+@test "one root by several names is one history" {
+	local names n
+	mkdir -p deep/real
+	ln -s deep way
+	ln -s real deep/also
+	names=("$T/deep/real" "$T/way/real" "$T/way/also/" "$T/deep//./real"
+		"file://$T/way/also" deep/also)
+	for n in "${names[@]}"; do
+		sqlite3 x.db "INSERT INTO t VALUES(NULL, randomblob(900))"
+		run --separate-stderr lspp-ship -r "$n" x.db
+		assert_success
+		assert_equal "$stderr" ""
+		run lspp-stat -r "$n"
+		assert_line --regexp '^databases  *1 .*new 0'
+	done
+	assert_equal "$(find deep/real/x.db/generations -mindepth 1 \
+		-maxdepth 1 -type d | wc -l)" 1
+	assert_equal "$(sqlite3 state/state.db 'SELECT count(*) FROM root')" 2
+	# A root that was not there when it was named first.
+	lspp-ship -r way/new x.db
+	lspp-ship -r deep/new x.db
+	assert_equal "$(sqlite3 state/state.db 'SELECT count(*) FROM root')" 3
+	# The state by a link, too.
+	ln -s "$T/state" s
+	sqlite3 x.db "INSERT INTO t VALUES(NULL, 1)"
+	lspp-ship -s s -r deep/new x.db
+	assert_equal "$(find deep/new/x.db/generations -mindepth 1 \
+		-maxdepth 1 -type d | wc -l)" 1
+}
+
+@test "a database by another way is the same one" {
+	mkdir d
+	mv x.db d
+	ln -s d e
+	run --separate-stderr lspp-ship -C d d/x.db
+	assert_success
+	run --separate-stderr lspp-ship -C e e/x.db
+	assert_success
+	assert_equal "$stderr" ""
+	assert_equal "$(generations)" 1
+}

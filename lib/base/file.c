@@ -381,6 +381,27 @@ path_absolute(const char *path, struct buf *out, struct err *e)
 	return 0;
 }
 
+void
+path_real(const char *path, struct buf *out)
+{
+	size_t n = strlen(path);
+	char *there = xstrdup(path), *real;
+
+	buf_reset(out);
+	while ((real = realpath(there, NULL)) == NULL && n > 0) {
+		while (n > 0 && there[--n] != '/')
+			;
+		there[n] = '\0';
+	}
+	if (real != NULL && strcmp(real, "/") != 0)
+		buf_adds(out, real);
+	buf_adds(out, path + n);
+	if (out->len == 0)
+		buf_adds(out, "/");
+	free(real);
+	free(there);
+}
+
 const char *
 path_below(const char *dir, const char *path)
 {

@@ -87,6 +87,12 @@ int file_replace(
 int path_absolute(const char *path, struct buf *out, struct err *e);
 
 /*
+ * What an absolute path comes to when its symbolic links are followed as far as
+ * it exists, in place of what out held: two names of one place come to one.
+ */
+void path_real(const char *path, struct buf *out);
+
+/*
  * The part of path below dir (both absolute and normal), without a leading
  * slash; NULL if path is not below dir.  Points into path.
  */

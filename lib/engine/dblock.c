@@ -68,13 +68,12 @@ dblocks_close(struct dblocks *l)
 }
 
 int64_t
-dblock_id(const char *root_url, const char *key)
+dblock_id(int64_t root, const char *key)
 {
 	struct buf b = { 0 };
 	struct pagesum h;
 
-	buf_adds(&b, root_url);
-	buf_add(&b, "", 1);
+	buf_add(&b, &root, sizeof(root));
 	buf_adds(&b, key);
 	h = pagesum_of(0, b.data, (uint32_t)b.len);
 	buf_release(&b);

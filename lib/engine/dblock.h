@@ -20,8 +20,8 @@ struct job;
 struct dblocks *dblocks_open(const char *dir, struct err *e);
 void dblocks_close(struct dblocks *l); /* takes NULL */
 
-/* The number that stands for a database. */
-int64_t dblock_id(const char *root_url, const char *key);
+/* The number that stands for a database; root is the state's for its root. */
+int64_t dblock_id(int64_t root, const char *key);
 
 /*
  * 1: taken.  0: another thread of this process has it.  -1 with ERR_BUSY:

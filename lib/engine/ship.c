@@ -178,10 +178,13 @@ out:
 static int
 check_owner(const struct ship_job *j, const struct record *r, struct err *e)
 {
-	struct stat sb;
+	struct stat was, is;
 
-	if (strcmp(r->path, j->abs) == 0 || stat(r->path, &sb) == -1)
+	if (strcmp(r->path, j->abs) == 0 || stat(r->path, &was) == -1)
 		return 0;
+	if (stat(j->abs, &is) == 0 && is.st_dev == was.st_dev &&
+	    is.st_ino == was.st_ino)
+		return 0; /* the same one, by another way */
 	err_set(e, ERR_CONFIG, "its name in the replica, %s, belongs to %s",
 	    r->key, r->path);
 	return err_hint(e, "%s",
@@ -234,7 +237,7 @@ take_lock(struct ship_job *j, struct err *e)
 
 	if (j->locked || j->ship->conf->dry_run)
 		return 1;
-	j->lock = dblock_id(j->ship->store->url, j->rec.key);
+	j->lock = dblock_id(j->ship->root, j->rec.key);
 	rc = dblock_take(
 	    j->ship->locks, j->lock, j->ship->conf->lock_wait_ms, e);
 	j->locked = rc != 0;

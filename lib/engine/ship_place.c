@@ -38,7 +38,7 @@ static int
 look(void *ctx, int64_t id, const char *url, struct err *e)
 {
 	struct search *s = ctx;
-	char *root = store_root(url, e);
+	char *root = store_real(url, e);
 	const char *name = root != NULL ? name_in(s->place, root) : NULL;
 	struct record r;
 	struct stat sb;
@@ -66,11 +66,15 @@ ship_check_place(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
 	struct buf place = { 0 };
 	struct search s = { .w = w, .j = j };
+	char *root;
 	int rc;
 
 	if (w->st == NULL)
 		return 0;
-	buf_adds(&place, j->ship->store->root);
+	if ((root = store_real(j->ship->store->url, e)) == NULL)
+		return -1;
+	buf_adds(&place, root);
+	free(root);
 	if (j->rec.key[0] != '\0')
 		buf_addf(&place, "/%s", j->rec.key);
 	s.place = buf_str(&place);

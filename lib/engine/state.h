@@ -88,7 +88,11 @@ void state_writer(const struct state *st, uint8_t id[16]);
 /* Are two writers on one machine?  False where a machine is not known. */
 bool state_same_machine(const uint8_t a[16], const uint8_t b[16]);
 
-/* The number of a replica root: 1 found (or made, with create), 0 not, -1. */
+/*
+ * The number of a replica root: 1 found (or made, with create), 0 not, -1.  A
+ * directory is known by the name that it had first, and by any other that leads
+ * to it now.
+ */
 int state_root(struct state *st, const char *url, bool create, int64_t *root,
     struct err *e);
 

@@ -1,28 +1,18 @@
 /* The roots of replicas that a state knows, and what is known of them. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/engine/state_impl.h"
+#include "lib/store/store.h"
 
-int
-state_root(struct state *st, const char *url, bool create_it, int64_t *root,
-    struct err *e)
+static int
+find(struct state *st, const char *url, int64_t *root, struct err *e)
 {
 	sqlite3_stmt *q = NULL;
 	int rc;
 
-	if (create_it) {
-		if (sqlite3_prepare_v2(st->db,
-			"INSERT OR IGNORE INTO root(url) VALUES(?)", -1, &q,
-			NULL) != SQLITE_OK)
-			return state_fail(st, e);
-		state_bind(q, 1, url, strlen(url));
-		rc = state_run(st, q, e);
-		sqlite3_finalize(q);
-		if (rc == -1)
-			return -1;
-	}
 	if (sqlite3_prepare_v2(st->db, "SELECT id FROM root WHERE url = ?", -1,
 		&q, NULL) != SQLITE_OK)
 		return state_fail(st, e);
@@ -33,6 +23,22 @@ state_root(struct state *st, const char *url, bool create_it, int64_t *root,
 		state_fail(st, e);
 	sqlite3_finalize(q);
 	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+}
+
+static int
+create(struct state *st, const char *url, struct err *e)
+{
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	if (sqlite3_prepare_v2(st->db,
+		"INSERT OR IGNORE INTO root(url) VALUES(?)", -1, &q,
+		NULL) != SQLITE_OK)
+		return state_fail(st, e);
+	state_bind(q, 1, url, strlen(url));
+	rc = state_run(st, q, e);
+	sqlite3_finalize(q);
+	return rc;
 }
 
 int
@@ -56,6 +62,59 @@ state_roots(struct state *st, state_each_root *each, void *ctx, struct err *e)
 	sqlite3_finalize(q);
 	buf_release(&url);
 	return stop;
+}
+
+/* -- two names of one directory -------------------------------------------- */
+
+struct same {
+	const char *place;
+	int64_t root; /* 0: not found yet */
+};
+
+static int
+compare(void *ctx, int64_t root, const char *url, struct err *e)
+{
+	struct same *s = ctx;
+	struct err none;
+	char *place;
+
+	(void)e;
+	if (s->root == 0 && !store_is_s3(url) &&
+	    (place = store_real(url, &none)) != NULL) {
+		if (strcmp(place, s->place) == 0)
+			s->root = root;
+		free(place);
+	}
+	return 0;
+}
+
+/* The root that has another name: by a link, say. */
+static int
+find_place(struct state *st, const char *url, int64_t *root, struct err *e)
+{
+	char *place = store_is_s3(url) ? NULL : store_real(url, e);
+	struct same s = { .place = place };
+	int rc = 0;
+
+	if (place != NULL)
+		rc = state_roots(st, compare, &s, e);
+	free(place);
+	if (s.root != 0)
+		*root = s.root;
+	return rc == -1 ? -1 : s.root != 0;
+}
+
+int
+state_root(struct state *st, const char *url, bool create_it, int64_t *root,
+    struct err *e)
+{
+	int rc = find(st, url, root, e);
+
+	if (rc == 0)
+		rc = find_place(st, url, root, e);
+	if (rc != 0 || !create_it)
+		return rc;
+	return create(st, url, e) == -1 ? -1 : find(st, url, root, e);
 }
 
 /* -- marks ----------------------------------------------------------------- */

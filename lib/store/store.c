@@ -126,6 +126,23 @@ store_root(const char *url, struct err *e)
 }
 
 char *
+store_real(const char *url, struct err *e)
+{
+	struct buf path = { 0 }, real = { 0 };
+	char *root = NULL;
+
+	if (store_is_s3(url))
+		return s3_root(url, e);
+	if (locate(url, &path, e) == 0) {
+		path_real(buf_str(&path), &real);
+		root = xasprintf("file://%s", buf_str(&real));
+	}
+	buf_release(&path);
+	buf_release(&real);
+	return root;
+}
+
+char *
 store_place(const char *url, struct err *e)
 {
 	return store_is_s3(url) ? s3_place_in(url, e) : store_url(url, NULL, e);

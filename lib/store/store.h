@@ -228,6 +228,10 @@ const char *store_query(const char *url);
 /* The same as in store->root. */
 char *store_root(const char *url, struct err *e);
 
+/* Likewise, a directory by where its links lead: to tell whether two are one.
+ */
+char *store_real(const char *url, struct err *e);
+
 /*
  * Likewise of the URL of something in a store: all of it is its name, byte for
  * byte, and none of it a query.

@@ -36,6 +36,27 @@ check_kind(const char *path, const char *msg)
 }
 
 static void
+check_link(void)
+{
+	struct stat st;
+	struct err e;
+	int fd;
+
+	ok(symlink("f", "to-f") == 0, "a link");
+	fd = file_open("to-f", &st, &e);
+	ok(fd != -1, "is followed");
+	file_close(fd);
+	is_int(file_open_here("to-f", &st, &e), -1, "or not");
+	is_int(e.class, ERR_CORRUPT, "then it is the wrong kind");
+	is_str(e.msg, "not a regular file (a symbolic link)", "says so");
+	is_int(file_open_here("to-g", &st, &e), -1, "what is not there");
+	is_int(e.class, ERR_MISSING, "is missing");
+	fd = file_open_here("f", &st, &e);
+	ok(fd != -1, "a file opens");
+	file_close(fd);
+}
+
+static void
 make_socket(const char *name)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -76,6 +97,45 @@ test_open(void)
 	ok(symlink("loop", "loop") == 0, "a link to itself");
 	is_int(file_open("loop", &st, &e), -1, "does not open");
 	is_int(e.class, ERR_MISSING, "it leads nowhere");
+	check_link();
+}
+
+static void
+real_is(const char *path, const char *want)
+{
+	struct buf full = { 0 }, got = { 0 }, here = { 0 };
+	struct err e;
+
+	ok(path_absolute(path, &full, &e) == 0 &&
+		path_absolute(".", &here, &e) == 0,
+	    "%s", path);
+	path_real(buf_str(&full), &got);
+	is_str(path_below(buf_str(&here), buf_str(&got)), want, "%s is %s",
+	    path, want);
+	buf_release(&full);
+	buf_release(&got);
+	buf_release(&here);
+}
+
+static void
+test_real(void)
+{
+	struct buf got = { 0 };
+
+	ok(mkdir("real", 0777) == 0 && mkdir("real/d", 0777) == 0 &&
+		symlink("real", "way") == 0 && symlink("d", "real/e") == 0 &&
+		symlink("nowhere", "dangling") == 0,
+	    "links");
+	real_is("real/d", "real/d");
+	real_is("way/e", "real/d");
+	real_is("way/e/not/there", "real/d/not/there");
+	real_is("way/not", "real/not");
+	real_is("dangling/x", "dangling/x");
+	path_real("/", &got);
+	is_str(buf_str(&got), "/", "the root");
+	path_real("/no-such-thing/x", &got);
+	is_str(buf_str(&got), "/no-such-thing/x", "below the root");
+	buf_release(&got);
 }
 
 static void
@@ -253,6 +313,7 @@ main(void)
 	if (path_absolute(".", &top, &e) == -1)
 		return 1;
 	test_open();
+	test_real();
 	test_read_write();
 	test_dirs();
 	test_slurp();
