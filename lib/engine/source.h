@@ -22,8 +22,9 @@
  *		and the last frame that was used: a WAL that grows is no
  *		movement.
  *	shared	a WAL in use, without any lock, as its connections see it: by
- *		the wal-index.  Valid if the WAL was not begun anew, and no
- *		checkpoint went past the frames that were used; or as chain is.
+ *		the wal-index.  Valid if the WAL was not begun anew, and nothing
+ *		was published meanwhile, so that no checkpoint can have gone
+ *		past the frames that were used; or as chain is.
  *	locked	a WAL in use, under a read transaction of SQLite's.
  *	journal	a rollback journal in use: under SQLite's SHARED lock, for a
  *		bounded time; before that once without, checked under the lock.

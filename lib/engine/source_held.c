@@ -240,9 +240,10 @@ held_locked(struct source *s, struct err *e)
 }
 
 /*
- * No checkpoint went past the frames that were used, and the WAL was not begun
- * anew: whatever was appended meanwhile lies behind them.  No checkpoint goes
- * past what is published; and if some was, none must have run.
+ * The WAL was not begun anew, and no checkpoint went past the frames that were
+ * used.  None goes past what is published, nor past our lock.  If some was
+ * published meanwhile, and there is no lock, the index cannot tell: an SQLite
+ * before 3.10 says only afterwards that it ran.  Then the file has to.
  */
 static int
 held_by_index(struct source *s, struct err *e)
@@ -260,11 +261,11 @@ held_by_index(struct source *s, struct err *e)
 	if (!source_same_salts(now.salt, was->salt) || now.frames < was->frames)
 		return 0;
 	if (s->st.read == SOURCE_LOCKED)
-		return now.backfill_attempted <= was->frames ? 1 : moved(s, e);
-	return now.frames == was->frames ||
-	    (was->backfill == was->backfill_attempted &&
-		now.backfill == was->backfill &&
-		now.backfill_attempted == was->backfill_attempted);
+		return now.backfill_attempted <= was->frames ||
+			now.backfill_attempted == was->backfill_attempted
+		    ? 1
+		    : moved(s, e);
+	return now.frames == was->frames;
 }
 
 static int

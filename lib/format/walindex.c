@@ -78,8 +78,7 @@ makes_sense(const struct walindex *x)
 	bool size = x->page_size >= 512 && x->page_size <= 65536 &&
 	    (x->page_size & (x->page_size - 1)) == 0;
 
-	return x->backfill <= x->backfill_attempted &&
-	    x->backfill_attempted <= x->frames &&
+	return x->backfill <= x->frames &&
 	    (x->frames == 0 || (size && x->pages > 0));
 }
 

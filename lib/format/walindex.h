@@ -19,6 +19,9 @@
  *	  checkpoint changes them alone.  So they are read twice, between two
  *	  readings of the header: all the same, they belong together.
  *	- and the numbers must make sense together.
+ *
+ * SQLite before 3.10 knows of no nBackfillAttempted: it leaves there what it
+ * finds, 0 or what a later one stored, so it is no part of that sense.
  */
 #ifndef LSPP_FORMAT_WALINDEX_H
 #define LSPP_FORMAT_WALINDEX_H
@@ -37,7 +40,8 @@ struct walindex {
 	uint32_t pages;  /* database size after it */
 	uint32_t sum[2]; /* running checksum at that frame */
 	uint32_t salt[2];
-	/* frames checkpointed, and those that a checkpoint has begun with */
+	/* frames checkpointed, and those that a checkpoint has begun with; of
+	 * an old SQLite anything: it may only ever make one more careful */
 	uint32_t backfill, backfill_attempted;
 };
 

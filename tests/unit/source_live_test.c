@@ -10,7 +10,13 @@
 #include "lib/format/wal.h"
 #include "tests/unit/source_kit.h"
 
-enum { WAL_SALT = 16, FRAME_SALT = 8, SHM_BACKFILL = 96, SHM_WRITE = 120 };
+enum {
+	WAL_SALT = 16,
+	FRAME_SALT = 8,
+	SHM_BACKFILL = 96,
+	SHM_WRITE = 120,
+	SHM_ATTEMPTED = 128
+};
 
 static const char table[] = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)";
 
@@ -408,6 +414,48 @@ checkpointed_for_each(void)
 	free(path);
 }
 
+/* As an SQLite before 3.10 has it when all is in the file, and not yet told. */
+static void
+checkpoint_untold(void *ctx)
+{
+	static const uint32_t none;
+	static bool done;
+	struct mover *m = ctx;
+
+	if (done)
+		return;
+	done = true;
+	app_do(m->app, "UPDATE t SET b = b || 'x'");
+	app_do(m->app, "PRAGMA wal_checkpoint(PASSIVE)");
+	patch(m->path, "-shm", SHM_BACKFILL, &none, sizeof(none));
+	patch(m->path, "-shm", SHM_ATTEMPTED, &none, sizeof(none));
+}
+
+static void
+old_sqlite(void)
+{
+	static const uint32_t none;
+	char *path = db_path("old.db");
+	struct app a = wal_app(path);
+	struct mover m = { .path = path, .app = &a };
+	struct image img = {
+		.meanwhile = checkpoint_untold, .ctx = &m, .behind = 1
+	};
+
+	app_do(&a, "PRAGMA wal_checkpoint(RESTART)");
+	app_do(&a, "UPDATE t SET b = 'x' WHERE a = 1");
+	settle();
+	check("a checkpoint that is not told", &img, path, NULL, SOURCE_LOCKED,
+	    SOURCE_DIFF);
+	app_do(&a, "PRAGMA wal_checkpoint(PASSIVE)");
+	patch(path, "-shm", SHM_ATTEMPTED, &none, sizeof(none));
+	check("one that was not announced", &img, path, NULL, SOURCE_SHARED,
+	    SOURCE_DIFF);
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+}
+
 static void
 exclusive_wal(void)
 {
@@ -579,6 +627,7 @@ main(void)
 	no_commit();
 	opened_for_each();
 	checkpointed_for_each();
+	old_sqlite();
 	exclusive_wal();
 	exclusive_broken();
 	exclusive_journal();

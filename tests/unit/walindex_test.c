@@ -187,10 +187,15 @@ sense(void)
 	is_int(x.backfill, 3, "backfill");
 	store32(INFO, 5);
 	make(w.n);
-	is_int(walindex_read(&x, get, NULL), 0, "more than was attempted");
+	is_int(walindex_read(&x, get, NULL), 0, "more than there are frames");
 	store32(INFO + 32, 5);
 	make(w.n);
-	is_int(walindex_read(&x, get, NULL), 0, "more than there are frames");
+	is_int(walindex_read(&x, get, NULL), 0, "and so attempted");
+	store32(INFO, 3);
+	store32(INFO + 32, 0);
+	make(w.n);
+	is_int(walindex_read(&x, get, NULL), 1, "of an old SQLite");
+	is_int(x.backfill, 3, "what it checkpointed");
 	is_int(walindex_read(&x, fails, NULL), -1, "cannot be read");
 	memset(w.bytes, 0, sizeof(w.bytes));
 	is_int(walindex_read(&x, get, NULL), 0, "not initialized");
