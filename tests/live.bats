@@ -104,6 +104,16 @@ live() {
 	live delete
 }
 
+@test "--live passes through a directory that is a link" {
+	database wal
+	mv src elsewhere
+	ln -s elsewhere src
+	lspp-restore -q --live --timestamp "@$FIRST" "$T/src/a.db"
+	assert_equal "$(rows src/a.db)" 1
+	ln -s a.db elsewhere/b.db
+	run -73 --separate-stderr lspp-restore --live "$T/src/b.db"
+}
+
 @test "--live needs a database, and the lock" {
 	database delete
 	run -66 --separate-stderr lspp-restore --live "$T/src/b.db"

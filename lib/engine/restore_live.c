@@ -153,20 +153,53 @@ copy(sqlite3 *from, sqlite3 *to, int wait_ms, struct err *e)
 	return rc == SQLITE_OK ? 0 : fail(to, rc, wait_ms, e);
 }
 
+/*
+ * SQLite minds a link anywhere on the way.  The file must not be one, also not
+ * by now; a directory above it may.
+ */
+static char *
+without_links(const char *path, struct err *e)
+{
+	struct buf above = { 0 };
+	char *dir, *real = NULL;
+
+	path_dir(path, &above);
+	if ((dir = realpath(buf_str(&above), NULL)) == NULL)
+		err_sys(e, "--live");
+	else
+		real = xasprintf("%s/%s", dir, path_base(path));
+	free(dir);
+	buf_release(&above);
+	return real;
+}
+
+static sqlite3 *
+open_live(const char *path, int wait_ms, struct err *e)
+{
+	char *real = without_links(path, e);
+	sqlite3 *db = NULL;
+
+	if (real != NULL &&
+	    sqlite3_open_v2(real, &db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW,
+		NULL) != SQLITE_OK) {
+		fail(db, sqlite3_errcode(db), wait_ms, e);
+		sqlite3_close(db);
+		db = NULL;
+	}
+	free(real);
+	return db;
+}
+
 int
 restored_live(struct restored *r, const char *path, int wait_ms, struct err *e)
 {
 	sqlite3 *from = NULL, *to = NULL;
 	int rc = -1;
 
-	if (fit(r, path, e) == -1 || (from = open_state(r, e)) == NULL)
+	if (fit(r, path, e) == -1 || (from = open_state(r, e)) == NULL ||
+	    (to = open_live(path, wait_ms, e)) == NULL)
 		goto out;
-	if (sqlite3_open_v2(path, &to,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW,
-		NULL) != SQLITE_OK) {
-		fail(to, sqlite3_errcode(to), wait_ms, e);
-		goto out;
-	}
 	sqlite3_busy_timeout(to, wait_ms);
 	rc = copy(from, to, wait_ms, e);
 out:
