@@ -324,3 +324,106 @@ answering() {
 	assert_equal "$status" 69
 	s3_faulty_stop
 }
+
+# raw STATUS-LINE HEADER... -- an answer with the body on stdin, for "raw".
+raw() {
+	cat >"$T/raw.body"
+	printf '%s\r\n' "$@" '' | cat - "$T/raw.body" >"$T/raw"
+}
+
+@test "what is wrong with an answer is not what is wrong with the object" {
+	local what body object etag
+	store put=hold
+	databases 1
+	sqlite3 src/1.db 'INSERT INTO t VALUES(randomblob(50000))'
+	ship >/dev/null
+	object=$(AWS_ENDPOINT_URL=http://127.0.0.1:$(cat bucket.port) \
+		s3tool "$R" ls | awk '/snapshot/ { print $2 }')
+	s3tool "$R" get "$object" >whole
+	etag=$(md5sum <whole | cut -c1-32)
+	S3_PORT=$(cat bucket.port) s3_faulty
+	for what in empty short error page gzip; do
+		case $what in
+		empty) raw 'HTTP/1.1 200 OK' "ETag: \"$etag\"" \
+			'Content-Length: 0' </dev/null ;;
+		short) head -c 1000 whole | raw 'HTTP/1.1 200 OK' \
+			"ETag: \"$etag\"" 'Content-Length: 1000' ;;
+		error) body='<Error><Code>InternalError</Code></Error>'
+			printf %s "$body" | raw 'HTTP/1.1 200 OK' \
+				"ETag: \"$etag\"" "Content-Length: ${#body}" ;;
+		page) body='<html>please log in</html>'
+			printf %s "$body" | raw 'HTTP/1.1 200 OK' \
+				"Content-Length: ${#body}" ;;
+		gzip) gzip <whole >zipped
+			raw 'HTTP/1.1 200 OK' 'Content-Encoding: gzip' \
+				"ETag: \"$etag\"" \
+				"Content-Length: $(wc -c <zipped)" <zipped ;;
+		esac
+		# once: it is asked for again
+		rules "GET .snapshot.lz4 1 raw $T/raw"
+		rm -rf out
+		run --separate-stderr lspp-restore -r "$R" -o out 1.db
+		assert_success
+		cmp src/1.db out/1.db
+		# always: nobody is told that a backup is damaged
+		rules "GET .snapshot.lz4 - raw $T/raw"
+		run --separate-stderr lspp-restore -r "$R" -o out --force \
+			--retries 1 1.db
+		assert_equal "$status" 69
+		run --separate-stderr lspp-verify -r "$R" --deep --retries 1 1.db
+		assert_equal "$status" 69
+	done
+	rules
+	grep -qi '^accept-encoding: identity' requests.head
+	run -0 lspp-verify -r "$R" --deep 1.db
+}
+
+@test "a part of an object that is not the one asked for is not believed" {
+	store put=hold
+	head -c 5000 /dev/urandom >f
+	s3tool "$R" put a f
+	S3_PORT=$(cat bucket.port) s3_faulty
+	head -c 100 f | raw 'HTTP/1.1 206 Partial' 'ETag: "x"' \
+		'Content-Length: 100'
+	rules "GET fleet/a 1 raw $T/raw"
+	s3tool "$R" get a 1000 500 >got
+	cmp got <(tail -c +1001 f | head -c 500)
+	head -c 100 f | raw 'HTTP/1.1 206 Partial' 'ETag: "x"' \
+		'Content-Length: 100' 'Content-Range: bytes 1000-1499/5000'
+	rules "GET fleet/a 2 raw $T/raw"
+	s3tool "$R" get a 1000 500 >got
+	cmp got <(tail -c +1001 f | head -c 500)
+	# a server that sends less of it than it could
+	tail -c +1001 f | head -c 100 | raw 'HTTP/1.1 206 Partial' \
+		"ETag: \"$(md5sum <f | cut -c1-32)\"" \
+		'Content-Length: 100' 'Content-Range: bytes 1000-1099/5000'
+	rules "GET fleet/a 1 raw $T/raw"
+	s3tool "$R" get a 1000 500 >got
+	cmp got <(tail -c +1001 f | head -c 500)
+}
+
+@test "an answer to a PUT that is an error, or has an empty ETag, is no success" {
+	local etag
+	store put=hold
+	databases 1
+	S3_PORT=$(cat bucket.port) s3_faulty
+	ship >/dev/null
+	change src/1.db
+	printf %s '<Error><Code>InternalError</Code></Error>' |
+		raw 'HTTP/1.1 200 OK' 'ETag: "0123456789abcdef0123456789abcdef"' \
+			'Content-Length: 41'
+	rules "PUT wal.lz4 - raw $T/raw"
+	run --separate-stderr ship --retries 1
+	assert_equal "$status" 69
+	assert_equal "$output" ''
+	for etag in '' '""'; do
+		raw 'HTTP/1.1 200 OK' "ETag: $etag" 'Content-Length: 0' </dev/null
+		rules "PUT wal.lz4 - raw $T/raw"
+		run --separate-stderr ship --retries 1
+		assert_equal "$status" 69
+		assert_equal "$output" ''
+	done
+	rules
+	run -0 ship
+	restored
+}

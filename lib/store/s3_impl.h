@@ -7,7 +7,8 @@
  *	s3_put.c	objects in one piece, conflicts
  *	s3_probe.c	whether conditions on PUT hold
  *	s3_multipart.c	objects in parts
- *	s3_read.c	get, head, list
+ *	s3_get.c	get
+ *	s3_read.c	list
  *	s3_remove.c	delete
  *	s3_uploads.c	multipart uploads that nobody finishes
  */
@@ -101,9 +102,10 @@ struct s3_call {
 	int (*sink)(void *ctx, const uint8_t *p, size_t n, struct err *e);
 	void *sink_ctx;
 	const uint64_t *moved; /* grows as the sink gets on, or NULL */
-	/* Before every try but the first: may change plain[]. */
+	/* Behind every try that failed: may change plain[]. */
 	void (*again)(void *ctx, struct s3_call *c, struct http_response *r);
-	/* Is a 2xx what it should be?  -1: e, and it is tried again. */
+	/* Is a 2xx what it should be?  0; -1: e, and it is tried again; 1: e,
+	 * and that is the end. */
 	int (*check)(void *ctx, const struct http_response *r, struct err *e);
 	bool finish; /* once begun, a signal does not break it off */
 	bool clean;  /* it cleans up: to be sent even after a signal */
@@ -208,6 +210,10 @@ int s3_remove(struct store *st, const char *key, struct err *e);
 int s3_uploads(struct store *st, const char *prefix, store_upload_each *each,
     void *ctx, struct err *e);
 int s3_abort(struct store *st, const struct store_upload *u, struct err *e);
+
+/* Does the answer's ETag say that the bytes have that MD5?  1, 0; -1: it is
+ * none, or md5 is "". */
+int s3_etag_is(const struct http_response *r, const char *md5);
 
 /* A line for the user. */
 void s3_warn(struct s3 *s, const char *fmt, ...)

@@ -108,6 +108,16 @@ etag_equals(const char *etag, const char *md5)
 	return strncasecmp(etag + (*etag == '"'), md5, 32) == 0;
 }
 
+int
+s3_etag_is(const struct http_response *r, const char *md5)
+{
+	const char *etag = http_header(r, "etag");
+
+	if (etag == NULL || md5[0] == '\0' || !etag_is_md5(r, etag))
+		return -1;
+	return etag_equals(etag, md5);
+}
+
 enum s3_stored
 s3_stored(const struct http_response *r, const struct s3_digest *d)
 {

@@ -550,6 +550,7 @@ s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 {
 	struct progress p = { .began = pace_now() };
 	uint64_t moved = c->moved != NULL ? *c->moved : 0;
+	int rc = 0;
 
 	r->status = 0;
 	for (;;) {
@@ -560,16 +561,18 @@ s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 			bool good = wanted(c, r);
 
 			note_clock(s, r);
-			if (good &&
-			    (c->check == NULL ||
-				c->check(c->sink_ctx, r, e) == 0))
-				return 0;
+			if (good && c->check != NULL)
+				rc = c->check(c->sink_ctx, r, e);
+			if (good && rc != -1)
+				return -rc;
 			p.wait_s = 0;
 			if (!good && handle_answer(s, c, &p, r, e) == -1)
 				return -1;
 		} else if (handle_fault(s, &p, r, e) == -1) {
 			return -1;
 		}
+		if (c->again != NULL)
+			c->again(c->sink_ctx, c, r);
 		/* What gets on is not failing: its time begins anew. */
 		if (c->moved != NULL && *c->moved > moved) {
 			moved = *c->moved;
@@ -579,7 +582,5 @@ s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 		if (wait_turn(s, &p, r, e) == -1)
 			return -1;
 		atomic_fetch_add(&s->retries, 1);
-		if (c->again != NULL)
-			c->again(c->sink_ctx, c, r);
 	}
 }

@@ -4,9 +4,7 @@
  *
  *	bucket LOG [WORD...]
  *
- * Listens on a free port of 127.0.0.1 and prints its number.  LOG gets "METHOD
- * TARGET STATUS" for each request.  Words:
- *
+ * Prints its port.  LOG gets "METHOD TARGET STATUS" for each request.  Words:
  *	put=HOW		what If-None-Match does on a PUT: hold (412), ignore,
  *			501 or 400 (refused), race (it holds, but not for two
  *			at the same moment), goog (ignored; but
@@ -535,7 +533,9 @@ serve(void *ctx)
 			if (strcmp(q.method, "HEAD") != 0)
 				buf_add(&out, buf_str(&a.body), a.body.len);
 			more = send(fd, out.data, out.len, MSG_NOSIGNAL) ==
-			    (ssize_t)out.len;
+				(ssize_t)out.len &&
+			    strstr((char *)q.all.data, "Connection: close") ==
+				NULL;
 		}
 		buf_release(&out);
 		buf_release(&a.headers);
