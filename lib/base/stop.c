@@ -4,12 +4,27 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
+
 static atomic_int first_signal;
-static atomic_uint drain; /* seconds that a first SIGTERM is put off */
+static atomic_llong asked_ms; /* then, by a clock that never jumps */
+static atomic_uint drain;     /* seconds that a first SIGTERM is put off */
 static atomic_bool draining;
 static int wake[2] = { -1, -1 };
+
+enum { GRACE_MS = 1000 };
+
+static long long
+now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
 
 static void
 on_signal(int sig)
@@ -24,6 +39,8 @@ on_signal(int sig)
 	}
 	if (sig == SIGALRM)
 		sig = SIGTERM;
+	if (atomic_load(&asked_ms) == 0)
+		atomic_store(&asked_ms, now_ms());
 	if (atomic_compare_exchange_strong(&first_signal, &none, sig)) {
 		n = write(wake[1], "", 1);
 		(void)n;
@@ -71,6 +88,14 @@ bool
 stop_requested(void)
 {
 	return atomic_load(&first_signal) != 0;
+}
+
+int
+stop_overdue(struct err *e)
+{
+	if (!stop_requested() || now_ms() - atomic_load(&asked_ms) < GRACE_MS)
+		return 0;
+	return err_set(e, ERR_BUSY, "interrupted by a signal");
 }
 
 int

@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+struct err;
+
 void stop_on_signals(void);
 /*
  * A first SIGTERM is no request before so many seconds have gone by: time to
@@ -18,6 +20,11 @@ void stop_on_signals(void);
 void stop_drain(unsigned seconds);
 
 bool stop_requested(void);
+/*
+ * For what may take long: -1 with ERR_BUSY once the request is a second old.
+ * Until then what is in flight goes on, since most of it ends by then.
+ */
+int stop_overdue(struct err *e);
 int stop_signal(void); /* the first signal, or 0 */
 int stop_fd(void);     /* readable from the request on; never read it */
 

@@ -13,6 +13,7 @@
 #include "lib/base/err.h"
 #include "lib/base/file.h"
 #include "lib/base/pool.h"
+#include "lib/base/stop.h"
 #include "lib/engine/guard.h"
 #include "lib/format/pagesum.h"
 
@@ -171,7 +172,8 @@ dblock_take(struct dblocks *l, int64_t id, unsigned wait_ms, struct err *e)
 
 	if (!add_held(l, id))
 		return 0;
-	while ((rc = try_file(l, id, e)) == 0 && waited < wait_ms) {
+	while ((rc = try_file(l, id, e)) == 0 && waited < wait_ms &&
+	    !stop_requested()) {
 		nanosleep(&pause, NULL);
 		waited += POLL_MS;
 	}

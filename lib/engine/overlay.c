@@ -5,6 +5,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/base/stop.h"
 #include "lib/format/walindex.h"
 
 enum {
@@ -58,7 +59,7 @@ overlay_follow(struct overlay *o, int fd, const struct wal_hdr *h,
 	ssize_t n = 0;
 
 	*end = (struct overlay_end){ 0 };
-	while (from < limit) {
+	while (from < limit && (n = stop_overdue(e)) == 0) {
 		want = limit - from < batch ? limit - from : batch;
 		n = file_pread(fd, buf, want * step,
 		    wal_frame_offset(h->page_size, (uint64_t)from + 1), e);
@@ -87,6 +88,8 @@ overlay_from_index(
 	ssize_t n;
 
 	while (from < to) {
+		if (stop_overdue(e) == -1)
+			return -1;
 		at = walindex_pgno_at(from + 1, &run);
 		if (run > to - from)
 			run = to - from;

@@ -9,6 +9,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/rng.h"
+#include "lib/base/stop.h"
 #include "lib/engine/ship_job.h"
 
 enum {
@@ -87,7 +88,8 @@ encode_raw(struct pass *p, struct err *e)
 	int rc = 0;
 
 	for (pgno = 1; rc == 0 && pgno <= p->st->pages; pgno++) {
-		if (patched < pgno && at < w->patch.size) {
+		rc = stop_overdue(e);
+		if (rc == 0 && patched < pgno && at < w->patch.size) {
 			rc = spool_read(
 			    &w->patch, at, &patched, sizeof(patched), e);
 			at += sizeof(patched) + size;
@@ -203,7 +205,7 @@ cut_off(struct pass *p, struct err *e)
 	if (p->first)
 		return 0;
 	for (uint32_t n = p->st->pages + 1; n <= p->j->rec.pages; n++) {
-		if (old_sum(p, n, &old, e) == -1)
+		if (stop_overdue(e) == -1 || old_sum(p, n, &old, e) == -1)
 			return -1;
 		if (!p->broken)
 			pagesum_xor(&p->sum, old);

@@ -7,6 +7,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/base/stop.h"
 #include "lib/engine/source_impl.h"
 #include "lib/format/dbhdr.h"
 
@@ -149,7 +150,8 @@ catch_connection(struct source *s, struct err *e)
 {
 	s->want_hold = false;
 	for (int i = 0; i < CATCHES; i++) {
-		if (source_open_all(s, e) == -1 || choose_read(s, e) == -1)
+		if (stop_overdue(e) == -1 || source_open_all(s, e) == -1 ||
+		    choose_read(s, e) == -1)
 			return -1;
 		if (s->st.read == SOURCE_LOCKED)
 			return 1;
@@ -196,7 +198,8 @@ look(struct source *s, struct err *e)
 	    (rc = catch_connection(s, e)) != 0)
 		return rc;
 	for (unsigned i = 0;; i++) {
-		if (source_open_all(s, e) == -1 || choose_read(s, e) == -1)
+		if (stop_overdue(e) == -1 || source_open_all(s, e) == -1 ||
+		    choose_read(s, e) == -1)
 			return -1;
 		if (s->elsewhere)
 			return elsewhere(s, e);
@@ -378,6 +381,8 @@ source_begin(struct source *s, const struct source_pos *since,
 		why = s->why;
 		if (s->tries++ == TRIES)
 			return give_up(why, e);
+		if (stop_overdue(e) == -1)
+			return -1;
 		if (s->tries > 3)
 			source_sleep_ns(INT64_C(1000000) << (s->tries - 3));
 		s->want_hold |= s->tries > 2 && s->wal_mode;
@@ -491,6 +496,8 @@ source_page(struct source *s, uint32_t pgno, struct err *e)
 		    "a longer --max-hold, or in WAL mode");
 		return NULL;
 	}
+	if (stop_overdue(e) == -1)
+		return NULL;
 	if (s->overlay_used)
 		frame = overlay_find(&s->overlay, pgno);
 	page = frame != 0 ? page_from_wal(s, pgno, frame, e)

@@ -9,6 +9,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/base/stop.h"
 #include "lib/engine/source_impl.h"
 
 int
@@ -199,6 +200,8 @@ all_behind(struct source *s, uint64_t from, behind *like,
 	int rc = 1;
 
 	while (rc == 1 && got == batch) {
+		if ((n = stop_overdue(e)) == -1)
+			break;
 		n = file_pread(s->wal_fd, buf, batch * step,
 		    wal_frame_offset(s->st.page_size, from + 1), e);
 		got = n == -1 ? 0 : (size_t)n / step;
