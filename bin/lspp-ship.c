@@ -81,6 +81,7 @@ struct run {
 	const struct store_conf *store;
 	uint64_t objects, puts, bytes; /* that a dry run would send */
 	uint64_t seen, shipped, unchanged, lost, wal_max;
+	uint64_t healed;
 	uint64_t snapshots[SNAPSHOT_REASONS];
 	struct store_stats stats; /* at the end */
 };
@@ -160,6 +161,7 @@ put_object(struct cli *c, const struct ship_report *r)
 	json_text(b, "ending", r->ending_key);
 	json_text(b, "owner", r->owner_key);
 	json_text(b, "reason", r->snapshot_key != NULL ? r->reason : NULL);
+	json_number(b, "healed", r->healed);
 	json_text(b, "hint", *r->hint ? r->hint : NULL);
 	json_text(b, "read", *r->read ? r->read : NULL);
 	json_bool(b, "dry_run", c->dry_run);
@@ -210,6 +212,7 @@ static void
 tally(struct run *run, const struct ship_report *r)
 {
 	run->seen += !r->more;
+	run->healed += r->rc == 0 && r->healed > 0;
 	run->lost += r->rc == 0 && r->lost;
 	if (r->rc == -1 || r->more)
 		return;
@@ -240,6 +243,7 @@ measure(void *ctx, struct metrics *m)
 	for (size_t i = 0; i < SNAPSHOT_REASONS; i++)
 		metrics_add(m, METRIC_SNAPSHOTS, snapshot_reasons[i].labels,
 		    (double)run->snapshots[i]);
+	metrics_add(m, METRIC_HEALED, NULL, (double)run->healed);
 	metrics_add(m, METRIC_WAL_MAX, NULL, (double)run->wal_max);
 	stats_metrics(&run->stats, m);
 }

@@ -60,6 +60,21 @@ check_run(const struct stat_fleet *f, struct buf *out)
 			buf_addf(also(out), "cannot ship: %s", f->error[i].msg);
 }
 
+/* A second opinion, and what lspp-ship found of itself. */
+static void
+check_compared(const struct stat_sum *s, struct buf *out)
+{
+	if (s->wrong > 0)
+		buf_addf(also(out), "%" PRIu64 " wrong", s->wrong);
+	if (s->ahead > 0)
+		buf_addf(also(out), "%" PRIu64 " ahead", s->ahead);
+	if (s->healed > 0)
+		buf_addf(also(out),
+		    "%" PRIu64 " healed (compare them: lspp-verify "
+		    "--against-source)",
+		    s->healed);
+}
+
 bool
 stat_is_healthy(const struct stat_run *r, struct buf *out)
 {
@@ -78,6 +93,7 @@ stat_is_healthy(const struct stat_run *r, struct buf *out)
 	check_run(f, out);
 	if (s->broken > 0)
 		buf_addf(also(out), "%" PRIu64 " broken", s->broken);
+	check_compared(s, out);
 	if (s->databases < r->expected)
 		buf_addf(also(out), "%" PRIu64 " databases, expected %" PRIu64,
 		    s->databases, r->expected);

@@ -164,6 +164,9 @@ put_cards(const struct stat_run *r, struct buf *b)
 	}
 	buf_adds(b, "</dd></div>\n");
 	card(b, "broken", s->broken, s->broken > 0);
+	card(b, "wrong", s->wrong, s->wrong > 0);
+	card(b, "ahead", s->ahead, s->ahead > 0);
+	card(b, "healed", s->healed, s->healed > 0);
 	buf_adds(b, "</dl>\n");
 }
 
@@ -266,6 +269,14 @@ put_errors(const struct stat_run *r, struct buf *b)
 }
 
 static void
+finding(struct buf *b, const char *what, const char *msg)
+{
+	buf_addf(b, "<p class=msg>%s", what);
+	text(b, msg);
+	buf_adds(b, "</p>");
+}
+
+static void
 put_db(const struct stat_run *r, const struct stat_db *d, struct buf *b)
 {
 	buf_adds(b, "<li>");
@@ -290,11 +301,12 @@ put_db(const struct stat_run *r, const struct stat_db *d, struct buf *b)
 		buf_addf(
 		    b, " <span class=dim>(%u times)</span></p>", d->attempts);
 	}
-	if (d->broken) {
-		buf_adds(b, "<p class=msg>broken: ");
-		text(b, d->broken_msg);
-		buf_adds(b, "</p>");
-	}
+	if (d->broken)
+		finding(b, "broken: ", d->broken_msg);
+	if (d->wrong || d->ahead)
+		finding(b, d->wrong ? "wrong: " : "", d->compared_msg);
+	if (d->healed_ns != 0)
+		finding(b, "healed, and not compared since", "");
 	buf_adds(b, "</li>\n");
 }
 

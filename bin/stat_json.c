@@ -25,6 +25,9 @@ put_sum(struct buf *b, const struct stat_sum *s)
 	json_number(b, "due_segments", s->due[STAT_SEGMENTS]);
 	json_number(b, "unverified", s->unverified);
 	json_number(b, "broken", s->broken);
+	json_number(b, "wrong", s->wrong);
+	json_number(b, "ahead", s->ahead);
+	json_number(b, "healed", s->healed);
 }
 
 static void
@@ -89,5 +92,8 @@ stat_json_db(struct stat_run *r, const struct stat_db *d)
 	put_time(b, "tried", d->failed ? d->failed_ns : 0);
 	put_time(b, "verified", d->verified_ns);
 	json_text(b, "broken", d->broken ? d->broken_msg : NULL);
+	json_text(b, "wrong", d->wrong ? d->compared_msg : NULL);
+	json_text(b, "ahead", d->ahead ? d->compared_msg : NULL);
+	put_time(b, "healed", d->healed_ns);
 	cli_put_object(&r->cli);
 }

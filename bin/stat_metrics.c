@@ -66,6 +66,9 @@ measure_sum(const struct stat_sum *s, struct metrics *m)
 	    (double)s->due[STAT_SEGMENTS]);
 	metrics_add(m, METRIC_FLEET_UNVERIFIED, NULL, (double)s->unverified);
 	metrics_add(m, METRIC_FLEET_BROKEN, NULL, (double)s->broken);
+	metrics_add(m, METRIC_FLEET_WRONG, NULL, (double)s->wrong);
+	metrics_add(m, METRIC_FLEET_AHEAD, NULL, (double)s->ahead);
+	metrics_add(m, METRIC_FLEET_HEALED, NULL, (double)s->healed);
 	metrics_add(m, METRIC_FLEET_VERIFIED, NULL, seconds(s->verified_ns));
 }
 

@@ -103,6 +103,10 @@ put_verified(const struct stat_run *r, struct buf *value, struct buf *note)
 	line("unverified", value, note);
 	buf_addf(value, "%" PRIu64, s->broken);
 	line("broken", value, note);
+	buf_addf(value, "%" PRIu64, s->wrong);
+	buf_addf(
+	    note, "ahead %" PRIu64 ", healed %" PRIu64, s->ahead, s->healed);
+	line("wrong", value, note);
 }
 
 static void
@@ -182,6 +186,16 @@ stat_put_summary(struct stat_run *r)
 
 /* -- databases ------------------------------------------------------------- */
 
+/* A line below a database. */
+static void
+put_finding(struct buf *b, const char *what, const char *msg)
+{
+	buf_addf(b, "%27s %s", "", what);
+	add_safe(b, msg);
+	lines_put('\n', buf_str(b));
+	buf_reset(b);
+}
+
 static void
 put_db(const struct stat_run *r, const struct stat_db *d, struct buf *b)
 {
@@ -203,12 +217,12 @@ put_db(const struct stat_run *r, const struct stat_db *d, struct buf *b)
 		lines_put('\n', buf_str(b));
 		buf_reset(b);
 	}
-	if (d->broken) {
-		buf_addf(b, "%27s broken: ", "");
-		add_safe(b, d->broken_msg);
-		lines_put('\n', buf_str(b));
-		buf_reset(b);
-	}
+	if (d->broken)
+		put_finding(b, "broken: ", d->broken_msg);
+	if (d->wrong || d->ahead)
+		put_finding(b, d->wrong ? "wrong: " : "", d->compared_msg);
+	if (d->healed_ns != 0)
+		put_finding(b, "healed, and not compared since", "");
 	buf_release(&lag);
 	buf_release(&size);
 }

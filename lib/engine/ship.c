@@ -11,6 +11,7 @@
 #include "lib/engine/dblock.h"
 #include "lib/engine/guard.h"
 #include "lib/engine/ship_job.h"
+#include "lib/engine/state_compared.h"
 #include "lib/engine/state_verdict.h"
 #include "lib/store/store.h"
 
@@ -436,6 +437,9 @@ put_record(struct ship *s, struct ship_job *j, struct err *e)
 	if (broken == -1 || state_put(s->st, n, e) == -1 ||
 	    state_begun(s->st, n->root, n->key, n->pos.generation, e) == -1)
 		return -1;
+	if (j->healed > 0 &&
+	    state_put_healed(s->st, n->root, n->key, j->read_ns, e) == -1)
+		return -1;
 	for (size_t i = 0; i < j->n_steps; i++)
 		if (state_put_sums(s->st, j->next.id, &j->steps[i].log,
 			j->steps[i].pages, j->steps[i].anew, e) == -1)
@@ -510,6 +514,7 @@ tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 	r->rc = j->rc;
 	r->e = &j->e;
 	r->attempts = j->attempts;
+	r->healed = j->healed;
 	r->key = j->ending || j->claiming ? NULL : j->keys[0];
 	r->owner_key = j->claiming ? j->keys[0] : NULL;
 	r->ending_key = j->ending ? j->keys[0] : j->ended_key;
@@ -532,7 +537,7 @@ tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 	r->key = r->owner_key = r->ending_key = r->snapshot_key = NULL;
 	r->reason = r->notice = NULL;
 	r->hint = r->read = "";
-	r->pages = 0;
+	r->pages = r->healed = 0;
 	r->bytes = 0;
 	for (; j->also > 0; j->also--)
 		report(ctx, r);

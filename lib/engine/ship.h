@@ -89,6 +89,7 @@ struct ship_report {
 	uint64_t wal_size;              /* of the -wal beside it */
 	const char *hint, *read;        /* "" if it was not read */
 	const char *reason;             /* of the snapshot */
+	uint32_t healed;    /* pages that an earlier run should have shipped */
 	const char *notice; /* worth a warning although all is well, or NULL */
 	/* Of several roots, the path fails if one does. */
 	bool lost;   /* the replica knows it, and the state is new */

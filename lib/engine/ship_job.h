@@ -79,6 +79,7 @@ struct ship_job {
 	bool dirty;         /* next is to be recorded */
 	int64_t read_ns;    /* what was committed by then is in it */
 	struct record next; /* key and path are rec's */
+	uint32_t healed;    /* pages that an earlier run should have shipped */
 	struct ship_step *steps;
 	size_t n_steps;
 	struct staged *staged[SHIP_OBJECTS];
@@ -227,6 +228,13 @@ int ship_is_end(struct ship_job *j, struct err *e);
 
 /* Look who ships the database, and end what is to be taken over, or fail. */
 int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/*
+ * All pages were looked at, and those in log (of struct sum_entry) are not what
+ * the record has; wal: the database is in WAL mode.  Sets healed, and says so.
+ */
+int ship_heal(struct ship_job *j, const struct source_state *st, bool wal,
+    struct spool *log, struct err *e);
 
 /* Read and encode: fills next, steps and the worker's spools. */
 int ship_read(struct ship_worker *w, struct ship_job *j, struct err *e);

@@ -11,6 +11,7 @@
 #include "lib/base/rng.h"
 #include "lib/base/stop.h"
 #include "lib/engine/ship_job.h"
+#include "lib/format/dbhdr.h"
 
 enum {
 	MAX_SEGMENTS = 256,  /* behind one snapshot */
@@ -28,6 +29,7 @@ struct pass {
 	bool first;           /* a snapshot begins the generation: no segment */
 	bool snapshot;        /* encode all pages */
 	bool broken;          /* the state lacks a sum */
+	bool wal;             /* page 1 says so */
 	uint32_t changed;     /* pages in the segment */
 	struct pagesum sum;   /* of the database */
 	struct pagesum known; /* of the sums that the state gave */
@@ -140,6 +142,8 @@ take_page(struct pass *p, uint32_t pgno, struct err *e)
 
 	if (page == NULL)
 		return -1;
+	if (pgno == 1)
+		p->wal = page[DBHDR_READ_VERSION] == 2;
 	sum = pagesum_of(pgno, page, p->st->page_size);
 	if (p->snapshot && add_to_image(p, pgno, page, sum, e) == -1)
 		return -1;
@@ -535,6 +539,9 @@ read_source(struct pass *p, struct err *e)
 			return -1;
 	}
 	j->report.reason = p->first ? "first" : due;
+	if (!p->first && p->st->hint == SOURCE_DIFF && p->changed > 0 &&
+	    ship_heal(j, p->st, p->wal, &p->step->log, e) == -1)
+		return -1;
 	return end_pass(p, e);
 }
 
@@ -562,6 +569,7 @@ ship_read(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (p.src == NULL)
 		return -1;
 	p.st = source_state(p.src);
+	j->healed = 0;
 	look_at_dir(&p);
 	if (spool_reset(&w->raw, e) == 0 && spool_reset(&w->raw_sums, e) == 0)
 		rc = read_source(&p, e);

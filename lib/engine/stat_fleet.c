@@ -35,6 +35,7 @@ db_release(struct stat_db *d)
 	free(d->path);
 	free(d->msg);
 	free(d->broken_msg);
+	free(d->compared_msg);
 }
 
 static void
@@ -44,6 +45,8 @@ db_copy(struct stat_db *to, const struct stat_db *d)
 	to->path = xstrdup(d->path);
 	to->msg = d->failed ? xstrdup(d->msg) : NULL;
 	to->broken_msg = d->broken ? xstrdup(d->broken_msg) : NULL;
+	to->compared_msg =
+	    d->wrong || d->ahead ? xstrdup(d->compared_msg) : NULL;
 }
 
 static void
@@ -51,7 +54,9 @@ add_worst(struct stat_fleet *f, size_t top, const struct stat_db *d)
 {
 	size_t i = f->n_worst;
 
-	if (top == 0 || d->tier == STAT_GONE || !(d->waits || d->broken))
+	if (top == 0 || d->tier == STAT_GONE ||
+	    !(d->waits || d->broken || d->wrong || d->ahead ||
+		d->healed_ns != 0))
 		return;
 	if (i == top) {
 		if (!is_worse(d, &f->worst[i - 1]))

@@ -48,6 +48,11 @@ struct stat_db {
 	int64_t verified_ns; /* longest ago of its replicas; 0: never */
 	bool broken;         /* a replica, as lspp-verify found */
 	char *broken_msg;
+	/* It is not what SQLite has, or has what that lacks, as lspp-verify
+	 * found: */
+	bool wrong, ahead;
+	char *compared_msg;
+	int64_t healed_ns; /* by lspp-ship, not compared since; 0: not so */
 };
 
 /* Many of them. */
@@ -62,7 +67,7 @@ struct stat_sum {
 				    and that; uncompressed */
 	uint64_t due[STAT_DUES]; /* a snapshot, with the next change */
 	uint64_t unverified; /* databases of which some was never verified */
-	uint64_t broken;
+	uint64_t broken, wrong, ahead, healed;
 	int64_t verified_ns; /* longest ago of the others; 0: none */
 	const char *group;   /* below the base; NULL: all */
 };

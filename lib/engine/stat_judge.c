@@ -84,6 +84,25 @@ add_replica(const struct stat_conf *conf, const struct stat_replica *r,
 	}
 }
 
+/* What a second opinion said; a snapshot since then stands by itself. */
+static void
+add_compared(const struct stat_conf *conf, const struct stat_row *row,
+    const struct stat_compared *c, struct stat_db *d)
+{
+	int64_t snapshot_ns = 0;
+
+	for (size_t i = 0; i < row->n_replicas; i++)
+		if (row->replica[i].root == c->root)
+			snapshot_ns = past(conf, row->replica[i].snapshot_ns);
+	if (c->class != ERR_NONE && c->at_ns >= snapshot_ns) {
+		d->wrong = d->wrong || c->class == ERR_CORRUPT;
+		d->ahead = d->ahead || c->class == ERR_EXISTS;
+		d->compared_msg = (char *)buf_str(&c->msg);
+	}
+	if (c->healed_ns > c->at_ns || c->class != ERR_NONE)
+		d->healed_ns = max(d->healed_ns, c->healed_ns);
+}
+
 /* Up to when is it shipped: to that root, or with 0 to each that has it. */
 static int64_t
 captured(const struct stat_conf *c, const struct stat_row *row, int64_t root)
@@ -175,6 +194,9 @@ stat_judge(const struct stat_conf *conf, const struct stat_row *row,
 		gone = gone && r->gone;
 		written = max(written, r->written_ns);
 	}
+	for (size_t i = 0; i < row->n_compared; i++)
+		if (stat_asks_for(conf, row->compared[i].root))
+			add_compared(conf, row, &row->compared[i], d);
 	add_notes(conf, row, out);
 	if (out->replicas == 0) {
 		d->tier = STAT_NEW;

@@ -7,9 +7,10 @@
 
 #include "lib/base/mask.h"
 #include "lib/engine/signature.h"
+#include "lib/engine/state_compared.h"
 #include "lib/engine/state_impl.h"
 
-enum { REPLICAS, NOTES, TROUBLES, TABLES };
+enum { REPLICAS, NOTES, COMPARED, TROUBLES, TABLES };
 
 static const char *const text[TABLES] = {
 	[REPLICAS] = "SELECT db.path, db.root, pages * page_size, wal_bytes,"
@@ -18,10 +19,16 @@ static const char *const text[TABLES] = {
 		     " FROM db LEFT JOIN verdict v"
 		     " ON v.root = db.root AND v.key = db.key ORDER BY db.path",
 	[NOTES] = "SELECT path, root, since_ns FROM pending ORDER BY path",
+	[COMPARED] = "SELECT path, root, at_ns, class, msg, healed_ns"
+		     " FROM db JOIN compared USING(root, key)"
+		     " WHERE class <> 0 OR healed_ns > at_ns ORDER BY path",
 	[TROUBLES] = "SELECT path, root, wait_ns, since_ns, at_ns, class,"
 		     " attempts, msg"
 		     " FROM trouble ORDER BY path",
 };
+
+/* A state that nobody has written since has no such table. */
+static const char no_compared[] = "SELECT '' WHERE 0";
 
 struct stat_rows {
 	struct state *st;
@@ -50,8 +57,10 @@ stat_rows_open(struct state *st, struct err *e)
 
 	r->st = st;
 	for (int t = 0; t < TABLES; t++)
-		if (sqlite3_prepare_v2(st->db, text[t], -1, &r->table[t].q,
-			NULL) != SQLITE_OK) {
+		if (sqlite3_prepare_v2(st->db,
+			t == COMPARED && !state_has_compared(st) ? no_compared
+								 : text[t],
+			-1, &r->table[t].q, NULL) != SQLITE_OK) {
 			state_fail(st, e);
 			stat_rows_close(r);
 			return NULL;
@@ -122,6 +131,16 @@ take_trouble(struct stat_trouble *d, sqlite3_stmt *q)
 	copy(&d->msg, q, 7);
 }
 
+static void
+take_compared(struct stat_compared *d, sqlite3_stmt *q)
+{
+	d->root = sqlite3_column_int64(q, 1);
+	d->at_ns = sqlite3_column_int64(q, 2);
+	d->class = (enum err_class)sqlite3_column_int(q, 3);
+	copy(&d->msg, q, 4);
+	d->healed_ns = sqlite3_column_int64(q, 5);
+}
+
 /* Room for one more in v of n with elements of 'size' bytes, born empty. */
 static void *
 more(struct stat_rows *r, int t, void *v, size_t n, size_t size)
@@ -153,6 +172,11 @@ take(struct stat_rows *r, int t)
 		    (struct stat_note){ sqlite3_column_int64(q, 1),
 			    sqlite3_column_int64(q, 2) };
 		break;
+	case COMPARED:
+		row->compared = more(r, t, row->compared, row->n_compared,
+		    sizeof(*row->compared));
+		take_compared(&row->compared[row->n_compared++], q);
+		break;
 	default:
 		row->trouble = more(
 		    r, t, row->trouble, row->n_troubles, sizeof(*row->trouble));
@@ -183,6 +207,7 @@ stat_rows_next(struct stat_rows *r, const struct stat_row **row, struct err *e)
 		return 0;
 	out->path = buf_str(&r->path);
 	out->n_replicas = out->n_notes = out->n_troubles = 0;
+	out->n_compared = 0;
 	for (int t = 0; t < TABLES; t++)
 		while (r->table[t].row && compare(r, t) == 0) {
 			take(r, t);
@@ -204,6 +229,9 @@ stat_rows_close(struct stat_rows *r)
 		buf_release(&r->row.replica[i].verdict_msg);
 	for (size_t i = 0; i < r->room[TROUBLES]; i++)
 		buf_release(&r->row.trouble[i].msg);
+	for (size_t i = 0; i < r->room[COMPARED]; i++)
+		buf_release(&r->row.compared[i].msg);
+	free(r->row.compared);
 	free(r->row.replica);
 	free(r->row.note);
 	free(r->row.trouble);

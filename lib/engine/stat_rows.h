@@ -1,7 +1,7 @@
 /*
  * stat_rows -- all that the state holds, database by database.
  *
- * Three tables are read side by side in the order of paths, within one read
+ * Its tables are read side by side in the order of paths, within one read
  * transaction: memory is that of one database, and what is read belongs
  * together.  Nothing but the state is looked at.
  */
@@ -47,12 +47,24 @@ struct stat_trouble {            /* the last failure to ship it */
 	struct buf msg;
 };
 
+/* Against the live database, where that was not equal, or behind, at last
+ * (state_compared.h). */
+struct stat_compared {
+	int64_t root;
+	int64_t at_ns; /* when it told that; 0: never */
+	enum err_class class;
+	struct buf msg;
+	int64_t healed_ns; /* after at_ns: not settled yet */
+};
+
 struct stat_row {
 	const char *path;
 	struct stat_replica *replica;
 	size_t n_replicas;
 	struct stat_note *note;
 	size_t n_notes;
+	struct stat_compared *compared;
+	size_t n_compared;
 	struct stat_trouble *trouble;
 	size_t n_troubles;
 };

@@ -73,6 +73,9 @@ add(struct level *l, const struct stat_verdict *v, int64_t now_ns)
 	s->waiting += d->waits;
 	s->failed += d->failed;
 	s->broken += d->broken;
+	s->wrong += d->wrong;
+	s->ahead += d->ahead;
+	s->healed += d->healed_ns != 0;
 	s->size += d->size;
 	s->wal += v->wal;
 	s->snapshots += v->snapshots;

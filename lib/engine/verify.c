@@ -11,9 +11,10 @@
 #include "lib/store/store.h"
 
 enum {
-	LOOKS = 8,     /* until two agree */
-	PAUSE_MS = 50, /* between them */
-	TELL = 4096,   /* bytes of further faults */
+	LOOKS = 8,             /* until two agree */
+	PAUSE_MS = 50,         /* between them */
+	TELL = 4096,           /* bytes of further faults */
+	IN_MEMORY = 64 * 1024, /* of the numbers of pages */
 };
 
 struct verifier *
@@ -24,6 +25,7 @@ verifier_new(const char *dir)
 	v->dir = dir;
 	v->dec = object_dec_new();
 	replay_init(&v->replay, dir);
+	spool_init(&v->differ, dir, IN_MEMORY);
 	return v;
 }
 
@@ -34,6 +36,7 @@ verifier_free(struct verifier *v)
 		return;
 	object_dec_free(v->dec);
 	replay_release(&v->replay);
+	spool_release(&v->differ);
 	restorer_free(v->restorer);
 	buf_release(&v->key);
 	free(v);

@@ -37,5 +37,7 @@ verify_judge(const struct verify_facts *f)
 	/* By the clock alone, which may have been ahead once. */
 	if (f->untouched && !f->recorded && f->counter <= 0)
 		return f->older || ahead ? VERIFY_AHEAD : VERIFY_WRONG;
+	if (f->at_end && f->unmoved)
+		return VERIFY_WRONG;
 	return ahead ? VERIFY_AHEAD : VERIFY_BEHIND;
 }

@@ -3,8 +3,8 @@
  * brings; for verify alone.
  *
  *	behind	it was written to since: what lspp-ship is there for
- *	wrong	nothing was written to it since it was shipped, or as far as
- *		that can be told, and yet it is another one
+ *	wrong	nothing was written to it since it was shipped, or not to these
+ *		pages, and yet they are others
  *	ahead	the replica has what the database has not, though that was
  *		written earlier: the database, or the machine with the state,
  *		was put back
@@ -34,6 +34,9 @@ struct verify_facts {
 	/* By the times of the files, put back by what keeps these, too, nothing
 	   was written since the newest object was captured. */
 	bool earlier;
+	/* Whatever was written since the record, some of the pages that differ
+	   were not (unmoved.h). */
+	bool unmoved;
 	bool same_file; /* as in the record: not replaced */
 	bool older;     /* it is what an older object brings, or the record */
 	int counter;    /* its change counter is lower (-1), the same, higher */

@@ -8,6 +8,7 @@
 #include "lib/engine/history.h"
 #include "lib/engine/replay.h"
 #include "lib/engine/state.h"
+#include "lib/engine/unmoved.h"
 #include "lib/engine/verify.h"
 #include "lib/format/object.h"
 
@@ -18,6 +19,8 @@ struct verifier {
 	struct object_dec *dec;
 	struct replay replay;
 	struct restorer *restorer; /* made when it is needed */
+	struct spool
+	    differ; /* numbers of pages that the source has otherwise */
 	struct buf key;
 };
 
@@ -32,6 +35,8 @@ struct live {
 	uint32_t other;          /* pages that the newest state has otherwise */
 	uint32_t kept, reverted; /* see verify_judge.h */
 	struct sums sums;
+	/* Of them those that cannot have changed since the record. */
+	struct unmoved unmoved;
 };
 
 /* One look at one replica. */

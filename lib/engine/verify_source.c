@@ -28,12 +28,11 @@ begin_live(void *ctx, uint32_t page_size, struct err *e)
 	struct look *l = ctx;
 	struct live *v = &l->live;
 
-	(void)e;
 	v->page_size = page_size;
 	v->pages = v->other = v->kept = v->reverted = 0;
 	v->sum = (struct pagesum){ 0 };
 	v->sums = (struct sums){ .st = l->j->st, .id = l->rec.id };
-	return 0;
+	return spool_reset(&l->v->differ, e);
 }
 
 /* A page that changed between the record and the newest object. */
@@ -71,7 +70,11 @@ take_live(void *ctx, uint32_t pgno, const uint8_t *page, struct err *e)
 		return 0;
 	if (replay_page(r, pgno, &newest, e) == -1)
 		return -1;
-	v->other += !pagesum_equal(sum, newest);
+	if (!pagesum_equal(sum, newest)) {
+		v->other++;
+		if (spool_write(&l->v->differ, &pgno, sizeof(pgno), e) == -1)
+			return -1;
+	}
 	return count_beyond(l, pgno, sum, newest, e);
 }
 
@@ -176,6 +179,19 @@ read_live(struct look *l, const char *path, struct err *e)
 	return rc;
 }
 
+/* What the replica ends with: can all that differs have changed since? */
+static int
+find_unmoved(struct look *l, const char *path, struct err *e)
+{
+	if (!l->known || !l->has_last ||
+	    l->last.captured_ns != l->rec.captured_ns)
+		return 0;
+	return unmoved_find(path, &l->rec.source, l->rec.pages, &l->v->differ,
+		   sizeof(uint32_t), &l->live.unmoved, e) == -1
+	    ? -1
+	    : 0;
+}
+
 static uint32_t
 difference(uint32_t a, uint32_t b)
 {
@@ -195,6 +211,9 @@ look_source(struct look *l, struct err *e)
 		l->out->unread = true;
 		return err_in(e, "source %s", path);
 	}
+	if (v->other > 0 && v->page_size == r->page_size &&
+	    find_unmoved(l, path, e) == -1)
+		return -1;
 	v->other += difference(v->pages, r->pages);
 	if (v->page_size != r->page_size)
 		v->other = v->pages;
@@ -329,6 +348,7 @@ gather(const struct look *l, struct verify_facts *f)
 
 	*f = (struct verify_facts){ .recorded = l->known,
 		.untouched = is_untouched(l),
+		.unmoved = v->unmoved.pages > 0,
 		.older = older_ns(l) != 0,
 		.counter = compare_counters(l),
 		.kept = v->kept,
@@ -349,10 +369,18 @@ gather(const struct look *l, struct verify_facts *f)
 static int
 tell_wrong(struct look *l, const char *path, struct err *e)
 {
-	err_set(e, ERR_CORRUPT,
-	    "source %s: %" PRIu32 " pages are not those in the replica, and "
-	    "nothing was written to it since it was shipped",
-	    path, l->live.other);
+	if (!is_untouched(l))
+		err_set(e, ERR_CORRUPT,
+		    "source %s: %" PRIu32 " pages, the first %" PRIu32
+		    ", are not those in the replica, and nothing was written "
+		    "to them since it was shipped",
+		    path, l->live.unmoved.pages, l->live.unmoved.first);
+	else
+		err_set(e, ERR_CORRUPT,
+		    "source %s: %" PRIu32 " pages are not those in the "
+		    "replica, and nothing was written to it since it was "
+		    "shipped",
+		    path, l->live.other);
 	return look_fault(l, true, e);
 }
 

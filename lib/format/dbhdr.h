@@ -13,6 +13,7 @@
 struct err;
 
 #define DBHDR_SIZE           100
+#define DBHDR_READ_VERSION   19         /* a byte: 2 in WAL mode */
 #define DBHDR_APPLICATION_ID 0x6c737070 /* "lspp": our own state */
 
 struct dbhdr {

@@ -38,6 +38,8 @@ static const struct {
 	    VERIFY_WRONG },
 	{ "nor what the record says",
 	    { BEYOND, .untouched = true, .further = true }, VERIFY_WRONG },
+	{ "written to, but not to all pages that differ",
+	    { END, .unmoved = true, .counter = 1 }, VERIFY_WRONG },
 	{ "without a record", { .untouched = true }, VERIFY_WRONG },
 
 	{ "put back with its times", { END, .older = true, .earlier = true },
