@@ -12,6 +12,7 @@
 #include "lib/engine/guard.h"
 #include "lib/engine/source.h"
 #include "lib/engine/sqlread.h"
+#include "lib/engine/state_whose.h"
 #include "lib/engine/verify_judge.h"
 #include "lib/engine/verify_look.h"
 
@@ -306,14 +307,21 @@ written_earlier(const struct look *l, bool at_end)
 	    at < l->last.captured_ns - 2 * SECOND;
 }
 
-/* Does the replica go on behind the record by more than one ship's objects? */
+/*
+ * Does the replica go on behind the record by more than a ship that was killed
+ * leaves: one step, of a run that the state knows?
+ */
 static bool
 goes_further(const struct look *l)
 {
+	struct err ignored;
 	const struct vwal_pos *pos = &l->rec.pos;
 	const struct history_generation *g;
 	size_t n = 0;
 
+	if (l->last.run != 0 &&
+	    state_knows_run(l->j->st, l->last.run, &ignored) == 0)
+		return true;
 	for (size_t i = 0; i < l->h.n; i++) {
 		g = &l->h.v[i];
 		if (g == l->newest && strcmp(g->id, pos->generation) != 0)
