@@ -84,7 +84,6 @@ modes() {
 }
 
 @test "where nothing is known of it, it is its database's owner's alone" {
-	local dir
 	sqlite3 src/acme/eu/app.db 'PRAGMA journal_mode = wal' >/dev/null
 	timeout 20 "$LITESTREAM_03" replicate "$T/src/acme/eu/app.db" \
 		"file://$T/rep/acme/eu/app.db" >litestream.log 2>&1 &

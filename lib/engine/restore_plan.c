@@ -583,22 +583,3 @@ restore_plan(struct store *s, const char *db, const struct restore_want *w,
 	restore_plan_release(p);
 	return plan(s, db, w, p, &listed, e);
 }
-
-void
-restore_plan_cut(struct restore_plan *p, size_t n)
-{
-	while (p->segments > n)
-		p->bytes -= p->segment_bytes[--p->segments];
-	p->until_ns = n > 0 ? p->segment_ns[n - 1] : p->snapshot_ns;
-	p->earlier = true;
-}
-
-void
-restore_plan_release(struct restore_plan *p)
-{
-	free(p->segment_index);
-	free(p->segment_offset);
-	free(p->segment_ns);
-	free(p->segment_bytes);
-	memset(p, 0, sizeof(*p));
-}

@@ -146,7 +146,7 @@ struct ship {
 	int64_t guard_note; /* what the state says of the store's conditions */
 	int64_t root;
 	uint8_t writer[16];
-	atomic_bool unlisted;       /* listing is not allowed */
+	atomic_bool unlisted; /* listing is not allowed */
 };
 
 struct ship_step *ship_job_step(struct ship_job *j, uint32_t pages, bool anew);
@@ -198,6 +198,9 @@ int ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e);
 
 /* What was staged of n jobs; those that met a conflict go round again. */
 void ship_publish(struct job **jobs, size_t n);
+
+/* What was published of n jobs, and who stopped others: one transaction. */
+void ship_record(struct ship *s, struct job **jobs, size_t n);
 
 /* j has failed: to be noted, with some others.  Of the finishing thread. */
 void ship_trouble(struct ship_job *j);

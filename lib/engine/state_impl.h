@@ -63,7 +63,7 @@ struct state {
 	sqlite3 *db;
 	sqlite3_stmt *q[QUERIES];
 	uint8_t writer[STATE_ID_SIZE];
-	bool row; /* Q_LOOK stands at one */
+	bool row;               /* Q_LOOK stands at one */
 	struct file_sig own[3]; /* its files, which nobody else may close */
 };
 

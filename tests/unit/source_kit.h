@@ -5,6 +5,7 @@
 #ifndef LSPP_TESTS_UNIT_SOURCE_KIT_H
 #define LSPP_TESTS_UNIT_SOURCE_KIT_H
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -220,6 +221,126 @@ KIT void
 settle(void)
 {
 	usleep(50000);
+}
+
+enum {
+	WAL_SALT = 16,
+	FRAME_SALT = 8,
+	SHM_BACKFILL = 96,
+	SHM_WRITE = 120,
+	SHM_ATTEMPTED = 128
+};
+
+KIT const char table[] = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)";
+
+KIT void
+shell(const char *fmt, const char *path)
+{
+	char *cmd = xasprintf(fmt, path, path, path, path);
+
+	if (system(cmd) != 0)
+		abort();
+	free(cmd);
+}
+
+KIT void
+patch(const char *path, const char *suffix, off_t at, const void *p, size_t n)
+{
+	char *name = xasprintf("%s%s", path, suffix);
+	int fd = open(name, O_RDWR | O_CLOEXEC);
+
+	if (fd == -1 || pwrite(fd, p, n, at) != (ssize_t)n)
+		abort();
+	close(fd);
+	free(name);
+}
+
+/* Until the newest time of its files is older than that. */
+KIT void
+wait_older(const char *path, int64_t ns)
+{
+	struct signature sig;
+	struct err e;
+	bool racy;
+
+	while (signature_take(&sig, path, &racy, &e) == 0 &&
+	    now_ns() - signature_newest_ns(&sig) <= ns)
+		usleep(50000);
+}
+
+/* Until nothing of it is racy for its times alone. */
+KIT void
+wait_old(const char *path)
+{
+	wait_older(path, INT64_C(1100000000));
+}
+
+KIT struct app
+wal_app(const char *path)
+{
+	struct app a = app_start(path);
+
+	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
+	app_do(&a, table);
+	app_do(&a, fill);
+	return a;
+}
+
+KIT void
+must_refuse(const char *what, const char *path, const char *why)
+{
+	struct image img = { 0 };
+	struct err e = { 0 };
+
+	is_int(read_into(&img, path, NULL, &e), -1, what);
+	is_int(e.class, ERR_BUSY, what);
+	ok(strstr(e.msg, why) != NULL, "%s: %s", what, e.msg);
+	ok(e.hint[0] != '\0', "%s: %s", what, e.hint);
+	buf_release(&img.bytes);
+}
+
+/* -- the WAL in use -------------------------------------------------------- */
+
+struct mover {
+	const char *path, *sql;
+	struct app *app; /* or NULL: one for each time */
+	int times;
+};
+
+/* The state before is kept beside: FILE.was. */
+KIT void
+move(void *ctx)
+{
+	struct mover *m = ctx;
+	struct app one;
+
+	m->times++;
+	shell("rm -f %s.was*; cp %s %s.was", m->path);
+	shell("! [ -e %s-wal ] || cp %s-wal %s.was-wal", m->path);
+	if (m->app != NULL) {
+		app_do(m->app, m->sql);
+		return;
+	}
+	one = app_start(m->path);
+	app_do(&one, m->sql);
+	app_end(&one, 0);
+}
+
+KIT void
+moving(const char *what, struct mover *m, struct image *img)
+{
+	char *was = xasprintf("%s.was", m->path);
+	struct err e = { 0 };
+	int rc;
+
+	img->meanwhile = move;
+	img->ctx = m;
+	img->behind = 1;
+	rc = read_into(img, m->path, NULL, &e);
+	ok(rc == 0, "%s: can be read %s", what, rc == 0 ? "" : e.msg);
+	if (rc == 0)
+		ok(is_committed(img, was), "%s: as it was at first", what);
+	free(was);
 }
 
 #endif

@@ -10,84 +10,6 @@
 #include "lib/format/wal.h"
 #include "tests/unit/source_kit.h"
 
-enum {
-	WAL_SALT = 16,
-	FRAME_SALT = 8,
-	SHM_BACKFILL = 96,
-	SHM_WRITE = 120,
-	SHM_ATTEMPTED = 128
-};
-
-static const char table[] = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)";
-
-static void
-shell(const char *fmt, const char *path)
-{
-	char *cmd = xasprintf(fmt, path, path, path, path);
-
-	if (system(cmd) != 0)
-		abort();
-	free(cmd);
-}
-
-static void
-patch(const char *path, const char *suffix, off_t at, const void *p, size_t n)
-{
-	char *name = xasprintf("%s%s", path, suffix);
-	int fd = open(name, O_RDWR | O_CLOEXEC);
-
-	if (fd == -1 || pwrite(fd, p, n, at) != (ssize_t)n)
-		abort();
-	close(fd);
-	free(name);
-}
-
-/* Until the newest time of its files is older than that. */
-static void
-wait_older(const char *path, int64_t ns)
-{
-	struct signature sig;
-	struct err e;
-	bool racy;
-
-	while (signature_take(&sig, path, &racy, &e) == 0 &&
-	    now_ns() - signature_newest_ns(&sig) <= ns)
-		usleep(50000);
-}
-
-/* Until nothing of it is racy for its times alone. */
-static void
-wait_old(const char *path)
-{
-	wait_older(path, INT64_C(1100000000));
-}
-
-static struct app
-wal_app(const char *path)
-{
-	struct app a = app_start(path);
-
-	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
-	app_do(&a, table);
-	app_do(&a, fill);
-	return a;
-}
-
-static void
-refused(const char *what, const char *path, const char *why)
-{
-	struct image img = { 0 };
-	struct err e = { 0 };
-
-	is_int(read_into(&img, path, NULL, &e), -1, what);
-	is_int(e.class, ERR_BUSY, what);
-	ok(strstr(e.msg, why) != NULL, "%s: %s", what, e.msg);
-	ok(e.hint[0] != '\0', "%s: %s", what, e.hint);
-	buf_release(&img.bytes);
-}
-
-/* -- the WAL in use -------------------------------------------------------- */
-
 /* A frame without salts and checksum inside of what was committed. */
 static void
 broken_chain(void)
@@ -295,48 +217,6 @@ no_commit(void)
 
 /* -- what moves meanwhile -------------------------------------------------- */
 
-struct mover {
-	const char *path, *sql;
-	struct app *app; /* or NULL: one for each time */
-	int times;
-};
-
-/* The state before is kept beside: FILE.was. */
-static void
-move(void *ctx)
-{
-	struct mover *m = ctx;
-	struct app one;
-
-	m->times++;
-	shell("rm -f %s.was*; cp %s %s.was", m->path);
-	shell("! [ -e %s-wal ] || cp %s-wal %s.was-wal", m->path);
-	if (m->app != NULL) {
-		app_do(m->app, m->sql);
-		return;
-	}
-	one = app_start(m->path);
-	app_do(&one, m->sql);
-	app_end(&one, 0);
-}
-
-static void
-moving(const char *what, struct mover *m, struct image *img)
-{
-	char *was = xasprintf("%s.was", m->path);
-	struct err e = { 0 };
-	int rc;
-
-	img->meanwhile = move;
-	img->ctx = m;
-	img->behind = 1;
-	rc = read_into(img, m->path, NULL, &e);
-	ok(rc == 0, "%s: can be read %s", what, rc == 0 ? "" : e.msg);
-	if (rc == 0)
-		ok(is_committed(img, was), "%s: as it was at first", what);
-	free(was);
-}
-
 /* Opened and closed for each write: the last close checkpoints. */
 static void
 opened_for_each(void)
@@ -457,149 +337,6 @@ old_sqlite(void)
 }
 
 static void
-exclusive_wal(void)
-{
-	char *path = db_path("exclusive.db");
-	struct mover m = { path, "UPDATE t SET b = b || 'x' WHERE a > 3", NULL,
-		0 };
-	struct image img = { 0 };
-	struct app a = app_start(path);
-
-	m.app = &a;
-	app_do(&a, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;");
-	app_do(&a, table);
-	app_do(&a, fill);
-	settle();
-	moving("an exclusive WAL that grows", &m, &img);
-	is_int(m.times, 1, "at once");
-	is_str(source_read_name[img.st.read], "chain", "by its chain");
-	buf_release(&img.bytes);
-	app_end(&a, 0);
-	free(path);
-}
-
-/* And where its chain breaks, only it knows. */
-static void
-exclusive_broken(void)
-{
-	static const uint8_t none[16];
-	char *path = db_path("exbroken.db");
-	struct app a = app_start(path);
-
-	app_do(&a, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;");
-	app_do(&a, table);
-	app_do(&a, fill);
-	patch(path, "-wal", (off_t)wal_frame_offset(4096, 3) + FRAME_SALT, none,
-	    sizeof(none));
-	refused("an exclusive WAL that breaks", path, "only the application");
-	app_end(&a, 0);
-	free(path);
-}
-
-static void
-exclusive_journal(void)
-{
-	char *path = db_path("exjournal.db");
-	struct image img = { 0 };
-	struct app a = app_start(path);
-	struct err e = { 0 };
-	char *was = xasprintf("%s.was", path);
-
-	app_do(&a, "PRAGMA locking_mode=EXCLUSIVE");
-	app_do(&a, table);
-	app_do(&a, fill);
-	settle();
-	is_int(read_into(&img, path, NULL, &e), 0, "exclusive, at rest");
-	shell("cp %s %s.was", path);
-	ok(is_committed(&img, was), "is what the file is");
-	app_do(&a, "PRAGMA cache_size=5; BEGIN");
-	app_do(&a, "UPDATE t SET b = randomblob(300)"); /* spills */
-	settle();
-	is_int(read_into(&img, path, NULL, &e), -1, "in a transaction");
-	app_do(&a, "COMMIT");
-	app_end(&a, 0);
-	buf_release(&img.bytes);
-	free(path);
-	free(was);
-}
-
-/* Nothing says what is under way; a journal that is left is of before. */
-static void
-exclusive_silent(void)
-{
-	char *path = db_path("silent.db");
-	char *left = xasprintf("%s-journal", path);
-	struct app a = app_start(path);
-	int64_t began;
-
-	app_do(&a, "PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
-	app_do(&a, table);
-	close(open(left, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-	settle();
-	app_do(&a, fill);
-	wait_older(path, INT64_C(3100000000));
-	began = now_ns();
-	refused("exclusive, without a journal", path, "locked for good");
-	ok(now_ns() - began < INT64_C(1500000000), "in a moment");
-	app_end(&a, 0);
-	free(left);
-	free(path);
-}
-
-/* Locks that do not reach us: it changes although we have ours. */
-static void
-locks_not_seen(void)
-{
-	char *path = db_path("nolock.db");
-	char *uri = xasprintf("file:%s?nolock=1", path);
-	struct app a = app_start(uri);
-	struct mover m = { path, "UPDATE t SET b = b || 'x' WHERE a > 3", &a,
-		0 };
-	struct image img = { .meanwhile = move, .ctx = &m, .behind = 1 };
-	struct err e = { 0 };
-
-	app_do(&a, table);
-	app_do(&a, fill);
-	settle();
-	is_int(read_into(&img, path, NULL, &e), -1, "locks that are not seen");
-	is_int(e.class, ERR_BUSY, "class");
-	ok(strstr(e.msg, "changed while locked") != NULL, "why: %s", e.msg);
-	buf_release(&img.bytes);
-	app_end(&a, 0);
-	free(uri);
-	free(path);
-}
-
-/* -- a WAL that is not there ----------------------------------------------- */
-
-static void
-elsewhere(void)
-{
-	char *path = db_path("elsewhere.db");
-	char *other = db_path("other.db");
-	struct image img = { 0 };
-	struct app a = wal_app(path);
-
-	shell("mv %s-wal %s.kept", path);
-	refused("its -wal deleted", path, "not beside");
-	shell("mv %s-shm %s.shm", path);
-	refused("and its -shm", path, "not beside");
-	shell("mv %s.kept %s-wal; mv %s.shm %s-shm", path);
-	check("back again", &img, path, NULL, SOURCE_SHARED, SOURCE_DIFF);
-	app_end(&a, 0);
-	settle();
-	check("closed", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
-	if (link(path, other) == -1)
-		abort();
-	refused("a hard link", path, "hard links");
-	unlink(other);
-	check("no more", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
-	buf_release(&img.bytes);
-	free(path);
-	free(other);
-}
-
-static void
 no_sense(void)
 {
 	const uint32_t many = 100000;
@@ -607,7 +344,7 @@ no_sense(void)
 	struct app a = wal_app(path);
 
 	patch(path, "-shm", SHM_BACKFILL, &many, sizeof(many));
-	refused("more is checkpointed than there is", path, "no sense");
+	must_refuse("more is checkpointed than there is", path, "no sense");
 	app_end(&a, SIGKILL);
 	free(path);
 }
@@ -628,12 +365,6 @@ main(void)
 	opened_for_each();
 	checkpointed_for_each();
 	old_sqlite();
-	exclusive_wal();
-	exclusive_broken();
-	exclusive_journal();
-	exclusive_silent();
-	locks_not_seen();
-	elsewhere();
 	no_sense();
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	if (system(cmd) != 0)

@@ -1,0 +1,172 @@
+/*
+ * Locks: what only the kernel can tell of who holds a database, and how.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "lib/base/be.h"
+#include "lib/base/file.h"
+#include "lib/format/wal.h"
+#include "tests/unit/source_kit.h"
+
+static void
+exclusive_wal(void)
+{
+	char *path = db_path("exclusive.db");
+	struct mover m = { path, "UPDATE t SET b = b || 'x' WHERE a > 3", NULL,
+		0 };
+	struct image img = { 0 };
+	struct app a = app_start(path);
+
+	m.app = &a;
+	app_do(&a, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;");
+	app_do(&a, table);
+	app_do(&a, fill);
+	settle();
+	moving("an exclusive WAL that grows", &m, &img);
+	is_int(m.times, 1, "at once");
+	is_str(source_read_name[img.st.read], "chain", "by its chain");
+	buf_release(&img.bytes);
+	app_end(&a, 0);
+	free(path);
+}
+
+/* And where its chain breaks, only it knows. */
+static void
+exclusive_broken(void)
+{
+	static const uint8_t none[16];
+	char *path = db_path("exbroken.db");
+	struct app a = app_start(path);
+
+	app_do(&a, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;");
+	app_do(&a, table);
+	app_do(&a, fill);
+	patch(path, "-wal", (off_t)wal_frame_offset(4096, 3) + FRAME_SALT, none,
+	    sizeof(none));
+	must_refuse("an exclusive WAL that breaks", path, "only the application");
+	app_end(&a, 0);
+	free(path);
+}
+
+static void
+exclusive_journal(void)
+{
+	char *path = db_path("exjournal.db");
+	struct image img = { 0 };
+	struct app a = app_start(path);
+	struct err e = { 0 };
+	char *was = xasprintf("%s.was", path);
+
+	app_do(&a, "PRAGMA locking_mode=EXCLUSIVE");
+	app_do(&a, table);
+	app_do(&a, fill);
+	settle();
+	is_int(read_into(&img, path, NULL, &e), 0, "exclusive, at rest");
+	shell("cp %s %s.was", path);
+	ok(is_committed(&img, was), "is what the file is");
+	app_do(&a, "PRAGMA cache_size=5; BEGIN");
+	app_do(&a, "UPDATE t SET b = randomblob(300)"); /* spills */
+	settle();
+	is_int(read_into(&img, path, NULL, &e), -1, "in a transaction");
+	app_do(&a, "COMMIT");
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+	free(was);
+}
+
+/* Nothing says what is under way; a journal that is left is of before. */
+static void
+exclusive_silent(void)
+{
+	char *path = db_path("silent.db");
+	char *left = xasprintf("%s-journal", path);
+	struct app a = app_start(path);
+	int64_t began;
+
+	app_do(&a, "PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
+	app_do(&a, table);
+	close(open(left, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+	settle();
+	app_do(&a, fill);
+	wait_older(path, INT64_C(3100000000));
+	began = now_ns();
+	must_refuse("exclusive, without a journal", path, "locked for good");
+	ok(now_ns() - began < INT64_C(1500000000), "in a moment");
+	app_end(&a, 0);
+	free(left);
+	free(path);
+}
+
+/* Locks that do not reach us: it changes although we have ours. */
+static void
+locks_not_seen(void)
+{
+	char *path = db_path("nolock.db");
+	char *uri = xasprintf("file:%s?nolock=1", path);
+	struct app a = app_start(uri);
+	struct mover m = { path, "UPDATE t SET b = b || 'x' WHERE a > 3", &a,
+		0 };
+	struct image img = { .meanwhile = move, .ctx = &m, .behind = 1 };
+	struct err e = { 0 };
+
+	app_do(&a, table);
+	app_do(&a, fill);
+	settle();
+	is_int(read_into(&img, path, NULL, &e), -1, "locks that are not seen");
+	is_int(e.class, ERR_BUSY, "class");
+	ok(strstr(e.msg, "changed while locked") != NULL, "why: %s", e.msg);
+	buf_release(&img.bytes);
+	app_end(&a, 0);
+	free(uri);
+	free(path);
+}
+
+/* -- a WAL that is not there ----------------------------------------------- */
+
+static void
+elsewhere(void)
+{
+	char *path = db_path("elsewhere.db");
+	char *other = db_path("other.db");
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+
+	shell("mv %s-wal %s.kept", path);
+	must_refuse("its -wal deleted", path, "not beside");
+	shell("mv %s-shm %s.shm", path);
+	must_refuse("and its -shm", path, "not beside");
+	shell("mv %s.kept %s-wal; mv %s.shm %s-shm", path);
+	check("back again", &img, path, NULL, SOURCE_SHARED, SOURCE_DIFF);
+	app_end(&a, 0);
+	settle();
+	check("closed", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
+	if (link(path, other) == -1)
+		abort();
+	must_refuse("a hard link", path, "hard links");
+	unlink(other);
+	check("no more", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
+	buf_release(&img.bytes);
+	free(path);
+	free(other);
+}
+
+int
+main(void)
+{
+	char cmd[64];
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	exclusive_wal();
+	exclusive_broken();
+	exclusive_journal();
+	exclusive_silent();
+	locks_not_seen();
+	elsewhere();
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	if (system(cmd) != 0)
+		return 1;
+	return done();
+}
