@@ -5,40 +5,18 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "lib/base/buf.h"
-#include "lib/base/cli.h"
+#include "bin/hot.h"
 #include "lib/base/json_write.h"
-#include "lib/base/lines.h"
 #include "lib/base/metrics.h"
 #include "lib/base/stop.h"
-#include "lib/engine/longest.h"
 #include "lib/engine/state.h"
-#include "lib/engine/tier.h"
-#include "lib/engine/tier_config.h"
 #include "lib/engine/watch.h"
 #include "lib/store/conf.h"
 #include "lib/store/store.h"
 
-#define SECOND INT64_C(1000000000)
-
 /* --watch: others looked at each time, unless --scan-interval says how often:
  * 8,192 stat calls, less than a hundredth of a processor. */
 #define OTHERS 4096
-
-enum {
-	WATCH = 256,
-	FOR,
-	INTERVAL,
-	SCAN_INTERVAL,
-	HOT_FOR,
-	MAX_HOT,
-	TIERS,
-	COLD,
-	STALE,
-	WAL_OVER,
-	GONE,
-	EXPECT_MIN,
-};
 
 static const struct cli_opt options[] = {
 	{ "watch", 0, NULL, "go on looking, and print them as they change",
@@ -60,23 +38,6 @@ static const struct cli_opt options[] = {
 	    GONE },
 	{ "expect-min", 0, "N", "fail if fewer paths come in", EXPECT_MIN },
 	{ 0 },
-};
-
-struct run {
-	struct cli cli;
-	struct lines in;
-	struct tiers tiers;
-	struct tier_config config; /* -c */
-	int mode;                  /* 0, or one of the above */
-	int64_t began_ns;          /* of watch_clock_ns() */
-	int64_t interval_ns, scan_interval_ns, for_ns, stale_ns;
-	size_t others; /* of which so many at least are looked at each time */
-	uint64_t wal_over, expected;
-	struct longest longest; /* --max-hot */
-	bool fleet;             /* the paths are the fleet's, not operands */
-	bool warned;
-	uint64_t seen, hot, wal_max; /* to be measured */
-	int64_t oldest_ns;           /* write that waits; 0: none */
 };
 
 /* -- the state ------------------------------------------------------------- */
@@ -104,7 +65,11 @@ find_roots(struct run *r, const struct store_conf *conf, struct err *e)
 	if (r->cli.config != NULL) {
 		t->look = tier_config_look;
 		t->ctx = &r->config;
-		return tier_config_roots(&r->config, t->st, e);
+		if (tier_config_roots(&r->config, t->st, e) == -1)
+			return -1;
+		t->roots = r->config.roots;
+		t->n_roots = r->config.file.c.n_roots;
+		return 0;
 	}
 	if (t->st == NULL || r->cli.replica == NULL)
 		return 0;
@@ -130,26 +95,33 @@ begin(struct run *r, const struct store_conf *conf, struct err *e)
 		return -1;
 	if (find_roots(r, conf, e) == -1)
 		return -1;
+	t->missing = hot_missing;
+	t->missing_ctx = r;
 	return tiers_begin(t, e);
 }
 
 /* What is noted is for the next run: this one goes on without. */
+void
+hot_warn(struct run *r, const struct err *e)
+{
+	if (!r->warned)
+		cli_warn(&r->cli, NULL, "cannot note what waits: %s", e->msg);
+	r->warned = true;
+}
+
 static void
 flush_notes(struct run *r)
 {
 	struct err e;
 
-	if (tiers_flush(&r->tiers, &e) == -1 && !r->warned) {
-		cli_warn(&r->cli, NULL, "cannot note what waits: %s", e.msg);
-		r->warned = true;
-	}
+	if (tiers_flush(&r->tiers, &e) == -1)
+		hot_warn(r, &e);
 }
 
 /* -- one pass -------------------------------------------------------------- */
 
-/* In one form, whatever is asked for. */
-static void
-print(struct run *r, const char *path, bool hot, const char *why)
+void
+hot_print(struct run *r, const char *path, bool hot, const char *why)
 {
 	const char *tier = hot ? "hot" : "cold";
 	struct buf *b;
@@ -172,7 +144,7 @@ print(struct run *r, const char *path, bool hot, const char *why)
 static void
 print_dirty(void *ctx, const char *path, const char *why)
 {
-	print(ctx, path, true, why);
+	hot_print(ctx, path, true, why);
 }
 
 static void
@@ -201,13 +173,19 @@ count(struct run *r, const struct tier *t)
 		r->oldest_ns = t->since_ns;
 }
 
+bool
+hot_is_stale(const struct run *r, const struct tier *t)
+{
+	return t->dirty && now_ns() - t->since_ns > r->stale_ns;
+}
+
 static bool
 is_wanted(const struct run *r, const struct tier *t)
 {
 	switch (r->mode) {
 	case TIERS: return true;
 	case COLD: return !t->hot;
-	case STALE: return t->dirty && now_ns() - t->since_ns > r->stale_ns;
+	case STALE: return t->lost || hot_is_stale(r, t);
 	case WAL_OVER:
 		return t->sig.wal.size > 0 &&
 		    (uint64_t)t->sig.wal.size > r->wal_over;
@@ -223,22 +201,34 @@ sort_out(struct run *r, const char *path, const struct tier *t)
 	if (r->longest.max > 0)
 		longest_add(&r->longest, path, t->why, t->since_ns);
 	else
-		print(r, path, t->hot, t->why);
+		hot_print(r, path, t->hot, t->why);
 }
 
 /* A database that is gone is told once, if the state can remember that. */
 static void
-missing(struct run *r, const char *path, const struct err *e)
+failed(struct run *r, const char *path, const struct err *e)
 {
 	struct err ignored;
+	int was = tiers_failed(&r->tiers, path, e, &ignored);
 
-	if (e->class == ERR_MISSING &&
-	    tiers_gone(&r->tiers, path, &ignored) == STATE_GONE) {
+	if (was == STATE_GONE) {
 		cli_pass(&r->cli);
 		cli_note(&r->cli, path, "gone, as was said before");
 		return;
 	}
+	if (r->mode == STALE && was == STATE_THERE && !look_is_gone(path))
+		hot_print(r, path, true, "lost");
 	cli_fail(&r->cli, path, e, 1);
+}
+
+/* One that came and is none any more: who is asked to ship it says so, too. */
+static void
+lost(struct run *r, const char *path)
+{
+	if (r->mode == STALE)
+		cli_fail(&r->cli, path, &r->tiers.why, 1);
+	else
+		cli_pass(&r->cli);
 }
 
 static void
@@ -251,9 +241,12 @@ one_pass(struct run *r)
 
 	while ((path = lines_next(&r->in)) != NULL) {
 		if (tier_look(&r->tiers, path, &tier, &e) == -1) {
-			missing(r, path, &e);
+			failed(r, path, &e);
 		} else {
-			cli_pass(&r->cli);
+			if (tier.lost)
+				lost(r, path);
+			else
+				cli_pass(&r->cli);
 			count(r, &tier);
 			sort_out(r, path, &tier);
 		}
@@ -265,9 +258,13 @@ one_pass(struct run *r)
 	flush_notes(r);
 	longest_each(&r->longest, print_dirty, r);
 	lines_flush();
-	if (r->fleet && !stop_requested() &&
-	    tiers_passed(&r->tiers, began, r->seen, true, &e) == -1)
-		cli_note(&r->cli, NULL, "%s", e.msg);
+	/* What ended early proves nothing about what did not come. */
+	if (!r->fleet || stop_requested() || lines_failed(&r->in))
+		return;
+	if (tiers_passed(&r->tiers, began, r->seen, true, &e) == -1)
+		hot_warn(r, &e);
+	hot_missing_end(r);
+	lines_flush();
 }
 
 /* -- --gone ---------------------------------------------------------------- */
@@ -278,10 +275,15 @@ print_gone(void *ctx, const char *path, struct err *e)
 	struct run *r = ctx;
 	struct stat sb;
 
-	(void)e;
-	if (stat(path, &sb) == -1 && (errno == ENOENT || errno == ENOTDIR))
-		print(r, path, false, NULL);
-	cli_pass(&r->cli);
+	if (lstat(path, &sb) == 0) {
+		cli_pass(&r->cli);
+	} else if (errno == ENOENT) {
+		hot_print(r, path, false, NULL);
+		cli_pass(&r->cli);
+	} else { /* an empty answer is to mean that all were looked at */
+		err_sys(e, "lost: stat");
+		cli_fail(&r->cli, path, e, 1);
+	}
 	return stop_requested() ? 1 : 0;
 }
 
@@ -290,8 +292,13 @@ list_gone(struct run *r, struct err *e)
 {
 	const struct tiers *t = &r->tiers;
 
-	if (t->st == NULL || t->no_root)
-		return 0;
+	if (t->st == NULL)
+		return err_set(e, ERR_MISSING,
+		    "no state in %s: nothing was ever shipped from here",
+		    r->cli.state);
+	if (t->no_root)
+		return err_set(e, ERR_MISSING,
+		    "nothing was ever shipped to %s from here", r->cli.replica);
 	return state_paths(t->st, t->root, print_gone, r, e) == -1 ? -1 : 0;
 }
 
@@ -300,13 +307,13 @@ list_gone(struct run *r, struct err *e)
 static void
 watch_failed(void *ctx, const char *path, const struct err *e)
 {
-	missing(ctx, path, e);
+	failed(ctx, path, e);
 }
 
 static void
 watch_flush(void *ctx)
 {
-	(void)ctx;
+	hot_missing_end(ctx);
 	lines_flush();
 }
 

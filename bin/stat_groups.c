@@ -12,8 +12,9 @@ is_worse(const struct stat_sum *a, const struct stat_sum *b)
 {
 	if (a->lag_max_ns != b->lag_max_ns)
 		return a->lag_max_ns > b->lag_max_ns;
-	if (a->failed != b->failed)
-		return a->failed > b->failed;
+	if (a->failed + a->tier[STAT_LOST] != b->failed + b->tier[STAT_LOST])
+		return a->failed + a->tier[STAT_LOST] >
+		    b->failed + b->tier[STAT_LOST];
 	if (a->databases != b->databases)
 		return a->databases > b->databases;
 	return strcmp(a->group, b->group) < 0;
@@ -27,6 +28,7 @@ add_to(struct stat_sum *to, const struct stat_sum *s)
 	to->databases += s->databases;
 	to->waiting += s->waiting;
 	to->failed += s->failed;
+	to->left_out += s->left_out;
 	to->size += s->size;
 	if (s->lag_max_ns > to->lag_max_ns)
 		to->lag_max_ns = s->lag_max_ns;

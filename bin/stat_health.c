@@ -75,6 +75,21 @@ check_compared(const struct stat_sum *s, struct buf *out)
 		    s->healed);
 }
 
+/* Nothing of it can be shipped, and perhaps it is time to restore. */
+static void
+check_lost(const struct stat_fleet *f, struct buf *out)
+{
+	const struct stat_error *x = f->error;
+
+	if (f->sum.tier[STAT_LOST] == 0)
+		return;
+	buf_addf(also(out), "%" PRIu64 " lost", f->sum.tier[STAT_LOST]);
+	while (x < f->error + f->n_errors && !x->lost)
+		x++;
+	if (x < f->error + f->n_errors)
+		buf_addf(out, ", %s: %s", x->path, x->msg);
+}
+
 bool
 stat_is_healthy(const struct stat_run *r, struct buf *out)
 {
@@ -88,6 +103,7 @@ stat_is_healthy(const struct stat_run *r, struct buf *out)
 		if (f->n_worst > 0)
 			buf_addf(out, " of %s", f->worst[0].path);
 	}
+	check_lost(f, out);
 	if (s->failed > r->max_failed)
 		buf_addf(also(out), "%" PRIu64 " failed", s->failed);
 	check_run(f, out);

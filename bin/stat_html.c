@@ -145,6 +145,8 @@ put_cards(const struct stat_run *r, struct buf *b)
 	duration(b, s->lag_p50_ns);
 	buf_adds(b, "</small></dd></div>\n");
 	card(b, "failed", s->failed, s->failed > r->max_failed);
+	card(b, "lost", s->tier[STAT_LOST], s->tier[STAT_LOST] > 0);
+	card(b, "left out", s->left_out, false);
 	begin_card(b, "size", false);
 	human_bytes(b, (double)s->size);
 	buf_adds(b, "<small>snapshots ");
@@ -175,7 +177,7 @@ static void
 put_tiers(const struct stat_run *r, struct buf *b)
 {
 	static const enum stat_tier order[] = { STAT_COLD, STAT_HOT, STAT_NEW,
-		STAT_GONE };
+		STAT_LOST, STAT_GONE };
 	const struct stat_sum *s = &r->fleet.sum;
 	double all = (double)(s->databases + s->tier[STAT_GONE]), x = 0, w;
 
@@ -247,7 +249,7 @@ put_errors(const struct stat_run *r, struct buf *b)
 		return;
 	buf_adds(b, "<section><h2>Last errors</h2>\n<ul>\n");
 	for (x = f->error; x < f->error + f->n_errors; x++) {
-		buf_adds(b, "<li><p class=msg>");
+		buf_addf(b, "<li><p class=msg>%s", x->lost ? "lost: " : "");
 		text(b, x->msg);
 		buf_adds(b, "</p><p class=dim><b>");
 		number(b, x->n);
@@ -301,6 +303,8 @@ put_db(const struct stat_run *r, const struct stat_db *d, struct buf *b)
 		buf_addf(
 		    b, " <span class=dim>(%u times)</span></p>", d->attempts);
 	}
+	if (d->lost_ns != 0)
+		finding(b, "lost: ", d->lost_msg);
 	if (d->broken)
 		finding(b, "broken: ", d->broken_msg);
 	if (d->wrong || d->ahead)

@@ -43,12 +43,14 @@ static void
 measure_sum(const struct stat_sum *s, struct metrics *m)
 {
 	static const char *const tier[STAT_TIERS] = { "tier=\"hot\"",
-		"tier=\"cold\"", "tier=\"new\"", "tier=\"gone\"" };
+		"tier=\"cold\"", "tier=\"new\"", "tier=\"lost\"",
+		"tier=\"gone\"" };
 
 	for (int i = 0; i < STAT_TIERS; i++)
 		metrics_add(m, METRIC_FLEET, tier[i], (double)s->tier[i]);
 	metrics_add(m, METRIC_FLEET_WAITING, NULL, (double)s->waiting);
 	metrics_add(m, METRIC_FLEET_FAILED, NULL, (double)s->failed);
+	metrics_add(m, METRIC_FLEET_LEFT_OUT, NULL, (double)s->left_out);
 	metrics_add(m, METRIC_OLDEST, NULL, seconds(s->lag_max_ns));
 	metrics_add(
 	    m, METRIC_FLEET_LAG, "percentile=\"50\"", seconds(s->lag_p50_ns));

@@ -70,6 +70,10 @@ put_databases(const struct stat_sum *s, struct buf *value, struct buf *note)
 	line("waiting", value, note);
 	buf_addf(value, "%" PRIu64, s->failed);
 	line("failed", value, note);
+	buf_addf(value, "%" PRIu64, s->left_out);
+	if (s->left_out > 0)
+		buf_adds(note, "there, but they come in no pass");
+	line("left out", value, note);
 }
 
 static void
@@ -131,7 +135,7 @@ put_life(const struct stat_run *r, struct buf *value, struct buf *note)
 static void
 put_error(const struct stat_run *r, const struct stat_error *x, struct buf *b)
 {
-	buf_addf(b, "%11" PRIu64 "   ", x->n);
+	buf_addf(b, "%11" PRIu64 "   %s", x->n, x->lost ? "lost: " : "");
 	add_safe(b, x->msg);
 	buf_adds(b, "; for ");
 	stat_ago(r, b, x->failing_ns);
@@ -217,6 +221,8 @@ put_db(const struct stat_run *r, const struct stat_db *d, struct buf *b)
 		lines_put('\n', buf_str(b));
 		buf_reset(b);
 	}
+	if (d->lost_ns != 0)
+		put_finding(b, "lost: ", d->lost_msg);
 	if (d->broken)
 		put_finding(b, "broken: ", d->broken_msg);
 	if (d->wrong || d->ahead)

@@ -239,9 +239,9 @@ every_program() {
 	assert_equal "$(cat unknown)" ''
 	# No alert is of what the other programs have under that name.
 	"$LSPP_ROOT/.tools/promtool" check rules "$rules"
-	"$LSPP_ROOT/.tools/promtool" test rules "$LSPP_ROOT/tests/data/rules_test.yml"
+	"$LSPP_ROOT/.tools/promtool" test rules "$LSPP_ROOT"/tests/data/rules*_test.yml
 	for a in $(sed -n 's/.*alert: //p' "$rules"); do
-		grep -q "alertname: $a\$" "$LSPP_ROOT/tests/data/rules_test.yml" ||
+		grep -q "alertname: $a\$" "$LSPP_ROOT"/tests/data/rules*_test.yml ||
 			{ echo "$a: no test that it fires"; false; }
 	done
 	# Panels do not overlap, each has a title and something to draw.

@@ -158,6 +158,11 @@ void cli_complain(struct cli *c, const struct err *e);
  */
 void cli_fail(
     struct cli *c, const char *path, const struct err *e, unsigned attempts);
+/* As cli_fail() without the line; which cli_tell() is, of a path or, with NULL,
+ * of many of one cause. */
+void cli_fail_silently(
+    struct cli *c, const char *path, const struct err *e, unsigned attempts);
+void cli_tell(const struct cli *c, const char *path, const struct err *e);
 /* Not a failure: a line on stderr unless -q. */
 void cli_warn(struct cli *c, const char *path, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -106,20 +106,31 @@ hint_of(const struct cli *c, const char *path, const struct err *e)
 }
 
 void
-cli_fail(
+cli_fail_silently(
     struct cli *c, const char *path, const struct err *e, unsigned attempts)
 {
-	const char *hint = path == NULL ? e->hint : hint_of(c, path, e);
-
 	if (c->failed++ == 0)
 		c->first = e->class;
 	else if (c->first != e->class)
 		c->mixed = true;
-	cli_say(c, path, e->msg, hint);
 	if (path == NULL)
 		return;
-	report_failure(c, path, e, hint, attempts);
+	report_failure(c, path, e, hint_of(c, path, e), attempts);
 	report_path(c, path);
+}
+
+void
+cli_tell(const struct cli *c, const char *path, const struct err *e)
+{
+	cli_say(c, path, e->msg, path == NULL ? e->hint : hint_of(c, path, e));
+}
+
+void
+cli_fail(
+    struct cli *c, const char *path, const struct err *e, unsigned attempts)
+{
+	cli_tell(c, path, e);
+	cli_fail_silently(c, path, e, attempts);
 }
 
 void

@@ -237,6 +237,12 @@ lines_total(const struct lines *in)
 	return n;
 }
 
+bool
+lines_failed(const struct lines *in)
+{
+	return in->errnum != 0 || in->nul;
+}
+
 int
 lines_expect(const struct lines *in, struct err *e)
 {

@@ -60,6 +60,9 @@ int lines_await(struct lines *in, int ms, const char **path);
  */
 bool lines_waits(const struct lines *in);
 
+/* Is what lines_close() will say known to be -1? */
+bool lines_failed(const struct lines *in);
+
 /* 0, or -1 if reading stdin failed or a record was refused. */
 int lines_close(struct lines *in, struct err *e);
 

@@ -54,6 +54,8 @@ static const struct {
 	    REPLACED, "Databases with writes that are not shipped." },
 	[METRIC_FLEET_FAILED] = { "lspp_fleet_failed_databases", "gauge",
 	    REPLACED, "Databases that failed when they were last shipped." },
+	[METRIC_FLEET_LEFT_OUT] = { "lspp_fleet_left_out_databases", "gauge",
+	    REPLACED, "Databases that are there and come in no pass." },
 	[METRIC_FLEET_LAG] = { "lspp_fleet_lag_seconds", "gauge", REPLACED,
 	    "Age of the oldest unshipped write, percentiles over databases." },
 	[METRIC_FLEET_BYTES] = { "lspp_fleet_bytes", "gauge", REPLACED,

@@ -31,6 +31,7 @@ enum metric {
 	METRIC_FLEET, /* tier */
 	METRIC_FLEET_WAITING,
 	METRIC_FLEET_FAILED,
+	METRIC_FLEET_LEFT_OUT,
 	METRIC_FLEET_LAG,   /* percentile */
 	METRIC_FLEET_BYTES, /* of */
 	METRIC_FLEET_DUE,   /* reason */

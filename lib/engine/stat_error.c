@@ -102,17 +102,20 @@ stat_error_kind(struct buf *out, const char *msg, const char *path)
 }
 
 void
-stat_error_add(struct stat_fleet *f, const char *path, enum err_class class,
-    const char *msg, int64_t failing_ns, int64_t failed_ns)
+stat_error_add(struct stat_fleet *f, const struct stat_error *one)
 {
 	struct stat_error *x, *end = f->error + f->n_errors;
 	struct buf kind = { 0 };
 
-	/* Of the run or of databases: never one line. */
-	buf_adds(&kind, path[0] == '\0' ? "run " : "");
-	stat_error_kind(&kind, msg, path);
+	/* Never one line: of the run, of databases, and what is lost. */
+	buf_adds(&kind,
+	    one->lost                  ? "lost "
+		: one->path[0] == '\0' ? "run "
+				       : "");
+	stat_error_kind(&kind, one->msg, one->path);
 	for (x = f->error; x < end; x++)
-		if (x->class == class && strcmp(x->kind, buf_str(&kind)) == 0)
+		if (x->class == one->class &&
+		    strcmp(x->kind, buf_str(&kind)) == 0)
 			break;
 	if (x == f->error + STAT_ERRORS) {
 		f->other_errors++;
@@ -121,17 +124,17 @@ stat_error_add(struct stat_fleet *f, const char *path, enum err_class class,
 	}
 	if (x == end) {
 		f->n_errors++;
-		*x = (struct stat_error){ .class = class,
-			.kind = xstrdup(buf_str(&kind)),
-			.msg = xstrdup(msg),
-			.failing_ns = failing_ns,
-			.path = xstrdup(path) };
+		*x = *one;
+		x->n = 0;
+		x->kind = xstrdup(buf_str(&kind));
+		x->msg = xstrdup(one->msg);
+		x->path = xstrdup(one->path);
 	}
 	x->n++;
-	if (failing_ns < x->failing_ns)
-		x->failing_ns = failing_ns;
-	if (failed_ns > x->failed_ns)
-		x->failed_ns = failed_ns;
+	if (one->failing_ns < x->failing_ns)
+		x->failing_ns = one->failing_ns;
+	if (one->failed_ns > x->failed_ns)
+		x->failed_ns = one->failed_ns;
 	buf_release(&kind);
 }
 

@@ -10,10 +10,11 @@
 
 #include "lib/engine/stat_fleet.h"
 
-/* One more, of path ("": of the run), that first failed at failing_ns. */
-void stat_error_add(struct stat_fleet *f, const char *path,
-    enum err_class class, const char *msg, int64_t failing_ns,
-    int64_t failed_ns);
+/*
+ * One more like x, of which are needed: class, msg, path ("": of the run),
+ * failing_ns, failed_ns, lost.  All is borrowed.
+ */
+void stat_error_add(struct stat_fleet *f, const struct stat_error *x);
 
 /* When there are no more: the latest first. */
 void stat_error_sort(struct stat_fleet *f);

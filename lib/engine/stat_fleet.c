@@ -12,7 +12,8 @@
 
 #define SECOND INT64_C(1000000000)
 
-const char *const stat_tier_name[STAT_TIERS] = { "hot", "cold", "new", "gone" };
+const char *const stat_tier_name[STAT_TIERS] = { "hot", "cold", "new", "lost",
+	"gone" };
 const char *const stat_lag_name[STAT_LAGS] = { "1s", "10s", "1m", "10m", "1h",
 	"1d", "more" };
 static const int64_t lag_s[STAT_LAGS - 1] = { 1, 10, 60, 600, 3600, 86400 };
@@ -36,6 +37,7 @@ db_release(struct stat_db *d)
 	free(d->msg);
 	free(d->broken_msg);
 	free(d->compared_msg);
+	free(d->lost_msg);
 }
 
 static void
@@ -47,6 +49,7 @@ db_copy(struct stat_db *to, const struct stat_db *d)
 	to->broken_msg = d->broken ? xstrdup(d->broken_msg) : NULL;
 	to->compared_msg =
 	    d->wrong || d->ahead ? xstrdup(d->compared_msg) : NULL;
+	to->lost_msg = d->lost_ns != 0 ? xstrdup(d->lost_msg) : NULL;
 }
 
 static void
@@ -56,7 +59,7 @@ add_worst(struct stat_fleet *f, size_t top, const struct stat_db *d)
 
 	if (top == 0 || d->tier == STAT_GONE ||
 	    !(d->waits || d->broken || d->wrong || d->ahead ||
-		d->healed_ns != 0))
+		d->healed_ns != 0 || d->tier == STAT_LOST))
 		return;
 	if (i == top) {
 		if (!is_worse(d, &f->worst[i - 1]))
@@ -155,6 +158,27 @@ is_wanted(const struct stat_conf *c, const char *path)
 }
 
 static void
+add_errors(struct stat_fleet *f, const struct stat_db *d)
+{
+	const struct stat_error failed = { .class = d->class,
+		.msg = d->msg,
+		.path = d->path,
+		.failing_ns = d->failing_ns,
+		.failed_ns = d->failed_ns };
+	const struct stat_error lost = { .lost = true,
+		.class = d->lost_class,
+		.msg = d->lost_msg,
+		.path = d->path,
+		.failing_ns = d->lost_ns,
+		.failed_ns = d->lost_ns };
+
+	if (d->failed)
+		stat_error_add(f, &failed);
+	if (d->tier == STAT_LOST)
+		stat_error_add(f, &lost);
+}
+
+static void
 add_db(struct stat_fleet *f, const struct stat_conf *c, const struct stat_db *d)
 {
 	int64_t lag = c->now_ns - d->since_ns;
@@ -162,9 +186,7 @@ add_db(struct stat_fleet *f, const struct stat_conf *c, const struct stat_db *d)
 
 	if (d->tier == STAT_GONE)
 		return;
-	if (d->failed)
-		stat_error_add(
-		    f, d->path, d->class, d->msg, d->failing_ns, d->failed_ns);
+	add_errors(f, d);
 	add_worst(f, c->top, d);
 	if (!d->waits)
 		return;
@@ -180,15 +202,21 @@ add_run(
 {
 	const struct stat_trouble *t = row->trouble;
 
-	for (size_t i = 0; i < row->n_troubles; i++, t++)
+	for (size_t i = 0; i < row->n_troubles; i++, t++) {
+		const struct stat_error x = { .class = t->class,
+			.msg = (char *)buf_str(&t->msg),
+			.path = (char *)row->path, /* "" */
+			.failing_ns = t->since_ns,
+			.failed_ns = t->at_ns };
+
 		if (t->root == 0 || stat_asks_for(c, t->root))
-			stat_error_add(f, "", t->class, buf_str(&t->msg),
-			    t->since_ns, t->at_ns);
+			stat_error_add(f, &x);
+	}
 }
 
 static int
 read_all(struct stat_fleet *f, struct stat_rows *rows, struct stat_sums *sums,
-    const struct stat_conf *c, struct err *e)
+    const struct stat_came *came, const struct stat_conf *c, struct err *e)
 {
 	const struct stat_row *row;
 	struct stat_verdict v;
@@ -197,7 +225,8 @@ read_all(struct stat_fleet *f, struct stat_rows *rows, struct stat_sums *sums,
 	while ((rc = stat_rows_next(rows, &row, e)) == 1) {
 		if (row->path[0] == '\0') {
 			add_run(f, c, row);
-		} else if (is_wanted(c, row->path) && stat_judge(c, row, &v)) {
+		} else if (is_wanted(c, row->path) &&
+		    stat_judge(c, came, row, &v)) {
 			stat_sums_add(sums, &v);
 			add_db(f, c, &v.db);
 		}
@@ -212,20 +241,23 @@ stat_fleet(struct stat_fleet *f, struct state *st, const struct stat_conf *conf,
     struct err *e)
 {
 	struct stat_sums *sums = stat_sums_new(conf);
+	struct stat_came came = { 0 };
 	struct stat_rows *rows;
 	int rc = -1;
 
 	*f = (struct stat_fleet){ 0 };
 	f->worst = xcalloc(conf->top + 1, sizeof(*f->worst));
 	if ((rows = stat_rows_open(st, e)) == NULL ||
-	    read_roots(f, st, conf, e) == -1)
+	    read_roots(f, st, conf, e) == -1 ||
+	    stat_came_load(&came, st, e) == -1)
 		goto out;
 	find_life(f);
-	rc = read_all(f, rows, sums, conf, e);
+	rc = read_all(f, rows, sums, &came, conf, e);
 	stat_error_sort(f);
 out:
 	stat_rows_close(rows);
 	stat_sums_free(sums);
+	stat_came_release(&came);
 	return rc;
 }
 

@@ -11,8 +11,13 @@
  *	hot	it waits (was noted, or failed, since it was shipped), or may
  *		have changed without a trace, or was written a moment ago
  *	cold	none of these
+ *	lost	it was shipped, and its file is none any more, or cannot be
+ *		reached: state_known.h
  *	gone	it is known not to be there any more; then nothing of it counts
  *		but this
+ *
+ * Left out is one that was shipped and is there, but came in no pass
+ *(rounds.h).
  *
  * Lag is how long its oldest write that is not shipped has waited, at most: 0
  * if none is known of.
@@ -29,7 +34,14 @@
 
 struct state;
 
-enum stat_tier { STAT_HOT, STAT_COLD, STAT_NEW, STAT_GONE, STAT_TIERS };
+enum stat_tier {
+	STAT_HOT,
+	STAT_COLD,
+	STAT_NEW,
+	STAT_LOST,
+	STAT_GONE,
+	STAT_TIERS
+};
 enum stat_due { STAT_INTERVAL, STAT_WAL, STAT_SEGMENTS, STAT_DUES };
 extern const char *const stat_tier_name[STAT_TIERS];
 
@@ -44,6 +56,10 @@ struct stat_db {
 	char *msg;
 	unsigned attempts;
 	int64_t failing_ns, failed_ns; /* the first in a row, the last */
+	int64_t lost_ns;               /* since then; 0: it is not */
+	enum err_class lost_class;
+	char *lost_msg;
+	bool left_out;
 	uint64_t size;
 	int64_t verified_ns; /* longest ago of its replicas; 0: never */
 	bool broken;         /* a replica, as lspp-verify found */
@@ -60,7 +76,7 @@ struct stat_sum {
 	uint64_t tier[STAT_TIERS];
 	uint64_t databases; /* all but those that are gone */
 	uint64_t replicas;  /* of these: one for each root */
-	uint64_t waiting, failed;
+	uint64_t waiting, failed, left_out;
 	int64_t lag_max_ns, lag_p50_ns, lag_p99_ns; /* over all databases */
 	uint64_t size;                              /* of the databases */
 	uint64_t wal, snapshots; /* of replicas: WAL behind the last snapshot,
@@ -72,8 +88,9 @@ struct stat_sum {
 	const char *group;   /* below the base; NULL: all */
 };
 
-/* Failures of one kind (stat_error.h). */
+/* Failures of one kind (stat_error.h), or what is lost for one reason. */
 struct stat_error {
+	bool lost;
 	enum err_class class;
 	char *kind;
 	uint64_t n;

@@ -10,12 +10,12 @@
 #include "lib/engine/state_compared.h"
 #include "lib/engine/state_impl.h"
 
-enum { REPLICAS, NOTES, COMPARED, TROUBLES, TABLES };
+enum { REPLICAS, NOTES, COMPARED, TROUBLES, LOSTS, TABLES };
 
 static const char *const text[TABLES] = {
 	[REPLICAS] = "SELECT db.path, db.root, pages * page_size, wal_bytes,"
 		     " snapshot_size, segments, snapshot_ns, captured_ns, sig,"
-		     " racy, gone_ns, v.at_ns, v.class, v.msg"
+		     " racy, gone_ns, v.at_ns, v.class, v.msg, id"
 		     " FROM db LEFT JOIN verdict v"
 		     " ON v.root = db.root AND v.key = db.key ORDER BY db.path",
 	[NOTES] = "SELECT path, root, since_ns FROM pending ORDER BY path",
@@ -25,10 +25,19 @@ static const char *const text[TABLES] = {
 	[TROUBLES] = "SELECT path, root, wait_ns, since_ns, at_ns, class,"
 		     " attempts, msg"
 		     " FROM trouble ORDER BY path",
+	[LOSTS] = "SELECT path, since_ns, class, msg FROM lost ORDER BY path",
 };
 
-/* A state that nobody has written since has no such table. */
-static const char no_compared[] = "SELECT '' WHERE 0";
+/* In a state that nobody has written since there is such a table. */
+static const char nothing[] = "SELECT '' WHERE 0";
+
+static bool
+has_table(struct state *st, int t)
+{
+	return t == COMPARED ? state_has_compared(st)
+	    : t == LOSTS     ? state_has(st, "lost")
+			     : true;
+}
 
 struct stat_rows {
 	struct state *st;
@@ -58,9 +67,8 @@ stat_rows_open(struct state *st, struct err *e)
 	r->st = st;
 	for (int t = 0; t < TABLES; t++)
 		if (sqlite3_prepare_v2(st->db,
-			t == COMPARED && !state_has_compared(st) ? no_compared
-								 : text[t],
-			-1, &r->table[t].q, NULL) != SQLITE_OK) {
+			!has_table(st, t) ? nothing : text[t], -1,
+			&r->table[t].q, NULL) != SQLITE_OK) {
 			state_fail(st, e);
 			stat_rows_close(r);
 			return NULL;
@@ -117,6 +125,7 @@ take_replica(struct stat_replica *d, sqlite3_stmt *q)
 	d->verified_ns = sqlite3_column_int64(q, 11);
 	d->verdict = (enum err_class)sqlite3_column_int(q, 12);
 	copy(&d->verdict_msg, q, 13);
+	d->id = sqlite3_column_int64(q, 14);
 }
 
 static void
@@ -139,6 +148,14 @@ take_compared(struct stat_compared *d, sqlite3_stmt *q)
 	d->class = (enum err_class)sqlite3_column_int(q, 3);
 	copy(&d->msg, q, 4);
 	d->healed_ns = sqlite3_column_int64(q, 5);
+}
+
+static void
+take_lost(struct stat_lost *d, sqlite3_stmt *q)
+{
+	d->since_ns = sqlite3_column_int64(q, 1);
+	d->class = (enum err_class)sqlite3_column_int(q, 2);
+	copy(&d->msg, q, 3);
 }
 
 /* Room for one more in v of n with elements of 'size' bytes, born empty. */
@@ -177,6 +194,7 @@ take(struct stat_rows *r, int t)
 		    sizeof(*row->compared));
 		take_compared(&row->compared[row->n_compared++], q);
 		break;
+	case LOSTS: take_lost(&row->lost, q); break;
 	default:
 		row->trouble = more(
 		    r, t, row->trouble, row->n_troubles, sizeof(*row->trouble));
@@ -208,6 +226,7 @@ stat_rows_next(struct stat_rows *r, const struct stat_row **row, struct err *e)
 	out->path = buf_str(&r->path);
 	out->n_replicas = out->n_notes = out->n_troubles = 0;
 	out->n_compared = 0;
+	out->lost.since_ns = 0;
 	for (int t = 0; t < TABLES; t++)
 		while (r->table[t].row && compare(r, t) == 0) {
 			take(r, t);
@@ -235,6 +254,7 @@ stat_rows_close(struct stat_rows *r)
 	free(r->row.replica);
 	free(r->row.note);
 	free(r->row.trouble);
+	buf_release(&r->row.lost.msg);
 	buf_release(&r->path);
 	free(r);
 }

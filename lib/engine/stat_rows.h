@@ -20,6 +20,7 @@ struct stat_rows;
 
 /* A record: what was shipped to one root. */
 struct stat_replica {
+	int64_t id; /* the record's number: rounds.h */
 	int64_t root;
 	uint64_t size; /* of the database */
 	uint64_t wal_bytes, snapshot_size;
@@ -57,8 +58,15 @@ struct stat_compared {
 	int64_t healed_ns; /* after at_ns: not settled yet */
 };
 
+struct stat_lost {        /* there, or not to be reached, and no database */
+	int64_t since_ns; /* 0: it is not lost */
+	enum err_class class;
+	struct buf msg;
+};
+
 struct stat_row {
 	const char *path;
+	struct stat_lost lost;
 	struct stat_replica *replica;
 	size_t n_replicas;
 	struct stat_note *note;

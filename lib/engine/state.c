@@ -13,6 +13,7 @@
 #include "lib/base/rng.h"
 #include "lib/engine/guard.h"
 #include "lib/engine/state_impl.h"
+#include "lib/engine/state_known.h"
 #include "lib/format/dbhdr.h"
 
 enum {
@@ -51,7 +52,11 @@ static const char later[] =
     "CREATE INDEX IF NOT EXISTS db_gone ON db(path) WHERE gone_ns IS NOT NULL;"
     "CREATE TABLE IF NOT EXISTS trouble(path BLOB, root INTEGER,"
     " wait_ns INTEGER, since_ns INTEGER, at_ns INTEGER, class INTEGER,"
-    " attempts INTEGER, msg TEXT, PRIMARY KEY(path, root)) WITHOUT ROWID;";
+    " attempts INTEGER, msg TEXT, PRIMARY KEY(path, root)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS round(id INTEGER PRIMARY KEY, root INTEGER,"
+    " began_ns INTEGER, period_ns INTEGER, upto INTEGER, came BLOB);"
+    "CREATE TABLE IF NOT EXISTS lost(path BLOB PRIMARY KEY, since_ns INTEGER,"
+    " class INTEGER, msg TEXT) WITHOUT ROWID;";
 
 #define COLUMNS                                                                \
 	"root, key, path, generation, idx, off, chain, page_size, pages, sum," \
@@ -60,7 +65,7 @@ static const char later[] =
 
 static const char *const sql[QUERIES] = {
 	[Q_FIND] = "SELECT id, " COLUMNS " FROM db WHERE root = ? AND key = ?",
-	[Q_LOOK] = "SELECT path, root, sig, racy, captured_ns FROM db"
+	[Q_LOOK] = "SELECT path, root, sig, racy, captured_ns, id FROM db"
 		   " WHERE path >= ? ORDER BY path",
 	[Q_PENDING] = "SELECT since_ns FROM pending"
 		      " WHERE path = ? AND root = ?",
@@ -246,6 +251,19 @@ create(struct state *st, struct err *e)
 	return run(st, text, e);
 }
 
+int
+state_complete(struct state *st, struct err *e)
+{
+	return run(st, later, e);
+}
+
+bool
+state_has(struct state *st, const char *table)
+{
+	return sqlite3_table_column_metadata(st->db, "main", table, NULL, NULL,
+		   NULL, NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static int
 check_version(struct state *st, bool write, struct err *e)
 {
@@ -396,6 +414,7 @@ state_close(struct state *st)
 	sqlite3_close(st->db);
 	for (int i = 0; i < 3; i++)
 		guard_own_end(st->own[i].dev, st->own[i].ino);
+	buf_release(&st->last);
 	free(st);
 }
 

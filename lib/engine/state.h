@@ -28,6 +28,7 @@
 #include "lib/format/layout.h"
 #include "lib/format/pagesum.h"
 
+struct rounds;
 struct state;
 
 /* Where the next frame of the virtual WAL goes. */
@@ -121,10 +122,12 @@ int state_find(struct state *st, int64_t root, const char *key,
 
 /* What is known of the database at a path. */
 struct state_seen {
-	bool known;          /* it has been shipped */
-	bool changed;        /* since then, by its signature */
-	bool racy;           /* or perhaps, without a trace */
-	int64_t captured_ns; /* when it was read for that; 0 if not known */
+	bool known;            /* it has been shipped */
+	bool changed;          /* since then, by its signature */
+	bool racy;             /* or perhaps, without a trace */
+	int64_t captured_ns;   /* when it was read for that; 0 if not known */
+	struct rounds *rounds; /* set before: told of each record; may be NULL
+				*/
 };
 
 /*
@@ -137,6 +140,9 @@ struct state_seen {
 int state_look(struct state *st, int64_t root, const char *path,
     const struct signature *sig, struct state_seen *seen, struct err *e);
 void state_look_end(struct state *st);
+/* 1: of every path that is known, of whatever root, there was a look, and in
+ * order; 0: not, or who knows; -1. */
+int state_looked_at_all(struct state *st, struct err *e);
 
 /*
  * Databases with writes that are not shipped yet: since when, as far as it was

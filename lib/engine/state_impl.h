@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 
+#include "lib/base/buf.h"
 #include "lib/engine/state.h"
 
 enum { STATE_ID_SIZE = 16 };
@@ -63,7 +64,10 @@ struct state {
 	sqlite3 *db;
 	sqlite3_stmt *q[QUERIES];
 	uint8_t writer[STATE_ID_SIZE];
-	bool row;               /* Q_LOOK stands at one */
+	/* Of Q_LOOK, see state_look.c */
+	bool row; /* it stands at one */
+	bool begun, standing, gap;
+	struct buf last;        /* path that was looked at */
 	struct file_sig own[3]; /* its files, which nobody else may close */
 };
 
@@ -78,6 +82,12 @@ int state_run(struct state *st, sqlite3_stmt *q, struct err *e);
 
 /* Exactly n bytes of a column in p; false if it has another length. */
 bool state_column(sqlite3_stmt *q, int at, void *p, size_t n);
+
+/* A state that nobody has written since there is such a table has none. */
+bool state_has(struct state *st, const char *table);
+
+/* As it is kept: masked, cut; the caller frees it. */
+char *state_message(const char *text);
 
 /* Fill st->writer. */
 int state_load_writer(struct state *st, struct err *e);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/err.h"
+#include "lib/engine/rounds.h"
 #include "lib/engine/state_impl.h"
 
 /* Rows to step over before it is quicker to search. */
@@ -37,22 +38,49 @@ seek(struct state *st, sqlite3_stmt *q, const char *path, struct err *e)
 	return step(st, q, e);
 }
 
+/* To the first row behind what was looked at last, if q does not stand there
+ * any more. */
+static int
+go_on(struct state *st, sqlite3_stmt *q, struct err *e)
+{
+	const char *last = buf_str(&st->last);
+
+	if (st->standing)
+		return 0;
+	if (seek(st, q, last, e) == -1)
+		return -1;
+	while (st->begun && st->row && compare(q, last, st->last.len) == 0)
+		if (step(st, q, e) == -1)
+			return -1;
+	st->standing = true;
+	return 0;
+}
+
 /*
- * To the first row of path, or one behind.  The present row is the first one
- * behind the path of the last look.
+ * To the first row of path, or, if there is none, behind where it would be.
+ * What is passed over on the way forward, or may have been, nobody asked for.
  */
 static int
 go_to(struct state *st, sqlite3_stmt *q, const char *path, struct err *e)
 {
+	int order = st->begun ? strcmp(path, buf_str(&st->last)) : 1;
 	size_t n = strlen(path);
-	int c = st->row ? compare(q, path, n) : 1;
 
-	for (int i = 0; i < STEPS && c < 0; i++) {
+	st->standing = st->standing && order > 0;
+	if (order > 0 && go_on(st, q, e) == -1)
+		return -1;
+	for (int i = 0; i < STEPS && st->standing && st->row; i++) {
+		if (compare(q, path, n) >= 0)
+			break;
+		st->gap = true;
 		if (step(st, q, e) == -1)
 			return -1;
-		c = st->row ? compare(q, path, n) : 1;
 	}
-	return c == 0 ? 0 : seek(st, q, path, e);
+	st->gap = st->gap || order < 0;
+	if (st->standing && (!st->row || compare(q, path, n) >= 0))
+		return 0;
+	st->standing = true;
+	return seek(st, q, path, e);
 }
 
 int
@@ -60,11 +88,12 @@ state_look(struct state *st, int64_t root, const char *path,
     const struct signature *sig, struct state_seen *seen, struct err *e)
 {
 	sqlite3_stmt *q = state_query(st, Q_LOOK, e);
+	struct rounds *rounds = seen->rounds;
 	struct signature was;
 	size_t n = strlen(path);
 	int64_t captured;
 
-	*seen = (struct state_seen){ 0 };
+	*seen = (struct state_seen){ .rounds = rounds };
 	if (q == NULL || go_to(st, q, path, e) == -1)
 		return -1;
 	while (st->row && compare(q, path, n) == 0) {
@@ -78,18 +107,34 @@ state_look(struct state *st, int64_t root, const char *path,
 				seen->changed = true;
 			if (sqlite3_column_int(q, 3) != 0)
 				seen->racy = true;
+			rounds_came(rounds, sqlite3_column_int64(q, 5));
 		}
 		if (step(st, q, e) == -1)
 			return -1;
 	}
+	buf_reset(&st->last);
+	buf_add(&st->last, path, n);
+	st->begun = true;
 	return 0;
+}
+
+int
+state_looked_at_all(struct state *st, struct err *e)
+{
+	sqlite3_stmt *q = state_query(st, Q_LOOK, e);
+
+	if (q == NULL)
+		return -1;
+	if (!st->begun || st->gap)
+		return 0;
+	return go_on(st, q, e) == -1 ? -1 : !st->row;
 }
 
 void
 state_look_end(struct state *st)
 {
 	sqlite3_reset(st->q[Q_LOOK]);
-	st->row = false;
+	st->row = st->standing = false;
 }
 
 /* -- notes ----------------------------------------------------------------- */

@@ -11,6 +11,17 @@
 #include "lib/base/mask.h"
 #include "lib/engine/state_impl.h"
 
+char *
+state_message(const char *text)
+{
+	char *msg = xstrdup(text);
+
+	mask_urls(msg);
+	if (strlen(msg) > STATE_TROUBLE_MSG)
+		msg[STATE_TROUBLE_MSG] = '\0';
+	return msg;
+}
+
 int
 state_trouble(struct state *st, const struct trouble *t, const char *path,
     const char *text, struct err *e)
@@ -21,10 +32,7 @@ state_trouble(struct state *st, const struct trouble *t, const char *path,
 
 	if (q == NULL)
 		return -1;
-	msg = xstrdup(text);
-	mask_urls(msg);
-	if (strlen(msg) > STATE_TROUBLE_MSG)
-		msg[STATE_TROUBLE_MSG] = '\0';
+	msg = state_message(text);
 	state_bind(q, 1, path, strlen(path));
 	sqlite3_bind_int64(q, 2, t->root);
 	sqlite3_bind_int64(q, 3, t->at_ns);

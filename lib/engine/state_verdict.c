@@ -55,14 +55,6 @@ state_put_tried(struct state *st, int64_t root, const char *key, int64_t at_ns,
 	return state_run(st, q, e);
 }
 
-/* A state that nobody has written since there are verdicts has none. */
-static bool
-has_table(struct state *st)
-{
-	return sqlite3_table_column_metadata(st->db, "main", "verdict", NULL,
-		   NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
-}
-
 int
 state_broken(struct state *st, int64_t root, const char *key,
     const char *generation, struct err *e)
@@ -70,7 +62,7 @@ state_broken(struct state *st, int64_t root, const char *key,
 	sqlite3_stmt *q;
 	int rc;
 
-	if (!has_table(st))
+	if (!state_has(st, "verdict"))
 		return 0;
 	if ((q = state_query(st, Q_BROKEN, e)) == NULL)
 		return -1;
@@ -104,7 +96,7 @@ state_verified_ns(struct state *st, int64_t root, const char *key, bool deep,
 	int rc;
 
 	*ns = 0;
-	if (!has_table(st))
+	if (!state_has(st, "verdict"))
 		return 0;
 	if ((q = state_query(st, Q_VERIFIED, e)) == NULL)
 		return -1;

@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/engine/rounds.h"
 #include "lib/store/store.h"
 
 int
@@ -62,6 +63,7 @@ add(struct tier_config *tc, int64_t root, const char *name, const char *abs,
 		seen->racy = true;
 	if (r.captured_ns < seen->captured_ns)
 		seen->captured_ns = r.captured_ns;
+	rounds_came(seen->rounds, r.id);
 	record_release(&r);
 	return 0;
 }
@@ -77,7 +79,9 @@ tier_config_look(void *ctx, const char *path, struct buf *abs,
 
 	if (d == NULL)
 		return -1;
-	*seen = (struct state_seen){ .known = true, .captured_ns = INT64_MAX };
+	*seen = (struct state_seen){ .known = true,
+		.captured_ns = INT64_MAX,
+		.rounds = seen->rounds };
 	for (size_t i = 0; i < d->n && rc == 0; i++) {
 		rc = config_file_name(&tc->file, d, i, buf_str(abs), &name, e);
 		if (rc == 0)

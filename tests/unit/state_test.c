@@ -109,7 +109,7 @@ static int
 is_shipped(struct state *st, int64_t root, const char *path,
     const struct signature *sig, struct err *e)
 {
-	struct state_seen seen;
+	struct state_seen seen = { 0 };
 	int rc = state_look(st, root, path, sig, &seen, e);
 
 	return rc == 0 ? seen.known && !seen.changed && !seen.racy : rc;
