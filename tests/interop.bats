@@ -64,7 +64,7 @@ check_ship() {
 	}
 	image a.db "$T/image" || return
 	restores_to a.db "$T/image" "${by[@]}" || return
-	[ $(($1 % 6)) -ne 0 ] || restores_to a.db "$T/image" lspp
+	[ $(($1 % 6)) -ne 0 ] || restores_to a.db "$T/image" lspp 0314
 }
 
 # after_all -- one history, with several indexes and snapshots.
@@ -195,12 +195,14 @@ each() {
 	app_quit
 }
 
-# a_litestream ROUNDS -- the real one ships a database that is written to.
+# a_litestream VERSION ROUNDS -- the real one ships a database that is written to.
 a_litestream() {
-	local i pid
+	local i pid bin=$LITESTREAM_03
+	[ "$1" = 03 ] || bin=$LITESTREAM_0314
+	shift
 	sqlite3 a.db "CREATE TABLE t(n INTEGER PRIMARY KEY, x BLOB)"
 	litestream_config "$D/a.db" a.db >"$T/daemon.yml"
-	"$LITESTREAM_03" replicate -config "$T/daemon.yml" >"$T/daemon.log" 2>&1 3>&- &
+	"$bin" replicate -config "$T/daemon.yml" >"$T/daemon.log" 2>&1 3>&- &
 	pid=$!
 	LIVE+=("$pid")
 	wait_for replicated
@@ -220,12 +222,21 @@ replicated() {
 	replica_list | grep -q '\.wal\.lz4$'
 }
 
-@test "lspp restores what litestream 0.3.13 shipped" {
-	a_litestream "$(count 60 12)"
-	restore 03 a.db "$T/theirs"
+# theirs_restored VERSION ROUNDS
+theirs_restored() {
+	a_litestream "$1" "$2"
+	restore "$1" a.db "$T/theirs"
 	restore lspp a.db "$T/ours"
 	cmp "$T/theirs" "$T/ours"
 	image a.db "$T/image"
 	cmp "$T/ours" "$T/image"
 	assert [ "$(replica_list | grep -c '_00000000\.wal\.lz4$')" -ge 2 ]
+}
+
+@test "lspp restores what litestream 0.3.13 shipped" {
+	theirs_restored 03 "$(count 60 12)"
+}
+
+@test "lspp restores what litestream 0.3.14 shipped" {
+	theirs_restored 0314 "$(count 60 12)"
 }

@@ -1,23 +1,23 @@
 #!/usr/bin/env bats
-# lspp-restore: what litestream 0.3.13 leaves, in all its shapes, byte for byte
-# as that restores it: several generations, indexes, snapshots, and what its
+# lspp-restore: what litestream 0.3.13 leaves, and 0.3.14, in all its shapes, byte
+# for byte as the former restores it: several generations, indexes, snapshots, and what its
 # retention lets stand.
 
 load lib/lspp
 
 setup() {
-	need lspp-restore sqlite3 "$LITESTREAM_03"
+	need lspp-restore sqlite3 "$LITESTREAM_03" "$LITESTREAM_0314"
 	R=$T/replica
 	cd "$T" || return
 	sqlite3 a.db 'PRAGMA journal_mode = WAL;
 		CREATE TABLE t(n INTEGER PRIMARY KEY, x BLOB)' >/dev/null
 }
 
-# ship ROUNDS RETENTION -- it replicates while a.db is written to, from a new
+# ship VERSION ROUNDS RETENTION -- it replicates while a.db is written to, from a new
 # generation on.
 ship() {
 	cat >writer <<-END
-		for i in \$(seq $1); do
+		for i in \$(seq $2); do
 			sqlite3 a.db "PRAGMA busy_timeout = 20000;
 				INSERT INTO t(x) VALUES(randomblob(30000));
 				UPDATE t SET x = randomblob(9000)
@@ -36,12 +36,12 @@ ship() {
 		    path: $R/a.db
 		    sync-interval: 50ms
 		    snapshot-interval: 1s
-		    retention: $2
+		    retention: $3
 		    retention-check-interval: 500ms
 	END
 	rm -rf .a.db-litestream
 	# It may fail in a last checkpoint when the writer has ended.
-	litestream 03 replicate -config c.yml -exec 'sh writer' >log 2>&1 3>&- ||
+	litestream "$1" replicate -config c.yml -exec 'sh writer' >log 2>&1 3>&- ||
 		grep -q 'litestream shut down' log || fail "$(tail -n 5 log)"
 }
 
@@ -72,9 +72,9 @@ shuffled() {
 @test "every generation, index and time comes back as litestream restores it" {
 	local g i at same=0 gone=0
 	seed
-	ship "$(count 60 12)" 1h
-	ship "$(count 120 25)" 2s
-	ship "$(count 60 12)" 1h
+	ship 03 "$(count 60 12)" 1h
+	ship 03 "$(count 120 25)" 2s
+	ship 0314 "$(count 60 12)" 1h
 	cd "$R/a.db/generations"
 	assert [ "$(ls | wc -l)" -ge 2 ]
 	ls -d */wal/* | sed 's,_.*,,' | sort -u >"$T/indexes"

@@ -15,7 +15,7 @@ at_time() {
 hard_setup() {
 	local at=${1:-$T}
 	need lspp-ship lspp-restore writer judge image atcall sqlite3 lz4 \
-		"$LITESTREAM_03" "$LITESTREAM_05"
+		"$LITESTREAM_03" "$LITESTREAM_0314" "$LITESTREAM_05"
 	D=$at/src S=$at/state
 	LIVE=()
 	mkdir "$D"
@@ -66,7 +66,7 @@ told() {
 }
 
 # restore BY KEY OUT -- the newest state of KEY as the file OUT; BY is lspp or
-# a litestream, 03 or 05.  Judge and cmp need no name beside it.
+# a litestream, 03, 0314 or 05.  Judge and cmp need no name beside it.
 restore() {
 	rm -rf "$3" "$3".tmp-*
 	case $1 in

@@ -161,7 +161,7 @@ litestream_config() {
 	fi
 }
 
-# litestream_restore 03|05 KEY OUT -- what it says goes to $T/litestream.log.
+# litestream_restore 03|0314|05 KEY OUT -- what it says goes to $T/litestream.log.
 litestream_restore() {
 	litestream_config "$T/any.db" "$2" >"$T/litestream.yml"
 	litestream "$1" restore -config "$T/litestream.yml" -o "$3" \

@@ -3,7 +3,7 @@
 # of SQLite: whatever is acknowledged is what SQLite holds, and nothing that
 # rests is refused or forgotten.  tests/differ/main.c says what is judged.
 
-load ../lib/lspp
+load lib/lspp
 
 setup() {
 	need differ lspp-ship lspp-hot lspp-restore image
@@ -74,16 +74,16 @@ totals() {
 				sum["committed"], sum["past"], sum["peers"],
 				sum["busy"]
 			printf "; SQLite"
-			for (v in version) printf " %s", v
+			for (name in version) printf " %s", name
 		}' "$T/report")"
 }
 
 @test "what is acknowledged is what SQLite holds" {
-	rounds "$(count 300 10)" "$(count 6 5)" -n "$(count 100 40)"
+	rounds "$(count 260 6)" "$(count 4 4)" -n "$(count 100 30)"
 }
 
 @test "slowly, when no time of a file is of this moment" {
-	rounds "$(count 160 12)" "$(count 40 12)" -S -n "$(count 60 6)"
+	rounds "$(count 200 10)" "$(count 30 10)" -S -n "$(count 60 6)"
 }
 
 @test "slowly, where the times of files are of whole seconds" {
@@ -93,8 +93,8 @@ totals() {
 	mkdir "$T/mnt"
 	mount -o loop "$T/disk" "$T/mnt" || skip "no loop mounts here"
 	MOUNTED=$T/mnt
-	rounds "$(count 80 6)" "$(count 20 6)" -S -n "$(count 60 6)" \
+	rounds "$(count 80 5)" "$(count 20 5)" -S -n "$(count 60 5)" \
 		-D "$T/mnt" -f 1s
-	rounds "$(count 80 4)" "$(count 6 4)" -n "$(count 100 30)" \
+	rounds "$(count 60 2)" "$(count 4 2)" -n "$(count 60 20)" \
 		-D "$T/mnt" -f 1s
 }
