@@ -92,7 +92,10 @@ bool source_file_shared(const struct source *s);
  * signature says nothing.  See source_lock.c for why 0 is safe.
  */
 int source_unpublished(struct source *s, struct err *e);
-/* Take SHARED on the file, waiting a moment; goes with s->fd. */
+/*
+ * Take SHARED on the file, but for its first byte, waiting a moment; goes with
+ * s->fd.  source_file_in_use() and _shared() do not see another lspp's.
+ */
 bool source_hold(const struct source *s);
 
 /* source_check.c: can the files hold that?  0, or -1 with ERR_CORRUPT. */

@@ -51,16 +51,17 @@ source_file_locked(const struct source *s)
 	return in_the_way(s->fd, F_RDLCK, PENDING_BYTE, ALL_SIZE) != F_UNLCK;
 }
 
+/* A connection's lock is on all bytes of SHARED; ours leaves out the first. */
 bool
 source_file_in_use(const struct source *s)
 {
-	return in_the_way(s->fd, F_WRLCK, SHARED_FIRST, SHARED_SIZE) != F_UNLCK;
+	return in_the_way(s->fd, F_WRLCK, SHARED_FIRST, 1) != F_UNLCK;
 }
 
 bool
 source_file_shared(const struct source *s)
 {
-	return in_the_way(s->fd, F_WRLCK, SHARED_FIRST, SHARED_SIZE) == F_RDLCK;
+	return in_the_way(s->fd, F_WRLCK, SHARED_FIRST, 1) == F_RDLCK;
 }
 
 /*
@@ -180,12 +181,16 @@ set(const struct source *s, short type, off_t start, off_t len)
 	return fcntl(s->fd, F_SETLK, &fl) == 0;
 }
 
-/* As unixLock() takes SHARED: never beside a writer that waits for it. */
+/*
+ * As unixLock() takes SHARED: never beside a writer that waits for it.  Without
+ * the first byte it keeps everybody from EXCLUSIVE all the same; and another
+ * lspp takes us for no connection, whose WAL it would look for.
+ */
 static bool
 try_shared(const struct source *s)
 {
 	bool got = set(s, F_RDLCK, PENDING_BYTE, 1) &&
-	    set(s, F_RDLCK, SHARED_FIRST, SHARED_SIZE);
+	    set(s, F_RDLCK, SHARED_FIRST + 1, SHARED_SIZE - 1);
 
 	set(s, F_UNLCK, PENDING_BYTE, 1);
 	return got;

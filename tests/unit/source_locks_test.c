@@ -44,7 +44,8 @@ exclusive_broken(void)
 	app_do(&a, fill);
 	patch(path, "-wal", (off_t)wal_frame_offset(4096, 3) + FRAME_SALT, none,
 	    sizeof(none));
-	must_refuse("an exclusive WAL that breaks", path, "only the application");
+	must_refuse(
+	    "an exclusive WAL that breaks", path, "only the application");
 	app_end(&a, 0);
 	free(path);
 }
@@ -152,6 +153,81 @@ elsewhere(void)
 	free(other);
 }
 
+/* Another lspp that reads, and asks behind page 1 whether to write first. */
+struct other {
+	struct mover m;
+	int ask, answer;
+};
+
+static void
+ask_first(void *ctx)
+{
+	struct other *o = ctx;
+	char c = 0;
+
+	while (write(o->ask, &c, 1) == 1 && read(o->answer, &c, 1) == 1) {
+		move(&o->m);
+		if (c == 'm')
+			break;
+	}
+}
+
+static bool
+is_held(const char *path)
+{
+	struct flock fl = { .l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = 0x40000000,
+		.l_len = 512 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1 || fcntl(fd, F_GETLK, &fl) == -1)
+		abort();
+	close(fd);
+	return fl.l_type != F_UNLCK;
+}
+
+/* It has SHARED on the file, so that nobody is the last to close. */
+static void
+two_of_us(const char *what, bool leave_wal, enum source_read read_as)
+{
+	char *path = db_path(leave_wal ? "two.db" : "two_plain.db"), c;
+	struct other o = { .m = { .path = path,
+			       .sql = "UPDATE t SET b = b || 'x'" } };
+	struct image img = { .meanwhile = ask_first, .ctx = &o, .behind = 1 };
+	struct app a = wal_app(path);
+	int ask[2], answer[2];
+	struct err e = { 0 };
+	pid_t pid;
+
+	app_end(&a, 0);
+	if (pipe(ask) == -1 || pipe(answer) == -1 || (pid = fork()) == -1)
+		abort();
+	if (pid == 0) {
+		close(answer[1]);
+		o.ask = ask[1];
+		o.answer = answer[0];
+		_exit(read_into(&img, path, NULL, &e) == -1);
+	}
+	close(ask[1]);
+	while (read(ask[0], &c, 1) == 1 && !is_held(path))
+		if (write(answer[1], "m", 1) != 1)
+			abort();
+	if (leave_wal &&
+	    (write(answer[1], "w", 1) != 1 || read(ask[0], &c, 1) != 1))
+		abort();
+	ok(is_held(path), "%s: one holds it", what);
+	settle();
+	img.meanwhile = NULL;
+	check(what, &img, path, NULL, read_as, SOURCE_DIFF);
+	close(answer[1]);
+	waitpid(pid, NULL, 0);
+	close(ask[0]);
+	close(answer[0]);
+	buf_release(&img.bytes);
+	free(path);
+}
+
 int
 main(void)
 {
@@ -165,6 +241,8 @@ main(void)
 	exclusive_silent();
 	locks_not_seen();
 	elsewhere();
+	two_of_us("two of us, and a -wal", true, SOURCE_CHAIN);
+	two_of_us("two of us, and none", false, SOURCE_PLAIN);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	if (system(cmd) != 0)
 		return 1;
