@@ -215,6 +215,20 @@ json() {
 	[[ $stderr == *'it prints too much'* ]]
 }
 
+@test "a credential_process that has answered and left a child is done" {
+	json keys PRC5 SessionToken
+	cat >.aws/config <<-END
+	[profile left]
+	credential_process = cat '$T/keys'; sleep 987654 & echo \$! >'$T/child'
+	END
+	SECONDS=0
+	whoami --timeout 100s --profile left
+	kill "$(cat child)"
+	assert_success
+	assert_line 'credentials: profile left, credential_process'
+	assert [ "$SECONDS" -lt 90 ]
+}
+
 # gone PID -- it may yet be a zombie that nobody asks for.
 gone() {
 	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"
@@ -240,6 +254,62 @@ gone() {
 	AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.example.com/creds whoami
 	assert_equal "$status" 78
 	[[ $stderr == *'neither https nor on this machine'* ]]
+	# what stands before the "@" is no host
+	: >requests
+	AWS_CONTAINER_CREDENTIALS_FULL_URI=http://localhost:80@${FAULTY#http://}/creds \
+		AWS_CONTAINER_AUTHORIZATION_TOKEN=hush whoami
+	assert_equal "$status" 78
+	[[ $stderr == *'neither https nor on this machine'* ]]
+	refute [ -s requests ]
+}
+
+@test "keys with a control character are refused, wherever they are from" {
+	printf '{"AccessKeyId":"AK\\r\\nx-amz-acl: public","SecretAccessKey":"s"}' >keys
+	printf '[default]\ncredential_process = cat %s\n' "$T/keys" >.aws/config
+	whoami
+	assert_equal "$status" 78
+	[[ $stderr == *'the access key holds a control character'* ]]
+	AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b \
+		AWS_SESSION_TOKEN=$'t\nHost: x' whoami
+	assert_equal "$status" 78
+	[[ $stderr == *'the session token holds a control character'* ]]
+}
+
+@test "keys of a profile that are replaced during a run are read again" {
+	local code pid
+	s3_faulty 0
+	: >empty
+	for code in '400 ExpiredToken' '403 InvalidAccessKeyId'; do
+		printf '[default]\naws_access_key_id=OLD\naws_secret_access_key=s\n' \
+			>.aws/credentials
+		: >requests
+		: >requests.head
+		# b waits until there are others, and is refused with the old ones
+		rules 'PUT /fleet/b - status 503' "PUT * - answer $T/empty"
+		s3tool --retry-max-wait 1s "$U" put a empty b empty >put 2>&1 3>&- &
+		pid=$!
+		wait_for grep -q '/fleet/b 503' requests
+		printf '[default]\naws_access_key_id=NEW\naws_secret_access_key=s\n' \
+			>.aws/new
+		mv .aws/new .aws/credentials
+		rules "PUT /fleet/b 1 status $code" "PUT * - answer $T/empty"
+		wait $pid
+		grep -q '^Authorization: .*Credential=NEW/' requests.head
+	done
+}
+
+@test "no file of AWS's is one that is empty, and a pipe can be read" {
+	s3_faulty 0
+	export AWS_ACCESS_KEY_ID=AKIAENV1 AWS_SECRET_ACCESS_KEY=s
+	AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null whoami
+	assert_success
+	unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+	AWS_CONFIG_FILE=<(printf '[profile p]\nregion = eu-west-9\n') \
+		AWS_SHARED_CREDENTIALS_FILE=<(printf '[p]\naws_access_key_id=PIPE1\naws_secret_access_key=s\n') \
+		AWS_PROFILE=p whoami
+	assert_success
+	assert_line 'region: eu-west-9'
+	assert_line 'access key: ...IPE1'
 }
 
 @test "an instance: IMDSv2, with its token" {

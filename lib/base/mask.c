@@ -37,7 +37,8 @@ holds_password(const char *s, size_t n)
 static char *
 cover_user(char *s, bool http)
 {
-	size_t all = strcspn(s, "?" END), authority = strcspn(s, "/?" END);
+	size_t all = strcspn(s, http ? END : "?" END),
+	       authority = strcspn(s, "/?" END);
 	char *at = NULL;
 
 	for (size_t i = 0; i < all; i++)

@@ -1,9 +1,13 @@
 #include "lib/store/aws_files.h"
 
+#include <fcntl.h>
 #include <openssl/crypto.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -162,6 +166,66 @@ path_of(const char *variable, const char *below_home)
 	return xstrdup(path);
 }
 
+/*
+ * A pipe ("<(...)") can be read once, and is asked for as often as a store is
+ * opened: what was in it is kept.
+ */
+static struct piped {
+	struct piped *next;
+	char *path;
+	struct buf text;
+} * piped;
+static pthread_mutex_t piped_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int
+read_pipe(const char *path, int fd, struct buf *b, struct err *e)
+{
+	struct piped *p;
+	ssize_t n = 1;
+
+	for (p = piped; p != NULL && strcmp(p->path, path) != 0; p = p->next)
+		continue;
+	if (p == NULL) {
+		p = xcalloc(1, sizeof(*p));
+		p->path = xstrdup(path);
+		p->next = piped;
+		piped = p;
+		while (n > 0 && p->text.len <= FILE_MAX) {
+			n = read(fd, buf_room(&p->text, 4096), 4096);
+			p->text.len += n > 0 ? (size_t)n : 0;
+		}
+		if (n == -1)
+			return err_sys(e, "cannot read it");
+		if (n > 0)
+			return err_set(e, ERR_CORRUPT, "it is too large");
+	}
+	if (p->text.len > 0)
+		buf_add(b, p->text.data, p->text.len);
+	return 0;
+}
+
+static int
+slurp(const char *path, struct buf *b, struct err *e)
+{
+	struct stat st, null;
+	int fd, rc;
+
+	if (stat(path, &st) == -1)
+		return file_slurp(path, FILE_MAX, b, e);
+	if (S_ISCHR(st.st_mode) && stat("/dev/null", &null) == 0 &&
+	    st.st_rdev == null.st_rdev)
+		return 0;
+	if (!S_ISFIFO(st.st_mode))
+		return file_slurp(path, FILE_MAX, b, e);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return err_sys(e, "cannot open it");
+	pthread_mutex_lock(&piped_lock);
+	rc = read_pipe(path, fd, b, e);
+	pthread_mutex_unlock(&piped_lock);
+	file_close(fd);
+	return rc;
+}
+
 static int
 read_file(
     struct ini *f, const char *variable, const char *below_home, struct err *e)
@@ -172,7 +236,7 @@ read_file(
 
 	if (path == NULL)
 		return 0;
-	if (file_slurp(path, FILE_MAX, &b, e) == 0) {
+	if (slurp(path, &b, e) == 0) {
 		buf_add(&b, "", 1);
 		parse(f, (char *)b.data);
 		OPENSSL_cleanse(b.data, b.cap);

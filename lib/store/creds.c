@@ -270,8 +270,26 @@ from_instance(const struct creds_conf *conf, struct creds *out, struct err *e)
 	    "AWS_PROFILE; cron passes on no variables of yours");
 }
 
+/* They go into headers, where a line's end begins another one. */
 static int
-fetch(const struct creds_conf *conf, struct creds *out, struct err *e)
+check_text(const struct creds *c, struct err *e)
+{
+	const char *const v[] = { c->key, c->secret, c->token };
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		for (const char *p = v[i]; p != NULL && *p != '\0'; p++)
+			if ((unsigned char)*p < ' ' || *p == 0x7f)
+				return err_set(e, ERR_CONFIG,
+				    "%s: the %s holds a control character",
+				    c->source,
+				    i == 0       ? "access key"
+					: i == 1 ? "secret"
+						 : "session token");
+	return 0;
+}
+
+static int
+find(const struct creds_conf *conf, struct creds *out, struct err *e)
 {
 	int rc;
 
@@ -295,6 +313,26 @@ fetch(const struct creds_conf *conf, struct creds *out, struct err *e)
 	if (creds_has_container())
 		return creds_from_container(conf, out, e);
 	return from_instance(conf, out, e);
+}
+
+/* The files are read each time: who makes session keys replaces them. */
+static int
+fetch(struct creds_chain *c, struct creds *out, struct err *e)
+{
+	struct creds_conf conf = c->conf;
+	struct aws_files *files = NULL;
+	int rc;
+
+	if (c->serial > 0) {
+		if ((files = aws_files_open(e)) == NULL)
+			return -1;
+		conf.files = files;
+	}
+	rc = find(&conf, out, e);
+	if (rc == 0)
+		rc = check_text(out, e);
+	aws_files_close(files);
+	return rc;
 }
 
 /* -- the chain ------------------------------------------------------------- */
@@ -341,7 +379,7 @@ refresh(struct creds_chain *c, int64_t now, bool rejected, struct err *e)
 {
 	struct creds fresh = { 0 };
 
-	if (fetch(&c->conf, &fresh, e) == 0) {
+	if (fetch(c, &fresh, e) == 0) {
 		creds_release(&c->now);
 		c->now = fresh;
 		c->now.serial = ++c->serial;
@@ -366,6 +404,36 @@ due(const struct creds_chain *c, int64_t now)
 	if (c->now.expires == 0 || c->now.expires - now > AHEAD)
 		return false;
 	return now >= c->not_before || c->now.expires <= now;
+}
+
+static bool
+differs(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a != b : strcmp(a, b) != 0;
+}
+
+bool
+creds_changed(struct creds_chain *c, unsigned serial)
+{
+	struct creds fresh = { 0 };
+	struct err ignored;
+	bool changed;
+
+	pthread_mutex_lock(&c->lock);
+	changed = serial != c->serial;
+	if (!changed && c->now.key != NULL && fetch(c, &fresh, &ignored) == 0 &&
+	    (differs(fresh.key, c->now.key) ||
+		differs(fresh.secret, c->now.secret) ||
+		differs(fresh.token, c->now.token))) {
+		creds_release(&c->now);
+		c->now = fresh;
+		c->now.serial = ++c->serial;
+		fresh = (struct creds){ 0 };
+		changed = true;
+	}
+	creds_release(&fresh);
+	pthread_mutex_unlock(&c->lock);
+	return changed;
 }
 
 int

@@ -15,7 +15,9 @@
  *	5. AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI
  *	6. the instance's metadata (IMDSv2)
  *
- * Fetched once a process, and again five minutes before they expire.  Secrets
+ * Fetched once a process, and again five minutes before they expire, or when a
+ * server does not take them any more: files are read again then, and programs
+ * run.  A control character in one is refused.  Secrets
  * are wiped when given back; opening a chain switches core dumps off, and keeps
  * other processes of the same user from looking into this one's memory.
  */
@@ -61,5 +63,11 @@ void creds_close(struct creds_chain *c); /* takes NULL */
  */
 int creds_get(
     struct creds_chain *c, unsigned rejected, struct creds *out, struct err *e);
+
+/*
+ * A server takes those of that serial no more: are there others by now?  Then
+ * creds_get() gives these.
+ */
+bool creds_changed(struct creds_chain *c, unsigned serial);
 
 #endif

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ struct process {
 	pid_t pid;
 	int fd; /* its output */
 	uint64_t end;
+	int status; /* once it has ended; else -1 */
 };
 
 /* How long poll() may wait yet; 0: the time is over, or a signal came. */
@@ -39,17 +41,31 @@ time_left(const struct process *p)
 	return left > LOOK_MS ? LOOK_MS : (int)left;
 }
 
+/* Has it ended?  A child of it that it left may be there for long. */
+static bool
+has_ended(struct process *p)
+{
+	if (p->status == -1 && waitpid(p->pid, &p->status, WNOHANG) != p->pid)
+		p->status = -1;
+	return p->status != -1;
+}
+
 /* All that it prints: 0, or -1: more than that, or not in time. */
 static int
-collect(const struct process *p, struct buf *out)
+collect(struct process *p, struct buf *out)
 {
 	struct pollfd fd = { .fd = p->fd, .events = POLLIN };
 	ssize_t n = 1;
+	bool ended;
 	int ms;
 
 	while (n != 0 && out->len < CREDS_SMALL && (ms = time_left(p)) > 0) {
-		if (poll(&fd, 1, ms) <= 0)
+		/* What it had to say is in the pipe when it has ended. */
+		ended = has_ended(p);
+		if (poll(&fd, 1, ended ? 0 : ms > 20 ? 20 : ms) <= 0) {
+			n = ended ? 0 : 1;
 			continue;
+		}
 		n = read(p->fd, buf_room(out, 4096), 4096);
 		if (n > 0)
 			out->len += (size_t)n;
@@ -62,19 +78,13 @@ collect(const struct process *p, struct buf *out)
 
 /* Its status, or -1: it was still there when the time was over. */
 static int
-await(const struct process *p)
+await(struct process *p)
 {
-	int status = -1, ms;
-	pid_t rc;
+	int ms;
 
-	while ((rc = waitpid(p->pid, &status, WNOHANG)) != p->pid) {
-		if (rc == -1 && errno != EINTR)
-			return -1;
-		if ((ms = time_left(p)) == 0)
-			return -1;
+	while (!has_ended(p) && (ms = time_left(p)) > 0)
 		(void)poll(NULL, 0, ms > 10 ? 10 : ms);
-	}
-	return status;
+	return p->status;
 }
 
 static int
@@ -111,7 +121,8 @@ start(struct process *p, const char *command, struct err *e)
 static int
 run(const char *command, uint64_t timeout_s, struct buf *text, struct err *e)
 {
-	struct process p = { .end = pace_now() + timeout_s * 1000 };
+	struct process p = { .end = pace_now() + timeout_s * 1000,
+		.status = -1 };
 	int rc, status = -1;
 
 	if (start(&p, command, e) == -1)
@@ -120,11 +131,11 @@ run(const char *command, uint64_t timeout_s, struct buf *text, struct err *e)
 	file_close(p.fd);
 	if (rc == 0 || text->len < CREDS_SMALL)
 		status = await(&p);
-	if (status == -1) {
+	if (status == -1)
 		(void)kill(-p.pid, SIGKILL);
+	if (p.status == -1)
 		while (waitpid(p.pid, NULL, 0) == -1 && errno == EINTR)
 			continue;
-	}
 	if (status == 0 && rc == 0)
 		return 0;
 	if (text->len >= CREDS_SMALL)

@@ -69,6 +69,7 @@ struct s3 {
 	pthread_mutex_t probing;
 	atomic_bool rolls_not; /* a delimiter of more than a byte */
 	atomic_bool answered;  /* somebody is there */
+	atomic_int accepted;   /* and has taken our keys */
 	atomic_ullong served; /* pace_now() of the last answer but "too busy" */
 	atomic_ullong silent; /* served, when a request was given up since */
 	atomic_bool skew_warned;

@@ -297,6 +297,7 @@ send_once(struct s3 *s, struct s3_call *c, struct progress *p,
 	atomic_fetch_add(&s->received, r->received);
 	if (rc == 0 || r->status != 0)
 		atomic_store(&s->answered, true);
+	atomic_fetch_or(&s->accepted, rc == 0 && r->status < 300);
 	if (rc == 0 && r->status < 500 && r->status != 429)
 		atomic_store(&s->served, pace_now());
 	if (rc == -1 && r->fault != HTTP_CALLER)
@@ -383,6 +384,19 @@ follow_region(struct s3 *s, struct progress *p, const struct s3_error *x)
 	return follow;
 }
 
+/* Keys that did once, and do no more: has somebody put others in their place?
+ */
+static bool
+replaced(struct s3 *s, struct progress *p, const struct err *e)
+{
+	if (e->class != ERR_DENIED || p->rejected != 0 ||
+	    atomic_load(&s->accepted) == 0 ||
+	    !creds_changed(s->creds, p->serial))
+		return false;
+	p->rejected = p->serial;
+	return true;
+}
+
 /* An answer that is no success: 0 to try again, or -1 with e. */
 static int
 handle_answer(struct s3 *s, struct s3_call *c, struct progress *p,
@@ -394,7 +408,7 @@ handle_answer(struct s3 *s, struct s3_call *c, struct progress *p,
 	p->wait_s = retry_after(r);
 	switch (v) {
 	case S3_FINAL: return -1;
-	case S3_FATAL: return fatal(s, e);
+	case S3_FATAL: return replaced(s, p, e) ? 0 : fatal(s, e);
 	case S3_SLOWER: atomic_fetch_add(&s->slow_downs, 1); return 0;
 	case S3_AGAIN: return 0;
 	case S3_SKEWED: return learn_clock(s, p, r) ? 0 : fatal(s, e);

@@ -120,9 +120,19 @@ test_escape(void)
 	buf_release(&b);
 }
 
+static void
+test_time(void)
+{
+	is_int(s3_xml_time("1970-01-01T00:00:01.5Z"), 1500000000, "a time");
+	is_int(s3_xml_time("0001-01-01T00:00:00Z"), 0, "the year 1 is none");
+	is_int(s3_xml_time("9999-12-31T23:59:59.9Z"), 0, "nor is 9999");
+	is_int(s3_xml_time("yesterday"), 0, "nor is a word");
+}
+
 int
 main(void)
 {
+	test_time();
 	test_page();
 	test_encoded();
 	test_broken();
