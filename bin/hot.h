@@ -25,7 +25,9 @@ enum {
 	STALE,
 	WAL_OVER,
 	GONE,
+	FORGET,
 	EXPECT_MIN,
+	FORCE,
 };
 
 /* What did not come, of one kind: gone, or lost for one reason. */
@@ -51,6 +53,7 @@ struct run {
 	struct longest longest; /* --max-hot */
 	bool fleet;             /* the paths are the fleet's, not operands */
 	bool warned;
+	bool force; /* --forget */
 	struct hot_kind kind[HOT_KINDS];
 	size_t n_kinds;
 	bool empty, told;            /* nothing came; what is lost was told */
@@ -61,11 +64,16 @@ struct run {
 /* A path in one form, whatever is asked for. */
 void hot_print(struct run *r, const char *path, bool hot, const char *why);
 bool hot_is_stale(const struct run *r, const struct tier *t);
+/* -1: there is no state, or nothing of that root in it. */
+int hot_knows(const struct run *r, struct err *e);
 /* The state cannot be written: once. */
 void hot_warn(struct run *r, const struct err *e);
 
 /* struct tiers' missing; ctx is the run.  Told by the next call. */
 void hot_missing(void *ctx, const struct missing *m);
 void hot_missing_end(struct run *r);
+
+/* --forget. */
+int hot_forget(struct run *r, struct err *e);
 
 #endif

@@ -61,6 +61,15 @@ hot_missing(void *ctx, const struct missing *m)
 		add(r, m);
 }
 
+/* Who deletes a database knows of it; this may be news. */
+static void
+hint_lost(struct err *e)
+{
+	err_hint(e,
+	    "lspp-restore brings back what was shipped, lspp-hot --forget "
+	    "acknowledges that");
+}
+
 static void
 tell_each(struct run *r, const struct hot_kind *k)
 {
@@ -70,6 +79,8 @@ tell_each(struct run *r, const struct hot_kind *k)
 	for (uint64_t i = 0; i < k->n; i++, path += strlen(path) + 1) {
 		e = k->e;
 		err_in(&e, "%s", word(k->how));
+		if (i + 1 == k->n && k->how == LOOK_LOST)
+			hint_lost(&e);
 		cli_tell(&r->cli, path, &e);
 	}
 }
@@ -84,7 +95,10 @@ tell_all(struct run *r, const struct hot_kind *k)
 	    r->empty ? "no path came in, and " : "", k->n, k->n > 1 ? "s" : "",
 	    k->n > 1 ? "were" : "was", k->n > 1 ? "are" : "is", word(k->how),
 	    k->e.msg, k->n > 1 ? "one is" : "it is", buf_str(&k->paths));
-	err_hint(&e, "is a volume not mounted?");
+	if (k->how == LOOK_LOST)
+		hint_lost(&e);
+	else
+		err_hint(&e, "is a volume not mounted?");
 	cli_tell(&r->cli, NULL, &e);
 }
 

@@ -36,6 +36,9 @@ static const struct cli_opt options[] = {
 	{ "wal-over", 0, "BYTES", "print those with a larger WAL", WAL_OVER },
 	{ "gone", 0, NULL, "print those shipped that are not there any more",
 	    GONE },
+	{ "forget", 0, NULL, "know no more of what is gone, lost or left out",
+	    FORGET },
+	{ "force", 0, NULL, "--forget: nor of what is well", FORCE },
 	{ "expect-min", 0, "N", "fail if fewer paths come in", EXPECT_MIN },
 	{ 0 },
 };
@@ -153,7 +156,7 @@ measure(void *ctx, struct metrics *m)
 	struct run *r = ctx;
 
 	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)r->seen);
-	if (r->mode == WATCH || r->mode == GONE)
+	if (r->mode == WATCH || r->mode == GONE || r->mode == FORGET)
 		return; /* which is no one moment's, and no look at files */
 	metrics_add(m, METRIC_DATABASES, "state=\"hot\"", (double)r->hot);
 	metrics_add(m, METRIC_WAL_MAX, NULL, (double)r->wal_max);
@@ -267,6 +270,19 @@ one_pass(struct run *r)
 	lines_flush();
 }
 
+int
+hot_knows(const struct run *r, struct err *e)
+{
+	if (r->tiers.st == NULL)
+		return err_set(e, ERR_MISSING,
+		    "no state in %s: nothing was ever shipped from here",
+		    r->cli.state);
+	if (r->tiers.no_root)
+		return err_set(e, ERR_MISSING,
+		    "nothing was ever shipped to %s from here", r->cli.replica);
+	return 0;
+}
+
 /* -- --gone ---------------------------------------------------------------- */
 
 static int
@@ -292,13 +308,8 @@ list_gone(struct run *r, struct err *e)
 {
 	const struct tiers *t = &r->tiers;
 
-	if (t->st == NULL)
-		return err_set(e, ERR_MISSING,
-		    "no state in %s: nothing was ever shipped from here",
-		    r->cli.state);
-	if (t->no_root)
-		return err_set(e, ERR_MISSING,
-		    "nothing was ever shipped to %s from here", r->cli.replica);
+	if (hot_knows(r, e) == -1)
+		return -1;
 	return state_paths(t->st, t->root, print_gone, r, e) == -1 ? -1 : 0;
 }
 
@@ -378,8 +389,8 @@ set_mode(struct run *r, int mode)
 {
 	if (r->mode != 0 && r->mode != mode)
 		cli_usage(&r->cli,
-		    "--watch, --tiers, --cold, --stale, --wal-over and --gone "
-		    "exclude each other");
+		    "--watch, --tiers, --cold, --stale, --wal-over, --gone and "
+		    "--forget exclude each other");
 	r->mode = mode;
 }
 
@@ -411,12 +422,14 @@ take_option(struct run *r, struct store_conf *conf, int o, const char *arg)
 	case WATCH:
 	case TIERS:
 	case COLD:
+	case FORGET:
 	case GONE: break;
+	case FORCE: r->force = true; break;
 	default:
 		if (store_conf_take(conf, o, arg, &e) == -1)
 			cli_usage(c, "%s", e.msg);
 	}
-	if (o == WATCH || (o >= TIERS && o <= GONE))
+	if (o == WATCH || (o >= TIERS && o <= FORGET))
 		set_mode(r, o);
 }
 
@@ -434,6 +447,8 @@ take_options(struct run *r, struct store_conf *conf)
 	if (watching && r->mode != WATCH)
 		cli_usage(&r->cli,
 		    "--for, --interval and --scan-interval are for --watch");
+	if (r->force && r->mode != FORGET)
+		cli_usage(&r->cli, "--force is for --forget");
 	if (r->longest.max > 0 && r->mode != 0)
 		cli_usage(&r->cli,
 		    "--max-hot is for a pass that prints what "
@@ -454,6 +469,9 @@ run(struct run *r, char **operands, struct err *e)
 	cli_total(&r->cli, lines_total(&r->in));
 	if (r->mode == WATCH) {
 		if (go_on_watching(r, e) == -1)
+			return -1;
+	} else if (r->mode == FORGET) {
+		if (hot_forget(r, e) == -1)
 			return -1;
 	} else {
 		one_pass(r);

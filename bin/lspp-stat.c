@@ -36,7 +36,10 @@ enum {
 
 static const struct cli_opt options[] = {
 	{ "by", 0, "DEPTH", "by directory, so many levels below the base", BY },
-	{ "top", 0, "N", "the N worst databases, or groups", TOP },
+	{ "top", 0, "N|KIND",
+	    "the worst databases or groups, or all that are "
+	    "lost, ...",
+	    TOP },
 	{ "prometheus", 0, NULL, "print series for Prometheus", PROMETHEUS },
 	{ "html", 0, "FILE", "write a page", HTML },
 	{ "health", 0, NULL, "one line, and an exit status: is all well?",
@@ -276,6 +279,21 @@ take_html(struct run *r, const char *arg)
 	set_mode(r, STAT_HTML);
 }
 
+/* So many, or those of a kind, or both. */
+static void
+take_top(struct run *r, const char *arg)
+{
+	struct stat_conf *sc = &r->stat.conf;
+
+	r->top_given = true;
+	for (int i = STAT_WORST + 1; i < STAT_KINDS; i++)
+		if (strcmp(arg, stat_kind_name[i]) == 0) {
+			sc->kind = (enum stat_kind)i;
+			return;
+		}
+	sc->top = (size_t)cli_number(&r->stat.cli, "top", arg, 1, TOP_MAX);
+}
+
 static void
 take_option(struct run *r, struct store_conf *conf, int o, const char *arg)
 {
@@ -287,10 +305,7 @@ take_option(struct run *r, struct store_conf *conf, int o, const char *arg)
 	case BY:
 		sc->depth = (unsigned)cli_number(c, "by", arg, 1, DEPTH_MAX);
 		break;
-	case TOP:
-		sc->top = (size_t)cli_number(c, "top", arg, 1, TOP_MAX);
-		r->top_given = true;
-		break;
+	case TOP: take_top(r, arg); break;
 	case PROMETHEUS: set_mode(r, STAT_PROMETHEUS); break;
 	case HEALTH: set_mode(r, STAT_HEALTH); break;
 	case HTML: take_html(r, arg); break;
@@ -332,6 +347,11 @@ settle(struct run *r)
 		    "other");
 	if (s->mode == STAT_HEALTH && (s->conf.depth > 0 || r->top_given))
 		cli_usage(&s->cli, "--health has no --by and no --top");
+	if (s->conf.kind != STAT_WORST && s->conf.depth > 0)
+		cli_usage(&s->cli, "--top %s is about databases: no --by",
+		    stat_kind_name[s->conf.kind]);
+	if (r->top_given && s->conf.top == 0)
+		s->conf.top = TOP_MAX;
 	s->groups.max = r->top_given ? s->conf.top : GROUPS;
 	if (s->mode == STAT_SUMMARY && s->conf.depth > 0)
 		s->mode = STAT_BY;

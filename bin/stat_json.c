@@ -91,6 +91,7 @@ stat_json_db(struct stat_run *r, const struct stat_db *d)
 	json_text(b, "message", d->failed ? d->msg : NULL);
 	put_time(b, "failing", d->failed ? d->failing_ns : 0);
 	put_time(b, "tried", d->failed ? d->failed_ns : 0);
+	put_time(b, "gone_since", d->gone_ns);
 	json_text(b, "lost", d->lost_msg);
 	put_time(b, "lost_since", d->lost_ns);
 	json_bool(b, "left_out", d->left_out);

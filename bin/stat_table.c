@@ -173,6 +173,16 @@ put_errors(const struct stat_run *r)
 	buf_release(&b);
 }
 
+/* What is known and does not come stays, until somebody says so. */
+static void
+put_advice(const struct stat_sum *s)
+{
+	if (s->tier[STAT_LOST] + s->tier[STAT_GONE] + s->left_out > 0)
+		lines_put('\n',
+		    "lspp-stat --top lost, gone or left-out names them, "
+		    "lspp-hot --forget acknowledges");
+}
+
 void
 stat_put_summary(struct stat_run *r)
 {
@@ -184,6 +194,7 @@ stat_put_summary(struct stat_run *r)
 	put_verified(r, &value, &note);
 	put_life(r, &value, &note);
 	put_errors(r);
+	put_advice(s);
 	buf_release(&value);
 	buf_release(&note);
 }
@@ -221,8 +232,16 @@ put_db(const struct stat_run *r, const struct stat_db *d, struct buf *b)
 		lines_put('\n', buf_str(b));
 		buf_reset(b);
 	}
+	if (d->gone_ns != 0) {
+		buf_addf(b, "%27s gone for ", "");
+		stat_ago(r, b, d->gone_ns);
+		lines_put('\n', buf_str(b));
+		buf_reset(b);
+	}
 	if (d->lost_ns != 0)
 		put_finding(b, "lost: ", d->lost_msg);
+	if (d->left_out)
+		put_finding(b, "there, but it comes in no pass", "");
 	if (d->broken)
 		put_finding(b, "broken: ", d->broken_msg);
 	if (d->wrong || d->ahead)

@@ -62,13 +62,17 @@ stale() {
 	as_user bash -c 'lspp-scan srv 2>/dev/null | lspp-hot --stale 1h'
 }
 
+HINT="lspp-hot: hint: lspp-restore brings back what was shipped, lspp-hot \
+--forget acknowledges that"
+
 # -- lost ----------------------------------------------------------------------
 
 # is_lost FILE REASON -- told by a pass, each time; by --stale, --health, the
 # summary and the list of the worst; and mended by MEND.
 is_lost() {
 	local f=$T/srv/$1 line
-	line="lspp-hot: $f: lost: $2"
+	line="lspp-hot: $f: lost: $2
+$HINT"
 	as_user bash -c 'lspp-scan srv 2>/dev/null | lspp-hot >hot.out 2>err' ||
 		:
 	assert_equal "$(cat err)" "$line"
@@ -212,7 +216,7 @@ is_mended() {
 		"$(printf "$T/srv/%s.db\n" $(seq 17) | sort)"
 	assert_equal "$(facts)" '[0,17,0]'
 	run -0 lspp-stat
-	assert_equal "$(sed '1,/^last errors/d' <<<"$output" | wc -l)" 2
+	assert_equal "$(grep -c ' lost: ' <<<"$output")" 2
 	run -1 --separate-stderr stale
 	assert_equal "$(wc -l <<<"$output")" 17
 	run -1 lspp-stat --health
@@ -381,7 +385,8 @@ lspp-hot: hint: is a volume not mounted?"
 	pass srv/a
 	assert_equal "$(cat err)" ''
 	pass srv/b
-	assert_equal "$(cat err)" "lspp-hot: $T/srv/b/1.db: lost: it is empty"
+	assert_equal "$(cat err)" "lspp-hot: $T/srv/b/1.db: lost: it is empty
+$HINT"
 	pass srv/a
 	assert_equal "$(cat err)" ''
 	assert_equal "$(facts)" '[0,1,0]'
@@ -460,7 +465,7 @@ lspp-hot: hint: is a volume not mounted?"
 	rm srv/30.db
 	: >srv/31.db
 	run -1 --separate-stderr sh -c 'lspp-scan srv | head -n 8 | lspp-hot'
-	assert_equal "$(grep -c . <<<"$stderr")" 2
+	assert_equal "$(grep -vc hint <<<"$stderr")" 2
 	assert_equal "$(facts | jq -c '.[:2]')" '[1,1]'
 	pass
 	assert_equal "$(facts)" '[1,1,0]'
@@ -499,7 +504,7 @@ lspp-hot: hint: is a volume not mounted?"
 	rm srv/b/1.db
 	: >srv/a/2.db
 	pass
-	assert_equal "$(wc -l <err)" 2
+	assert_equal "$(grep -vc hint err)" 2
 	assert_equal "$(facts)" '[1,1,0]'
 }
 
@@ -514,7 +519,8 @@ lspp-hot: hint: is a volume not mounted?"
 	run --separate-stderr as_user sh -c 'lspp-scan srv | lspp-hot'
 	assert_failure
 	assert_equal "$stderr" "lspp-hot: $T/srv/a.db: gone: No such file or directory
-lspp-hot: $T/srv/b.db: lost: it is empty"
+lspp-hot: $T/srv/b.db: lost: it is empty
+$HINT"
 }
 
 @test "an idle fleet that all came: not one more call than before" {
@@ -564,7 +570,8 @@ lspp-hot: $T/srv/b.db: lost: it is empty"
 	assert_equal "$stderr" ''
 	: >srv/b.db
 	run -1 --separate-stderr sh -c 'lspp-scan -c c.yml | lspp-hot -c c.yml'
-	assert_equal "$stderr" "lspp-hot: $T/srv/b.db: lost: it is empty"
+	assert_equal "$stderr" "lspp-hot: $T/srv/b.db: lost: it is empty
+$HINT"
 	assert_equal "$(lspp-stat -c c.yml --json | jq .lost)" 1
 }
 
@@ -577,10 +584,126 @@ lspp-hot: $T/srv/b.db: lost: it is empty"
 	rm srv/b.db
 	lspp-scan srv |
 		lspp-hot --watch --scan-interval 1s --for 4s >out 2>err 3>&- || :
-	assert_equal "$(sort err)" "lspp-hot: $T/srv/a.db: lost: it is empty
+	assert_equal "$(grep -v hint err | sort)" "lspp-hot: $T/srv/a.db: lost: it is empty
 lspp-hot: $T/srv/b.db: gone: No such file or directory"
 	assert_equal "$(facts)" '[1,1,0]'
 	lspp-scan srv |
 		lspp-hot --watch --scan-interval 1s --for 2s >out 2>err 3>&- || :
-	assert_equal "$(cat err)" "lspp-hot: $T/srv/a.db: lost: it is empty"
+	assert_equal "$(cat err)" "lspp-hot: $T/srv/a.db: lost: it is empty
+$HINT"
+}
+
+# -- --forget ------------------------------------------------------------------
+
+@test "--forget: gone, lost and left out; not what is well; no replica is touched" {
+	db gone.db lost.db out.db well.db
+	settle
+	mkdir elsewhere
+	rm srv/gone.db
+	: >srv/lost.db
+	mv srv/out.db elsewhere
+	ln -s ../elsewhere/out.db srv/out.db
+	pass
+	assert_equal "$(facts)" '[1,1,1]'
+	run -0 lspp-stat
+	assert_output --partial 'lspp-hot --forget acknowledges'
+	sha_tree rep >before
+	run -1 --separate-stderr lspp-hot --forget srv/*.db "$T/srv/gone.db" none.db
+	assert_output "srv/lost.db
+srv/out.db
+$T/srv/gone.db"
+	assert_equal "$stderr" \
+		"lspp-hot: srv/well.db: it is there and well, and comes in passes
+lspp-hot: hint: --force forgets it all the same
+lspp-hot: none.db: nothing is known of it: it was never shipped from here, or \
+is forgotten"
+	assert_equal "$(facts)" '[0,0,0]'
+	assert_equal "$(fact databases)" 1
+	sha_tree rep | diff before -
+	pass
+	assert_equal "$(cat err)" ''
+	run -0 lspp-stat --health
+	run -0 lspp-hot --gone
+	assert_output ''
+	# What comes back is shipped as on a machine that has lost its state.
+	db gone.db
+	pass
+	assert_equal "$(find rep/gone.db/generations -mindepth 1 -maxdepth 1 -type d |
+		wc -l)" 2
+	# Told to.
+	run -73 lspp-hot --forget srv/well.db
+	run -0 lspp-hot --forget --force --json srv/well.db
+	assert_equal "$(jq -c '[.path, .why]' <<<"$output")" \
+		'["srv/well.db","there"]'
+	assert_equal "$(sqlite3 state/state.db 'SELECT count(*) FROM db')" 1
+}
+
+@test "--forget reads paths, of what --gone and --top name" {
+	local i
+	for i in $(seq 12); do db "$i.db"; done
+	settle
+	rm srv/{1,2,3}.db
+	: >srv/4.db
+	: >srv/5.db
+	pass
+	lspp-stat --top gone --json >gone
+	assert_equal "$(jq -r '.path, .tier' gone | sort | uniq -c | awk '{
+		print $1, $2 }' | tail -n 1)" '3 gone'
+	assert_equal "$(lspp-stat --top lost --json | jq -r .path)" \
+		"$(printf "$T/srv/%s.db\n" 4 5)"
+	assert_equal "$(lspp-stat --top lost --top 1 --json | jq -r .path)" \
+		"$T/srv/4.db"
+	run -0 lspp-stat --top gone
+	assert_equal "${#lines[@]}" 7
+	assert_regex "${lines[2]}" 'gone for [0-9]+s'
+	run -2 lspp-stat --top nonsense
+	run -2 lspp-stat --top lost --by 1
+	run -0 sh -c 'lspp-hot --gone | lspp-hot --forget'
+	assert_equal "${#lines[@]}" 3
+	lspp-stat --top lost --json | jq -j '.path + "\u0000"' |
+		lspp-hot -0 --forget >forgotten
+	assert_equal "$(facts)" '[0,0,0]'
+	assert_equal "$(fact databases)" 7
+}
+
+@test "--forget: of one root of two, of those of a file; while it is shipped" {
+	local rc=0
+	db a.db b.db
+	settle
+	lspp-ship -r two srv/a.db
+	rm srv/a.db
+	pass
+	run -0 lspp-hot -r two --forget srv/a.db
+	assert_equal "$(fact gone)" 1
+	assert_equal "$(sqlite3 state/state.db 'SELECT count(*) FROM db')" 2
+	run -66 lspp-hot -r two --forget srv/a.db
+	cat >c.yml <<-END
+	dbs:
+	- path: $T/srv/a.db
+	  replica: {url: 'file://$T/two/a.db'}
+	END
+	run -66 --separate-stderr env -u LSPP_REPLICA lspp-hot -c c.yml --forget \
+		srv/a.db
+	assert_regex "$stderr" 'nothing is known of it'
+	run -66 lspp-hot -s none --forget srv/a.db
+	# Somebody ships it: not under his feet.
+	exec 7<>state/lock
+	python3 - 7 <<-'END' &
+	import fcntl, sys, time
+	fcntl.lockf(int(sys.argv[1]), fcntl.LOCK_EX)
+	open("held", "w").close()
+	time.sleep(60)
+	END
+	holder=$!
+	held() { [ -e held ]; }
+	wait_for held
+	run -75 --separate-stderr lspp-hot --forget srv/a.db
+	assert_output ''
+	kill "$holder"
+	wait "$holder" || rc=$?
+	exec 7>&-
+	run -0 lspp-hot --forget srv/a.db
+	assert_equal "$(fact gone)" 0
+	run -2 lspp-hot --force srv/a.db
+	run -2 lspp-hot --forget --gone
 }

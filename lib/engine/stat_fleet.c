@@ -14,6 +14,8 @@
 
 const char *const stat_tier_name[STAT_TIERS] = { "hot", "cold", "new", "lost",
 	"gone" };
+const char *const stat_kind_name[STAT_KINDS] = { "worst", "gone", "lost",
+	"left-out", "failed", "broken", "wrong", "ahead", "healed" };
 const char *const stat_lag_name[STAT_LAGS] = { "1s", "10s", "1m", "10m", "1h",
 	"1d", "more" };
 static const int64_t lag_s[STAT_LAGS - 1] = { 1, 10, 60, 600, 3600, 86400 };
@@ -52,14 +54,32 @@ db_copy(struct stat_db *to, const struct stat_db *d)
 	to->lost_msg = d->lost_ns != 0 ? xstrdup(d->lost_msg) : NULL;
 }
 
-static void
-add_worst(struct stat_fleet *f, size_t top, const struct stat_db *d)
+static bool
+is_of_kind(const struct stat_db *d, enum stat_kind kind)
 {
-	size_t i = f->n_worst;
+	if (kind == STAT_IS_GONE || d->tier == STAT_GONE)
+		return kind == STAT_IS_GONE && d->tier == STAT_GONE;
+	switch (kind) {
+	case STAT_IS_LOST: return d->tier == STAT_LOST;
+	case STAT_IS_LEFT_OUT: return d->left_out;
+	case STAT_IS_FAILED: return d->failed;
+	case STAT_IS_BROKEN: return d->broken;
+	case STAT_IS_WRONG: return d->wrong;
+	case STAT_IS_AHEAD: return d->ahead;
+	case STAT_IS_HEALED: return d->healed_ns != 0;
+	default:
+		return d->waits || d->broken || d->wrong || d->ahead ||
+		    d->healed_ns != 0 || d->tier == STAT_LOST;
+	}
+}
 
-	if (top == 0 || d->tier == STAT_GONE ||
-	    !(d->waits || d->broken || d->wrong || d->ahead ||
-		d->healed_ns != 0 || d->tier == STAT_LOST))
+static void
+add_worst(
+    struct stat_fleet *f, const struct stat_conf *c, const struct stat_db *d)
+{
+	size_t i = f->n_worst, top = c->top;
+
+	if (top == 0 || !is_of_kind(d, c->kind))
 		return;
 	if (i == top) {
 		if (!is_worse(d, &f->worst[i - 1]))
@@ -184,10 +204,10 @@ add_db(struct stat_fleet *f, const struct stat_conf *c, const struct stat_db *d)
 	int64_t lag = c->now_ns - d->since_ns;
 	int i = 0;
 
+	add_worst(f, c, d);
 	if (d->tier == STAT_GONE)
 		return;
 	add_errors(f, d);
-	add_worst(f, c->top, d);
 	if (!d->waits)
 		return;
 	while (i < STAT_LAGS - 1 && lag > lag_s[i] * SECOND)
@@ -216,7 +236,7 @@ add_run(
 
 static int
 read_all(struct stat_fleet *f, struct stat_rows *rows, struct stat_sums *sums,
-    const struct stat_came *came, const struct stat_conf *c, struct err *e)
+    const struct came *came, const struct stat_conf *c, struct err *e)
 {
 	const struct stat_row *row;
 	struct stat_verdict v;
@@ -241,15 +261,14 @@ stat_fleet(struct stat_fleet *f, struct state *st, const struct stat_conf *conf,
     struct err *e)
 {
 	struct stat_sums *sums = stat_sums_new(conf);
-	struct stat_came came = { 0 };
+	struct came came = { 0 };
 	struct stat_rows *rows;
 	int rc = -1;
 
 	*f = (struct stat_fleet){ 0 };
 	f->worst = xcalloc(conf->top + 1, sizeof(*f->worst));
 	if ((rows = stat_rows_open(st, e)) == NULL ||
-	    read_roots(f, st, conf, e) == -1 ||
-	    stat_came_load(&came, st, e) == -1)
+	    read_roots(f, st, conf, e) == -1 || came_load(&came, st, e) == -1)
 		goto out;
 	find_life(f);
 	rc = read_all(f, rows, sums, &came, conf, e);
@@ -257,7 +276,7 @@ stat_fleet(struct stat_fleet *f, struct state *st, const struct stat_conf *conf,
 out:
 	stat_rows_close(rows);
 	stat_sums_free(sums);
-	stat_came_release(&came);
+	came_release(&came);
 	return rc;
 }
 

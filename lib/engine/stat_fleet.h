@@ -42,6 +42,20 @@ enum stat_tier {
 	STAT_GONE,
 	STAT_TIERS
 };
+/* What --top may ask for. */
+enum stat_kind {
+	STAT_WORST, /* whatever waits, or is not well */
+	STAT_IS_GONE,
+	STAT_IS_LOST,
+	STAT_IS_LEFT_OUT,
+	STAT_IS_FAILED,
+	STAT_IS_BROKEN,
+	STAT_IS_WRONG,
+	STAT_IS_AHEAD,
+	STAT_IS_HEALED,
+	STAT_KINDS
+};
+extern const char *const stat_kind_name[STAT_KINDS];
 enum stat_due { STAT_INTERVAL, STAT_WAL, STAT_SEGMENTS, STAT_DUES };
 extern const char *const stat_tier_name[STAT_TIERS];
 
@@ -56,7 +70,7 @@ struct stat_db {
 	char *msg;
 	unsigned attempts;
 	int64_t failing_ns, failed_ns; /* the first in a row, the last */
-	int64_t lost_ns;               /* since then; 0: it is not */
+	int64_t gone_ns, lost_ns;      /* since then; 0: it is not */
 	enum err_class lost_class;
 	char *lost_msg;
 	bool left_out;
@@ -111,7 +125,8 @@ struct stat_conf {
 			     by NULL; or NULL: all */
 	const char *base; /* absolute: groups are directories below it */
 	unsigned depth;   /* so many levels of them; 0: no groups */
-	size_t top;       /* so many of the worst databases */
+	size_t top;       /* so many of the worst databases, */
+	enum stat_kind kind; /* or of those of one kind */
 	int64_t now_ns, hot_for_ns, snapshot_interval_ns;
 	/* A group is complete; those within it came before.  May be NULL. */
 	void (*group)(void *ctx, const struct stat_sum *s);

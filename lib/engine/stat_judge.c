@@ -3,10 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/engine/rounds.h"
 #include "lib/engine/ship.h"
 #include "lib/engine/state.h"
-#include "lib/engine/state_known.h"
 
 bool
 stat_asks_for(const struct stat_conf *c, int64_t root)
@@ -180,68 +178,8 @@ add_notes(const struct stat_conf *c, const struct stat_row *row,
 
 /* -- what came ------------------------------------------------------------- */
 
-static int
-add_round(void *ctx, int64_t root, const struct round *v, struct err *e)
-{
-	struct stat_came *c = ctx;
-	struct round *r;
-
-	(void)e;
-	c->v = xrealloc(c->v, (c->n + 1) * sizeof(*c->v));
-	c->v[c->n].root = root;
-	r = &c->v[c->n++].round;
-	*r = *v;
-	r->came = (struct bits){ 0 };
-	bits_join(&r->came, &v->came);
-	return 0;
-}
-
-int
-stat_came_load(struct stat_came *c, struct state *st, struct err *e)
-{
-	*c = (struct stat_came){ 0 };
-	return state_all_rounds(st, add_round, c, e);
-}
-
-void
-stat_came_release(struct stat_came *c)
-{
-	for (size_t i = 0; i < c->n; i++)
-		bits_release(&c->v[i].round.came);
-	free(c->v);
-	*c = (struct stat_came){ 0 };
-}
-
-/* When the last pass of that root began. */
-static int64_t
-latest(const struct stat_came *c, int64_t root)
-{
-	int64_t at = 0;
-
-	for (size_t i = 0; i < c->n; i++)
-		if (c->v[i].root == root)
-			at = max(at, c->v[i].round.began_ns);
-	return at;
-}
-
-/* Of the passes that should have brought the record: 1: one did, 0: none did,
- * -1: there were none since. */
-static int
-has_come(const struct stat_came *c, const struct stat_replica *r)
-{
-	const struct stat_came_of *of;
-	int came = -1;
-
-	for (of = c->v; of < c->v + c->n; of++)
-		if ((of->root == 0 || of->root == r->root) &&
-		    r->id <= of->round.upto &&
-		    round_comes(&of->round, latest(c, of->root)))
-			came = came == 1 || bits_has(&of->round.came, r->id);
-	return came;
-}
-
 static bool
-is_left_out(const struct stat_conf *conf, const struct stat_came *c,
+is_left_out(const struct stat_conf *conf, const struct came *c,
     const struct stat_row *row)
 {
 	bool is = false;
@@ -250,7 +188,8 @@ is_left_out(const struct stat_conf *conf, const struct stat_came *c,
 	for (size_t i = 0; i < row->n_replicas; i++) {
 		if (!stat_asks_for(conf, row->replica[i].root))
 			continue;
-		if ((came = has_come(c, &row->replica[i])) == 1)
+		if ((came = came_has(
+			 c, row->replica[i].root, row->replica[i].id)) == 1)
 			return false;
 		is = is || came == 0;
 	}
@@ -269,7 +208,7 @@ add_lost(const struct stat_row *row, struct stat_db *d)
 }
 
 bool
-stat_judge(const struct stat_conf *conf, const struct stat_came *came,
+stat_judge(const struct stat_conf *conf, const struct came *came,
     const struct stat_row *row, struct stat_verdict *out)
 {
 	struct stat_db *d = &out->db;
@@ -299,6 +238,9 @@ stat_judge(const struct stat_conf *conf, const struct stat_came *came,
 	    : d->waits || racy || conf->now_ns - written < conf->hot_for_ns
 	    ? STAT_HOT
 	    : STAT_COLD;
+	for (size_t i = 0; i < row->n_replicas && gone; i++)
+		if (stat_asks_for(conf, row->replica[i].root))
+			d->gone_ns = max(d->gone_ns, row->replica[i].gone_ns);
 	if (d->tier != STAT_GONE && row->lost.since_ns != 0)
 		add_lost(row, d);
 	else if (d->tier != STAT_GONE)

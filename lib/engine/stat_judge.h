@@ -4,7 +4,7 @@
 #ifndef LSPP_ENGINE_STAT_JUDGE_H
 #define LSPP_ENGINE_STAT_JUDGE_H
 
-#include "lib/engine/rounds.h"
+#include "lib/engine/came.h"
 #include "lib/engine/stat_fleet.h"
 
 /* Is that root one that conf asks for? */
@@ -18,20 +18,8 @@ struct stat_verdict {
 	bool unverified;
 };
 
-/* What came in passes over the fleet (rounds.h). */
-struct stat_came {
-	struct stat_came_of {
-		int64_t root; /* of the passes: 0 is of all */
-		struct round round;
-	} * v;
-	size_t n;
-};
-
-int stat_came_load(struct stat_came *c, struct state *st, struct err *e);
-void stat_came_release(struct stat_came *c);
-
 /* Is row about a database of the roots that conf asks for?  Then *out. */
-bool stat_judge(const struct stat_conf *conf, const struct stat_came *came,
+bool stat_judge(const struct stat_conf *conf, const struct came *came,
     const struct stat_row *row, struct stat_verdict *out);
 
 #endif

@@ -122,6 +122,7 @@ take_replica(struct stat_replica *d, sqlite3_stmt *q)
 	d->written_ns = signature_newest_ns(&sig);
 	d->racy = sqlite3_column_int(q, 9) != 0;
 	d->gone = sqlite3_column_type(q, 10) != SQLITE_NULL;
+	d->gone_ns = sqlite3_column_int64(q, 10);
 	d->verified_ns = sqlite3_column_int64(q, 11);
 	d->verdict = (enum err_class)sqlite3_column_int(q, 12);
 	copy(&d->verdict_msg, q, 13);

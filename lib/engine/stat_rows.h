@@ -28,6 +28,7 @@ struct stat_replica {
 	int64_t snapshot_ns, captured_ns;
 	int64_t written_ns; /* by the times of the files, when it was read */
 	bool racy, gone;
+	int64_t gone_ns; /* since then */
 	/* lspp-verify's; at 0: never */
 	int64_t verified_ns;
 	enum err_class verdict; /* ERR_NONE: it is sound */

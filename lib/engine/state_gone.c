@@ -5,6 +5,7 @@
 #include "lib/base/err.h"
 #include "lib/engine/state_compared.h"
 #include "lib/engine/state_impl.h"
+#include "lib/engine/state_known.h"
 
 /* A statement with root and key as its last two parameters. */
 static sqlite3_stmt *
@@ -138,6 +139,8 @@ state_forget(struct state *st, int64_t root, const char *key, struct err *e)
 			rc = run(st,
 			    "DELETE FROM compared WHERE root = ? AND key = ?",
 			    root, key, e);
+		if (rc == 0)
+			rc = state_forget_notes(st, root, r.path, e);
 		rc = end(st, rc, e);
 	}
 	record_release(&r);

@@ -207,6 +207,61 @@ state_is_gone(struct state *st, const char *path, struct err *e)
 	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 
+int
+state_at(struct state *st, const char *path, state_each_at *each, void *ctx,
+    struct err *e)
+{
+	sqlite3_stmt *q = about(st,
+	    "SELECT id, root, key FROM db WHERE path = ? ORDER BY id", path, e);
+	struct buf key = { 0 };
+	int rc = SQLITE_DONE, stop = 0;
+
+	if (q == NULL)
+		return -1;
+	while (stop == 0 && (rc = sqlite3_step(q)) == SQLITE_ROW) {
+		buf_reset(&key);
+		buf_add(&key, sqlite3_column_blob(q, 2),
+		    (size_t)sqlite3_column_bytes(q, 2));
+		stop = each(ctx, sqlite3_column_int64(q, 0),
+		    sqlite3_column_int64(q, 1), buf_str(&key), e);
+	}
+	if (stop == 0 && rc != SQLITE_DONE)
+		stop = state_fail(st, e);
+	sqlite3_finalize(q);
+	buf_release(&key);
+	return stop;
+}
+
+int
+state_forget_notes(
+    struct state *st, int64_t root, const char *path, struct err *e)
+{
+#define LEFT "EXISTS (SELECT 1 FROM db WHERE path = ?1)"
+	static const char *const text[] = {
+		"DELETE FROM pending WHERE path = ?1"
+		" AND (root = ?2 OR NOT " LEFT ")",
+		"DELETE FROM trouble WHERE path = ?1"
+		" AND (root = ?2 OR NOT " LEFT ")",
+		"DELETE FROM lost WHERE path = ?1"
+		" AND ?2 IS NOT NULL AND NOT " LEFT,
+	};
+#undef LEFT
+	size_t n = sizeof(text) / sizeof(text[0]);
+	sqlite3_stmt *q;
+	int rc = 0;
+
+	if (!state_has(st, "lost"))
+		n--;
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		if ((q = about(st, text[i], path, e)) == NULL)
+			return -1;
+		sqlite3_bind_int64(q, 2, root);
+		rc = state_run(st, q, e);
+		sqlite3_finalize(q);
+	}
+	return rc;
+}
+
 /* -- records --------------------------------------------------------------- */
 
 #define ROW "SELECT id, root, path, sig, racy, captured_ns FROM db"

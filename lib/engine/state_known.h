@@ -45,6 +45,16 @@ int state_put_lost(struct state *st, const char *path, int64_t at_ns,
 /* It is found, or gone, or forgotten: no longer lost. */
 int state_unlost(struct state *st, const char *path, struct err *e);
 
+/* Each record of the database at path; each returns 0, or else ends it. */
+typedef int state_each_at(
+    void *ctx, int64_t id, int64_t root, const char *key, struct err *e);
+int state_at(struct state *st, const char *path, state_each_at *each, void *ctx,
+    struct err *e);
+/* Within a transaction: nothing waits or fails there for that root, and, once
+ * no record is left, nothing is lost there. */
+int state_forget_notes(
+    struct state *st, int64_t root, const char *path, struct err *e);
+
 /* Is it noted that it is gone?  1, 0, -1. */
 int state_is_gone(struct state *st, const char *path, struct err *e);
 

@@ -79,9 +79,9 @@ tier_config_look(void *ctx, const char *path, struct buf *abs,
 
 	if (d == NULL)
 		return -1;
-	*seen = (struct state_seen){ .known = true,
-		.captured_ns = INT64_MAX,
-		.rounds = seen->rounds };
+	*seen = (struct state_seen){
+		.known = true, .captured_ns = INT64_MAX, .rounds = seen->rounds
+	};
 	for (size_t i = 0; i < d->n && rc == 0; i++) {
 		rc = config_file_name(&tc->file, d, i, buf_str(abs), &name, e);
 		if (rc == 0)

@@ -1,5 +1,6 @@
 /*
- * tier_impl -- what the files of tier share; nobody else includes this.
+ * tier_impl -- what the files of tier, and forget, share; nobody else includes
+ * this.
  */
 #ifndef LSPP_ENGINE_TIER_IMPL_H
 #define LSPP_ENGINE_TIER_IMPL_H
@@ -8,6 +9,9 @@
 #include "lib/engine/tier.h"
 
 enum { TIER_AT_ONCE = 1000 }; /* in one transaction */
+
+/* Is that root asked for? */
+bool tiers_ask_for(const struct tiers *t, int64_t root);
 
 /* out->sig and racy are set, t->abs is the path: what seen makes of it.  What
  * waits is noted.  -1: the state cannot be read. */

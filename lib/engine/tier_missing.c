@@ -44,8 +44,8 @@ struct hunt {
 
 /* -- which ----------------------------------------------------------------- */
 
-static bool
-asks_for(const struct tiers *t, int64_t root)
+bool
+tiers_ask_for(const struct tiers *t, int64_t root)
 {
 	if (t->root != 0 || t->roots == NULL)
 		return t->root == 0 || t->root == root;
@@ -72,7 +72,7 @@ is_wanted(const struct hunt *h, const struct known_row *row)
 {
 	const struct rounds *r = &h->t->rounds;
 
-	if (row->id > r->upto || !asks_for(h->t, row->root))
+	if (row->id > r->upto || !tiers_ask_for(h->t, row->root))
 		return false;
 	return h->noted ? bits_has(&r->came, row->id)
 			: !bits_has(&h->covered, row->id);
