@@ -12,6 +12,7 @@ setup() {
 teardown() {
 	rm -f "$T/go" # and so it ends between two changes
 	[ -z "${CHANGER:-}" ] || wait "$CHANGER" || :
+	hard_teardown
 	cd "$T"
 	! mountpoint -q "$T/disk" || umount "$T/disk"
 }
@@ -146,4 +147,29 @@ coarse() {
 }
 cold() {
 	ship a.db >/dev/null && [ -z "$(lspp-hot -r "$R" -C "$D" -s "$S" a.db)" ]
+}
+
+# A journal that is emptied in the second in which the next transaction begins to
+# write without one.
+@test "times of one second: a journal that is left says nothing of what follows" {
+	coarse
+	three 'PRAGMA journal_mode=DELETE'
+	shipped a.db
+	app a.db
+	sql 'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = TRUNCATE;
+		PRAGMA cache_size = 1; SELECT count(*) FROM t'
+	until [[ $(date +%N) == 0* ]]; do sleep 0.01; done
+	sql 'UPDATE t SET v = 1; PRAGMA journal_mode = OFF;
+		BEGIN; UPDATE t SET v = 2 WHERE k > 1000'
+	wait_for settled
+	run --separate-stderr ship a.db
+	assert_failure 75
+	assert_output ''
+	sql 'UPDATE t SET v = 2; COMMIT'
+	app_quit
+	shipped a.db
+	whole
+}
+settled() {
+	[ $(($(date +%s) - $(stat -c %Z a.db))) -gt 3 ]
 }

@@ -112,6 +112,12 @@ granule(int64_t ctime_ns)
 	return ctime_ns % TENTH == 0 ? TENTH : TICK;
 }
 
+bool
+file_sig_is_coarse(const struct file_sig *f)
+{
+	return granule(f->ctime_ns) > TICK;
+}
+
 int64_t
 file_sig_unsettled_ns(const struct file_sig *f, int64_t at_ns)
 {

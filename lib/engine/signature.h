@@ -37,6 +37,9 @@ int64_t now_ns(void);
 
 void file_sig_of(struct file_sig *f, const struct stat *st);
 
+/* Are its times those of a clock that many changes share a moment of? */
+bool file_sig_is_coarse(const struct file_sig *f);
+
 /*
  * f was taken at at_ns: how many ns too early for a later change to show in
  * its ctime?  0: any change from then on makes it another.

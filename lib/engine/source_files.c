@@ -214,12 +214,17 @@ source_journal_in_use(struct source *s, struct err *e)
  * A writer that keeps its journal (locking_mode=EXCLUSIVE, or journal_mode
  * PERSIST or TRUNCATE) gives it a header before it writes to the file, and
  * takes that away after.  So the journal is the younger of the two, unless it
- * was left by somebody else, and who writes now does so without.
+ * was left by somebody else, and who writes now does so without.  A coarse
+ * clock gives both one time, whoever came last: then it does not tell.
  */
 bool
 source_journal_rests(const struct source *s)
 {
-	return s->journal_there && s->journal_mtime_ns >= s->st.sig.db.mtime_ns;
+	int64_t after = s->journal_mtime_ns - s->st.sig.db.mtime_ns;
+
+	if (!s->journal_there || after < 0)
+		return false;
+	return after > 0 || !file_sig_is_coarse(&s->st.sig.db);
 }
 
 bool
