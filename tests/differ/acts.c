@@ -413,7 +413,8 @@ kill_writer(struct round *r)
 		settle(r);
 }
 
-/* The state directory as it was at some time, or none. */
+/* The state directory as it was at some time, or none; once, for who loses it
+ * again and again is told that two states are at work. */
 static void
 change_state(struct round *r)
 {
@@ -427,6 +428,9 @@ change_state(struct round *r)
 		copy_tree(r, state, old);
 		return;
 	}
+	if (r->robbed)
+		return;
+	r->robbed = true;
 	note(r, "the state is lost or old");
 	remove_tree(r, state);
 	if (chance(r, 70))

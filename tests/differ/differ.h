@@ -56,8 +56,8 @@ struct round {
 	 * the next one will know which is the last. */
 	uint64_t *hash;
 	size_t states;
-	bool unsure;
-	int64_t moved_ns; /* when somebody last did something */
+	bool unsure, robbed; /* robbed: of its state */
+	int64_t moved_ns;    /* when somebody last did something */
 
 	struct ack *ack;
 	size_t acks, checked, busy, silent, past, peers, images;

@@ -405,7 +405,8 @@ keeps_secret(const struct round *r)
 		return true;
 	return journal.st_mtim.tv_sec < db.st_mtim.tv_sec ||
 	    (journal.st_mtim.tv_sec == db.st_mtim.tv_sec &&
-		journal.st_mtim.tv_nsec < db.st_mtim.tv_nsec);
+		(journal.st_mtim.tv_nsec < db.st_mtim.tv_nsec ||
+		    db.st_ctim.tv_nsec == 0));
 }
 
 void
