@@ -68,6 +68,7 @@ a_database() { # MODE
 	[[ $stderr == *"a.db: 2 pages, the first "*", had changed when an earlier \
 run found them unchanged: they are shipped now"* ]] || fail "$stderr"
 	assert_equal "$(get healed)" 2
+	# shellcheck disable=SC2034  # it is what value() reads
 	F=$T/m.prom
 	assert_equal "$(value lspp_healed_total)" 1
 	# Once.

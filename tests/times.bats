@@ -38,9 +38,9 @@ copied() {
 	done <"$T/theirs"
 }
 
-# owner [N] -- the key of an owner's object.
+# owner -- the key of the first owner's object.
 owner() {
-	printf 'a.db/generations/owner-%08x.lz4' "${1:-0}"
+	echo a.db/generations/owner-00000000.lz4
 }
 
 # unsure -- nothing tells what is newest, and it is said.
