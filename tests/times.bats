@@ -85,7 +85,9 @@ same_rows() {
 
 @test "what nothing tells the order of has status 3, and is not pruned" {
 	by_litestream
+	replica_later
 	ship a.db
+	replica_later
 	change
 	replica_rm "$(owner)"
 	unsure
