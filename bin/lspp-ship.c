@@ -76,7 +76,8 @@ struct run {
 	struct config_file file;  /* with -c */
 	struct ship_fleet *fleet; /* likewise; else NULL */
 	bool interval_given;
-	bool piped; /* paths come on standard input */
+	bool piped;       /* paths come on standard input */
+	size_t in_flight; /* jobs at once */
 	int64_t began_ns;
 	const struct store_conf *store;
 	uint64_t objects, puts, bytes; /* that a dry run would send */
@@ -315,17 +316,19 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
  */
 static const struct file_needs needs = { .run = 12, .worker = 20, .job = 6 };
 
+/* Before anything is opened: the first that is not to be had would be told
+ * without the number that is needed. */
 static int
-fit(struct run *r, size_t *jobs, struct err *e)
+fit(struct run *r, struct err *e)
 {
 	struct file_needs n = needs;
 
-	if (r->fleet != NULL)
+	if (r->cli.config != NULL)
 		n.run += config_file_descriptors(&r->file);
 	else if (store_is_s3(r->cli.replica))
 		n.job = 2; /* staged objects are not here */
-	*jobs = IN_FLIGHT;
-	return file_fit(&n, &r->cli.jobs, jobs, e);
+	r->in_flight = IN_FLIGHT;
+	return file_fit(&n, &r->cli.jobs, &r->in_flight, e);
 }
 
 static int
@@ -335,9 +338,8 @@ run(struct run *r, struct err *e)
 		.next = next_job, .work = ship_work, .finish = finish
 	};
 	struct store_stats x = { 0 };
-	size_t limit;
-	int rc = fit(r, &limit, e);
 	unsigned n = r->cli.jobs, i;
+	int rc = 0;
 	void **workers = xcalloc(n, sizeof(*workers));
 
 	ship_stats(r->ship, &x);
@@ -346,7 +348,7 @@ run(struct run *r, struct err *e)
 		if ((workers[i] = ship_worker_new(r->ship, e)) == NULL)
 			rc = -1;
 	if (rc == 0)
-		rc = pool_run(&ops, r, workers, n, limit, BATCH, e);
+		rc = pool_run(&ops, r, workers, n, r->in_flight, BATCH, e);
 	if (rc == 0 && r->piped && !stop_requested())
 		ship_ran(r->ship, r->began_ns, r->seen > 0);
 	for (i = 0; i < n; i++)
@@ -524,6 +526,8 @@ main(int argc, char **argv)
 		cli_usage(&r.cli, "%s", e.msg);
 	rc = path_absolute(r.cli.base != NULL ? r.cli.base : "/", &base, &e);
 	conf.base = buf_str(&base);
+	if (rc == 0)
+		rc = fit(&r, &e);
 	if (rc == 0)
 		rc = r.cli.config != NULL ? ship_fleet(&r, &conf, &e)
 					  : ship_all(&r, &conf, &e);
