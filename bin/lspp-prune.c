@@ -88,7 +88,7 @@ put_database(struct run *run, const char *name, struct store *s,
 	t->listed = listed;
 	if (prune_clock(run, s, &t->e) == -1) {
 		t->rc = -1;
-		run->ended = run->by_file == NULL;
+		run->ended = listed; /* others that came by name are told */
 	} else if (run->cli.end != '\0' &&
 	    strchr(db->key, run->cli.end) != NULL) {
 		t->rc = err_set(&t->e, ERR_USAGE, "the name holds a newline");
@@ -380,14 +380,20 @@ static void
 abort_uploads(struct run *run)
 {
 	struct err e;
+	int rc;
 
 	for (size_t i = 0; i < run->places && !run->ended; i++) {
 		struct store *s = run->place[i].store;
 		struct old o = { run, s };
 
-		if (stop_requested() || prune_clock(run, s, &e) == -1 ||
-		    s->ops->uploads(
-			s, run->place[i].prefix, abort_old, &o, &e) == 0)
+		if (stop_requested())
+			break;
+		if ((rc = prune_clock(run, s, &e)) == 0)
+			rc = s->ops->uploads(
+			    s, run->place[i].prefix, abort_old, &o, &e);
+		else if (run->cli.failed > 0)
+			continue; /* was told */
+		if (rc == 0)
 			continue;
 		if (e.class == ERR_DENIED)
 			cli_warn(&run->cli, NULL, "%s", e.msg);

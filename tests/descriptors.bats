@@ -83,9 +83,9 @@ url() {
 			>/dev/null 2>"$T/err"
 		assert_equal "$(cat "$T/err")" ''
 		rm -rf "$D/t2"
-		sed 's,/t/,/t2/,' "$T/list" |
+		sed 's,/src/t/,/src/t2/,' "$T/list" |
 			limited "$n" lspp-new --sync -t "$T/t.db" 2>"$T/err" |
-			sed 's,/t2/,/t/,' >"$T/out"
+			sed 's,/src/t2/,/src/t/,' >"$T/out"
 		all_of "$n"
 	done
 }
@@ -107,7 +107,7 @@ url() {
 		set +f
 		case $1 in
 		lspp-ship) cp "$T/list" "$T/in" ;;
-		*) sed 's,/t/,/t2/,' "$T/list" >"$T/in" ;;
+		*) sed 's,/src/t/,/src/t2/,' "$T/list" >"$T/in" ;;
 		esac
 		limited 20 "$@" <"$T/in" >/dev/null 2>"$T/err" && status=0 ||
 			status=$?

@@ -233,7 +233,7 @@ restored() {
 		ship >/dev/null
 		run --separate-stderr lspp-prune -r "$R" -n --keep-last 1 '**'
 		assert_success
-		[[ $stderr == *"list uploads: GET the bucket: HTTP $code"* ]]
+		[[ $stderr == *"list uploads: GET s3://"*": HTTP $code"* ]]
 	done
 }
 

@@ -366,7 +366,7 @@ $T/srv/t8.db"
 		xargs -I{} touch "rep/{}"
 	run sh -c 'lspp-ship <paths 2>err'
 	assert_failure
-	assert_equal "$(wc -l <err)" "$n"
+	assert [ "$(wc -l <err)" -le 20 ]
 	assert_equal "$(lspp-stat --json | jq -c '[.failed, .waiting]')" "[$n,$n]"
 	run -0 lspp-stat
 	refute_output --partial 'before any database'

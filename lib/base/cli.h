@@ -23,6 +23,7 @@
 #define CLI_MORE    2  /* further tables */
 #define CLI_OPTIONS 80 /* shared ones and a program's own together */
 
+struct cli_same;
 struct metrics;
 struct progress;
 
@@ -79,6 +80,9 @@ struct cli {
 	cli_watch_fn *watch;
 	void *watch_ctx;
 	atomic_ullong total;
+	struct cli_same *same; /* what was said; n_same of them */
+	size_t n_same;
+	bool hinted;                  /* where all failures are to be had */
 	char help_more[CLI_MORE][16]; /* "help-s3" */
 	char state_default[4096];
 	char shorts[2 * CLI_OPTIONS + 2];
@@ -155,6 +159,10 @@ void cli_complain(struct cli *c, const struct err *e);
  * path failed: one line on stderr, a record in the report files, counted.
  * attempts is how often it was tried; path is NULL for a failure that belongs
  * to none.  Like all below, for one thread only.
+ *
+ * What says the same of another path as was said before (lib/base/err_kind.h)
+ * is counted instead, and its hint is not repeated: a server that dies is one
+ * line and a count.  With -v all are said.
  */
 void cli_fail(
     struct cli *c, const char *path, const struct err *e, unsigned attempts);

@@ -125,11 +125,24 @@ cli_tell(const struct cli *c, const char *path, const struct err *e)
 	cli_say(c, path, e->msg, path == NULL ? e->hint : hint_of(c, path, e));
 }
 
+/* Unless the same was said of another path. */
+static void
+say(struct cli *c, const char *path, const struct err *e)
+{
+	const char *hint = path == NULL ? e->hint : hint_of(c, path, e);
+	enum cli_told told = CLI_NEW;
+
+	if (path != NULL)
+		told = cli_told(c, path, e->class, e->msg, hint);
+	if (told != CLI_COUNTED)
+		cli_say(c, path, e->msg, told == CLI_NEW ? hint : "");
+}
+
 void
 cli_fail(
     struct cli *c, const char *path, const struct err *e, unsigned attempts)
 {
-	cli_tell(c, path, e);
+	say(c, path, e);
 	cli_fail_silently(c, path, e, attempts);
 }
 
@@ -141,7 +154,7 @@ cli_earlier(struct cli *c, const char *path, const char *why)
 	err_set(&e, ERR_EARLIER, "%s", why);
 	if (c->least < ERR_EARLIER)
 		c->least = ERR_EARLIER;
-	cli_say(c, path, e.msg, "");
+	say(c, path, &e);
 	report_failure(c, path, &e, "", 1);
 }
 
@@ -232,7 +245,7 @@ cli_finish(struct cli *c)
 	int status = c->least, out;
 
 	cli_progress_end(c);
-
+	cli_tell_rest(c);
 	if (c->failed > 0)
 		status =
 		    c->passed > 0 || c->mixed ? 1 : cli_status_of(c->first);

@@ -1,6 +1,7 @@
 /*
- * cli_impl -- what the two halves of cli share: cli.c, the options and the
- * reports, and cli_say.c, the messages.  Nobody else includes this.
+ * cli_impl -- what the parts of cli share: cli.c, the options; cli_say.c, the
+ * messages, and cli_same.c, those that are said once; cli_end.c, the reports
+ * and the exit status; and others.  Nobody else includes this.
  */
 #ifndef LSPP_BASE_CLI_IMPL_H
 #define LSPP_BASE_CLI_IMPL_H
@@ -15,6 +16,18 @@
  */
 void cli_say(
     const struct cli *c, const char *path, const char *msg, const char *hint);
+
+/* Is this to be said? */
+enum cli_told {
+	CLI_NEW,     /* with the hint */
+	CLI_HINTED,  /* without it: it was said */
+	CLI_COUNTED, /* no: it will be counted */
+};
+enum cli_told cli_told(struct cli *c, const char *path, enum err_class class,
+    const char *msg, const char *hint);
+
+/* The counts.  May be repeated. */
+void cli_tell_rest(struct cli *c);
 
 /* Milliseconds of a clock that only goes on. */
 int64_t cli_now_ms(void);

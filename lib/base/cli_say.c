@@ -134,6 +134,7 @@ int
 cli_fatal(struct cli *c, const struct err *e)
 {
 	cli_progress_end(c);
+	cli_tell_rest(c);
 	cli_say(c, NULL, e->msg, e->hint);
 	return cli_end(c, cli_status_of(e->class));
 }
@@ -148,13 +149,17 @@ cli_complain(struct cli *c, const struct err *e)
 void
 cli_warn(struct cli *c, const char *path, const char *fmt, ...)
 {
+	char msg[sizeof(((struct err *)NULL)->msg)];
 	va_list ap;
 
 	if (c->quiet)
 		return;
 	va_start(ap, fmt);
-	sayv(c, path, fmt, ap);
+	if (vsnprintf(msg, sizeof(msg), fmt, ap) < 0)
+		msg[0] = '\0';
 	va_end(ap);
+	if (path == NULL || cli_told(c, path, ERR_NONE, msg, "") != CLI_COUNTED)
+		cli_say(c, path, msg, "");
 }
 
 void

@@ -51,6 +51,19 @@ as_one(const struct dir *d, struct staged **list, size_t n)
 	return true;
 }
 
+/* The sync of o failed, and so of all: only o is told its name. */
+static int
+sync_failed(struct dir_object *o, struct err *e)
+{
+	int errnum = errno;
+	struct err own;
+
+	err_sys(&own, "cannot sync object %s", o->key);
+	fail(o, &own);
+	errno = errnum;
+	return err_sys(e, "cannot sync the replica");
+}
+
 static int
 sync_data(struct dir *d, struct staged **list, size_t n, struct err *e)
 {
@@ -64,7 +77,7 @@ sync_data(struct dir *d, struct staged **list, size_t n, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		o = object(list[i]);
 		if (!o->failed && d->sys.fsync(o->fd) == -1)
-			return err_sys(e, "cannot sync object %s", o->key);
+			return sync_failed(o, e);
 	}
 	return 0;
 }
@@ -255,19 +268,27 @@ above(const char *path, size_t len)
 	return len > 0 ? len - 1 : 0;
 }
 
-/* fsync the directory key[0..len) of the root, 0 for the root itself. */
+/*
+ * fsync the directory key[0..len) of the root, 0 for the root itself.  Where
+ * that fails all is filled, too: what others have written may be lost.
+ */
 static int
-sync_dir(struct dir *d, const char *key, size_t len, struct err *e)
+sync_dir(
+    struct dir *d, const char *key, size_t len, struct err *all, struct err *e)
 {
 	char *name = len == 0 ? xstrdup(".") : xasprintf("%.*s", (int)len, key);
-	int fd, rc = -1;
+	int fd, errnum, rc = 0;
 
 	fd = openat(
 	    d->root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -1 || d->sys.fsync(fd) == -1)
-		err_sys(e, "cannot sync directory %s of the replica", name);
-	else
-		rc = 0;
+	if (fd == -1 || d->sys.fsync(fd) == -1) {
+		errnum = errno;
+		rc =
+		    err_sys(e, "cannot sync directory %s of the replica", name);
+		errno = errnum;
+		if (fd != -1)
+			err_sys(all, "cannot sync the replica");
+	}
 	file_close(fd);
 	free(name);
 	return rc;
@@ -290,7 +311,7 @@ is_durable(struct dir *d, const char *key, size_t len)
  */
 static int
 sync_chain(struct dir *d, struct dir_object *o, struct dir_paths *synced,
-    struct err *e)
+    struct err *all, struct err *e)
 {
 	size_t len = strlen(o->key);
 
@@ -298,7 +319,7 @@ sync_chain(struct dir *d, struct dir_object *o, struct dir_paths *synced,
 		len = above(o->key, len);
 		if (dir_paths_has(synced, o->key, len))
 			continue;
-		if (sync_dir(d, o->key, len, e) == -1)
+		if (sync_dir(d, o->key, len, all, e) == -1)
 			return -1;
 		dir_paths_add(synced, o->key, len);
 	} while (!is_durable(d, o->key, len));
@@ -316,11 +337,21 @@ remember(struct dir *d, const struct dir_object *o)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* It is not to be relied on: its name goes. */
+static void
+take_back(struct dir_object *o)
+{
+	if (o->linked)
+		(void)unlinkat(o->parent, path_base(o->key), 0);
+	o->linked = false;
+}
+
 static int
 sync_names(struct dir *d, struct staged **list, size_t n, struct err *e)
 {
 	struct dir_paths *synced;
-	int rc = 0;
+	struct dir_object *o;
+	struct err own;
 
 	if (as_one(d, list, n)) {
 		if (d->sys.syncfs(d->root) == -1)
@@ -328,11 +359,20 @@ sync_names(struct dir *d, struct staged **list, size_t n, struct err *e)
 		return 0;
 	}
 	synced = xcalloc(1, sizeof(*synced));
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		if (list[i]->rc == 0)
-			rc = sync_chain(d, object(list[i]), synced, e);
+	e->class = ERR_NONE;
+	for (size_t i = 0; e->class == ERR_NONE && i < n; i++) {
+		o = object(list[i]);
+		if (o->staged.rc != 0)
+			continue;
+		if (is_behind(o)) {
+			take_back(o);
+		} else if (sync_chain(d, o, synced, e, &own) == -1) {
+			take_back(o);
+			fail(o, &own);
+		}
+	}
 	free(synced);
-	return rc;
+	return e->class == ERR_NONE ? 0 : -1;
 }
 
 /* A sync failed: no object of the batch is to be relied on, now or later. */
@@ -343,9 +383,7 @@ fail_all(struct staged **list, size_t n, const struct err *e)
 
 	for (size_t i = 0; i < n; i++) {
 		o = object(list[i]);
-		if (o->linked)
-			(void)unlinkat(o->parent, path_base(o->key), 0);
-		o->linked = false;
+		take_back(o);
 		o->failed = true;
 		if (o->staged.rc == 0 || o->staged.e.class == ERR_BUG)
 			fail(o, e);
@@ -358,9 +396,7 @@ look_behind(struct dir *d, struct dir_object *o, struct err *e)
 {
 	if (dir_check_after(d, o->after, e) == 0)
 		return 0;
-	if (o->linked)
-		(void)unlinkat(o->parent, path_base(o->key), 0);
-	o->linked = false;
+	take_back(o);
 	return -1;
 }
 

@@ -75,7 +75,7 @@ sync_removed(struct dir *d, const char *const *keys, size_t n, struct err *e)
 		fd = openat(d->root, name, DIR_FLAGS);
 		if (fd == -1 ? errno != ENOENT && errno != ENOTDIR
 			     : d->sys.fsync(fd) == -1)
-			rc = err_sys(e, "cannot sync %s of the replica", name);
+			rc = err_sys(e, "cannot sync the replica");
 		file_close(fd);
 		free(name);
 	}

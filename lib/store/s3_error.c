@@ -145,8 +145,7 @@ s3_judge(const struct s3_call *c, const struct http_response *r,
 	if (r->status == 400 && x->code[0] == '\0' && x->region[0] != '\0')
 		m.verdict = S3_MOVED;
 
-	err_set(e, m.class, "%s %s: HTTP %d%s%s%s%s", c->method,
-	    c->key[0] != '\0' ? c->key : "the bucket", r->status,
+	err_set(e, m.class, "HTTP %d%s%s%s%s", r->status,
 	    x->code[0] != '\0' ? " " : "", x->code,
 	    x->message[0] != '\0' ? ": " : "", x->message);
 	if (m.hint != NULL)

@@ -57,7 +57,14 @@ end_failure(struct batch *b)
 	for (size_t i = 0; i < b->n; i++)
 		if (strcmp(b->full[i], key) == 0)
 			e = &b->failed[i];
-	if (strcmp(b->x.code, "NoSuchKey") != 0)
+	if (strcmp(b->x.code, "NoSuchKey") == 0)
+		; /* gone is gone */
+	else if (e == &b->lost)
+		err_set(e, class,
+		    "DELETE: the answer is about what was not asked for: %s: "
+		    "%s",
+		    b->x.code, b->x.message);
+	else
 		err_set(e, class, "DELETE %s: %s: %s", key, b->x.code,
 		    b->x.message);
 	free(b->key);

@@ -228,7 +228,17 @@ struct progress {
 	unsigned serial;    /* of those used last */
 	bool skewed, moved; /* that was put right already */
 	uint64_t wait_s;    /* what Retry-After asks for */
+	const char *method;
+	struct err why; /* the last failure, without what was asked for */
 };
+
+/* e is what came of asking for that. */
+static int
+name_request(struct progress *p, const char *what, struct err *e)
+{
+	p->why = *e;
+	return err_in(e, "%s %s", p->method, what);
+}
 
 static enum pace_outcome
 outcome(int rc, const struct http_response *r)
@@ -284,6 +294,7 @@ send_once(struct s3 *s, struct s3_call *c, struct progress *p,
 
 	if ((h = take_handle(s, e)) == NULL) {
 		r->fault = HTTP_BAD;
+		p->why.class = ERR_NONE;
 		goto out;
 	}
 	if (pace_enter(s->pace, c->clean, e) == -1) {
@@ -301,7 +312,7 @@ send_once(struct s3 *s, struct s3_call *c, struct progress *p,
 	if (rc == 0 && r->status < 500 && r->status != 429)
 		atomic_store(&s->served, pace_now());
 	if (rc == -1 && r->fault != HTTP_CALLER)
-		err_in(e, "%s %s", c->method, buf_str(&w.url));
+		name_request(p, buf_str(&w.url), e);
 out:
 	if (h != NULL)
 		give_handle(s, h);
@@ -311,13 +322,19 @@ out:
 
 /* -- what comes next ------------------------------------------------------- */
 
-/* Fails for all that follow, too. */
+/* Fails for all that follow, too: they are told of the root, not of what this
+ * one asked for. */
 static int
-fatal(struct s3 *s, const struct err *e)
+fatal(struct s3 *s, const struct progress *p, const struct err *e)
 {
 	pthread_mutex_lock(&s->lock);
-	if (s->fatal.class == ERR_NONE)
+	if (s->fatal.class == ERR_NONE) {
 		s->fatal = *e;
+		if (p->why.class != ERR_NONE) {
+			memcpy(s->fatal.msg, p->why.msg, sizeof(p->why.msg));
+			err_in(&s->fatal, "%s %s", p->method, s->store.url);
+		}
+	}
 	pthread_mutex_unlock(&s->lock);
 	return -1;
 }
@@ -405,17 +422,18 @@ handle_answer(struct s3 *s, struct s3_call *c, struct progress *p,
 	struct s3_error x;
 	enum s3_verdict v = s3_judge(c, r, &x, e);
 
+	name_request(p, c->key[0] != '\0' ? c->key : s->store.url, e);
 	p->wait_s = retry_after(r);
 	switch (v) {
 	case S3_FINAL: return -1;
-	case S3_FATAL: return replaced(s, p, e) ? 0 : fatal(s, e);
+	case S3_FATAL: return replaced(s, p, e) ? 0 : fatal(s, p, e);
 	case S3_SLOWER: atomic_fetch_add(&s->slow_downs, 1); return 0;
 	case S3_AGAIN: return 0;
-	case S3_SKEWED: return learn_clock(s, p, r) ? 0 : fatal(s, e);
-	case S3_MOVED: return follow_region(s, p, &x) ? 0 : fatal(s, e);
+	case S3_SKEWED: return learn_clock(s, p, r) ? 0 : fatal(s, p, e);
+	case S3_MOVED: return follow_region(s, p, &x) ? 0 : fatal(s, p, e);
 	case S3_EXPIRED:
 		if (p->rejected != 0)
-			return fatal(s, e);
+			return fatal(s, p, e);
 		p->rejected = p->serial;
 		return 0;
 	}
@@ -445,16 +463,16 @@ handle_fault(
 	case HTTP_CALLER:
 		/* No keys are no keys for the next one either. */
 		return -1;
-	case HTTP_BAD: return fatal(s, e);
+	case HTTP_BAD: return fatal(s, p, e);
 	case HTTP_CANCELLED:
 		return err_set(e, ERR_BUSY, "interrupted by a signal");
 	case HTTP_TLS:
 		if (never)
-			return fatal(s, e);
+			return fatal(s, p, e);
 		return 0;
 	case HTTP_UNSENT:
 		if (never && p->tries > FEW)
-			return fatal(s, e);
+			return fatal(s, p, e);
 		return 0;
 	case HTTP_LOST:
 		if (!never || p->tries <= SOME)
@@ -463,7 +481,7 @@ handle_fault(
 			err_hint(e,
 			    "is it a port for TLS? then the endpoint begins "
 			    "with https://");
-		return fatal(s, e);
+		return fatal(s, p, e);
 	default: return 0;
 	}
 }
@@ -489,7 +507,7 @@ give_up(struct s3 *s, const struct progress *p, const struct http_response *r,
 	if (r->fault != HTTP_UNSENT &&
 	    atomic_exchange(&s->silent, served) != served)
 		return -1;
-	return fatal(s, e);
+	return fatal(s, p, e);
 }
 
 /* Is there time for another try?  Waits for it. */
@@ -562,7 +580,7 @@ given_up(struct s3 *s, struct err *e)
 int
 s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 {
-	struct progress p = { .began = pace_now() };
+	struct progress p = { .began = pace_now(), .method = c->method };
 	uint64_t moved = c->moved != NULL ? *c->moved : 0;
 	int rc = 0;
 

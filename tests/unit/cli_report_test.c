@@ -8,9 +8,11 @@ test_status(void)
 	expect("ok", 0, "ok\n", "");
 	expect("fail66", 66, "", "lspp-test: fail66: it is bad\n");
 	expect("fail75 fail75b", 75, "",
-	    "lspp-test: fail75: it is bad\nlspp-test: fail75b: it is bad\n");
+	    "lspp-test: fail75: it is bad\n"
+	    "lspp-test: 1 more failed like fail75: fail75b\n");
 	expect("fail75 ok fail75", 1, "ok\n",
-	    "lspp-test: fail75: it is bad\nlspp-test: fail75: it is bad\n");
+	    "lspp-test: fail75: it is bad\n"
+	    "lspp-test: 1 more failed like fail75: fail75\n");
 	expect("fail75 fail66", 1, "",
 	    "lspp-test: fail75: it is bad\nlspp-test: fail66: it is bad\n");
 	expect("fail0", 70, "", "lspp-test: fail0: it is bad\n");
@@ -48,6 +50,53 @@ test_messages(void)
 	ok(strstr(buf_str(&run.err),
 	       "/end.db: it is bad\nlspp-test: hint: do better\n") != NULL,
 	    "but not its end, nor message and hint");
+	buf_release(&args);
+}
+
+/* Of one cause one line, one hint and a count. */
+static void
+test_same(void)
+{
+	struct buf args = { 0 };
+	char want[200];
+
+	expect("fail69hint/a ok fail74/b fail69hint/c", 1, "ok\n",
+	    "lspp-test: fail69hint/a: it is bad\n"
+	    "lspp-test: hint: do better\n"
+	    "lspp-test: fail74/b: it is bad\n"
+	    "lspp-test: 1 more failed like fail69hint/a: fail69hint/c\n");
+	expect("fail66hint/a fail66hint/b", 66, "",
+	    "lspp-test: fail66hint/a: it is bad\n"
+	    "lspp-test: hint: do better\n"
+	    "lspp-test: fail66hint/b: it is bad\n");
+	expect("-v fail69hint/a fail69hint/b", 69, "",
+	    "lspp-test: fail69hint/a: it is bad\n"
+	    "lspp-test: hint: do better\n"
+	    "lspp-test: fail69hint/b: it is bad\n"
+	    "lspp-test: hint: do better\n");
+	expect("warn/a warn/b ok", 0, "ok\n",
+	    "lspp-test: warn/a: it is odd\n"
+	    "lspp-test: 1 more like warn/a: warn/b\n");
+	for (unsigned i = 0; i < 25; i++)
+		buf_addf(&args, " fail77/%u", i);
+	try(buf_str(&args) + 1);
+	is_str(buf_str(&run.err),
+	    "lspp-test: fail77/0: it is bad\n"
+	    "lspp-test: 24 more failed like fail77/0: fail77/1, fail77/2, "
+	    "fail77/3, fail77/4, fail77/5, ...\n"
+	    "lspp-test: hint: --failed FILE, or -v, names all of them\n",
+	    "many are three lines");
+	buf_reset(&args);
+	for (unsigned i = 0; i < 25; i++)
+		buf_addf(&args, " fail66/%u", i);
+	buf_adds(&args, " --failed most");
+	try(buf_str(&args) + 1);
+	(void)snprintf(want, sizeof(want),
+	    "lspp-test: fail66/15: it is bad\n"
+	    "lspp-test: 9 more failed like fail66/15: fail66/16, fail66/17, "
+	    "fail66/18, fail66/19, fail66/20, ...\n");
+	ok(strstr(buf_str(&run.err), want) != NULL,
+	    "what is missing is named, some of it");
 	buf_release(&args);
 }
 
@@ -231,6 +280,7 @@ main(void)
 	begin();
 	test_status();
 	test_messages();
+	test_same();
 	test_reports();
 	test_streams();
 	test_signals();

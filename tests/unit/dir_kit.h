@@ -26,6 +26,7 @@ static unsigned fsyncs, syncfses;
 static unsigned fail_at;    /* the sync that fails, from 1; 0: none */
 static const char *watched; /* a path, */
 static bool there[64];      /* and whether it was there at each sync */
+static void (*meanwhile)(unsigned n); /* at the sync n, or NULL */
 
 static inline int
 a_sync(void)
@@ -34,6 +35,8 @@ a_sync(void)
 
 	if (watched != NULL && n <= 64)
 		there[n - 1] = access(watched, F_OK) == 0;
+	if (meanwhile != NULL)
+		meanwhile(n);
 	errno = EIO;
 	return n == fail_at ? -1 : 0;
 }

@@ -63,6 +63,21 @@ test_chain(void)
 	store_close(s);
 }
 
+/* Of n objects "a/0" and so on: how many messages name another's? */
+static unsigned
+mistaken(struct staged **list, unsigned n)
+{
+	unsigned bad = 0;
+	char key[32];
+
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < n; j++) {
+			(void)snprintf(key, sizeof(key), "a/%u", j);
+			bad += i != j && strstr(list[i]->e.msg, key) != NULL;
+		}
+	return bad;
+}
+
 static void
 test_failed_sync(unsigned n, unsigned at, const char *what)
 {
@@ -83,6 +98,7 @@ test_failed_sync(unsigned n, unsigned at, const char *what)
 	for (unsigned i = 0; i < n; i++)
 		bad += list[i]->rc == -1 && list[i]->e.class == ERR_IO;
 	is_int(bad, n, "%u objects, %s: all fail", n, what);
+	is_int(mistaken(list, n), 0, "and no one is told another's object");
 	is_str(listed(s, "", false, 0), "a/before ", "no name is left");
 	count_anew();
 	s->ops->publish(s, list, n);
@@ -94,6 +110,33 @@ test_failed_sync(unsigned n, unsigned at, const char *what)
 	is_int(bad, n, "also the second time, when all syncs work");
 	is_str(listed(s, "", false, 0), "a/before ", "still none");
 	is_int(put(s, "a/0", "anew", &e), 0, "bytes written anew are well");
+	store_close(s);
+}
+
+static void
+take_b_away(unsigned n)
+{
+	if (n == 3) /* the data of two is durable, they have names */
+		sh("mv root/b root/c");
+}
+
+/* One directory that is not to be had costs what is in it. */
+static void
+test_lost_directory(void)
+{
+	struct store *s = fresh(&best);
+	struct staged *list[2] = { stage(s, "a/0", "x"), stage(s, "b/1", "x") };
+
+	meanwhile = take_b_away;
+	s->ops->publish(s, list, 2);
+	meanwhile = NULL;
+	is_int(list[0]->rc, 0, "the other is durable");
+	is_int(list[1]->rc, -1, "not what is not there any more");
+	ok(strstr(list[1]->e.msg, "directory b ") != NULL, "%s",
+	    list[1]->e.msg);
+	is_str(listed(s, "", false, 0), "a/0 ", "and its name is gone");
+	s->ops->drop(s, list[0]);
+	s->ops->drop(s, list[1]);
 	store_close(s);
 }
 
@@ -221,6 +264,7 @@ main(void)
 	test_failed_sync(2, 3, "the directory sync fails");
 	test_failed_sync(6, 1, "the first syncfs fails");
 	test_failed_sync(6, 2, "the second syncfs fails");
+	test_lost_directory();
 	test_killed(&best, "unnamed");
 	test_killed(&no_tmpfile, "named");
 	test_clean_up();

@@ -7,7 +7,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/engine/stat_error.h"
+#include "lib/base/err_kind.h"
 #include "lib/engine/stat_fleet.h"
 #include "lib/engine/state.h"
 #include "tests/unit/tap.h"
@@ -199,7 +199,7 @@ kind_is(const char *msg, const char *path, const char *kind)
 {
 	struct buf b = { 0 };
 
-	stat_error_kind(&b, msg, path);
+	err_kind(&b, msg, path);
 	is_str(buf_str(&b), kind, "the kind of: %s", msg);
 	buf_release(&b);
 }
@@ -213,10 +213,12 @@ test_kinds(struct stat_fleet *f)
 
 	kind_is("disk full", "/f/a", "disk full");
 	kind_is("/f/a b/c.db: Permission denied", "/f/a b/c.db",
-	    "/: Permission denied");
+	    "Permission denied");
 	kind_is("put a b/c.db/generations/0123456789abcdef/x: no",
 	    "/f/a b/c.db", "put /: no");
-	kind_is("c.db-wal: cut short", "/f/c.db", "/: cut short");
+	kind_is("c.db-wal: cut short", "/f/c.db", "cut short");
+	kind_is("c.db/x: PUT http://h:9/b/c.db/x: reset", "c.db", "reset");
+	kind_is("PUT it: reset", "c.db", "PUT it: reset");
 	kind_is(
 	    "page 17 of 0x1f, \"12\": bad", "/f/c", "page 0 of 0, \"0\": bad");
 	kind_is("s3://b:9000/x y: 503 (slow)", "/f/c", "/ y: 0 (slow)");
