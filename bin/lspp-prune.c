@@ -117,17 +117,6 @@ found(void *ctx, struct prune_db *db)
 	return put_database(run, db->key, run->store, db, true);
 }
 
-static void
-tell_unknown(struct run *run, struct prune_scan *scan)
-{
-	if (scan->unknown > 0 && scan->pattern == NULL && !run->counting)
-		cli_warn(&run->cli, NULL,
-		    "%" PRIu64 " objects that are of no database are left; one "
-		    "is %s",
-		    scan->unknown, scan->first);
-	free(scan->first);
-}
-
 static int
 feed_pattern(struct run *run, const char *operand, const char *pattern)
 {
@@ -147,7 +136,7 @@ feed_pattern(struct run *run, const char *operand, const char *pattern)
 	add_place(run, run->store, buf_str(&prefix));
 	buf_release(&prefix);
 	rc = prune_scan(run->store, &scan, &e);
-	tell_unknown(run, &scan);
+	prune_tell_unknown(run, &scan);
 	if (run->ended)
 		return -1;
 	if (rc == 0 && !f.any && !stop_requested())

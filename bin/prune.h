@@ -109,6 +109,8 @@ void prune_end_gone(struct run *run, struct task *t);
 void prune_print(struct run *run, const struct store *s, const char *key,
     uint64_t size, enum prune_why why);
 void prune_report(struct run *run, struct task *t);
+/* Keys that are no database's, once a listing. */
+void prune_tell_unknown(struct run *run, struct prune_scan *scan);
 void prune_note(struct run *run);
 void prune_measure(void *run, struct metrics *m);
 void prune_watch(void *run, struct progress *p);

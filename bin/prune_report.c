@@ -132,3 +132,14 @@ prune_watch(void *ctx, struct progress *p)
 	count_requests(run, &x);
 	p->requests = stats_requests(&x);
 }
+
+void
+prune_tell_unknown(struct run *run, struct prune_scan *scan)
+{
+	if (scan->unknown > 0 && scan->pattern == NULL && !run->counting)
+		cli_warn(&run->cli, NULL,
+		    "%" PRIu64 " objects that are of no database are left; one "
+		    "is %s",
+		    scan->unknown, scan->first);
+	free(scan->first);
+}

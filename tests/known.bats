@@ -541,8 +541,8 @@ $HINT"
 	db a.db b.db
 	unset LSPP_REPLICA
 	both() {
-		lspp-scan "${1:-srv}" | lspp-hot -r rep | lspp-ship -r rep
-		lspp-scan "${1:-srv}" | lspp-hot -r two | lspp-ship -r two
+		lspp-scan srv | lspp-hot -r rep | lspp-ship -r rep
+		lspp-scan srv | lspp-hot -r two | lspp-ship -r two
 	}
 	both >/dev/null
 	sleep 1.1

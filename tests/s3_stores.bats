@@ -32,7 +32,8 @@ store() {
 	bucket requests "$@" >bucket.port 3>&- &
 	echo $! >bucket.pid
 	wait_for test -s bucket.port
-	export AWS_ENDPOINT_URL=http://127.0.0.1:$(cat bucket.port)
+	AWS_ENDPOINT_URL=http://127.0.0.1:$(cat bucket.port)
+	export AWS_ENDPOINT_URL
 }
 
 # databases N -- and a large one, if it is to go up in parts.
@@ -53,6 +54,7 @@ change() {
 	done
 }
 
+# shellcheck disable=SC2120  # it is run with options, too
 ship() {
 	lspp-scan src | lspp-ship -r "$R" --part-size 5M "$@"
 }
@@ -126,7 +128,7 @@ restored() {
 }
 
 @test "likewise objects in parts" {
-	local put parts denied
+	local put parts
 	for put in hold 501; do
 		for parts in hold ignore 501 400 goog; do
 			store put=$put parts=$parts deny="$T/denied"
@@ -203,7 +205,6 @@ restored() {
 	run -0 ship
 	assert_equal "$(requests)" 2
 	# the server is another now
-	port=$(cat bucket.port)
 	sqlite3 state/state.db "UPDATE meta SET value = 4 + 6 * 1000
 		WHERE name LIKE 'number guard %'"
 	change src/1.db

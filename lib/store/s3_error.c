@@ -3,10 +3,16 @@
  * that is not known is 403 here and 404 there), so the code is looked at first
  * and the status when that says nothing.
  */
+#include <ctype.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/store/s3_impl.h"
+
+enum { RETRY_AFTER_MAX = 300 }; /* seconds */
 
 static const struct meaning {
 	const char *code;
@@ -159,4 +165,36 @@ s3_judge(const struct s3_call *c, const struct http_response *r,
 		err_hint(e, "the bucket is in %s: --region %s", x->region,
 		    x->region);
 	return m.verdict;
+}
+
+/* -- headers --------------------------------------------------------------- */
+
+/* The seconds that Retry-After asks for. */
+uint64_t
+s3_retry_after(const struct http_response *r)
+{
+	const char *v = http_header(r, "retry-after");
+	int64_t s;
+
+	if (v == NULL)
+		return 0;
+	if (isdigit((unsigned char)v[0]))
+		s = strtoll(v, NULL, 10);
+	else
+		s = http_date(v) - (int64_t)time(NULL);
+	if (s < 0)
+		return 0;
+	return s > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : (uint64_t)s;
+}
+
+/* What every answer says of the server's clock. */
+void
+s3_note_clock(struct s3 *s, const struct http_response *r)
+{
+	int64_t there = http_date(http_header(r, "date"));
+
+	if (there == -1)
+		return;
+	atomic_store(&s->clock, there - (int64_t)time(NULL));
+	atomic_store(&s->clocked, true);
 }

@@ -220,4 +220,9 @@ int s3_etag_is(const struct http_response *r, const char *md5);
 void s3_warn(struct s3 *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Of an answer: the seconds that Retry-After asks for, and what the server's
+ * clock is. */
+uint64_t s3_retry_after(const struct http_response *r);
+void s3_note_clock(struct s3 *s, const struct http_response *r);
+
 #endif

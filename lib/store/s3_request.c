@@ -17,7 +17,6 @@
 enum {
 	FEW = 2,  /* tries after the first while nobody is there */
 	SOME = 5, /* while somebody is there who hangs up on us, always */
-	RETRY_AFTER_MAX = 300,
 	SMALL = 1 << 20, /* bytes to send that take no time */
 };
 
@@ -339,24 +338,6 @@ fatal(struct s3 *s, const struct progress *p, const struct err *e)
 	return -1;
 }
 
-/* The seconds that Retry-After asks for. */
-static uint64_t
-retry_after(const struct http_response *r)
-{
-	const char *v = http_header(r, "retry-after");
-	int64_t s;
-
-	if (v == NULL)
-		return 0;
-	if (isdigit((unsigned char)v[0]))
-		s = strtoll(v, NULL, 10);
-	else
-		s = http_date(v) - (int64_t)time(NULL);
-	if (s < 0)
-		return 0;
-	return s > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : (uint64_t)s;
-}
-
 static bool
 learn_clock(struct s3 *s, struct progress *p, const struct http_response *r)
 {
@@ -373,18 +354,6 @@ learn_clock(struct s3 *s, struct progress *p, const struct http_response *r)
 		    "requests are dated by the server's",
 		    skew < 0 ? -skew : skew, skew < 0 ? "ahead of" : "behind");
 	return true;
-}
-
-/* What every answer says of the server's clock. */
-static void
-note_clock(struct s3 *s, const struct http_response *r)
-{
-	int64_t there = http_date(http_header(r, "date"));
-
-	if (there == -1)
-		return;
-	atomic_store(&s->clock, there - (int64_t)time(NULL));
-	atomic_store(&s->clocked, true);
 }
 
 static bool
@@ -423,7 +392,7 @@ handle_answer(struct s3 *s, struct s3_call *c, struct progress *p,
 	enum s3_verdict v = s3_judge(c, r, &x, e);
 
 	name_request(p, c->key[0] != '\0' ? c->key : s->store.url, e);
-	p->wait_s = retry_after(r);
+	p->wait_s = s3_retry_after(r);
 	switch (v) {
 	case S3_FINAL: return -1;
 	case S3_FATAL: return replaced(s, p, e) ? 0 : fatal(s, p, e);
@@ -592,7 +561,7 @@ s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 		if (send_once(s, c, &p, r, e) == 0) {
 			bool good = wanted(c, r);
 
-			note_clock(s, r);
+			s3_note_clock(s, r);
 			if (good && c->check != NULL)
 				rc = c->check(c->sink_ctx, r, e);
 			if (good && rc != -1)
