@@ -33,12 +33,18 @@ writers() {
 		scribe=$there/$name/scribe
 		if [ -x "$B/tools/scribe-$name" ]; then
 			WRITERS+=(-c "$B/tools/scribe-$name")
-		elif [ -x "$scribe" ]; then
+		elif can_write "$scribe"; then
 			WRITERS+=(-c "$scribe $LSPP_ROOT/tests/differ/scribe.py")
 		else
 			say "$name is not here, and not among the writers"
 		fi
 	done
+}
+
+# Its Python may have gone since.
+can_write() {
+	[[ $(echo version | "$1" "$LSPP_ROOT/tests/differ/scribe.py" \
+		2>/dev/null) == "ok "* ]]
 }
 
 # rounds N AT_ONCE OPTION... -- all of them are fine.
