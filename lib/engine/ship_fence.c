@@ -511,7 +511,9 @@ begin(struct look *l)
 	    is_foreign(l, l->writer))
 		ship_anew(j, "asked for");
 	/* The state was lost: nothing else leads here on this machine. */
-	j->report.lost = !j->known && l->owned && !is_foreign(l, l->writer);
+	j->report.lost = l->ship->fresh && !j->known && l->owned &&
+	    !is_foreign(l, l->writer) &&
+	    memcmp(l->writer, l->ship->writer, sizeof(l->writer)) != 0;
 	j->owner = l->owned ? l->owner + 1 : 0;
 	j->claiming = j->fenced = j->ended = true;
 }

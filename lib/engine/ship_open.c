@@ -152,11 +152,14 @@ struct ship *
 ship_open(const struct ship_conf *conf, struct err *e)
 {
 	struct ship *s = xcalloc(1, sizeof(*s));
+	char *file;
 	int rc = -1;
 
 	s->conf = conf;
-	s->fresh = !conf->dry_run && access(conf->state_dir, F_OK) == -1 &&
-	    errno == ENOENT;
+	file = xasprintf("%s/state.db", conf->state_dir);
+	s->fresh =
+	    !conf->dry_run && access(file, F_OK) == -1 && errno == ENOENT;
+	free(file);
 	s->st = state_open(conf->state_dir, !conf->dry_run, e);
 	if (s->st == NULL && !(conf->dry_run && e->class == ERR_MISSING))
 		goto out;
