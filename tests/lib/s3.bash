@@ -24,7 +24,7 @@ s3_clean_environment() {
 	for v in $(compgen -e AWS_) $(compgen -e LITESTREAM_) \
 		$(compgen -e SSL_CERT_); do
 		case $v in
-		LITESTREAM_0?) ;;
+		LITESTREAM_0*) ;;
 		*) unset "$v" ;;
 		esac
 	done
