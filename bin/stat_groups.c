@@ -29,6 +29,7 @@ add_to(struct stat_sum *to, const struct stat_sum *s)
 	to->waiting += s->waiting;
 	to->failed += s->failed;
 	to->left_out += s->left_out;
+	to->shrunk += s->shrunk;
 	to->size += s->size;
 	if (s->lag_max_ns > to->lag_max_ns)
 		to->lag_max_ns = s->lag_max_ns;

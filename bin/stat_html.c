@@ -147,6 +147,7 @@ put_cards(const struct stat_run *r, struct buf *b)
 	card(b, "failed", s->failed, s->failed > r->max_failed);
 	card(b, "lost", s->tier[STAT_LOST], s->tier[STAT_LOST] > 0);
 	card(b, "left out", s->left_out, false);
+	card(b, "shrunk", s->shrunk, false);
 	begin_card(b, "size", false);
 	human_bytes(b, (double)s->size);
 	buf_adds(b, "<small>snapshots ");
@@ -305,6 +306,13 @@ put_db(const struct stat_run *r, const struct stat_db *d, struct buf *b)
 	}
 	if (d->lost_ns != 0)
 		finding(b, "lost: ", d->lost_msg);
+	if (d->left_out)
+		finding(b, "there, but it comes in no pass", "");
+	if (d->shrunk_ns != 0)
+		finding(b,
+		    d->no_tables ? "lost its tables"
+				 : "shrank by more than a half",
+		    "");
 	if (d->broken)
 		finding(b, "broken: ", d->broken_msg);
 	if (d->wrong || d->ahead)

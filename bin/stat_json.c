@@ -14,6 +14,7 @@ put_sum(struct buf *b, const struct stat_sum *s)
 	json_number(b, "waiting", s->waiting);
 	json_number(b, "failed", s->failed);
 	json_number(b, "left_out", s->left_out);
+	json_number(b, "shrunk", s->shrunk);
 	json_number(b, "lag", stat_seconds(s->lag_max_ns));
 	json_number(b, "lag_p99", stat_seconds(s->lag_p99_ns));
 	json_number(b, "lag_p50", stat_seconds(s->lag_p50_ns));
@@ -95,6 +96,15 @@ stat_json_db(struct stat_run *r, const struct stat_db *d)
 	json_text(b, "lost", d->lost_msg);
 	put_time(b, "lost_since", d->lost_ns);
 	json_bool(b, "left_out", d->left_out);
+	put_time(b, "shrunk", d->shrunk_ns);
+	if (d->shrunk_ns != 0) {
+		json_number(b, "shrunk_from", d->shrunk_was);
+		json_number(b, "shrunk_to", d->shrunk_now);
+	} else {
+		json_null(b, "shrunk_from");
+		json_null(b, "shrunk_to");
+	}
+	json_bool(b, "no_tables", d->no_tables);
 	put_time(b, "verified", d->verified_ns);
 	json_text(b, "broken", d->broken ? d->broken_msg : NULL);
 	json_text(b, "wrong", d->wrong ? d->compared_msg : NULL);

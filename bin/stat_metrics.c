@@ -51,6 +51,7 @@ measure_sum(const struct stat_sum *s, struct metrics *m)
 	metrics_add(m, METRIC_FLEET_WAITING, NULL, (double)s->waiting);
 	metrics_add(m, METRIC_FLEET_FAILED, NULL, (double)s->failed);
 	metrics_add(m, METRIC_FLEET_LEFT_OUT, NULL, (double)s->left_out);
+	metrics_add(m, METRIC_FLEET_SHRUNK, NULL, (double)s->shrunk);
 	metrics_add(m, METRIC_OLDEST, NULL, seconds(s->lag_max_ns));
 	metrics_add(
 	    m, METRIC_FLEET_LAG, "percentile=\"50\"", seconds(s->lag_p50_ns));

@@ -74,6 +74,10 @@ put_databases(const struct stat_sum *s, struct buf *value, struct buf *note)
 	if (s->left_out > 0)
 		buf_adds(note, "there, but they come in no pass");
 	line("left out", value, note);
+	buf_addf(value, "%" PRIu64, s->shrunk);
+	if (s->shrunk > 0)
+		buf_adds(note, "by more than a half, or without tables now");
+	line("shrunk", value, note);
 }
 
 static void
@@ -177,10 +181,11 @@ put_errors(const struct stat_run *r)
 static void
 put_advice(const struct stat_sum *s)
 {
-	if (s->tier[STAT_LOST] + s->tier[STAT_GONE] + s->left_out > 0)
+	if (s->tier[STAT_LOST] + s->tier[STAT_GONE] + s->left_out + s->shrunk >
+	    0)
 		lines_put('\n',
-		    "lspp-stat --top lost, gone or left-out names them, "
-		    "lspp-hot --forget acknowledges");
+		    "lspp-stat --top lost, gone, left-out or shrunk names "
+		    "them, lspp-hot --forget acknowledges");
 }
 
 void
@@ -207,6 +212,21 @@ put_finding(struct buf *b, const char *what, const char *msg)
 {
 	buf_addf(b, "%27s %s", "", what);
 	add_safe(b, msg);
+	lines_put('\n', buf_str(b));
+	buf_reset(b);
+}
+
+static void
+put_shrunk(const struct stat_run *r, const struct stat_db *d, struct buf *b)
+{
+	buf_addf(b, "%27s %s from ", "",
+	    d->no_tables ? "lost its tables, and went" : "shrank");
+	human_bytes(b, (double)d->shrunk_was);
+	buf_adds(b, " to ");
+	human_bytes(b, (double)d->shrunk_now);
+	buf_adds(b, " ");
+	stat_ago(r, b, d->shrunk_ns);
+	buf_adds(b, " ago");
 	lines_put('\n', buf_str(b));
 	buf_reset(b);
 }
@@ -242,6 +262,8 @@ put_db(const struct stat_run *r, const struct stat_db *d, struct buf *b)
 		put_finding(b, "lost: ", d->lost_msg);
 	if (d->left_out)
 		put_finding(b, "there, but it comes in no pass", "");
+	if (d->shrunk_ns != 0)
+		put_shrunk(r, d, b);
 	if (d->broken)
 		put_finding(b, "broken: ", d->broken_msg);
 	if (d->wrong || d->ahead)

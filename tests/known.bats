@@ -707,3 +707,91 @@ is forgotten"
 	run -2 lspp-hot --force srv/a.db
 	run -2 lspp-hot --forget --gone
 }
+
+# -- shrunk --------------------------------------------------------------------
+
+# big FILE... -- with 40 rows of 4,000 bytes.
+big() {
+	local f
+	for f; do
+		sqlite3 "srv/$f" 'CREATE TABLE IF NOT EXISTS t(x);
+			WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL
+			SELECT i + 1 FROM c WHERE i < 40)
+			INSERT INTO t SELECT randomblob(4000) FROM c'
+	done
+}
+shrinks() { # FILE SQL MESSAGE: told by the next ship, once
+	local said
+	sqlite3 "srv/$1" "$2"
+	run -0 --separate-stderr lspp-ship "srv/$1"
+	assert_regex "$stderr" \
+		"^lspp-ship: srv/$1: it $3 since it was last shipped; the replica"
+	assert_equal "$(wc -l <<<"$stderr")" 1
+	sqlite3 "srv/$1" 'PRAGMA user_version = 7'
+	run -0 --separate-stderr lspp-ship "srv/$1"
+	assert_equal "$stderr" ''
+	assert_equal "$(fact shrunk)" 1
+}
+
+@test "shrunk by more than a half, or without its tables: told once, counted, shipped" {
+	big a.db b.db
+	settle
+	shrinks a.db 'DELETE FROM t; VACUUM' 'shrank from .*KiB to .*KiB'
+	run -0 lspp-stat --top shrunk --json
+	assert_equal "$(jq -c '[.path, .shrunk_from > 160000, .shrunk_to,
+		.no_tables]' <<<"$output")" "[\"$T/srv/a.db\",true,8192,false]"
+	run -0 lspp-stat --top shrunk
+	assert_output --regexp 'shrank from .*KiB to 8\.0 KiB [0-9]+s ago'
+	run -0 lspp-stat
+	assert_output --regexp 'shrunk +1   by more than a half'
+	run -0 lspp-stat --health
+	lspp-restore -q -o back a.db >/dev/null
+	same_db srv/a.db back/a.db
+	# It grows again.
+	big a.db
+	lspp-ship srv/a.db
+	assert_equal "$(fact shrunk)" 0
+	# The tables go, the pages stay.
+	shrinks a.db 'DROP TABLE t' 'lost all of its tables'
+	run -0 lspp-stat --top shrunk
+	assert_output --partial 'lost its tables, and went from'
+	sqlite3 srv/a.db 'CREATE TABLE other(x)'
+	run -0 --separate-stderr lspp-ship srv/a.db
+	assert_equal "$stderr" ''
+	assert_equal "$(fact shrunk)" 0
+	# And both; a file in its place, with another page size.
+	sqlite3 small 'PRAGMA page_size = 512; PRAGMA user_version = 1'
+	cp small srv/b.db
+	run -0 --separate-stderr lspp-ship srv/b.db
+	assert_regex "$stderr" 'a new generation begins: .*; it lost all of its tables and shrank from'
+	# Acknowledged: then it is counted no more, and still known.
+	run -0 lspp-hot --forget --json srv/b.db
+	assert_equal "$(jq -r .why <<<"$output")" shrunk
+	assert_equal "$(lspp-stat --json | jq -c '[.shrunk, .databases]')" '[0,2]'
+	sqlite3 srv/b.db 'PRAGMA user_version = 2'
+	run -0 --separate-stderr lspp-ship srv/b.db
+	assert_equal "$stderr" ''
+	run -73 lspp-hot --forget srv/b.db
+}
+
+@test "shrunk: not what never had tables, nor what is half as large, nor WAL mode's" {
+	local i
+	sqlite3 srv/a.db 'PRAGMA user_version = 1'
+	big b.db
+	sqlite3 srv/b.db 'PRAGMA auto_vacuum = FULL; VACUUM;
+		PRAGMA journal_mode = WAL' >/dev/null
+	settle
+	for i in 1 2 3; do
+		sqlite3 srv/a.db "PRAGMA user_version = $i$i"
+		run -0 --separate-stderr lspp-ship srv/a.db
+		assert_equal "$stderr" ''
+	done
+	sqlite3 srv/b.db 'DELETE FROM t WHERE rowid > 21'
+	run -0 --separate-stderr lspp-ship srv/b.db
+	assert_equal "$stderr" ''
+	assert_equal "$(fact shrunk)" 0
+	sqlite3 srv/b.db 'DELETE FROM t WHERE rowid > 5'
+	run -0 --separate-stderr lspp-ship srv/b.db
+	assert_regex "$stderr" 'it shrank from'
+	assert_equal "$(fact shrunk)" 1
+}

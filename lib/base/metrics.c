@@ -56,6 +56,10 @@ static const struct {
 	    REPLACED, "Databases that failed when they were last shipped." },
 	[METRIC_FLEET_LEFT_OUT] = { "lspp_fleet_left_out_databases", "gauge",
 	    REPLACED, "Databases that are there and come in no pass." },
+	[METRIC_FLEET_SHRUNK] = { "lspp_fleet_shrunk_databases", "gauge",
+	    REPLACED,
+	    "Databases that shrank by more than a half, or lost their tables, "
+	    "between two ships." },
 	[METRIC_FLEET_LAG] = { "lspp_fleet_lag_seconds", "gauge", REPLACED,
 	    "Age of the oldest unshipped write, percentiles over databases." },
 	[METRIC_FLEET_BYTES] = { "lspp_fleet_bytes", "gauge", REPLACED,

@@ -9,6 +9,7 @@
 #include "lib/engine/dblock.h"
 #include "lib/engine/state.h"
 #include "lib/engine/state_known.h"
+#include "lib/engine/state_shrunk.h"
 #include "lib/engine/tier_impl.h"
 
 enum { LOCK_WAIT_MS = 10000 };
@@ -102,6 +103,33 @@ may_go(struct forget *f, bool force, const char **why, struct err *e)
 	return err_hint(e, "--force forgets it all the same");
 }
 
+/* It is well, but there was more of it: 1: that is forgotten; 0: there was not.
+ */
+static int
+forget_shrunk(struct forget *f, struct err *e)
+{
+	struct shrunk s;
+	int found = 0, rc = 0;
+
+	for (size_t i = 0; i < f->n && rc != -1; i++) {
+		const struct one *r = &f->v[i];
+
+		rc = state_shrunk(f->t->st, r->root, r->key, &s, e);
+		if (rc != 1 || s.at_ns == 0)
+			continue;
+		found = 1;
+		s.at_ns = 0;
+		rc = state_begin(f->t->st, e);
+		if (rc == 0)
+			rc = state_put_shrunk(f->t->st, r->root, r->key, &s, e);
+		if (rc == 0)
+			rc = state_commit(f->t->st, e);
+		if (rc == -1)
+			state_rollback(f->t->st);
+	}
+	return rc == -1 ? -1 : found;
+}
+
 static int
 forget_one(struct forget *f, const struct one *r, struct err *e)
 {
@@ -118,6 +146,7 @@ int
 forget_path(struct forget *f, const char *path, bool force, const char **why,
     struct err *e)
 {
+	struct err shrunk;
 	int rc = 0;
 
 	drop_records(f);
@@ -129,8 +158,15 @@ forget_path(struct forget *f, const char *path, bool force, const char **why,
 		return err_set(e, ERR_MISSING,
 		    "nothing is known of it: it was never shipped from here, "
 		    "or is forgotten");
-	if (may_go(f, force, why, e) == -1)
-		return -1;
+	if (may_go(f, force, why, e) == -1) {
+		if (e->class != ERR_EXISTS ||
+		    (rc = forget_shrunk(f, &shrunk)) == 0)
+			return -1;
+		*why = "shrunk";
+		if (rc == -1)
+			*e = shrunk;
+		return rc == -1 ? -1 : 0;
+	}
 	for (size_t i = 0; i < f->n && rc == 0; i++)
 		rc = forget_one(f, &f->v[i], e);
 	return rc;

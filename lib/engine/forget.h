@@ -20,7 +20,8 @@ void forget_close(struct forget *f); /* takes NULL */
 /*
  * Forget the database at path in each root that is asked for: *why is "gone",
  * "lost", "left out", or with force "there" for one that is well and comes in
- * passes, which is refused without: ERR_EXISTS.  ERR_MISSING: it is not known.
+ * passes, which is refused without: ERR_EXISTS.  If such a one has shrunk, only
+ * that is forgotten: "shrunk".  ERR_MISSING: it is not known.
  * ERR_BUSY: somebody ships it now.
  */
 int forget_path(struct forget *f, const char *path, bool force,

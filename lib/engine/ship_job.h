@@ -11,6 +11,7 @@
 #include "lib/base/spool.h"
 #include "lib/engine/ship.h"
 #include "lib/engine/state.h"
+#include "lib/engine/state_shrunk.h"
 #include "lib/engine/state_whose.h"
 #include "lib/format/object.h"
 #include "lib/format/vwal.h"
@@ -100,6 +101,8 @@ struct ship_job {
 	int rc;
 	struct err e;
 	struct ship_report report;
+	struct shrunk shrunk;
+	bool put_shrunk; /* to be recorded */
 	char notice[512];
 };
 
@@ -238,6 +241,14 @@ int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
  */
 int ship_heal(struct ship_job *j, const struct source_state *st, bool wal,
     struct spool *log, struct err *e);
+
+/* What page 1 says of the schema, if it was looked at. */
+enum ship_schema { SHIP_SCHEMA_UNSEEN, SHIP_SCHEMA_SOME, SHIP_SCHEMA_EMPTY };
+
+/* Is there much less than j->rec says?  Sets shrunk, and says so if it is news.
+ */
+int ship_shrunk(struct ship_worker *w, struct ship_job *j,
+    const struct source_state *st, enum ship_schema schema, struct err *e);
 
 /* Read and encode: fills next, steps and the worker's spools. */
 int ship_read(struct ship_worker *w, struct ship_job *j, struct err *e);

@@ -26,10 +26,11 @@ struct pass {
 	struct source *src;
 	const struct source_state *st;
 	struct ship_step *step;
-	bool first;           /* a snapshot begins the generation: no segment */
-	bool snapshot;        /* encode all pages */
-	bool broken;          /* the state lacks a sum */
-	bool wal;             /* page 1 says so */
+	bool first;    /* a snapshot begins the generation: no segment */
+	bool snapshot; /* encode all pages */
+	bool broken;   /* the state lacks a sum */
+	bool wal;      /* page 1 says so */
+	enum ship_schema schema;
 	uint32_t changed;     /* pages in the segment */
 	struct pagesum sum;   /* of the database */
 	struct pagesum known; /* of the sums that the state gave */
@@ -142,8 +143,11 @@ take_page(struct pass *p, uint32_t pgno, struct err *e)
 
 	if (page == NULL)
 		return -1;
-	if (pgno == 1)
+	if (pgno == 1) {
 		p->wal = page[DBHDR_READ_VERSION] == 2;
+		p->schema = dbhdr_no_schema(page) ? SHIP_SCHEMA_EMPTY
+						  : SHIP_SCHEMA_SOME;
+	}
 	sum = pagesum_of(pgno, page, p->st->page_size);
 	if (p->snapshot && add_to_image(p, pgno, page, sum, e) == -1)
 		return -1;
@@ -185,6 +189,7 @@ begin_pass(struct pass *p, struct err *e)
 
 	ship_job_forget(j);
 	p->changed = 0;
+	p->schema = SHIP_SCHEMA_UNSEEN;
 	p->broken = false;
 	p->known = (struct pagesum){ 0 };
 	p->sum = p->first ? (struct pagesum){ 0 } : j->rec.sum;
@@ -482,6 +487,8 @@ end_pass(struct pass *p, struct err *e)
 	    !signature_equal(&n->sig, &j->rec.sig);
 	if (!moved)
 		return 0;
+	if (ship_shrunk(p->w, j, p->st, p->schema, e) == -1)
+		return -1;
 	n->page_size = p->st->page_size;
 	n->pages = p->st->pages;
 	n->sum = p->sum;

@@ -44,6 +44,9 @@ put_record(struct ship *s, struct ship_job *j, struct err *e)
 	if (j->healed > 0 &&
 	    state_put_healed(s->st, n->root, n->key, j->read_ns, e) == -1)
 		return -1;
+	if (j->put_shrunk &&
+	    state_put_shrunk(s->st, n->root, n->key, &j->shrunk, e) == -1)
+		return -1;
 	for (size_t i = 0; i < j->n_steps; i++)
 		if (state_put_sums(s->st, j->next.id, &j->steps[i].log,
 			j->steps[i].pages, j->steps[i].anew, e) == -1)

@@ -15,7 +15,7 @@
 const char *const stat_tier_name[STAT_TIERS] = { "hot", "cold", "new", "lost",
 	"gone" };
 const char *const stat_kind_name[STAT_KINDS] = { "worst", "gone", "lost",
-	"left-out", "failed", "broken", "wrong", "ahead", "healed" };
+	"left-out", "shrunk", "failed", "broken", "wrong", "ahead", "healed" };
 const char *const stat_lag_name[STAT_LAGS] = { "1s", "10s", "1m", "10m", "1h",
 	"1d", "more" };
 static const int64_t lag_s[STAT_LAGS - 1] = { 1, 10, 60, 600, 3600, 86400 };
@@ -62,6 +62,7 @@ is_of_kind(const struct stat_db *d, enum stat_kind kind)
 	switch (kind) {
 	case STAT_IS_LOST: return d->tier == STAT_LOST;
 	case STAT_IS_LEFT_OUT: return d->left_out;
+	case STAT_IS_SHRUNK: return d->shrunk_ns != 0;
 	case STAT_IS_FAILED: return d->failed;
 	case STAT_IS_BROKEN: return d->broken;
 	case STAT_IS_WRONG: return d->wrong;

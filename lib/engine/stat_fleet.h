@@ -48,6 +48,7 @@ enum stat_kind {
 	STAT_IS_GONE,
 	STAT_IS_LOST,
 	STAT_IS_LEFT_OUT,
+	STAT_IS_SHRUNK,
 	STAT_IS_FAILED,
 	STAT_IS_BROKEN,
 	STAT_IS_WRONG,
@@ -74,6 +75,9 @@ struct stat_db {
 	enum err_class lost_class;
 	char *lost_msg;
 	bool left_out;
+	int64_t shrunk_ns; /* at that ship; 0: it did not: */
+	uint64_t shrunk_was, shrunk_now;
+	bool no_tables;
 	uint64_t size;
 	int64_t verified_ns; /* longest ago of its replicas; 0: never */
 	bool broken;         /* a replica, as lspp-verify found */
@@ -90,7 +94,7 @@ struct stat_sum {
 	uint64_t tier[STAT_TIERS];
 	uint64_t databases; /* all but those that are gone */
 	uint64_t replicas;  /* of these: one for each root */
-	uint64_t waiting, failed, left_out;
+	uint64_t waiting, failed, left_out, shrunk;
 	int64_t lag_max_ns, lag_p50_ns, lag_p99_ns; /* over all databases */
 	uint64_t size;                              /* of the databases */
 	uint64_t wal, snapshots; /* of replicas: WAL behind the last snapshot,

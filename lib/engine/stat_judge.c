@@ -207,6 +207,17 @@ add_lost(const struct stat_row *row, struct stat_db *d)
 	d->lost_msg = (char *)buf_str(&row->lost.msg);
 }
 
+static void
+add_shrunk(const struct stat_shrunk *s, struct stat_db *d)
+{
+	if (s->at_ns < d->shrunk_ns)
+		return;
+	d->shrunk_ns = s->at_ns;
+	d->shrunk_was = s->was;
+	d->shrunk_now = s->now;
+	d->no_tables = s->no_tables;
+}
+
 bool
 stat_judge(const struct stat_conf *conf, const struct came *came,
     const struct stat_row *row, struct stat_verdict *out)
@@ -226,6 +237,9 @@ stat_judge(const struct stat_conf *conf, const struct came *came,
 		gone = gone && r->gone;
 		written = max(written, r->written_ns);
 	}
+	for (size_t i = 0; i < row->n_shrunk; i++)
+		if (stat_asks_for(conf, row->shrunk[i].root))
+			add_shrunk(&row->shrunk[i], d);
 	for (size_t i = 0; i < row->n_compared; i++)
 		if (stat_asks_for(conf, row->compared[i].root))
 			add_compared(conf, row, &row->compared[i], d);

@@ -10,7 +10,7 @@
 #include "lib/engine/state_compared.h"
 #include "lib/engine/state_impl.h"
 
-enum { REPLICAS, NOTES, COMPARED, TROUBLES, LOSTS, TABLES };
+enum { REPLICAS, NOTES, COMPARED, TROUBLES, LOSTS, SHRUNK, TABLES };
 
 static const char *const text[TABLES] = {
 	[REPLICAS] = "SELECT db.path, db.root, pages * page_size, wal_bytes,"
@@ -25,6 +25,9 @@ static const char *const text[TABLES] = {
 	[TROUBLES] = "SELECT path, root, wait_ns, since_ns, at_ns, class,"
 		     " attempts, msg"
 		     " FROM trouble ORDER BY path",
+	[SHRUNK] = "SELECT path, root, at_ns, was, now, no_tables"
+		   " FROM db JOIN shrunk USING(root, key)"
+		   " WHERE at_ns <> 0 ORDER BY path",
 	[LOSTS] = "SELECT path, since_ns, class, msg FROM lost ORDER BY path",
 };
 
@@ -36,6 +39,7 @@ has_table(struct state *st, int t)
 {
 	return t == COMPARED ? state_has_compared(st)
 	    : t == LOSTS     ? state_has(st, "lost")
+	    : t == SHRUNK    ? state_has(st, "shrunk")
 			     : true;
 }
 
@@ -195,6 +199,17 @@ take(struct stat_rows *r, int t)
 		    sizeof(*row->compared));
 		take_compared(&row->compared[row->n_compared++], q);
 		break;
+	case SHRUNK:
+		row->shrunk = more(
+		    r, t, row->shrunk, row->n_shrunk, sizeof(*row->shrunk));
+		row->shrunk[row->n_shrunk++] = (struct stat_shrunk){
+			.root = sqlite3_column_int64(q, 1),
+			.at_ns = sqlite3_column_int64(q, 2),
+			.was = (uint64_t)sqlite3_column_int64(q, 3),
+			.now = (uint64_t)sqlite3_column_int64(q, 4),
+			.no_tables = sqlite3_column_int(q, 5) != 0,
+		};
+		break;
 	case LOSTS: take_lost(&row->lost, q); break;
 	default:
 		row->trouble = more(
@@ -226,7 +241,7 @@ stat_rows_next(struct stat_rows *r, const struct stat_row **row, struct err *e)
 		return 0;
 	out->path = buf_str(&r->path);
 	out->n_replicas = out->n_notes = out->n_troubles = 0;
-	out->n_compared = 0;
+	out->n_compared = out->n_shrunk = 0;
 	out->lost.since_ns = 0;
 	for (int t = 0; t < TABLES; t++)
 		while (r->table[t].row && compare(r, t) == 0) {
@@ -252,6 +267,7 @@ stat_rows_close(struct stat_rows *r)
 	for (size_t i = 0; i < r->room[COMPARED]; i++)
 		buf_release(&r->row.compared[i].msg);
 	free(r->row.compared);
+	free(r->row.shrunk);
 	free(r->row.replica);
 	free(r->row.note);
 	free(r->row.trouble);

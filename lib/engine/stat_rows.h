@@ -59,6 +59,12 @@ struct stat_compared {
 	int64_t healed_ns; /* after at_ns: not settled yet */
 };
 
+struct stat_shrunk { /* there was much less of it at a ship */
+	int64_t root, at_ns;
+	uint64_t was, now; /* bytes */
+	bool no_tables;
+};
+
 struct stat_lost {        /* there, or not to be reached, and no database */
 	int64_t since_ns; /* 0: it is not lost */
 	enum err_class class;
@@ -74,6 +80,8 @@ struct stat_row {
 	size_t n_notes;
 	struct stat_compared *compared;
 	size_t n_compared;
+	struct stat_shrunk *shrunk;
+	size_t n_shrunk;
 	struct stat_trouble *trouble;
 	size_t n_troubles;
 };

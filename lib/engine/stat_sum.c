@@ -77,6 +77,7 @@ add(struct level *l, const struct stat_verdict *v, int64_t now_ns)
 	s->ahead += d->ahead;
 	s->healed += d->healed_ns != 0;
 	s->left_out += d->left_out;
+	s->shrunk += d->shrunk_ns != 0;
 	s->size += d->size;
 	s->wal += v->wal;
 	s->snapshots += v->snapshots;

@@ -56,7 +56,10 @@ static const char later[] =
     "CREATE TABLE IF NOT EXISTS round(id INTEGER PRIMARY KEY, root INTEGER,"
     " began_ns INTEGER, period_ns INTEGER, upto INTEGER, came BLOB);"
     "CREATE TABLE IF NOT EXISTS lost(path BLOB PRIMARY KEY, since_ns INTEGER,"
-    " class INTEGER, msg TEXT) WITHOUT ROWID;";
+    " class INTEGER, msg TEXT) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS shrunk(root INTEGER, key BLOB, at_ns INTEGER,"
+    " was INTEGER, now INTEGER, no_tables INTEGER, PRIMARY KEY(root, key))"
+    " WITHOUT ROWID;";
 
 #define COLUMNS                                                                \
 	"root, key, path, generation, idx, off, chain, page_size, pages, sum," \

@@ -6,6 +6,7 @@
 #include "lib/engine/state_compared.h"
 #include "lib/engine/state_impl.h"
 #include "lib/engine/state_known.h"
+#include "lib/engine/state_shrunk.h"
 
 /* A statement with root and key as its last two parameters. */
 static sqlite3_stmt *
@@ -119,6 +120,7 @@ state_put_going(struct state *st, int64_t root, const char *key, struct err *e)
 int
 state_forget(struct state *st, int64_t root, const char *key, struct err *e)
 {
+	const struct shrunk none = { 0 };
 	struct record r;
 	int rc = state_find(st, root, key, &r, e);
 
@@ -139,6 +141,8 @@ state_forget(struct state *st, int64_t root, const char *key, struct err *e)
 			rc = run(st,
 			    "DELETE FROM compared WHERE root = ? AND key = ?",
 			    root, key, e);
+		if (rc == 0)
+			rc = state_put_shrunk(st, root, key, &none, e);
 		if (rc == 0)
 			rc = state_forget_notes(st, root, r.path, e);
 		rc = end(st, rc, e);

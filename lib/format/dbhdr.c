@@ -14,6 +14,8 @@ enum {
 	AT_PAGES = 28,
 	AT_APPLICATION_ID = 68,
 	AT_VERSION_VALID_FOR = 92,
+	LEAF = 13, /* of a table; */
+	AT_CELLS = 3,
 	VERSION_WAL = 2,
 	USABLE_MIN = 480,
 };
@@ -44,6 +46,14 @@ dbhdr_parse(struct dbhdr *h, const uint8_t p[DBHDR_SIZE], struct err *e)
 	h->pages = be32(p + AT_PAGES);
 	h->application_id = be32(p + AT_APPLICATION_ID);
 	return 0;
+}
+
+bool
+dbhdr_no_schema(const uint8_t *page)
+{
+	const uint8_t *btree = page + DBHDR_SIZE;
+
+	return btree[0] == LEAF && be16(btree + AT_CELLS) == 0;
 }
 
 uint32_t

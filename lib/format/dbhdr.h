@@ -38,6 +38,12 @@ int dbhdr_parse(struct dbhdr *h, const uint8_t p[DBHDR_SIZE], struct err *e);
 uint32_t dbhdr_pages(const struct dbhdr *h, uint64_t file_size);
 
 /*
+ * Does page 1, a whole one, list no table, index, view or trigger?  It is the
+ * root of sqlite_schema: then a leaf without a cell (fileformat2.html 1.6).
+ */
+bool dbhdr_no_schema(const uint8_t *page);
+
+/*
  * Would SQLite read a database of that many pages of that size whose page 1
  * begins so?  ERR_CORRUPT says why not: what it looks at when it takes a
  * read lock (btree.c, lockBtree()).  A write version that it does not know
