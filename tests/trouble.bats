@@ -163,7 +163,7 @@ rolled_back() {
 	cp "$T/a.db" a.db
 	rolled_back
 	cp "$T/a.db" a.db
-	shipped a.db
+	told "it shrank from" a.db
 	current
 }
 
