@@ -67,6 +67,25 @@ err_set(struct err *e, enum err_class class, const char *fmt, ...)
 	return -1;
 }
 
+/* What helps, where the number alone tells; "". */
+static const char *
+help(int errnum)
+{
+	switch (errnum) {
+	case ENOSPC: return "make room on that disk";
+	case EDQUOT: return "the quota is used up: make room, or raise it";
+	case EFBIG: return "is the size of files limited? ulimit -f";
+	case EROFS: return "it is mounted to be read only";
+	case EIO: return "the kernel's log (dmesg) may say which disk it is";
+	case ESTALE: return "the server has exported it anew: mount it again";
+	case EMFILE:
+		return "raise the limit: ulimit -n, or LimitNOFILE= of a "
+		       "systemd unit";
+	case ENFILE: return "raise the system's limit: sysctl fs.file-max";
+	default: return "";
+	}
+}
+
 int
 err_sys(struct err *e, const char *fmt, ...)
 {
@@ -78,7 +97,7 @@ err_sys(struct err *e, const char *fmt, ...)
 	format(context, sizeof(context), fmt, ap);
 	va_end(ap);
 	e->class = err_class_of(errnum);
-	e->hint[0] = '\0';
+	(void)snprintf(e->hint, sizeof(e->hint), "%s", help(errnum));
 	/* strerror: of one buffer a thread in glibc, constant in musl. */
 	return join(e, context, strerror(errnum));
 }

@@ -28,7 +28,7 @@ enum err_class {
 	ERR_OS = 71,          /* out of descriptors, threads, processes */
 	ERR_EXISTS = 73,      /* the target exists or cannot be created */
 	ERR_IO = 74,          /* read or write failed, disk full */
-	ERR_BUSY = 75,        /* locked, conflict: run again */
+	ERR_BUSY = 75,        /* locked: run again; or a conflict */
 	ERR_DENIED = 77,      /* permission */
 	ERR_CONFIG = 78,      /* environment, option value, state file */
 };
@@ -43,7 +43,8 @@ struct err {
 int err_set(struct err *e, enum err_class class, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As err_set with the class of errno and ": strerror" added. */
+/* As err_set with the class of errno and ": strerror" added, and a hint where
+ * errno alone tells what helps (a full disk). */
 int err_sys(struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -90,10 +90,16 @@ stop_requested(void)
 	return atomic_load(&first_signal) != 0;
 }
 
+bool
+stop_since(unsigned ms)
+{
+	return stop_requested() && now_ms() - atomic_load(&asked_ms) >= ms;
+}
+
 int
 stop_overdue(struct err *e)
 {
-	if (!stop_requested() || now_ms() - atomic_load(&asked_ms) < GRACE_MS)
+	if (!stop_since(GRACE_MS))
 		return 0;
 	return err_set(e, ERR_BUSY, "interrupted by a signal");
 }

@@ -25,7 +25,8 @@ bool stop_requested(void);
  * Until then what is in flight goes on, since most of it ends by then.
  */
 int stop_overdue(struct err *e);
-int stop_signal(void); /* the first signal, or 0 */
-int stop_fd(void);     /* readable from the request on; never read it */
+bool stop_since(unsigned ms); /* is the request at least so old? */
+int stop_signal(void);        /* the first signal, or 0 */
+int stop_fd(void);            /* readable from the request on; never read it */
 
 #endif

@@ -81,14 +81,20 @@ dblock_id(int64_t root, const char *key)
 	return (int64_t)(h.lo >> 2); /* an offset in a file: not negative */
 }
 
+static struct flock
+byte_of(int64_t id)
+{
+	return (struct flock){ .l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = id,
+		.l_len = 1 };
+}
+
 /* 1: locked; 0: another process has it; -1. */
 static int
 try_file(struct dblocks *l, int64_t id, struct err *e)
 {
-	struct flock fl = { .l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = id,
-		.l_len = 1 };
+	struct flock fl = byte_of(id);
 
 	if (fcntl(l->fd, F_SETLK, &fl) == 0)
 		return 1;
@@ -163,6 +169,21 @@ dblock_queue(struct dblocks *l, int64_t id)
 	return first;
 }
 
+static int
+held_by_another(struct dblocks *l, int64_t id, struct err *e)
+{
+	struct flock fl = byte_of(id);
+
+	if (fcntl(l->fd, F_GETLK, &fl) == -1 || fl.l_type == F_UNLCK ||
+	    fl.l_pid <= 0)
+		err_set(e, ERR_BUSY, "another run is shipping it");
+	else
+		err_set(e, ERR_BUSY, "another run is shipping it, process %ld",
+		    (long)fl.l_pid);
+	return err_hint(
+	    e, "that run ships it; --lock-wait TIME waits longer for it");
+}
+
 int
 dblock_take(struct dblocks *l, int64_t id, unsigned wait_ms, struct err *e)
 {
@@ -177,8 +198,9 @@ dblock_take(struct dblocks *l, int64_t id, unsigned wait_ms, struct err *e)
 		nanosleep(&pause, NULL);
 		waited += POLL_MS;
 	}
-	return rc != 0 ? rc
-		       : err_set(e, ERR_BUSY, "another run is shipping it");
+	if (rc != 0)
+		return rc;
+	return held_by_another(l, id, e);
 }
 
 struct job *

@@ -11,6 +11,7 @@
 #include "lib/base/crew.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/base/stop.h"
 #include "lib/format/provenance.h"
 
 enum {
@@ -68,7 +69,8 @@ sum_pieces(void *arg)
 		at = atomic_fetch_add(&t->all->next, PROOF_BUF);
 		if (at >= t->all->size)
 			break;
-		t->rc = sum_piece(t, at);
+		if ((t->rc = stop_overdue(&t->e)) == 0)
+			t->rc = sum_piece(t, at);
 	}
 	if (t->rc == -1)
 		atomic_store(&t->all->failed, true);

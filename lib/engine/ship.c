@@ -191,7 +191,8 @@ check_owner(const struct ship_job *j, const struct record *r, struct err *e)
 	return err_hint(e, "%s",
 	    j->ship->conf->base != NULL
 		? "use one base (-C) for all runs"
-		: "two databases cannot have one replica path");
+		: "give one of the two another path in the "
+		  "litestream.yml");
 }
 
 /* Take what the state says for what is known.  Needs the lock. */

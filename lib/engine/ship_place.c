@@ -55,7 +55,9 @@ look(void *ctx, int64_t id, const char *url, struct err *e)
 		    "its place in the replica, %s, "
 		    "belongs to %s",
 		    s->place, r.path);
-		err_hint(e, "two databases cannot have one replica path");
+		err_hint(e,
+		    "two databases cannot have one name in a replica: use one "
+		    "base (-C) for all runs");
 	}
 	record_release(&r);
 	return rc;

@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
+#include "lib/base/stop.h"
 #include "lib/engine/stat_error.h"
 #include "lib/engine/stat_judge.h"
 #include "lib/engine/stat_sum.h"
@@ -244,6 +245,8 @@ read_all(struct stat_fleet *f, struct stat_rows *rows, struct stat_sums *sums,
 	int rc;
 
 	while ((rc = stat_rows_next(rows, &row, e)) == 1) {
+		if (stop_overdue(e) == -1)
+			return -1;
 		if (row->path[0] == '\0') {
 			add_run(f, c, row);
 		} else if (is_wanted(c, row->path) &&

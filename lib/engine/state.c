@@ -11,6 +11,7 @@
 #include "lib/base/err.h"
 #include "lib/base/file.h"
 #include "lib/base/rng.h"
+#include "lib/base/stop.h"
 #include "lib/engine/guard.h"
 #include "lib/engine/state_impl.h"
 #include "lib/engine/state_known.h"
@@ -175,6 +176,20 @@ state_fail(struct state *st, struct err *e)
 		errno = sqlite3_system_errno(st->db);
 		return errno != 0 ? err_sys(e, "state: %s", why)
 				  : err_set(e, ERR_IO, "state: %s", why);
+	case SQLITE_FULL:
+		err_set(e, ERR_IO, "state: %s", why);
+		return err_hint(e, "make room where the state is (-s)");
+	case SQLITE_READONLY:
+		err_set(e, ERR_IO, "state: %s", why);
+		return err_hint(e,
+		    "who runs this has to be able to write to the directory "
+		    "of the state (-s) and what is in it");
+	case SQLITE_CANTOPEN:
+		err_set(e, ERR_IO, "state: %s: %s", why,
+		    strerror(sqlite3_system_errno(st->db)));
+		return err_hint(e,
+		    "who runs this has to be able to read and write the "
+		    "directory of the state (-s) and what is in it");
 	default: return err_set(e, ERR_IO, "state: %s", why);
 	}
 }
@@ -310,7 +325,7 @@ use_wal(struct state *st, struct err *e)
 
 	for (int ms = 0; ms < BUSY_MS; ms += 20) {
 		rc = run(st, "PRAGMA journal_mode = WAL", e);
-		if (rc == 0 || e->class != ERR_BUSY)
+		if (rc == 0 || e->class != ERR_BUSY || stop_since(1000))
 			break;
 		nanosleep(&pause, NULL);
 	}
@@ -332,6 +347,23 @@ sign(struct state *st, struct err *e)
 			  : run(st, "PRAGMA application_id = 0x6c737070", e);
 }
 
+/* SQLite asks for the n-th time: 1, try again; 0, give up. */
+static int
+wait_for_lock(void *ctx, int n)
+{
+	const struct timespec pause = { 0, n < 10 ? 2000000 : 20000000 };
+	struct state *st = ctx;
+	struct err ignored;
+
+	if (n == 0)
+		st->waited_ms = 0;
+	st->waited_ms += n < 10 ? 2 : 20;
+	if (st->waited_ms > BUSY_MS || stop_overdue(&ignored) == -1)
+		return 0;
+	nanosleep(&pause, NULL);
+	return 1;
+}
+
 static int
 open_file(struct state *st, const char *path, bool write, struct err *e)
 {
@@ -345,7 +377,7 @@ open_file(struct state *st, const char *path, bool write, struct err *e)
 		state_fail(st, e);
 		return err_in(e, "%s", path);
 	}
-	sqlite3_busy_timeout(st->db, BUSY_MS);
+	sqlite3_busy_handler(st->db, wait_for_lock, st);
 	if (run(st,
 		"PRAGMA cache_size = -512; PRAGMA synchronous = FULL;"
 		"PRAGMA journal_size_limit = 1048576",

@@ -61,6 +61,7 @@ enum state_query {
 };
 
 struct state {
+	unsigned waited_ms; /* for another's lock */
 	sqlite3 *db;
 	sqlite3_stmt *q[QUERIES];
 	uint8_t writer[STATE_ID_SIZE];

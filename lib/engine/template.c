@@ -11,6 +11,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/base/stop.h"
 #include "lib/engine/restore.h"
 #include "lib/engine/source.h"
 
@@ -18,6 +19,7 @@ enum {
 	MAX_HOLD_MS = 150, /* of a writer in rollback mode */
 	ROUNDS = 20,       /* of a template that is being written */
 	PIECE = 65536,
+	AT_ONCE = 64 << 20, /* by the kernel */
 };
 
 /* -- the image ------------------------------------------------------------- */
@@ -63,8 +65,12 @@ take_image(struct db_template *t, struct source *src, struct err *e)
 
 	for (int i = 0; i < ROUNDS && rc == 0; i++)
 		rc = read_image(src, t->fd, e);
-	if (rc == 0)
+	if (rc == 0) {
 		err_set(e, ERR_BUSY, "it is written while it is read");
+		err_hint(e,
+		    "take a copy that nobody writes to: sqlite3 FILE "
+		    "\".backup COPY\"");
+	}
 	if (rc != 1)
 		return -1;
 	t->size = (uint64_t)st->pages * st->page_size;
@@ -109,6 +115,8 @@ copy_rest(const struct db_template *t, int fd, uint64_t off, struct err *e)
 	ssize_t n;
 
 	for (; off < t->size; off += (uint64_t)n) {
+		if (stop_overdue(e) == -1)
+			return -1;
 		n = file_pread(t->fd, piece, sizeof(piece), off, e);
 		if (n == 0)
 			err_set(e, ERR_BUG, "the image has become shorter");
@@ -121,14 +129,18 @@ copy_rest(const struct db_template *t, int fd, uint64_t off, struct err *e)
 static int
 fill(const struct db_template *t, int fd, struct err *e)
 {
+	uint64_t left;
 	loff_t from = 0;
 	ssize_t n;
 
 	if (ioctl(fd, FICLONE, t->fd) == 0)
 		return 0;
 	while ((uint64_t)from < t->size) {
+		if (stop_overdue(e) == -1)
+			return -1;
+		left = t->size - (uint64_t)from;
 		n = copy_file_range(
-		    t->fd, &from, fd, NULL, t->size - (uint64_t)from, 0);
+		    t->fd, &from, fd, NULL, left < AT_ONCE ? left : AT_ONCE, 0);
 		if (n <= 0)
 			return copy_rest(t, fd, (uint64_t)from, e);
 	}

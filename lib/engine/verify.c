@@ -330,7 +330,8 @@ verify(struct verifier *v, const struct verify_job *j,
 			return -1;
 		before = *e;
 	}
-	return err_set(e, ERR_BUSY,
+	err_set(e, ERR_BUSY,
 	    "it changes faster than it can be read; the last look: %s",
 	    before.msg);
+	return err_hint(e, "verify it while lspp-prune does not run");
 }

@@ -106,6 +106,7 @@ look_foreign(struct look *l, struct err *e)
 		return 0;
 	err_set(e, ERR_BUSY, "it is sound, but %s was written by somebody else",
 	    l->last_key);
-	return err_hint(
-	    e, "another machine ships this database to the same replica");
+	return err_hint(e,
+	    "another machine ships this database to the same replica: end one "
+	    "of the two");
 }

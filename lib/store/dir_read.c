@@ -12,6 +12,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
 #include "lib/base/names.h"
+#include "lib/base/stop.h"
 #include "lib/store/dir_impl.h"
 
 /* Objects */
@@ -46,6 +47,8 @@ send(struct dir *d, int fd, const char *key, uint64_t off, uint64_t n,
 
 	for (; n > 0; off += want, n -= want) {
 		want = n < room ? (size_t)n : room;
+		if (stop_overdue(e) == -1)
+			goto out;
 		got = file_pread(fd, piece, want, off, e);
 		if (got != -1 && (size_t)got != want)
 			err_set(e, ERR_IO, "it became shorter meanwhile");

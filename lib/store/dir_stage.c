@@ -16,6 +16,7 @@
 #include "lib/base/names.h"
 #include "lib/base/rng.h"
 #include "lib/base/spool.h"
+#include "lib/base/stop.h"
 #include "lib/store/dir_impl.h"
 
 /* Temporary files */
@@ -160,7 +161,8 @@ copy(struct dir *d, struct dir_object *o, struct spool *from, struct err *e)
 
 	for (size_t n; off < from->size; off += n) {
 		n = from->size - off < room ? (size_t)(from->size - off) : room;
-		if (spool_read(from, off, piece, n, e) == -1)
+		if (stop_overdue(e) == -1 ||
+		    spool_read(from, off, piece, n, e) == -1)
 			goto out;
 		if (file_pwrite(o->fd, piece, n, off, e) == -1) {
 			err_in(e, "object %s", o->key);

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "lib/base/err.h"
+#include "lib/base/stop.h"
 
 enum {
 	BODY_MAX = 32 << 20,   /* of an answer that is kept in memory */
@@ -279,6 +280,11 @@ http_free(struct http *h)
 
 	if (h == NULL)
 		return;
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* A name that nobody resolves is not to be waited for at the end. */
+	if (stop_requested())
+		curl_easy_setopt(h->curl, CURLOPT_QUICK_EXIT, 1L);
+#endif
 	hold_sigpipe(&guard);
 	curl_easy_cleanup(h->curl);
 	release_sigpipe(&guard);

@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "lib/base/be.h"
+#include "lib/base/stop.h"
 #include "lib/store/s3_impl.h"
 
 enum { PIECE = 64 << 10 };
@@ -36,7 +37,8 @@ hash_spool(
 
 	for (; rc == 0 && n > 0; off += part, n -= part) {
 		part = n < PIECE ? (size_t)n : PIECE;
-		if ((rc = spool_read(b, off, piece, part, e)) == -1)
+		if ((rc = stop_overdue(e)) == -1 ||
+		    (rc = spool_read(b, off, piece, part, e)) == -1)
 			break;
 		(void)EVP_DigestUpdate(h->sha256, piece, part);
 		if (h->md5 != NULL)

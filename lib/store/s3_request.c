@@ -18,6 +18,8 @@ enum {
 	FEW = 2,  /* tries after the first while nobody is there */
 	SOME = 5, /* while somebody is there who hangs up on us, always */
 	SMALL = 1 << 20, /* bytes to send that take no time */
+	FINISH_MS = 500, /* behind a signal, see cancelled() */
+	CLEAN_MS = 1500,
 };
 
 void
@@ -216,7 +218,11 @@ cancelled(void *ctx)
 {
 	const struct s3_call *c = ctx;
 
-	return !c->finish && !c->clean && stop_requested();
+	/* What is on its way may arrive, and what is left be cleaned away, but
+	 * not at any price: who answers takes less than that. */
+	if (c->finish || c->clean)
+		return stop_since(c->clean ? CLEAN_MS : FINISH_MS);
+	return stop_requested();
 }
 
 /* How far the tries of one call have come. */
@@ -479,6 +485,36 @@ give_up(struct s3 *s, const struct progress *p, const struct http_response *r,
 	return fatal(s, p, e);
 }
 
+static void
+append(struct err *e, const char *text)
+{
+	char hint[sizeof(e->hint)];
+
+	memcpy(hint, e->hint, sizeof(hint));
+	err_set(e, e->class, "%s%s", e->msg, text);
+	memcpy(e->hint, hint, sizeof(hint));
+}
+
+/* It was tried so often; and what may help, if nobody knows better. */
+static void
+tried(struct progress *p, uint64_t spent, const struct http_response *r,
+    struct err *e)
+{
+	char text[80];
+
+	(void)snprintf(text, sizeof(text), "; tried %u times in %" PRIu64 " s",
+	    p->tries, (spent + 500) / 1000);
+	append(e, text);
+	append(&p->why, text);
+	if (e->hint[0] != '\0' || p->tries < 2)
+		return;
+	if (r->status == 503 || r->status == 429)
+		err_hint(e, "ask it for less: fewer at a time (-j), or --rate");
+	else
+		err_hint(
+		    e, "run again when it answers: what was printed is done");
+}
+
 /* Is there time for another try?  Waits for it. */
 static int
 wait_turn(struct s3 *s, struct progress *p, const struct http_response *r,
@@ -489,7 +525,7 @@ wait_turn(struct s3 *s, struct progress *p, const struct http_response *r,
 	struct err why = *e;
 
 	if (p->tries > s->retries_max) {
-		err_hint(e, "tried %u times", p->tries);
+		tried(p, spent, r, e);
 		return give_up(s, p, r, false, e);
 	}
 	if (rng_bytes(&random, sizeof(random), e) == -1)
@@ -503,8 +539,7 @@ wait_turn(struct s3 *s, struct progress *p, const struct http_response *r,
 	}
 	if (spent + ms > limit) {
 		*e = why;
-		err_hint(e, "tried %u times in %" PRIu64 " s", p->tries,
-		    (spent + 500) / 1000);
+		tried(p, spent, r, e);
 		return give_up(s, p, r, true, e);
 	}
 	if (pace_sleep(s->pace, ms, e) == -1)
