@@ -91,6 +91,17 @@ rodb_fail(sqlite3 *db, int rc, struct err *e)
 		    "it is shipped once the application has "
 		    "opened the database and rolled it back");
 	}
+	/* It would delete a log beside an empty file: delete_nothing(). */
+	if (rc == SQLITE_IOERR_DELETE)
+		return err_set(e, ERR_CORRUPT, "empty file");
+	/* Of a page that the wal-index names; those of the file are zeros. */
+	if (rc == SQLITE_IOERR_SHORT_READ) {
+		err_set(e, ERR_CORRUPT,
+		    "its -wal ends before what its wal-index knows of");
+		return err_hint(e,
+		    "was the -wal cut? restart the application; what it "
+		    "committed meanwhile may be lost");
+	}
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED: return err_set(e, ERR_BUSY, "locked by a writer");

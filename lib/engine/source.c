@@ -352,6 +352,7 @@ forget(struct source *s)
 	s->why = NULL;
 	s->st.hint = SOURCE_DIFF;
 	s->before_overlay = 0;
+	s->first_seen = false;
 	s->first.class = ERR_NONE;
 	memset(&s->hdr, 0, sizeof(s->hdr));
 	memset(&s->st.pos, 0, sizeof(s->st.pos));
@@ -388,6 +389,11 @@ source_begin(struct source *s, const struct source_pos *since,
 		s->want_hold |= s->tries > 2 && s->wal_mode;
 		forget(s);
 		rc = begin_once(s, since, since_pages, e);
+		if (rc == 1) {
+			free(s->page);
+			s->page = xmalloc(WAL_FRAME_HDR_SIZE + s->st.page_size);
+			rc = source_sound(s, e);
+		}
 		/* What looks damaged may be in the middle of a change. */
 		if (rc == -1 && e->class == ERR_CORRUPT && s->tries < CERTAIN)
 			rc = 0;
@@ -399,8 +405,6 @@ source_begin(struct source *s, const struct source_pos *since,
 		return -1;
 	}
 	s->why = NULL;
-	free(s->page);
-	s->page = xmalloc(WAL_FRAME_HDR_SIZE + s->st.page_size);
 	return 0;
 }
 

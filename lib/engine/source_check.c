@@ -55,6 +55,7 @@ source_check_size(
 void
 source_check_first(struct source *s, const uint8_t *page)
 {
+	s->first_seen = true;
 	if (dbhdr_check(page, s->st.page_size, s->st.pages, &s->first) == 0)
 		s->first.class = ERR_NONE;
 }
@@ -156,6 +157,10 @@ source_check_all(struct source *s, struct err *e)
 	uint32_t in_file = 0;
 	int rc = 0;
 
+	/* It says a size, too; if frames are left out it was looked at. */
+	if (!s->first_seen && s->before_overlay == 0 &&
+	    source_page(s, 1, e) == NULL)
+		return -1;
 	if (s->first.class != ERR_NONE) {
 		*e = s->first;
 		return -1;

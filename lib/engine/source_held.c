@@ -286,6 +286,22 @@ held(struct source *s, struct err *e)
 						      : rc;
 }
 
+/* What cannot be may have moved meanwhile; only what did not is at fault. */
+int
+source_sound(struct source *s, struct err *e)
+{
+	struct err why = { 0 };
+	int rc;
+
+	if (source_check_all(s, &why) == 0)
+		return 1;
+	if ((rc = held(s, e)) == 1) {
+		*e = why;
+		rc = -1;
+	}
+	return rc;
+}
+
 int
 source_end(struct source *s, struct err *e)
 {

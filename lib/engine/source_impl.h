@@ -51,7 +51,8 @@ struct source {
 	struct overlay overlay, old;
 	uint32_t before_overlay; /* so many pages stand in frames before it, or
 				    in the file: that was seen to */
-	struct err first;        /* what is wrong with page 1 */
+	bool first_seen;
+	struct err first; /* what is wrong with page 1 */
 
 	/* which pages to look at */
 	bool all;
@@ -124,5 +125,7 @@ bool source_by_signature(const struct source *s);
 /* source_held.c */
 int source_take_lock(struct source *s, struct err *e);
 int source_look_under_lock(struct source *s, struct err *e);
+/* Before anything is read: 1; 0: look again; -1: what it says cannot be. */
+int source_sound(struct source *s, struct err *e);
 
 #endif

@@ -91,25 +91,37 @@ struct damage_image {
 	struct source_state st;
 };
 
-/* All pages of the database at path, as lspp reads them. */
+/*
+ * The database at path, as lspp reads it.  since is a position that *img is of,
+ * or NULL.
+ */
 DAMAGE_FN int
-damage_read(struct damage_image *img, const char *path, struct err *e)
+damage_read(struct damage_image *img, const char *path,
+    const struct source_pos *since, struct err *e)
 {
 	struct source *s = source_open(path, 200, e);
+	uint32_t known = img->st.pages, pgno, size;
 	const uint8_t *p;
-	uint32_t pgno;
+	size_t all, had;
 	int rc = s == NULL ? -1 : 0;
 
 	while (rc == 0) {
-		buf_reset(&img->bytes);
-		if ((rc = source_begin(s, NULL, 0, false, e)) == -1)
+		if ((rc = source_begin(s, since, known, false, e)) == -1)
 			break;
 		img->st = *source_state(s);
+		size = img->st.page_size;
+		all = (size_t)img->st.pages * size;
+		had = img->bytes.len;
+		if (all > had)
+			memset(buf_room(&img->bytes, all - had), 0, all - had);
+		img->bytes.len = all;
 		while (rc == 0 && (pgno = source_next(s)) != 0)
 			if ((p = source_page(s, pgno, e)) == NULL)
 				rc = -1;
 			else
-				buf_add(&img->bytes, p, img->st.page_size);
+				memcpy(
+				    img->bytes.data + (size_t)(pgno - 1) * size,
+				    p, size);
 		if (rc == 0)
 			rc = source_end(s, e);
 	}
@@ -117,25 +129,37 @@ damage_read(struct damage_image *img, const char *path, struct err *e)
 	return rc == 1 ? 0 : -1;
 }
 
-/* What SQLite reads of it, which may write to it: give it a copy.  False if it
- * refuses it. */
-DAMAGE_FN bool
+/*
+ * What SQLite reads of it, page for page and without understanding any, as a
+ * copy that it makes (and signs in page 1, always the same way).  It may write
+ * to what it reads.  SQLITE_OK, or why not.
+ */
+DAMAGE_FN int
 damage_sqlite(struct buf *bytes, const char *path)
 {
-	sqlite3 *db = NULL;
-	sqlite3_int64 n = 0;
-	unsigned char *p = NULL;
+	char *out = xasprintf("%s-out", path);
+	sqlite3 *from = NULL, *to = NULL;
+	sqlite3_backup *b = NULL;
+	int rc;
 
+	(void)unlink(out);
 	buf_reset(bytes);
-	if (sqlite3_open(path, &db) == SQLITE_OK &&
-	    sqlite3_exec(db, "BEGIN; PRAGMA schema_version", NULL, NULL,
-		NULL) == SQLITE_OK)
-		p = sqlite3_serialize(db, "main", &n, 0);
-	if (p != NULL)
-		buf_add(bytes, p, (size_t)n);
-	sqlite3_free(p);
-	sqlite3_close(db);
-	return p != NULL;
+	if ((rc = sqlite3_open(path, &from)) == SQLITE_OK &&
+	    (rc = sqlite3_open(out, &to)) == SQLITE_OK &&
+	    (rc = sqlite3_exec(to, "PRAGMA journal_mode=OFF", NULL, NULL,
+		 NULL)) == SQLITE_OK) {
+		if ((b = sqlite3_backup_init(to, "main", from, "main")) == NULL)
+			damage_die(sqlite3_errmsg(to));
+		(void)sqlite3_backup_step(b, -1);
+		rc = sqlite3_backup_finish(b);
+	}
+	sqlite3_close(to);
+	sqlite3_close(from);
+	if (rc == SQLITE_OK)
+		damage_load(bytes, out);
+	(void)unlink(out);
+	free(out);
+	return rc;
 }
 
 /* An application that has read the database, and rests. */
