@@ -7,7 +7,7 @@
  *	class, msg	what it told: 0 (equal, or behind), ERR_CORRUPT (wrong)
  *		or ERR_EXISTS (ahead), and why
  *	healed_ns, healed	when lspp-ship last found, and shipped, pages
- *that had changed earlier than an earlier ship said; how often
+ *		that had changed earlier than an earlier ship said; how often
  *
  * What was healed is settled by a comparison that is well since then; what is
  * wrong or ahead also by a snapshot, which stands by itself.

@@ -5,9 +5,9 @@
  *	relative	itself			base/key	DIR/key
  *	absolute	its path below base	base/key	DIR/key
  *	URL		its part below -r	base/key	DIR/key
- *	URL pattern	each that matches	base/key	DIR/(key, less
- *							the pattern's fixed
- *part)
+ *	URL pattern	each that matches	base/key	DIR/rest
+ *
+ * where rest is the key without the pattern's fixed part.
  *
  * A key is normal: no empty component, no ".", and never a "..": nothing that
  * is restored leaves the base or DIR.

@@ -23,9 +23,9 @@
  * frames and that they chain, the other one only the names.
  *
  * lspp-prune takes a snapshot together with all segments up to the next one,
- *the snapshot first.  So segments that no snapshot leads to, and certain gaps,
- *may be its doing: they are no damage, and only told (ERR_EARLIER).  If it is
- *at work there will be fewer objects in the next look.
+ * the snapshot first.  So segments that no snapshot leads to, and certain gaps,
+ * may be its doing: they are no damage, and only told (ERR_EARLIER).  If it is
+ * at work there will be fewer objects in the next look.
  *
  * What cannot be seen, since nothing that is left depends on it: that the end
  * of a generation is gone which is not the one in the state, that a generation

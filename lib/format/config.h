@@ -18,7 +18,7 @@
  *	path: P		root is P without its last component, which is the name
  *	dir: D		root is P; the name is the path of the database below D
  *	multi-db	root is P up to the last slash before the first "{{";
- *the name is the rest, its variables filled in
+ *			the name is the rest, its variables filled in
  *
  * The name may be empty, where P is a bucket or just below "/".
  */

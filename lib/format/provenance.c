@@ -176,7 +176,8 @@ parse(struct provenance *pv, const uint8_t *frame, size_t payload_size,
 	if (be32(payload + AT_VERSION) != version) {
 		err_set(e, ERR_CORRUPT, "provenance frame is of version %u",
 		    be32(payload + AT_VERSION));
-		return err_hint(e, "a newer lspp wrote it: use that, or one that is newer");
+		return err_hint(
+		    e, "a newer lspp wrote it: use that, or one that is newer");
 	}
 	get_more(pv, payload, version);
 	return get(pv, payload, e);

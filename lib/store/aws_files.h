@@ -2,7 +2,7 @@
  * aws_files -- the shared files of AWS's tools: ~/.aws/config and
  * ~/.aws/credentials, or where AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE
  * say.  A file that is not there is empty, as /dev/null is; a pipe is read once
- *a process.
+ * a process.
  *
  *	[profile dev]			in config; [dev] in credentials
  *	region = eu-west-1

@@ -17,7 +17,7 @@
  *
  * A driver embeds struct store as its first member.  stage, get and list may
  * be called by many threads at once; what publishes or removes by one at a
- *time.
+ * time.
  */
 #ifndef LSPP_STORE_STORE_H
 #define LSPP_STORE_STORE_H

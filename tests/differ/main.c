@@ -12,9 +12,11 @@
  *	-D	folder for the source, made below it [the work folder]
  *	-f	what that file system is called in the report [ns]
  *	-j	journal mode to begin with: delete truncate persist memory off
- *wal -k	keep the work folder also if all is well -l	locking: normal
- *exclusive nolock dotfile excl -n	so many steps [100] -s	the seed:
- *everything that is not said is drawn from it
+ *		wal
+ *	-k	keep the work folder also if all is well
+ *	-l	locking: normal exclusive nolock dotfile excl
+ *	-n	so many steps [100]
+ *	-s	the seed: everything that is not said is drawn from it
  *	-S	slow: time passes between steps, and behind rests of 5 s each
  *		database that can be read has to be shipped
  *
@@ -28,8 +30,9 @@
  * then lspp-hot prints nothing.  Past states are what they were.
  *
  * One thing is not tried: locks that nobody else sees (nolock, dotfile)
- *together with a journal that is not in a file.  Then nothing at all tells that
- *a writer is in the middle of a commit, for as long as he is not scheduled.
+ * together with a journal that is not in a file.  Then nothing at all tells
+ * that a writer is in the middle of a commit, for as long as he is not
+ * scheduled.
  *
  * Prints a line for people if that does not hold, and one for all: "round
  * NAME=VALUE ...".  Exit status: 0; 1, a fault, whose work folder stays; 2, the
