@@ -32,7 +32,8 @@
  * decided as in a restore, also where they were copied in another order.
  *
  * The order of removal, in waves, is such that whatever is kept can be restored
- * at every moment, by lspp and litestream 0.3.13 and 0.5 (FORMAT rules 1 to 6):
+ * at every moment, by lspp and litestream 0.3.13 and 0.5 (lspp-format(5), rules
+ * 1 to 6):
  *
  *	0	the snapshots of all runs that go
  *	1...	their segments.  Below the first run that is kept of the

@@ -6,8 +6,8 @@
  * An unfinished file gets its name only after everything was checked:
  *	1. every LZ4 frame is whole and its content checksum right
  *	2. the WAL segments are contiguous, and salts and running checksums
- *	   chain from frame to frame (FORMAT rules 1 and 5; sqlite.org
- *	   fileformat2 4.2)
+ *	   chain from frame to frame (lspp-format(5) rules 1 and 5;
+ *	   sqlite.org fileformat2 4.2)
  *	3. what lies in the file, read back, has the size and the pagesum that
  *	   the provenance of the last object claims; objects of litestream's
  *	   have none, then SQLite's quick_check must say ok

@@ -14,10 +14,10 @@
  *    behind a segment of the same step, under the next index, and are recorded
  *    together with it.  So any progress of the replica beyond a record begins
  *    with an object at exactly the record's position: a run with an older
- *    record cannot pass by it (FORMAT rules 1, 2, 4, 6, 9);
+ *    record cannot pass by it (lspp-format(5) rules 1, 2, 4, 6, 9);
  *  - a new generation of a database that had one first ends the old one, with
- *    an empty segment at the record's position (rule 8): so this holds for a
- *    record of an old generation, too;
+ *    an empty segment at the record's position (lspp-format(5) rule 8): so
+ *    this holds for a record of an old generation, too;
  *  - a generation that begins without a record to end has an owner's object
  *    before its snapshot, which one writer alone can put; whoever takes over
  *    first ends what others may go on with (ship_fence.c);
@@ -27,8 +27,8 @@
  *  - an object at that position with other bytes means that the record is old
  *    (then the tail is adopted, if this writer wrote it) or that somebody else
  *    ships the database (then this path stops with ERR_BUSY);
- *  - offsets grow from segment to segment without a hole (rule 5), and an index
- *    is left for the next when its offset passes roll_at.
+ *  - offsets grow from segment to segment without a hole (lspp-format(5) rule
+ *    5), and an index is left for the next when its offset passes roll_at.
  */
 #ifndef LSPP_ENGINE_SHIP_H
 #define LSPP_ENGINE_SHIP_H

@@ -462,7 +462,7 @@ claim(struct pass *p, struct err *e)
 	return 0;
 }
 
-/* Times of objects never go back, whatever the clock does (rule 7). */
+/* Times never go back, whatever the clock does: lspp-format(5) rule 7. */
 static int64_t
 not_before(int64_t ns, int64_t last)
 {
