@@ -19,12 +19,12 @@ const char *const source_hint_name[] = { "diff", "tail", "recovered" };
 #define QUIET  (3 * SECOND) /* a writer at work is not, by any clock */
 
 enum {
-	TRIES = 12,      /* before a database counts as too busy */
-	CERTAIN = 4,     /* by then a lock was taken where there is one */
-	ELSEWHERE = 8,   /* by then it is no connection that opens or closes */
-	HOLDS = 4,       /* then checkpoints are in the way, too */
-	CATCHES = 500,   /* looks for a connection that is open, 1 ms apart */
-	SETTLES = 3,     /* waits for the clock to leave the last change */
+	TRIES = 12,    /* before a database counts as too busy */
+	CERTAIN = 4,   /* by then a lock was taken where there is one */
+	ELSEWHERE = 8, /* looks in a row: no connection that opens or closes */
+	HOLDS = 4,     /* then checkpoints are in the way, too */
+	CATCHES = 500, /* looks for a connection that is open, 1 ms apart */
+	SETTLES = 3,   /* waits for the clock to leave the last change */
 	TICK = 50000000, /* ns; longer waits are for a coarse clock */
 	WINDOW = 256 * 1024,
 };
@@ -161,10 +161,8 @@ catch_connection(struct source *s, struct err *e)
 }
 
 static int
-elsewhere(struct source *s, struct err *e)
+refuse_elsewhere(const struct source *s, struct err *e)
 {
-	if (s->tries < ELSEWHERE)
-		return 0;
 	if (s->links > 1) {
 		err_set(e, ERR_BUSY,
 		    "it has hard links, and its -wal may be beside another");
@@ -179,6 +177,27 @@ elsewhere(struct source *s, struct err *e)
 	    "deleted under the application: VACUUM INTO a copy there, before "
 	    "it "
 	    "ends");
+}
+
+/*
+ * Open all and choose.  A connection that has just locked the file and is about
+ * to make its -wal, or has just deleted it and is about to let go, looks for
+ * that moment as one whose WAL is elsewhere.  How often the source was looked
+ * at for other reasons says nothing of that: only looks in a row do.
+ */
+static int
+open_and_choose(struct source *s, struct err *e)
+{
+	for (unsigned i = 0;; i++) {
+		if (stop_overdue(e) == -1 || source_open_all(s, e) == -1 ||
+		    choose_read(s, e) == -1)
+			return -1;
+		if (!s->elsewhere)
+			return 0;
+		if (i + 1 == ELSEWHERE)
+			return refuse_elsewhere(s, e);
+		source_sleep_ns(INT64_C(1000000) << i);
+	}
 }
 
 /*
@@ -198,11 +217,8 @@ look(struct source *s, struct err *e)
 	    (rc = catch_connection(s, e)) != 0)
 		return rc;
 	for (unsigned i = 0;; i++) {
-		if (stop_overdue(e) == -1 || source_open_all(s, e) == -1 ||
-		    choose_read(s, e) == -1)
+		if (open_and_choose(s, e) == -1)
 			return -1;
-		if (s->elsewhere)
-			return elsewhere(s, e);
 		if (!source_by_signature(s))
 			return 1;
 		wait = file_sig_unsettled_ns(&s->st.sig.db, s->st.captured_ns);

@@ -2,7 +2,9 @@
  * Locks: what only the kernel can tell of who holds a database, and how.
  */
 #include <fcntl.h>
+#include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "lib/base/be.h"
 #include "lib/base/file.h"
@@ -153,6 +155,58 @@ elsewhere(void)
 	free(other);
 }
 
+/*
+ * What F_GETLK says of SHARED: that many times, somebody has it; then once that
+ * nobody does, and so on.  Everything else is what the kernel says.
+ */
+static int seen_in_a_row, seen;
+
+int
+fcntl(int fd, int cmd, ...)
+{
+	va_list ap;
+	void *arg;
+	struct flock *fl;
+	int rc;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	fl = arg;
+	rc = (int)syscall(SYS_fcntl, fd, cmd, arg);
+	if (cmd == F_GETLK && rc == 0 && seen_in_a_row > 0 &&
+	    fl->l_start == 0x40000002 && fl->l_len == 1) {
+		if (seen++ % (seen_in_a_row + 1) != seen_in_a_row)
+			fl->l_type = F_RDLCK;
+	}
+	return rc;
+}
+
+/*
+ * Connections that come and go, each met between its lock and its -wal; in
+ * between it is looked at often for other reasons.
+ */
+static void
+coming_and_going(void)
+{
+	char *path = db_path("coming.db");
+	struct mover m = { path, "UPDATE t SET b = b || 'x'", NULL, 0 };
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+
+	app_end(&a, 0);
+	settle();
+	seen_in_a_row = 7;
+	moving("connections that come and go", &m, &img);
+	ok(seen > 2 * 8, "each met, %d looks", seen);
+	seen_in_a_row = 8;
+	seen = 0;
+	must_refuse("one that stays", path, "not beside");
+	seen_in_a_row = seen = 0;
+	buf_release(&img.bytes);
+	free(path);
+}
+
 /* Another lspp that reads, and asks behind page 1 whether to write first. */
 struct other {
 	struct mover m;
@@ -241,6 +295,7 @@ main(void)
 	exclusive_silent();
 	locks_not_seen();
 	elsewhere();
+	coming_and_going();
 	two_of_us("two of us, and a -wal", true, SOURCE_CHAIN);
 	two_of_us("two of us, and none", false, SOURCE_PLAIN);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
