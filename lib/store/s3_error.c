@@ -4,6 +4,7 @@
  * and the status when that says nothing.
  */
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,4 +201,33 @@ s3_note_clock(struct s3 *s, const struct http_response *r)
 		return;
 	atomic_store(&s->clock, there - (int64_t)time(NULL));
 	atomic_store(&s->clocked, true);
+}
+
+static void
+append(struct err *e, const char *text)
+{
+	char hint[sizeof(e->hint)];
+
+	memcpy(hint, e->hint, sizeof(hint));
+	err_set(e, e->class, "%s%s", e->msg, text);
+	memcpy(e->hint, hint, sizeof(hint));
+}
+
+void
+s3_tried(unsigned tries, uint64_t spent_ms, int status, struct err *why,
+    struct err *e)
+{
+	char text[80];
+
+	(void)snprintf(text, sizeof(text), "; tried %u times in %" PRIu64 " s",
+	    tries, (spent_ms + 500) / 1000);
+	append(e, text);
+	append(why, text);
+	if (e->hint[0] != '\0' || tries < 2)
+		return;
+	if (status == 503 || status == 429)
+		err_hint(e, "ask it for less: fewer at a time (-j), or --rate");
+	else
+		err_hint(
+		    e, "run again when it answers: what was printed is done");
 }

@@ -223,6 +223,13 @@ void s3_warn(struct s3 *s, const char *fmt, ...)
 /* Of an answer: the seconds that Retry-After asks for, and what the server's
  * clock is. */
 uint64_t s3_retry_after(const struct http_response *r);
+
+/*
+ * Says in *e and *why that a request was tried so often, in spent_ms, and adds
+ * the hint that the last status suggests, unless *e has one.
+ */
+void s3_tried(unsigned tries, uint64_t spent_ms, int status, struct err *why,
+    struct err *e);
 void s3_note_clock(struct s3 *s, const struct http_response *r);
 
 #endif

@@ -485,36 +485,6 @@ give_up(struct s3 *s, const struct progress *p, const struct http_response *r,
 	return fatal(s, p, e);
 }
 
-static void
-append(struct err *e, const char *text)
-{
-	char hint[sizeof(e->hint)];
-
-	memcpy(hint, e->hint, sizeof(hint));
-	err_set(e, e->class, "%s%s", e->msg, text);
-	memcpy(e->hint, hint, sizeof(hint));
-}
-
-/* It was tried so often; and what may help, if nobody knows better. */
-static void
-tried(struct progress *p, uint64_t spent, const struct http_response *r,
-    struct err *e)
-{
-	char text[80];
-
-	(void)snprintf(text, sizeof(text), "; tried %u times in %" PRIu64 " s",
-	    p->tries, (spent + 500) / 1000);
-	append(e, text);
-	append(&p->why, text);
-	if (e->hint[0] != '\0' || p->tries < 2)
-		return;
-	if (r->status == 503 || r->status == 429)
-		err_hint(e, "ask it for less: fewer at a time (-j), or --rate");
-	else
-		err_hint(
-		    e, "run again when it answers: what was printed is done");
-}
-
 /* Is there time for another try?  Waits for it. */
 static int
 wait_turn(struct s3 *s, struct progress *p, const struct http_response *r,
@@ -525,7 +495,7 @@ wait_turn(struct s3 *s, struct progress *p, const struct http_response *r,
 	struct err why = *e;
 
 	if (p->tries > s->retries_max) {
-		tried(p, spent, r, e);
+		s3_tried(p->tries, spent, r->status, &p->why, e);
 		return give_up(s, p, r, false, e);
 	}
 	if (rng_bytes(&random, sizeof(random), e) == -1)
@@ -539,7 +509,7 @@ wait_turn(struct s3 *s, struct progress *p, const struct http_response *r,
 	}
 	if (spent + ms > limit) {
 		*e = why;
-		tried(p, spent, r, e);
+		s3_tried(p->tries, spent, r->status, &p->why, e);
 		return give_up(s, p, r, true, e);
 	}
 	if (pace_sleep(s->pace, ms, e) == -1)
