@@ -721,7 +721,6 @@ big() {
 	done
 }
 shrinks() { # FILE SQL MESSAGE: told by the next ship, once
-	local said
 	sqlite3 "srv/$1" "$2"
 	run -0 --separate-stderr lspp-ship "srv/$1"
 	assert_regex "$stderr" \

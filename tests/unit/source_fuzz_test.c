@@ -583,7 +583,8 @@ main(void)
 		make(&bases[i]);
 	if (one != NULL) {
 		folders(&r, "one");
-		ok(play(&r, seed, (unsigned)atol(one)) >= 0 && r.wrong == NULL,
+		ok(play(&r, seed, (unsigned)strtoull(one, NULL, 10)) >= 0 &&
+			r.wrong == NULL,
 		    "in %s", dir);
 		return done();
 	}
