@@ -387,6 +387,7 @@ open_replica(struct run *run, char **operands, struct err *e)
 	run->chooser.end = run->cli.end;
 	run->chooser.chosen = chosen;
 	run->chooser.ctx = run;
+	run->chooser.files = !run->list && run->spare == NULL;
 	if (run->cli.config != NULL) {
 		run->chooser.every_replica = run->list;
 		run->by_file = config_chooser_open(&run->file, &run->chooser);

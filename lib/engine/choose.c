@@ -5,6 +5,7 @@
 
 #include "lib/base/stop.h"
 #include "lib/engine/scan.h"
+#include "lib/format/beside.h"
 #include "lib/format/glob.h"
 #include "lib/format/layout.h"
 #include "lib/store/store.h"
@@ -37,6 +38,27 @@ choose_release(struct chooser *h)
 	target_set_release(&h->seen);
 }
 
+static void
+fail_beside(struct choice *c, const char *other)
+{
+	c->clash = true;
+	c->rc = err_set(&c->e, ERR_EXISTS,
+	    "cannot be where %s is to be: to SQLite one is a log of the other",
+	    other);
+	err_hint(&c->e, "restore one of them to elsewhere with -o DIR");
+}
+
+int
+choice_apart(struct choice *c, const struct target_set *s)
+{
+	struct buf other = { 0 };
+
+	if (target_set_beside(s, buf_str(&c->path), &other))
+		fail_beside(c, buf_str(&other));
+	buf_release(&other);
+	return c->clash ? -1 : 0;
+}
+
 /* Its target, and who else has it. */
 static enum target_met
 place(struct chooser *h, struct choice *c, size_t skip)
@@ -44,6 +66,8 @@ place(struct chooser *h, struct choice *c, size_t skip)
 	enum target_met met;
 
 	target_path(&h->target, buf_str(&c->key), skip, &c->path, &c->trusted);
+	if (h->files && choice_apart(c, &h->seen) == -1)
+		return TARGET_OTHER_KEY;
 	met = target_set_add(&h->seen, buf_str(&c->path), buf_str(&c->key));
 	if (met == TARGET_NEW)
 		return met;
@@ -90,6 +114,26 @@ name_of(const struct search *f, const char *key, size_t skip)
 	return name;
 }
 
+/*
+ * Does the pattern find another database, which key would be a log of?  That
+ * one comes later, and is to be had: what somebody called so does not keep it
+ * away.
+ */
+static bool
+finds_main(const struct search *f, const char *key, struct choice *c)
+{
+	char *of = xasprintf("%.*s", (int)beside_of(key, strlen(key)), key);
+	struct err none;
+	bool finds = f->h->files && *of != '\0' &&
+	    glob_match(f->pattern, of, &none) == 1 &&
+	    choose_is_name(f->h->store, of, &none) == 1;
+
+	if (finds)
+		fail_beside(c, of);
+	free(of);
+	return finds;
+}
+
 static int
 found_key(struct search *f, const char *key)
 {
@@ -109,7 +153,8 @@ found_key(struct search *f, const char *key)
 	else if (h->end != '\0' && strchr(key, h->end) != NULL) {
 		c.rc = err_set(&c.e, ERR_USAGE, "the name holds a newline");
 		err_hint(&c.e, "use -0");
-	} else if (place(h, &c, skip) == TARGET_SAME_KEY) {
+	} else if (!finds_main(f, key, &c) &&
+	    place(h, &c, skip) == TARGET_SAME_KEY) {
 		choice_release(&c);
 		return 0;
 	}
@@ -238,17 +283,18 @@ choose(struct chooser *h, const char *operand)
 bool
 choose_may_clash(const struct target_conf *c, char **operands)
 {
-	bool patterns = false;
+	bool may = false;
 
-	if (c->into == NULL || operands[0] == NULL || operands[1] == NULL)
+	if (operands[0] == NULL || operands[1] == NULL)
 		return false;
 	for (; *operands != NULL; operands++) {
 		if (strcmp(*operands, "-") == 0)
 			return false;
-		patterns |=
-		    store_is_url(*operands) && glob_is_pattern(*operands);
+		may |= c->into != NULL && store_is_url(*operands) &&
+		    glob_is_pattern(*operands);
+		may |= beside_of(*operands, strlen(*operands)) > 0;
 	}
-	return patterns;
+	return may;
 }
 
 /* How much of a URL, a prefix that ends in a slash, can be a root. */

@@ -8,7 +8,8 @@
  * targets that were met: 24 bytes each.
  *
  * No two choices of one chooser have one target: a database that a pattern
- * finds again is passed over, everything else is a choice that failed.
+ * finds again is passed over, everything else is a choice that failed.  With
+ * files, nor is the target of one where SQLite has the log of another's.
  */
 #ifndef LSPP_ENGINE_CHOOSE_H
 #define LSPP_ENGINE_CHOOSE_H
@@ -39,7 +40,7 @@ struct choice {
 	int rc;         /* -1: failed with e, there is nothing to restore */
 	struct err e;
 	bool absent; /* it failed because a pattern matched nothing */
-	bool clash;  /* it failed for another database's target */
+	bool clash;  /* it failed for another's target, or its log's place */
 	/* choose_config(), without every_replica: its further replicas. */
 	struct choice_other *other;
 	size_t others;
@@ -53,6 +54,8 @@ struct chooser {
 	struct target_conf target;
 	int end;              /* of a record: '\n' or '\0' */
 	enum store_mode mode; /* of what choose_config() opens; 0: to read */
+	/* Targets are made, so none may be another's log (format/beside.h). */
+	bool files;
 	/* choose_config(): of each path all replicas, as often. */
 	bool every_replica;
 	/* Takes over what c holds.  -1: no more choices are wanted. */
@@ -79,9 +82,13 @@ int choose_key_of(const struct target_conf *t, struct store *s,
 
 void choice_release(struct choice *c);
 
+/* Fails c, as a clash, if its path cannot be beside one of those in s. */
+int choice_apart(struct choice *c, const struct target_set *s);
+
 /*
- * Can two of these operands lead to one target, from different databases?  Then
- * it is worth choosing all of them once before the first is restored.
+ * Can two of these operands lead to one target, from different databases, or to
+ * two that cannot be beside each other?  Then it is worth choosing all of them
+ * once before the first is restored.
  */
 bool choose_may_clash(const struct target_conf *c, char **operands);
 

@@ -176,9 +176,12 @@ place(struct config_chooser *x, struct choice *c, const char *path)
 		buf_adds(&c->path, path);
 	c->trusted =
 	    into != NULL ? strlen(into) : c->path.len - strlen(path_base(path));
+	if (x->h->files && choice_apart(c, &x->h->seen) == -1)
+		return true;
 	if (x->h->every_replica)
 		target = xasprintf("%s\n%s", c->store->url, path);
-	new = target_set_add(&x->h->seen, target != NULL ? target : path,
+	new = target_set_add(&x->h->seen,
+		  target != NULL ? target : buf_str(&c->path),
 		  path) == TARGET_NEW;
 	free(target);
 	if (new)

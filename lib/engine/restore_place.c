@@ -15,6 +15,8 @@
 #include "lib/base/rng.h"
 #include "lib/engine/restore.h"
 #include "lib/engine/restore_part.h"
+#include "lib/format/beside.h"
+#include "lib/format/dbhdr.h"
 
 #define TMP_PREFIX ".lspp-"
 #define TMP_RANDOM 6
@@ -266,8 +268,6 @@ exists(const char *what, struct err *e)
 	return err_hint(e, "--force replaces it");
 }
 
-static const char *const side_files[] = { "-wal", "-shm", "-journal" };
-
 /* 1: there and in the way; 0: not; -1: it cannot be told. */
 static int
 in_the_way(int dir, const char *name, bool force, struct err *e)
@@ -288,19 +288,74 @@ in_the_way(int dir, const char *name, bool force, struct err *e)
 	return 1;
 }
 
+/* Is name, of a file of SQLite's, that of a database all the same? */
+static bool
+is_database(int dir, const char *name)
+{
+	uint8_t head[16];
+	struct err none;
+	ssize_t n;
+	int fd =
+	    openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd == -1)
+		return false;
+	n = file_pread(fd, head, sizeof(head), 0, &none);
+	file_close(fd);
+	return n == sizeof(head) && dbhdr_magic(head, sizeof(head));
+}
+
+/* As in_the_way(), for what would be a file of SQLite's beside name. */
+static int
+side_in_the_way(
+    int dir, const char *name, const char *suffix, bool force, struct err *e)
+{
+	char *side = xasprintf("%s%s", name, suffix);
+	int rc = 0;
+
+	if (is_database(dir, side)) {
+		err_set(e, ERR_EXISTS,
+		    "%s is a database: SQLite would take it for a log of %s",
+		    path_base(side), path_base(name));
+		err_hint(e, "restore to another directory with -o DIR");
+		rc = 1;
+	} else {
+		rc = in_the_way(dir, side, force, e);
+	}
+	free(side);
+	return rc;
+}
+
+/* Would name be a file of SQLite's, beside what is there? */
+static int
+is_beside(int dir, const char *name, struct err *e)
+{
+	size_t len = beside_of(name, strlen(name));
+	char *of = xasprintf("%.*s", (int)len, name);
+	struct stat st;
+	int rc = 0;
+
+	if (len > 0 && fstatat(dir, of, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISDIR(st.st_mode)) {
+		err_set(e, ERR_EXISTS,
+		    "%s is there: SQLite would take %s for a log of it",
+		    path_base(of), path_base(name));
+		err_hint(e, "restore to another directory with -o DIR");
+		rc = 1;
+	}
+	free(of);
+	return rc;
+}
+
 int
 place_free(int dir, const char *name, bool force, struct err *e)
 {
-	struct buf side = { 0 };
-	int rc = in_the_way(dir, name, force, e);
+	int rc = is_beside(dir, name, e);
 
-	for (size_t i = 0; i < 3 && rc == 0; i++) {
-		buf_reset(&side);
-		buf_adds(&side, name);
-		buf_adds(&side, side_files[i]);
-		rc = in_the_way(dir, buf_str(&side), force, e);
-	}
-	buf_release(&side);
+	if (rc == 0)
+		rc = in_the_way(dir, name, force, e);
+	for (int i = 0; i < BESIDE_N && rc == 0; i++)
+		rc = side_in_the_way(dir, name, beside_suffix[i], force, e);
 	return rc == 0 ? 0 : -1;
 }
 

@@ -56,7 +56,9 @@ const char *place_open(
 
 /*
  * ERR_EXISTS if name, or with a suffix one of SQLite's side files, is there.
- * With force only what cannot be replaced is: anything but a regular file.
+ * With force only what cannot be replaced is: anything but a regular file, and
+ * a database where a side file would be.  Always, if name would be a side file
+ * of what is there (lib/format/beside.h).
  */
 int place_free(int dir, const char *name, bool force, struct err *e);
 

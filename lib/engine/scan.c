@@ -12,6 +12,7 @@
 #include "lib/base/file.h"
 #include "lib/base/names.h"
 #include "lib/base/stop.h"
+#include "lib/format/beside.h"
 #include "lib/format/dbhdr.h"
 #include "lib/format/glob.h"
 
@@ -23,15 +24,17 @@
 struct level {
 	struct names names;
 	size_t next;
-	size_t len; /* of the path up to here, with its slash */
-	int fd;     /* -1: closed to save descriptors */
-	dev_t dev;  /* with the next, if the scan needs to know */
+	size_t len;            /* of the path up to here, with its slash */
+	int fd;                /* -1: closed to save descriptors */
+	const struct name *db; /* the last that was found to be a database */
+	dev_t dev;             /* with the next, if the scan needs to know */
 	ino_t ino;
 };
 
 struct walk {
 	const struct scan *s;
 	const char *pattern; /* NULL: all */
+	bool hit;            /* visit_file() came to a database */
 	struct buf path;
 	struct level *stack;
 	size_t depth, room; /* levels in use, ever used */
@@ -99,7 +102,9 @@ visit_file(struct walk *w, int at, const char *name, bool follow)
 	if (is_excluded(w->s, buf_str(&w->path)) ||
 	    (w->pattern != NULL && !matches(w->pattern, buf_str(&w->path))))
 		return 0;
-	if ((is = probe(at, name, follow)) == 1)
+	is = probe(at, name, follow);
+	w->hit = is == 1;
+	if (w->hit)
 		return w->s->found(w->s->ctx, buf_str(&w->path));
 	if (is == -1) {
 		err_sys(&e, "cannot read");
@@ -108,19 +113,26 @@ visit_file(struct walk *w, int at, const char *name, bool follow)
 	return 0;
 }
 
+/*
+ * Is n SQLite's own, beside a database?  What is so called beside something
+ * else is looked at as any file.
+ */
 static bool
-is_sidecar(const struct names *ns, const struct name *n)
+is_sidecar(const struct walk *w, const struct level *l, const struct name *n)
 {
-	static const char *const suffix[] = { "-wal", "-shm", "-journal" };
-	size_t len;
+	size_t len = beside_of(n->s, n->len);
+	char *name;
+	int is;
 
-	for (int i = 0; i < 3; i++) {
-		len = strlen(suffix[i]);
-		if (n->len > len &&
-		    memcmp(n->s + n->len - len, suffix[i], len) == 0)
-			return names_has(ns, n->s, n->len - len);
-	}
-	return false;
+	if (len == 0 || !names_has(&l->names, n->s, len))
+		return false;
+	if (l->db != NULL && l->db->len == len &&
+	    memcmp(l->db->s, n->s, len) == 0)
+		return true;
+	name = xasprintf("%.*s", (int)len, n->s);
+	is = probe(l->fd, name, w->s->follow);
+	free(name);
+	return is != 0;
 }
 
 /* Directories */
@@ -181,6 +193,7 @@ descend(struct walk *w, int at, const char *name, bool follow, struct err *e)
 		return -1;
 	}
 	l->next = 0;
+	l->db = NULL;
 	l->len = w->path.len;
 	if (w->depth >= OPEN_LEVELS) {
 		close(w->stack[w->depth - 1].fd);
@@ -242,16 +255,22 @@ reopen(struct walk *w, struct level *l)
 static int
 visit(struct walk *w, struct level *l, const struct name *n)
 {
+	int rc;
+
 	if (strncmp(n->s, OWN, strlen(OWN)) == 0)
 		return 0;
 	if (n->type != DT_REG && n->type != DT_DIR)
 		return 0;
-	if (n->type == DT_REG && is_sidecar(&l->names, n))
+	if (n->type == DT_REG && is_sidecar(w, l, n))
 		return 0;
 	buf_add(&w->path, n->s, n->len);
-	if (n->type == DT_REG)
-		return visit_file(w, l->fd, n->s, w->s->follow);
-	return visit_dir(w, l->fd);
+	if (n->type == DT_DIR)
+		return visit_dir(w, l->fd);
+	w->hit = false;
+	rc = visit_file(w, l->fd, n->s, w->s->follow);
+	if (w->hit)
+		l->db = n;
+	return rc;
 }
 
 static void

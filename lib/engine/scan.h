@@ -2,12 +2,12 @@
  * scan -- find databases: in directories, by pattern, and in replicas.
  *
  * A database is known by its first 16 bytes, not by its name.  Files of
- * SQLite's own (-wal, -shm, -journal beside a database) and of ours (the state,
- * known by its application id; unfinished restores, named .lspp-*) are never
- * reported.  What one operand gives comes in byte order of the whole paths (as
- * LC_ALL=C sort has it), but for links to directories.  Symbolic links are
- * followed when they are named, not when they are met on the way, unless
- * asked.
+ * SQLite's own (-wal, -shm, -journal beside a database, lib/format/beside.h)
+ * and of ours (the state, known by its application id; unfinished restores,
+ * named .lspp-*) are never reported.  What one operand gives comes in byte
+ * order of the whole paths (as LC_ALL=C sort has it), but for links to
+ * directories.  Symbolic links are followed when they are named, not when they
+ * are met on the way, unless asked.
  *
  * A scan ends early, without an error, once a stop is requested.
  */

@@ -6,6 +6,7 @@
 
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/format/beside.h"
 #include "lib/format/glob.h"
 #include "lib/store/store.h"
 
@@ -196,17 +197,21 @@ make_room(struct target_set *s)
 	*s = bigger;
 }
 
+static struct target_hash
+hash_of(const char *path, size_t len)
+{
+	XXH128_hash_t x = XXH3_128bits(path, len);
+
+	return (struct target_hash){ .hi = x.high64, .lo = x.low64 | 1 };
+}
+
 enum target_met
 target_set_add(struct target_set *s, const char *path, const char *key)
 {
-	XXH128_hash_t x = XXH3_128bits(path, strlen(path));
-	struct target_hash h = {
-		.hi = x.high64,
-		.lo = x.low64 | 1,
-		.key = XXH3_64bits(key, strlen(key)),
-	};
+	struct target_hash h = hash_of(path, strlen(path));
 	struct target_hash *slot;
 
+	h.key = XXH3_64bits(key, strlen(key));
 	make_room(s);
 	slot = slot_of(s, h);
 	if (slot->lo != 0)
@@ -214,6 +219,34 @@ target_set_add(struct target_set *s, const char *path, const char *key)
 	*slot = h;
 	s->n++;
 	return TARGET_NEW;
+}
+
+static bool
+was_met(const struct target_set *s, const char *path, size_t len)
+{
+	return slot_of(s, hash_of(path, len))->lo != 0;
+}
+
+bool
+target_set_beside(
+    const struct target_set *s, const char *path, struct buf *other)
+{
+	size_t len = strlen(path), start = other->len, of;
+
+	if (s->size == 0)
+		return false;
+	of = beside_of(path, len);
+	if (of > 0 && was_met(s, path, of)) {
+		buf_add(other, path, of);
+		return true;
+	}
+	for (int i = 0; i < BESIDE_N; i++) {
+		buf_addf(other, "%s%s", path, beside_suffix[i]);
+		if (was_met(s, buf_str(other) + start, other->len - start))
+			return true;
+		other->len = start;
+	}
+	return false;
 }
 
 void

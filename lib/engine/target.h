@@ -80,6 +80,14 @@ enum target_met { TARGET_NEW, TARGET_SAME_KEY, TARGET_OTHER_KEY };
 /* Was path met already, and if so for the same key? */
 enum target_met target_set_add(
     struct target_set *s, const char *path, const char *key);
+
+/*
+ * Was a path met already that cannot be beside this one, since to SQLite one is
+ * the log or journal of the other (lib/format/beside.h)?  It is appended to
+ * other.
+ */
+bool target_set_beside(
+    const struct target_set *s, const char *path, struct buf *other);
 void target_set_release(struct target_set *s);
 
 #endif
