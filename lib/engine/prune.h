@@ -53,12 +53,19 @@
 
 #include "lib/base/err.h"
 #include "lib/engine/history.h"
-#include "lib/engine/ship.h"
 
 struct store;
 
+/*
+ * How long lspp-ship relies on a record: what the replica had behind it is
+ * still there, since lspp-prune leaves what was superseded less than
+ * PRUNE_GRACE_MIN_NS ago.  For an older one it is asked first whether the
+ * snapshot that it is based on is there, which is the first to go.
+ */
+#define PRUNE_TRUST_NS (INT64_C(24) * 3600 * 1000000000)
+
 /* On S3, where lspp-ship relies on it. */
-#define PRUNE_GRACE_MIN_NS (2 * SHIP_TRUST_NS)
+#define PRUNE_GRACE_MIN_NS (2 * PRUNE_TRUST_NS)
 
 enum prune_period {
 	PRUNE_HOURLY,

@@ -47,14 +47,6 @@ struct store_conf;
 struct store_stats;
 struct vwal_pos;
 
-/*
- * How long a record is relied on: what the replica had behind it is still
- * there, since lspp-prune leaves what was superseded less than
- * PRUNE_GRACE_MIN_NS ago (prune.h).  For an older one it is asked first whether
- * the snapshot that it is based on is there, which is the first to go.
- */
-#define SHIP_TRUST_NS (INT64_C(24) * 3600 * 1000000000)
-
 struct ship_conf {
 	const char *url;                /* of the replica root; NULL: none */
 	const struct store_conf *store; /* NULL: the defaults */

@@ -12,7 +12,7 @@
  *  - it takes nothing that was superseded less than PRUNE_GRACE_MIN_NS ago
  *    (of a directory, where looking is free, less than it is told to).
  *
- * So a record that is younger than SHIP_TRUST_NS is relied on; of an older one
+ * So a record that is younger than PRUNE_TRUST_NS is relied on; of an older one
  * the snapshot is asked for, before the object is put and, since lspp-prune may
  * be at work, once more before it is acknowledged.  A directory does that for
  * every object ('after' in store.h).
@@ -25,6 +25,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/when.h"
+#include "lib/engine/prune.h"
 #include "lib/engine/ship_job.h"
 #include "lib/store/store.h"
 
@@ -40,7 +41,7 @@ ship_may_be_pruned(int64_t captured_ns)
 {
 	int64_t age = when_now() - captured_ns;
 
-	return age > SHIP_TRUST_NS || age < -SHIP_TRUST_NS;
+	return age > PRUNE_TRUST_NS || age < -PRUNE_TRUST_NS;
 }
 
 /* It is on S3, and its record is not to be relied on. */
