@@ -6,7 +6,6 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/engine/state.h"
 #include "lib/format/dbhdr.h"
 
 #define PAGE_MAX  ((size_t)65536)

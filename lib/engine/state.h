@@ -259,12 +259,6 @@ int state_step_end(struct state *st, bool ok, struct err *e);
 /* Within a transaction: insert (sets r->id) or update. */
 int state_put(struct state *st, struct record *r, struct err *e);
 
-/* A page sum as it is logged while pages are read, ascending by page. */
-struct sum_entry {
-	uint32_t pgno;
-	struct pagesum sum;
-};
-
 /*
  * Within a transaction: take over the entries logged in 'log' (an array of
  * struct sum_entry), and cut off what lies behind 'pages'.  anew: forget what

@@ -18,6 +18,12 @@ struct pagesum {
 	uint64_t hi, lo; /* canonical big-endian order when stored: hi, lo */
 };
 
+/* A page sum as it is logged while pages are read, ascending by page. */
+struct sum_entry {
+	uint32_t pgno;
+	struct pagesum sum;
+};
+
 struct pagesum pagesum_of(uint32_t pgno, const uint8_t *page, uint32_t size);
 void pagesum_xor(struct pagesum *total, struct pagesum s);
 bool pagesum_equal(struct pagesum a, struct pagesum b);
