@@ -1,16 +1,15 @@
-/*
- * Which objects a database is restored from.
- */
+#include "lib/engine/restore_plan.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/err.h"
 #include "lib/base/when.h"
 #include "lib/engine/follow.h"
 #include "lib/engine/history.h"
-#include "lib/engine/restore.h"
 #include "lib/format/layout.h"
 #include "lib/store/store.h"
 
