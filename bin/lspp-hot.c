@@ -12,7 +12,7 @@
 #include "lib/engine/state.h"
 #include "lib/engine/watch.h"
 #include "lib/store/conf.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 /* --watch: others looked at each time, unless --scan-interval says how often:
  * 8,192 stat calls, less than a hundredth of a processor. */

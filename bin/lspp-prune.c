@@ -16,6 +16,7 @@
 #include "lib/base/stop.h"
 #include "lib/engine/dblock.h"
 #include "lib/format/glob.h"
+#include "lib/store/store_open.h"
 
 /* Databases under way, and finished at once: deleted together. */
 #define LIMIT 512

@@ -20,7 +20,7 @@
 #include "lib/format/glob.h"
 #include "lib/store/conf.h"
 #include "lib/store/stats.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 /* Unfinished files at once, and in one batch. */
 #define LIMIT 256

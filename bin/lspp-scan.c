@@ -21,7 +21,7 @@
 #include "lib/format/glob.h"
 #include "lib/store/conf.h"
 #include "lib/store/stats.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 enum { FOLLOW = 256, ONE_FS, EXCLUDE, EXPECT_MIN };
 

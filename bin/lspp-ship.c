@@ -18,7 +18,7 @@
 #include "lib/engine/state.h"
 #include "lib/store/conf.h"
 #include "lib/store/stats.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 enum {
 	SNAPSHOT_INTERVAL = 256,

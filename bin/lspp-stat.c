@@ -10,7 +10,7 @@
 #include "lib/base/metrics.h"
 #include "lib/engine/state.h"
 #include "lib/store/conf.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 #define SECOND INT64_C(1000000000)
 

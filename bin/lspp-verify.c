@@ -18,7 +18,7 @@
 #include "lib/engine/state_compared.h"
 #include "lib/engine/state_verdict.h"
 #include "lib/format/glob.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 /* Databases at once, and in one transaction of the state. */
 #define LIMIT 256

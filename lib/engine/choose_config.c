@@ -10,7 +10,7 @@
 #include "lib/engine/scan.h"
 #include "lib/format/glob.h"
 #include "lib/store/stats.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 struct root {
 	struct store *store; /* NULL: not opened yet, or in vain */

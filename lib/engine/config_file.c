@@ -8,7 +8,7 @@
 
 #include "lib/base/err.h"
 #include "lib/base/file.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 #define MAX_BYTES (16 << 20)
 

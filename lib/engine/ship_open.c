@@ -12,7 +12,7 @@
 #include "lib/engine/dblock.h"
 #include "lib/engine/ship_job.h"
 #include "lib/store/stats.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 enum {
 	IN_MEMORY = 256 * 1024, /* of an object or an image, in a worker */

@@ -13,7 +13,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/engine/ship_job.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 struct search {
 	struct ship_worker *w;

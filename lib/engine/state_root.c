@@ -5,7 +5,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/engine/state_impl.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 static int
 find(struct state *st, const char *url, int64_t *root, struct err *e)

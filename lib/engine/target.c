@@ -8,7 +8,7 @@
 #include "lib/base/file.h"
 #include "lib/format/beside.h"
 #include "lib/format/glob.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 /* Append path to key as a normal key. */
 static int

@@ -6,7 +6,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/engine/rounds.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 int
 tier_config_open(struct tier_config *tc, const char *name,

@@ -23,6 +23,7 @@
 #define LSPP_STORE_STORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/err.h"
@@ -30,7 +31,6 @@
 
 struct buf;
 struct store;
-struct store_conf;
 struct store_stats;
 
 /* What was staged; owned by the caller until published or dropped. */
@@ -198,18 +198,10 @@ struct store {
  * up behind killed writers; STORE_REMOVE only removes and aborts. */
 enum store_mode { STORE_READ, STORE_WRITE, STORE_REMOVE };
 
-/*
- * Open the replica root named by url: "file:///dir", a bare directory path
- * (made absolute), or "s3://bucket/prefix" (lib/store/s3_place.h).  Other
- * schemes are ERR_CONFIG, naming the scheme.  conf (NULL: the defaults) is for
- * S3 and must outlive the store; no request is made here.
- *
- * must_exist: the root has been seen before; when it is gone (a disk that is
- * not mounted), fail with ERR_UNAVAILABLE rather than create it anew.
- */
-struct store *store_open(const char *url, enum store_mode mode, bool must_exist,
-    const struct store_conf *conf, struct err *e);
 void store_close(struct store *s); /* takes NULL */
+
+/* The length of the scheme of url ("s3" of "s3://x"), 0 if it has none. */
+size_t store_scheme(const char *url);
 
 /* Is s a URL ("file:///dir", "s3://bucket"), not a path? */
 bool store_is_url(const char *s);
@@ -217,30 +209,9 @@ bool store_is_url(const char *s);
 /* Is it a bucket's URL? */
 bool store_is_s3(const char *url);
 
-/* The normal form of url, as in store->url; NULL with ERR_CONFIG if it is none.
- * The caller frees it. */
-char *store_url(const char *url, const struct store_conf *conf, struct err *e);
-
 /* Where the query of an S3 URL begins, at a "?" that no backslash takes for
  * itself and a parameter that is known; the end of all others. */
 const char *store_query(const char *url);
-
-/* The same as in store->root. */
-char *store_root(const char *url, struct err *e);
-
-/* Likewise, a directory by where its links lead: to tell whether two are one.
- */
-char *store_real(const char *url, struct err *e);
-
-/*
- * Likewise of the URL of something in a store: all of it is its name, byte for
- * byte, and none of it a query.
- */
-char *store_place(const char *url, struct err *e);
-
-/* Lines for people, appended to out: with which credentials, and where. */
-int store_whoami(const char *url, const struct store_conf *conf,
-    struct buf *out, struct err *e);
 
 /* Since it was opened (lib/store/stats.h); any thread may ask. */
 void store_stats(struct store *s, struct store_stats *out);

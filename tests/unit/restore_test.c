@@ -13,7 +13,7 @@
 #include "lib/base/err.h"
 #include "lib/base/file.h"
 #include "lib/engine/restore.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 #include "tests/unit/tap.h"
 
 #define SNAPSHOT                                             \

@@ -9,7 +9,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 #include "tests/unit/tap.h"
 
 static char dir[] = "/tmp/scan_test.XXXXXX";
