@@ -182,6 +182,27 @@ images() {
 	app_quit
 }
 
+@test "every single call of a first ship: killed before it, nothing was lost" {
+	local at n step
+	seed
+	three_databases
+	SHIP=(lspp-ship -j1 -r "$R" -C "$D" -s "$S" "${DBS[@]}")
+	all_is_well
+	n=$CALLS step=$(count 1 17 61)
+	for ((at = 1 + RANDOM % step; at <= n; at += step)); do
+		replica_clear
+		rm -rf "$S"
+		SHIP=(lspp-ship -j1 -r "$R" -C "$D" -s "$S" "${DBS[@]}")
+		ACKED=()
+		atcall -k write -n "$at" "${SHIP[@]}" >"$T/stdout" || :
+		acknowledge
+		# The state is none that is new: the killed run made it.
+		all_is_well
+	done
+	images
+	app_quit
+}
+
 # whole FILE OLD -- it is the new database, or if it may be, the old one.
 whole() {
 	cmp -s "$1" "$T/new" && return
