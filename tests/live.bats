@@ -126,6 +126,46 @@ live() {
 	assert_equal "$(find src -name '.lspp*')" ''
 }
 
+waits() {
+	compgen -G 'src/.lspp*' >/dev/null
+}
+
+@test "--live waiting for a lock, or in the middle of it, ends by a signal" {
+	local n status
+	database delete
+	open_app
+	tell 'BEGIN EXCLUSIVE; SELECT 1;'
+	lspp-restore --live --live-wait 5m "$T/src/a.db" >out 2>err 9<&- &
+	n=$!
+	wait_for waits
+	SECONDS=0 status=0
+	kill -TERM $n
+	wait $n || status=$?
+	assert_equal "$status" 143
+	assert [ $SECONDS -lt 60 ]
+	assert_equal "$(cat out)" ''
+	tell 'ROLLBACK; SELECT 1;'
+	assert_equal "$(rows src/a.db)" 1,2
+	assert_equal "$(find src -name '.lspp*')" ''
+}
+
+@test "--live and --force leave the state alone" {
+	local how
+	mkdir -p other/state
+	sqlite3 other/state/state.db 'CREATE TABLE t(x)'
+	lspp-ship -q -C other other/state/state.db >/dev/null
+	for how in --live --force --force-open; do
+		run -65 --separate-stderr lspp-restore -s state \
+			-C "$T" $how "$T/state/state.db"
+		assert_output ''
+		assert_regex "$stderr" 'this is the state of lspp'
+	done
+	# Nor, live, one that nobody has open.
+	run -65 --separate-stderr lspp-restore -C "$T" --live "$T/state/state.db"
+	assert_regex "$stderr" 'it is a state of lspp'
+	assert_equal "$(sqlite3 state/state.db 'SELECT count(*) FROM db')" 1
+}
+
 @test "--live says what to do where the page size is another" {
 	database wal 4096
 	rm src/a.db

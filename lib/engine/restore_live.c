@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/file.h"
+#include "lib/base/stop.h"
 #include "lib/engine/restore.h"
 #include "lib/format/dbhdr.h"
 
@@ -76,6 +78,8 @@ fit(struct restored *r, const char *path, struct err *e)
 	if (look_at(path, live, &to, e) == -1 ||
 	    read_header(r->fd, own, &from, e) == -1)
 		return -1;
+	if (to.application_id == DBHDR_APPLICATION_ID)
+		return err_set(e, ERR_CORRUPT, "it is a state of lspp");
 	if (to.page_size != from.page_size && to.wal) {
 		err_set(e, ERR_CONFIG,
 		    "it has pages of %u bytes, the state that is to be "
@@ -91,12 +95,37 @@ fit(struct restored *r, const char *path, struct err *e)
 
 /* -- writing --------------------------------------------------------------- */
 
+/* For a lock: how long yet? */
+struct patience {
+	int ms;
+	unsigned waited_ms;
+};
+
+/* SQLite asks for the n-th time: 1, try again; 0, give up. */
+static int
+wait_for_lock(void *ctx, int n)
+{
+	const struct timespec pause = { 0, n < 10 ? 2000000 : 20000000 };
+	struct patience *p = ctx;
+	struct err ignored;
+
+	if (n == 0)
+		p->waited_ms = 0;
+	p->waited_ms += n < 10 ? 2 : 20;
+	if (p->waited_ms > (unsigned)p->ms || stop_overdue(&ignored) == -1)
+		return 0;
+	nanosleep(&pause, NULL);
+	return 1;
+}
+
 static int
 fail(sqlite3 *db, int rc, int wait_ms, struct err *e)
 {
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
+		if (stop_overdue(e) == -1)
+			return -1;
 		err_set(
 		    e, ERR_BUSY, "in use: no lock within %d s", wait_ms / 1000);
 		return err_hint(
@@ -136,18 +165,26 @@ open_state(const struct restored *r, struct err *e)
 	return db;
 }
 
-/* All pages at once are one transaction. */
+/*
+ * One transaction, however many steps: the first one begins it.  Given up in
+ * the middle it is rolled back.
+ */
 static int
 copy(sqlite3 *from, sqlite3 *to, int wait_ms, struct err *e)
 {
+	enum { PAGES = 4096 }; /* in a step */
 	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
-	int rc, last;
+	int rc, last, stopped = 0;
 
 	if (b == NULL)
 		return fail(to, sqlite3_errcode(to), wait_ms, e);
+	do {
+		rc = sqlite3_backup_step(b, PAGES);
+	} while (rc == SQLITE_OK && (stopped = stop_overdue(e)) == 0);
 	/* That a lock was not to be had, only the step says. */
-	rc = sqlite3_backup_step(b, -1);
 	last = sqlite3_backup_finish(b);
+	if (stopped)
+		return -1;
 	if (rc == SQLITE_DONE)
 		rc = last;
 	return rc == SQLITE_OK ? 0 : fail(to, rc, wait_ms, e);
@@ -194,13 +231,14 @@ open_live(const char *path, int wait_ms, struct err *e)
 int
 restored_live(struct restored *r, const char *path, int wait_ms, struct err *e)
 {
+	struct patience patience = { .ms = wait_ms };
 	sqlite3 *from = NULL, *to = NULL;
 	int rc = -1;
 
 	if (fit(r, path, e) == -1 || (from = open_state(r, e)) == NULL ||
 	    (to = open_live(path, wait_ms, e)) == NULL)
 		goto out;
-	sqlite3_busy_timeout(to, wait_ms);
+	sqlite3_busy_handler(to, wait_for_lock, &patience);
 	rc = copy(from, to, wait_ms, e);
 out:
 	if (to != NULL && sqlite3_close(to) != SQLITE_OK && rc == 0)

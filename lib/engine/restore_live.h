@@ -20,9 +20,10 @@ int live_check(const char *path, struct err *e);
  * Write what r holds, which has no name yet, into the database at path, and
  * remove r's file.  Waits up to wait_ms for the lock of a writer, and in
  * rollback mode for readers.
- *	ERR_BUSY	it was not to be had
+ *	ERR_BUSY	it was not to be had, or a signal came (stop.h): nothing
+ *			was changed
  *	ERR_CONFIG	another page size, in WAL mode
- *	ERR_CORRUPT	what is at path is no database
+ *	ERR_CORRUPT	what is at path is no database, or a state of lspp
  */
 int restored_live(
     struct restored *r, const char *path, int wait_ms, struct err *e);

@@ -13,6 +13,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
 #include "lib/base/rng.h"
+#include "lib/engine/guard.h"
 #include "lib/engine/restore.h"
 #include "lib/engine/restore_part.h"
 #include "lib/format/beside.h"
@@ -280,6 +281,10 @@ in_the_way(int dir, const char *name, bool force, struct err *e)
 		err_set(e, ERR_EXISTS, "%s is %s", path_base(name),
 		    S_ISLNK(st.st_mode) ? "a symbolic link"
 					: "there and not a regular file");
+		return 1;
+	}
+	if (guard_is_own((int64_t)st.st_dev, (int64_t)st.st_ino)) {
+		guard_refuse(e);
 		return 1;
 	}
 	if (force)

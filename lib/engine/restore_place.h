@@ -59,6 +59,7 @@ const char *place_open(
  * With force only what cannot be replaced is: anything but a regular file, and
  * a database where a side file would be.  Always, if name would be a side file
  * of what is there (lib/format/beside.h).
+ * ERR_CORRUPT if one is a file of the state that this process has open.
  */
 int place_free(int dir, const char *name, bool force, struct err *e);
 
