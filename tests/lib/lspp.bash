@@ -163,7 +163,7 @@ killed_within() {
 	shift
 	"$@" &
 	pid=$!
-	{ sleep "$after" && kill -KILL "$pid"; } 2>/dev/null &
+	{ if sleep "$after"; then kill -KILL "$pid" || :; fi; } 2>/dev/null &
 	killer=$!
 	wait "$pid" 2>/dev/null || status=$?
 	kill "$killer" 2>/dev/null || :
