@@ -14,7 +14,6 @@
 #include "lib/base/stop.h"
 #include "lib/engine/guard.h"
 #include "lib/engine/state_impl.h"
-#include "lib/engine/state_known.h"
 #include "lib/format/dbhdr.h"
 
 enum {

@@ -81,6 +81,12 @@ struct state *state_open(const char *dir, bool write, struct err *e);
 void state_close(struct state *st); /* takes NULL */
 
 /*
+ * Make the tables that a state of an earlier program lacks.  -1: they cannot be
+ * made here and now; then of what they hold nothing is found and nothing kept.
+ */
+int state_complete(struct state *st, struct err *e);
+
+/*
  * Who writes: an id of this state on this machine.  The machine is known by
  * LSPP_MACHINE in the environment, else by /etc/machine-id.
  */

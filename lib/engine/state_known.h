@@ -18,12 +18,6 @@ struct round;
 struct rounds;
 struct state;
 
-/*
- * Make the tables that a state of an earlier program lacks.  -1: they cannot be
- * made here and now; then what follows finds nothing and keeps nothing.
- */
-int state_complete(struct state *st, struct err *e);
-
 /* Those of r->root to r, which is empty, and the number of the last record. */
 int state_rounds(struct state *st, struct rounds *r, struct err *e);
 /* Of any root, each with that of its passes; each returns 0, or else ends it.
