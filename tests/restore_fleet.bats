@@ -359,6 +359,63 @@ nothing() {
 	cmp "$OUT/1.db" src/1.db
 }
 
+# swapped PROGRAM... -- which makes the file out/d/a.db, with out/d moved away and
+# another directory in its place before each of its calls up to the printing.
+swapped() {
+	local n calls printed
+	cat >swap <<-END
+		#!/bin/sh
+		[ ! -d "$OUT/d" ] || mv "$OUT/d" "$OUT/away"
+		mkdir -p "$OUT/d"
+	END
+	chmod +x swap
+	rm -rf "$OUT"
+	atcall -k write -o calls "$@" >/dev/null
+	calls=$(cat calls)
+	[ "$calls" -gt 5 ]
+	# Then it is printed, and before that a time zone may be read.
+	for ((n = 1; n < calls - 1; n++)); do
+		rm -rf "$OUT"
+		run --separate-stderr atcall -k write -n $n -x "$T/swap" "$@"
+		[ "$status" -ne 0 ] || printed+=0
+		[ "$status" -ne 75 ] || printed+=1
+		if [ -n "$output" ]; then
+			assert_success
+			cmp "$OUT/d/a.db" src/d/a.db
+		else
+			assert_equal "$status" 75
+			[[ $stderr == *"was moved or replaced"*"run it again"* ]] ||
+				fail "$n: $stderr"
+		fi
+		assert_equal "$(find "$OUT" -name '.lspp-*')" ""
+	done
+	[[ $printed == *0*1* ]] || fail "$printed"
+}
+
+@test "a directory that is moved away at any call: what is printed is there" {
+	need atcall
+	database d/a.db
+	chmod 755 src/d
+	ship
+	swapped lspp-restore -j 1 -r "$R" -o "$OUT" d/a.db
+	mkdir "$OUT/old"
+	swapped lspp-new -j 1 -t src/d/a.db "$OUT/d/a.db"
+	swapped lspp-new -j 1 --sync -t src/d/a.db "$OUT/d/a.db"
+}
+
+@test "behind a directory that was moved, the rest goes to the new one" {
+	need atcall
+	database d/a.db d/b.db d/c.db
+	ship
+	rm -rf "$OUT"
+	run --separate-stderr atcall -k read -f .snapshot.lz4 -n 1 \
+		-x "mv '$OUT/d' '$OUT/away'; mkdir '$OUT/d'" \
+		lspp-restore -j 1 -r "$R" -o "$OUT" d/a.db d/b.db d/c.db
+	assert_equal "$status" 1
+	assert_output "$OUT/d/b.db"$'\n'"$OUT/d/c.db"
+	cmp "$OUT/d/c.db" src/d/c.db
+}
+
 @test "many processes restore into one tree" {
 	local n i
 	n=$(count 2000 300)

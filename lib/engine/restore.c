@@ -442,6 +442,7 @@ restore_stage(struct restorer *r, struct store *s, const char *db,
 	if (t->force && !t->force_open &&
 	    place_in_use(r->place.dir, name, e) == -1)
 		goto out;
+	w.out->path = xstrdup(t->path);
 	w.out->name = xstrdup(name);
 	w.out->force = t->force;
 	w.out->force_open = t->force_open;

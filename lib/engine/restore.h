@@ -93,7 +93,7 @@ struct restored {
 	uint64_t dev;
 	char tmp[16];  /* "" once it has its name */
 	char part[32]; /* what is of no use when it has; "" if nothing is */
-	char *name;
+	char *path, *name; /* as it was asked for, and in the directory */
 	bool force, force_open, synced;
 };
 
@@ -160,7 +160,9 @@ int restore_find(struct restorer *r, struct store *s, const char *db,
 /*
  * Give n staged files their names, durably: one sync of the data for all, the
  * renames (never over an existing file unless forced), one sync of the
- * directories.  Each gets its own result.
+ * directories.  Each gets its own result.  At last the path of each is looked
+ * at: ERR_BUSY if it does not lead to the file, since a directory on the way
+ * was moved or replaced after the file was begun.
  *
  * A forced restore over a database that has a -wal or -journal takes the old
  * database away first, then these: whoever looks in between, also after a

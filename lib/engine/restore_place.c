@@ -227,15 +227,19 @@ walk(struct place *p, const char *path, size_t trusted, size_t end, bool *made,
 	return fd;
 }
 
-/* Is p at the first 'end' bytes of path, and that still a directory there? */
+/* Is p at the first 'end' bytes of path, and that still what is there? */
 static bool
 is_here(const struct place *p, const char *path, size_t end, size_t trusted)
 {
-	struct stat st;
+	struct stat was, is;
 
-	return p->path != NULL && strlen(p->path) == end &&
-	    memcmp(p->path, path, end) == 0 && p->trusted == trusted &&
-	    fstat(p->dir, &st) == 0 && st.st_nlink > 0;
+	if (p->path == NULL || strlen(p->path) != end ||
+	    memcmp(p->path, path, end) != 0 || p->trusted != trusted ||
+	    fstat(p->dir, &was) == -1 || was.st_nlink == 0)
+		return false;
+	if (stat(end > 0 ? p->path : ".", &is) == -1)
+		return errno == ENAMETOOLONG;
+	return is.st_dev == was.st_dev && is.st_ino == was.st_ino;
 }
 
 const char *

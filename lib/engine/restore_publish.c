@@ -142,11 +142,58 @@ rename_new(int dir, const char *from, const char *to)
 	return 0;
 }
 
+/* Does path lead to what fd is open on? */
+static int
+leads_to(const char *path, int fd, struct err *e)
+{
+	struct stat is, was;
+
+	if (fstat(fd, &was) == -1)
+		return err_sys(e, "cannot stat it");
+	if (stat(path, &is) == 0) {
+		if (is.st_dev == was.st_dev && is.st_ino == was.st_ino)
+			return 0;
+	} else if (errno == ENAMETOOLONG) {
+		return 0; /* nobody can go there at once */
+	} else if (errno != ENOENT && errno != ENOTDIR) {
+		return err_sys(e, "cannot stat %s", path);
+	}
+	return err_set(e, ERR_BUSY,
+	    "its directory was moved or replaced while it was restored");
+}
+
+/* Before something is replaced there: is it still the directory asked for? */
+static int
+dir_is_there(const struct restored *r, struct err *e)
+{
+	struct buf dir = { 0 };
+	int rc;
+
+	path_dir(r->path, &dir);
+	if ((rc = leads_to(buf_str(&dir), r->dir, e)) == -1)
+		err_hint(e, "run it again");
+	buf_release(&dir);
+	return rc;
+}
+
+static int
+is_there(const struct restored *r, struct err *e)
+{
+	if (leads_to(r->path, r->fd, e) == 0)
+		return 0;
+	return err_hint(e,
+	    "run it again; a whole file called %s is in the directory that "
+	    "was there",
+	    r->name);
+}
+
 int
 restored_name(struct restored *r, struct err *e)
 {
 	int rc;
 
+	if (dir_is_there(r, e) == -1)
+		return -1;
 	if (place_free(r->dir, r->name, r->force, e) == -1)
 		return -1;
 	if (r->force && !r->force_open &&
@@ -163,7 +210,7 @@ restored_name(struct restored *r, struct err *e)
 	if (rc == -1)
 		return err_sys(e, "cannot rename to %s", r->name);
 	r->tmp[0] = '\0';
-	return 0;
+	return is_there(r, e);
 }
 
 void
@@ -179,6 +226,9 @@ restore_publish(struct restored **list, size_t n)
 			(void)unlinkat(list[i]->dir, list[i]->part, 0);
 	}
 	sync_group(list, n, sync_name);
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->rc == 0)
+			list[i]->rc = is_there(list[i], &list[i]->e);
 }
 
 int
@@ -213,6 +263,7 @@ restored_drop(struct restored *r)
 		(void)unlinkat(r->dir, r->tmp, 0);
 	file_close(r->fd);
 	file_close(r->dir);
+	free(r->path);
 	free(r->name);
 	free(r);
 }

@@ -180,6 +180,7 @@ template_copy(const struct db_template *t, struct place *place,
 	}
 	r = xcalloc(1, sizeof(*r));
 	r->dir = r->fd = -1;
+	r->path = xstrdup(target);
 	r->name = xstrdup(name);
 	if (place_create(place, r, e) == -1 || fill(t, r->fd, e) == -1 ||
 	    set_owner(t, r, e) == -1) {
