@@ -459,7 +459,7 @@ ask(struct run *run, char **operands, struct err *e)
 static void
 check_grace(struct run *run, const char *url)
 {
-	if (strncmp(url, "s3://", 5) != 0)
+	if (store_traits(url)->looks)
 		return;
 	if (run->policy.grace_ns < PRUNE_GRACE_MIN_NS)
 		cli_usage(&run->cli,

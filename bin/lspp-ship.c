@@ -325,7 +325,7 @@ fit(struct run *r, struct err *e)
 
 	if (r->cli.config != NULL)
 		n.run += config_file_descriptors(&r->file);
-	else if (store_is_s3(r->cli.replica))
+	else if (store_traits(r->cli.replica)->remote)
 		n.job = 2; /* staged objects are not here */
 	r->in_flight = IN_FLIGHT;
 	return file_fit(&n, &r->cli.jobs, &r->in_flight, e);

@@ -8,7 +8,7 @@
 #include "lib/format/beside.h"
 #include "lib/format/glob.h"
 #include "lib/format/layout.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 /* A pattern at work. */
 struct search {

@@ -160,14 +160,16 @@ config_file_close(struct config_file *f)
 size_t
 config_file_descriptors(const struct config_file *f)
 {
-	size_t n = 0, s3 = 0;
+	const struct store_traits *t;
+	bool remote = false;
+	size_t n = 0;
 
-	for (size_t i = 0; i < f->c.n_roots; i++)
-		if (store_is_s3(f->c.root[i].url))
-			s3++;
-		else
-			n += 2;
-	return n + (s3 > 0 ? IDLE * IDLE_FILES : 0);
+	for (size_t i = 0; i < f->c.n_roots; i++) {
+		t = store_traits(f->c.root[i].url);
+		n += t->held;
+		remote |= t->remote;
+	}
+	return n + (remote ? IDLE * IDLE_FILES : 0);
 }
 
 int

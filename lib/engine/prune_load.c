@@ -229,7 +229,7 @@ list_matching(struct scanning *x, const char *prefix, struct err *e)
 	struct buf at = { 0 };
 	int rc;
 
-	if (x->scan->pattern == NULL || ops->list_page == NULL)
+	if (x->scan->pattern == NULL || !ops->traits.flat)
 		return ops->list(x->store, prefix, false, scan_entry, x, e);
 	places = scan_places(x->scan->pattern);
 	do {

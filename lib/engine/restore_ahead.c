@@ -132,8 +132,7 @@ ahead_start(struct crew *crew, struct store *s, const char *db,
 	a->s = s;
 	a->db = db;
 	a->p = p;
-	/* Only a remote store has pages. */
-	if (s->ops->list_page != NULL || p->segments >= WORTH)
+	if (s->ops->traits.remote || p->segments >= WORTH)
 		a->crew = crew;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->ready, NULL);

@@ -254,7 +254,7 @@ scan_replica(const struct scan *s, struct store *st, const char *pattern)
 		s->failed(s->ctx, url_of(&f, f.pattern), &e);
 		goto out;
 	}
-	if (st->ops->list_page != NULL) {
+	if (st->ops->traits.flat) {
 		rc = scan_rolled(s, st, f.pattern);
 		goto out;
 	}

@@ -13,7 +13,7 @@
 #include "lib/engine/ship_job.h"
 #include "lib/engine/state_compared.h"
 #include "lib/engine/state_verdict.h"
-#include "lib/store/store.h"
+#include "lib/store/store_open.h"
 
 enum {
 	LOG_IN_MEMORY = 16 * 1024, /* of a job's page sums */
@@ -127,7 +127,7 @@ ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at)
 
 /* -- work: which database, and is it to be read at all --------------------- */
 
-/* What S3 lists by "/generations/" must hold no other folder of that name. */
+/* What is listed by "/generations/" must hold no other folder of that name. */
 static int
 check_name(const struct ship_job *j, const char *key, struct err *e)
 {
@@ -135,7 +135,7 @@ check_name(const struct ship_job *j, const char *key, struct err *e)
 	size_t n = sizeof(word) - 1;
 	const char *p = key;
 
-	if (!store_is_s3(j->ship->conf->url))
+	if (!store_traits(j->ship->conf->url)->flat)
 		return 0;
 	while ((p = strstr(p, word)) != NULL) {
 		if ((p == key || p[-1] == '/') && (p[n] == '/' || p[n] == '\0'))

@@ -26,8 +26,7 @@ can_begin(struct ship_job *j)
 	bool can;
 
 	layout_snapshot_key(&key, j->rec.key, any, 0);
-	can = s->ops->can_name == NULL ||
-	    s->ops->can_name(s, buf_str(&key), &e) == 0;
+	can = s->ops->can_name(s, buf_str(&key), &e) == 0;
 	buf_release(&key);
 	return can;
 }
@@ -54,7 +53,7 @@ ship_must_look(struct ship_job *j, struct err *e)
 	layout_generation_prefix(&prefix, j->rec.key, NULL);
 	rc = s->ops->list(s, buf_str(&prefix), true, is_any, &any, e);
 	buf_release(&prefix);
-	if (rc == -1 && e->class == ERR_DENIED && s->ops->probe != NULL) {
+	if (rc == -1 && e->class == ERR_DENIED && s->ops->traits.remote) {
 		atomic_store(&j->ship->unlisted, true);
 		return 0;
 	}

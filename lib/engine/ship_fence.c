@@ -465,16 +465,15 @@ note_litestream(struct look *l)
 
 /*
  * The times of ours go on from what is there.  Those of Litestream's are the
- * store's; only in a directory, where a reader goes by the times of files, are
- * ours to be later.
+ * store's; only where a reader goes by times that we set are ours to be later.
  */
 static void
 find_floor(struct look *l)
 {
-	bool dir = l->ship->store->ops->probe == NULL;
+	bool times = l->ship->store->ops->traits.times;
 
 	for (const struct past *p = l->v; p < l->v + l->n; p++)
-		if ((p->ours || dir) && dated(p) > l->j->floor_ns)
+		if ((p->ours || times) && dated(p) > l->j->floor_ns)
 			l->j->floor_ns = dated(p);
 }
 

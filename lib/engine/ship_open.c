@@ -35,7 +35,7 @@ note_guard(struct ship *s, struct err *e)
 	char *name;
 	int rc;
 
-	if (ops->guard == NULL)
+	if (!ops->traits.guarded)
 		return 0;
 	guard = ops->guard(s->store, &probed);
 	note = guard_note(guard, probed);
@@ -61,7 +61,7 @@ trust_store(struct ship *s, bool known, struct err *e)
 	char *name, *mark;
 	int rc;
 
-	if (ops->probe == NULL)
+	if (!ops->traits.guarded)
 		return 0;
 	if (!known) {
 		rc = ops->probe(s->store, e);

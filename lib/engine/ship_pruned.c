@@ -29,12 +29,6 @@
 #include "lib/engine/ship_job.h"
 #include "lib/store/store.h"
 
-static bool
-is_directory(const struct ship *s)
-{
-	return s->store->ops->probe == NULL;
-}
-
 /* A clock that was wrong then, or is now, says nothing. */
 bool
 ship_may_be_pruned(int64_t captured_ns)
@@ -44,11 +38,12 @@ ship_may_be_pruned(int64_t captured_ns)
 	return age > PRUNE_TRUST_NS || age < -PRUNE_TRUST_NS;
 }
 
-/* It is on S3, and its record is not to be relied on. */
+/* What is behind its record is not looked for, and that is not to be relied
+ * on. */
 static bool
 is_old(const struct ship_job *j)
 {
-	return j->known && !j->anew && !is_directory(j->ship) &&
+	return j->known && !j->anew && !j->ship->store->ops->traits.looks &&
 	    ship_may_be_pruned(j->rec.captured_ns);
 }
 
@@ -115,7 +110,8 @@ ship_is_end(struct ship_job *j, struct err *e)
 	struct buf prefix = { 0 };
 	int rc;
 
-	if (!is_directory(j->ship) && !ship_may_be_pruned(j->next.captured_ns))
+	if (!j->ship->store->ops->traits.looks &&
+	    !ship_may_be_pruned(j->next.captured_ns))
 		return 0;
 	layout_generation_prefix(&prefix, j->next.key, NULL);
 	l.prefix = prefix.len;

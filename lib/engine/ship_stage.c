@@ -47,7 +47,7 @@ ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	struct staged **st = j->staged;
 
 	/* No owner's object for what cannot follow. */
-	if (j->claiming && ops->can_name != NULL && j->keys[1] != NULL &&
+	if (j->claiming && j->keys[1] != NULL &&
 	    ops->can_name(j->ship->store, j->keys[1], e) == -1)
 		return -1;
 	if (ship_note_run(w, j, e) == -1)

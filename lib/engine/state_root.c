@@ -79,7 +79,7 @@ compare(void *ctx, int64_t root, const char *url, struct err *e)
 	char *place;
 
 	(void)e;
-	if (s->root == 0 && !store_is_s3(url) &&
+	if (s->root == 0 && store_traits(url)->links &&
 	    (place = store_real(url, &none)) != NULL) {
 		if (strcmp(place, s->place) == 0)
 			s->root = root;
@@ -92,7 +92,7 @@ compare(void *ctx, int64_t root, const char *url, struct err *e)
 static int
 find_place(struct state *st, const char *url, int64_t *root, struct err *e)
 {
-	char *place = store_is_s3(url) ? NULL : store_real(url, e);
+	char *place = store_traits(url)->links ? store_real(url, e) : NULL;
 	struct same s = { .place = place };
 	int rc = 0;
 

@@ -1,4 +1,4 @@
-#include "lib/store/dir.h"
+#include "lib/store/dir_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,6 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
-#include "lib/store/dir_impl.h"
 #include "lib/store/stats.h"
 
 /* Paths */
@@ -305,7 +304,15 @@ dir_now(struct store *s, int64_t *ns, struct err *e)
 	return 0;
 }
 
+static int
+dir_can_name(struct store *s, const char *key, struct err *e)
+{
+	(void)s;
+	return dir_check_key(key, e);
+}
+
 static const struct store_ops dir_ops = {
+	.traits = { .looks = true, .times = true, .links = true, .held = 2 },
 	.stage = dir_stage,
 	.publish = dir_publish,
 	.drop = dir_drop,
@@ -317,6 +324,7 @@ static const struct store_ops dir_ops = {
 	.abort = dir_abort,
 	.close = dir_close,
 	.now = dir_now,
+	.can_name = dir_can_name,
 	.stats = dir_stats,
 };
 
@@ -420,9 +428,9 @@ syncfs_reports(void)
 	return major > 5 || (major == 5 && minor >= 8);
 }
 
-struct store *
-store_dir_open(
-    const char *path, enum store_mode mode, bool must_exist, struct err *e)
+static struct store *
+open_url(const char *url, enum store_mode mode, bool must_exist,
+    const struct store_conf *conf, struct err *e)
 {
 	struct dir_sys sys = {
 		.fsync = fsync,
@@ -431,6 +439,27 @@ store_dir_open(
 		.fdlink = true,
 		.hardlink = true,
 	};
+	struct buf path = { 0 };
+	struct store *s = NULL;
 
-	return dir_open(path, mode, must_exist, &sys, e);
+	(void)conf;
+	if (dir_locate(url, &path, e) == 0)
+		s = dir_open(buf_str(&path), mode, must_exist, &sys, e);
+	if (s != NULL) {
+		s->url = xasprintf("file://%s", buf_str(&path));
+		s->root = xstrdup(s->url);
+	}
+	buf_release(&path);
+	return s;
 }
+
+const struct store_driver dir_driver = {
+	.scheme = "file",
+	.ops = &dir_ops,
+	.open = open_url,
+	.url = dir_url,
+	.root = dir_root,
+	.real = dir_real,
+	.place = dir_root,
+	.whoami = dir_whoami,
+};

@@ -1,7 +1,29 @@
 /*
- * dir_impl -- what the files of the directory driver share.  For them and for
- * the tests alone.
+ * dir -- a directory as a store.
  *
+ * stage writes to a file without a name (O_TMPFILE) in the directory where the
+ * object is to be, or where that is not to be had, to .lspp-tmp/ below the
+ * root under an advisory lock, so that the next run can tell what a killed one
+ * left and removes it.
+ *
+ * publish syncs the data of a whole batch, links the names (a link never
+ * overwrites), and syncs the directories: two waits for a batch, however many
+ * objects are in it (syncfs when there are several, else fsync for each).
+ * Objects are not visible before their data is durable.  When a sync fails,
+ * the whole batch fails and its names are taken back: pages that were not
+ * written are clean to the kernel, and a second sync would tell a lie.
+ *
+ * Objects are made with mode 0640 and directories with 0750, less umask.
+ * A killed process may leave empty directories; those are listed as prefixes.
+ * Nothing is written through a symbolic link below the root; the root itself
+ * may be one, and reading follows those in a key, but list() none on its way.
+ *
+ * Names that begin with ".lspp-" are the driver's own: never listed, and
+ * refused in keys, as are empty components, "." and "..".
+ *
+ * This header is for these files and for the tests alone:
+ *
+ *	dir_place.c	which directory a URL names
  *	dir.c		the root, keys, parent directories
  *	dir_stage.c	stage, drop
  *	dir_publish.c	publish
@@ -18,7 +40,7 @@
 #include <sys/types.h>
 #include <xxhash.h>
 
-#include "lib/store/store.h"
+#include "lib/store/driver.h"
 
 #define DIR_TMP    ".lspp-tmp"
 #define DIR_OWN    ".lspp-" /* how names of ours begin */
@@ -73,6 +95,17 @@ struct dir_object {
 	bool failed;  /* a sync failed: its bytes may be gone */
 };
 
+/* The absolute and normal path of the directory that url means. */
+int dir_locate(const char *url, struct buf *out, struct err *e);
+
+/* Of the driver. */
+char *dir_url(const char *url, const struct store_conf *conf, struct err *e);
+char *dir_root(const char *url, struct err *e);
+char *dir_real(const char *url, struct err *e);
+int dir_whoami(const char *url, const struct store_conf *conf, struct buf *out,
+    struct err *e);
+
+/* path is absolute and normal.  The caller sets url and root. */
 struct store *dir_open(const char *path, enum store_mode mode, bool must_exist,
     const struct dir_sys *sys, struct err *e);
 

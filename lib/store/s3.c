@@ -334,7 +334,8 @@ s3_drop(struct store *st, struct staged *staged)
 	free(staged);
 }
 
-static const struct store_ops ops = {
+static const struct store_ops s3_ops = {
+	.traits = { .remote = true, .flat = true, .guarded = true },
 	.stage = s3_stage,
 	.publish = s3_publish,
 	.drop = s3_drop,
@@ -352,25 +353,26 @@ static const struct store_ops ops = {
 	.assume = s3_assume,
 	.guard = s3_guard,
 	.stats = s3_stats,
-	.whoami = s3_whoami,
 };
 
-struct store *
-s3_open(const char *url, const struct store_conf *conf, enum store_mode mode,
-    struct err *e)
+static struct store *
+open_url(const char *url, enum store_mode mode, bool must_exist,
+    const struct store_conf *conf, struct err *e)
 {
 	struct s3 *s = xcalloc(1, sizeof(*s));
 	struct buf name = { 0 };
 
 	(void)mode;
-	s->store.ops = &ops;
+	(void)must_exist;
+	s->store.ops = &s3_ops;
 	s->conf = conf;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->probing, NULL);
 	atomic_store(&s->probe_at, INT64_MAX);
 	atomic_store(&s->served, pace_now());
-	if (configure(s, url, e) == -1) {
-		s3_close(&s->store);
+	if (configure(s, url, e) == -1 ||
+	    (s->store.root = s3_root(url, e)) == NULL) {
+		store_close(&s->store);
 		return NULL;
 	}
 	if (conf->insecure)
@@ -467,3 +469,32 @@ s3_whoami(struct store *st, struct buf *out, struct err *e)
 	creds_release(&c);
 	return 0;
 }
+
+static int
+whoami(const char *url, const struct store_conf *conf, struct buf *out,
+    struct err *e)
+{
+	struct store *s = open_url(url, STORE_READ, false, conf, e);
+	int rc;
+
+	if (s == NULL)
+		return -1;
+	rc = s3_whoami(s, out, e);
+	store_close(s);
+	return rc;
+}
+
+static const char *const parameters[] = { "endpoint", "region", "path-style",
+	NULL };
+
+const struct store_driver s3_driver = {
+	.scheme = "s3",
+	.ops = &s3_ops,
+	.open = open_url,
+	.url = s3_url,
+	.root = s3_root,
+	.real = s3_root,
+	.place = s3_place_in,
+	.parameters = parameters,
+	.whoami = whoami,
+};

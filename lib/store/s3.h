@@ -40,12 +40,8 @@
 #define LSPP_STORE_S3_H
 
 #include "lib/store/conf.h"
+#include "lib/store/driver.h"
 #include "lib/store/stats.h"
-#include "lib/store/store.h"
-
-/* conf must outlive the store.  No request is made. */
-struct store *s3_open(const char *url, const struct store_conf *conf,
-    enum store_mode mode, struct err *e);
 
 /* The normal form of url; the caller frees it.  NULL with ERR_CONFIG. */
 char *s3_url(const char *url, const struct store_conf *conf, struct err *e);
@@ -86,7 +82,6 @@ int s3_list_page(struct store *s, const char *prefix, const char *delimiter,
  * Who we are, for people: where the keys are from, their id's end, until when,
  * and which endpoint and region.  Appended to out, a line each.
  */
-struct buf;
 int s3_whoami(struct store *s, struct buf *out, struct err *e);
 
 #endif

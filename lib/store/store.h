@@ -99,7 +99,24 @@ enum store_guard {
 	STORE_GUARDS
 };
 
+/*
+ * What is true of a kind of store, for those who use it.  All false: a plain
+ * table of objects, near at hand.
+ */
+struct store_traits {
+	bool remote;   /* each call is a request, and takes a round trip */
+	bool flat;     /* keys are bytes, and no directories: a folder is what a
+			  listing by a delimiter makes of them (list_page) */
+	bool looks;    /* store_stage.after is looked for, at no cost */
+	bool times;    /* an object's time is store_stage.mtime_ns */
+	bool links;    /* one root may have several names */
+	bool guarded;  /* what keeps objects from being overwritten is not
+			  known before probe() or assume() */
+	unsigned held; /* descriptors that an open store holds for good */
+};
+
 struct store_ops {
+	struct store_traits traits;
 	/* NULL on failure.  ERR_BUSY is reported by publish, not here. */
 	struct staged *(*stage)(
 	    struct store *s, const struct store_stage *st, struct err *e);
@@ -155,14 +172,13 @@ struct store_ops {
 	 */
 	int (*now)(struct store *s, int64_t *ns, struct err *e);
 
-	/* What only remote stores have; NULL in others. */
-
 	/* Can there be an object of that key?  stage() asks by itself; who puts
 	 * another one before it asks first. */
 	int (*can_name)(struct store *s, const char *key, struct err *e);
+	void (*stats)(struct store *s, struct store_stats *out);
 
 	/*
-	 * Some of the objects whose keys begin with prefix, those behind the
+	 * traits.flat: some of the objects whose keys begin with prefix, those behind the
 	 * key 'after' (NULL: from the first on); what holds delimiter behind
 	 * the prefix is reported once, up to and with it, as a prefix.  *next
 	 * is what to give as 'after' to go on (the caller frees it), or
@@ -173,7 +189,7 @@ struct store_ops {
 	    const char *delimiter, const char *after, store_each *each,
 	    void *ctx, char **next, struct err *e);
 	/*
-	 * Is an object never overwritten?  1; 0: not if two put it at the same
+	 * traits.guarded: is an object never overwritten?  1; 0: not if two put it at the same
 	 * moment; -1.  To be asked once for a root; later runs assume() what
 	 * guard() tells behind it, and when that was, in s since 1970.  A day
 	 * after that it is found out again, before the next object is put.
@@ -181,9 +197,6 @@ struct store_ops {
 	int (*probe)(struct store *s, struct err *e);
 	void (*assume)(struct store *s, enum store_guard guard, int64_t probed);
 	enum store_guard (*guard)(struct store *s, int64_t *probed);
-	void (*stats)(struct store *s, struct store_stats *out);
-	/* Lines for people: with which credentials, and where. */
-	int (*whoami)(struct store *s, struct buf *out, struct err *e);
 };
 
 struct store {
@@ -205,13 +218,6 @@ size_t store_scheme(const char *url);
 
 /* Is s a URL ("file:///dir", "s3://bucket"), not a path? */
 bool store_is_url(const char *s);
-
-/* Is it a bucket's URL? */
-bool store_is_s3(const char *url);
-
-/* Where the query of an S3 URL begins, at a "?" that no backslash takes for
- * itself and a parameter that is known; the end of all others. */
-const char *store_query(const char *url);
 
 /* Since it was opened (lib/store/stats.h); any thread may ask. */
 void store_stats(struct store *s, struct store_stats *out);

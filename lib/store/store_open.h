@@ -39,6 +39,13 @@ char *store_real(const char *url, struct err *e);
  */
 char *store_place(const char *url, struct err *e);
 
+/* What is true of the store of that URL; all false where there is none. */
+const struct store_traits *store_traits(const char *url);
+
+/* Where the query of an S3 URL begins, at a "?" that no backslash takes for
+ * itself and a parameter that is known; the end of all others. */
+const char *store_query(const char *url);
+
 /* Lines for people, appended to out: with which credentials, and where. */
 int store_whoami(const char *url, const struct store_conf *conf,
     struct buf *out, struct err *e);

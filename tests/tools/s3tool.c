@@ -32,6 +32,7 @@
 #include "lib/base/spool.h"
 #include "lib/base/stop.h"
 #include "lib/store/s3_impl.h"
+#include "lib/store/store_open.h"
 
 static int status;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -383,7 +384,7 @@ main(int argc, char **argv)
 	conf.warn = tell;
 	conf.debug = tell;
 	take_options(argc, argv, &conf, &own);
-	s = s3_open(argv[optind], &conf, STORE_WRITE, &e);
+	s = store_open(argv[optind], STORE_WRITE, false, &conf, &e);
 	if (s == NULL) {
 		fail(argv[optind], &e);
 		return status;

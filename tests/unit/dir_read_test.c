@@ -59,7 +59,7 @@ test_refused(void)
 	    "a listing, too");
 	is_str(e.msg, "refused", "with its own words");
 	store_close(s);
-	s = store_dir_open(root, STORE_READ, false, &e);
+	s = store_open(root, STORE_READ, false, NULL, &e);
 	ok(stage_after(s, "x", "x", NULL, &e) == NULL && e.class == ERR_BUG,
 	    "no writing where only reading was said");
 	is_int(s->ops->remove(s, "k", &e), -1, "nor removing");

@@ -158,10 +158,10 @@ test_killed(const struct dir_sys *sys, const char *how)
 	}
 	(void)waitpid(pid, &status, 0);
 	ok(WIFSIGNALED(status), "%s: killed after stage", how);
-	s = store_dir_open(root, STORE_READ, true, &(struct err){ 0 });
+	s = store_open(root, STORE_READ, true, NULL, &(struct err){ 0 });
 	is_str(listed(s, "", false, 0), "", "nothing is listed");
 	store_close(s);
-	s = store_dir_open(root, STORE_WRITE, true, &(struct err){ 0 });
+	s = store_open(root, STORE_WRITE, true, NULL, &(struct err){ 0 });
 	is_str(said("find root -type f"), "", "nor left after the next run");
 	store_close(s);
 }
