@@ -17,7 +17,7 @@
  *		but this
  *
  * Left out is one that was shipped and is there, but came in no pass
- *(rounds.h).
+ * (rounds.h).
  *
  * Lag is how long its oldest write that is not shipped has waited, at most: 0
  * if none is known of.
