@@ -66,6 +66,22 @@ more_than() {
 	[ "$(wc -l <"$T/changes")" -gt "$1" ]
 }
 
+@test "a restore as of a time has nothing that was committed later" {
+	app a.db
+	sql "PRAGMA journal_mode=WAL; CREATE TABLE t(x)"
+	ship a.db >/dev/null
+	sql "INSERT INTO t VALUES('early')"
+	# In the middle of a ship, before it knows which commit is the last.
+	atcall -f a.db-shm -k read -n 1 -x "date +%s.%N >'$T/then'
+		sqlite3 a.db \"INSERT INTO t VALUES('late')\"" \
+		lspp-ship -j 1 -r "$R" -C "$D" -s "$S" a.db
+	restore lspp a.db "$T/newest"
+	assert_equal "$(sqlite3 "$T/newest" 'SELECT count(*) FROM t')" 2
+	lspp-restore -r "$R" --timestamp "@$(cat "$T/then")" -o "$T/then.d" a.db
+	assert_equal "$(sqlite3 "$T/then.d/a.db" 'SELECT count(*) FROM t')" 0
+	app_quit
+}
+
 @test "locks that do not reach us: refused with the reason, or right" {
 	three 'PRAGMA journal_mode=DELETE'
 	keep_changing "file:$D/a.db?nolock=1"

@@ -492,7 +492,7 @@ end_pass(struct pass *p, struct err *e)
 	n->page_size = p->st->page_size;
 	n->pages = p->st->pages;
 	n->sum = p->sum;
-	n->captured_ns = not_before(p->st->captured_ns, j->rec.captured_ns);
+	n->captured_ns = not_before(p->st->state_ns, j->rec.captured_ns);
 	n->captured_ns = not_before(n->captured_ns, j->floor_ns);
 	j->ending = p->first && j->known && !j->ended;
 	if (j->ending && end_old_generation(p, e) == -1)

@@ -406,6 +406,9 @@ source_begin(struct source *s, const struct source_pos *since,
 		forget(s);
 		rc = begin_once(s, since, since_pages, e);
 		if (rc == 1) {
+			s->st.state_ns = now_ns();
+			if (s->st.state_ns < s->st.captured_ns)
+				s->st.state_ns = s->st.captured_ns;
 			free(s->page);
 			s->page = xmalloc(WAL_FRAME_HDR_SIZE + s->st.page_size);
 			rc = source_sound(s, e);

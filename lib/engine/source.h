@@ -104,6 +104,7 @@ struct source_state {
 	struct signature sig; /* as it was before anything was read */
 	bool racy;
 	int64_t captured_ns; /* what was committed by then is in it */
+	int64_t state_ns;    /* what is in it was committed by then */
 	uint32_t page_size, pages;
 	struct source_pos pos;
 	enum source_read read;

@@ -122,21 +122,23 @@ source_take_lock(struct source *s, struct err *e)
 
 /*
  * The file as it is under the lock, and may not change any more.  If its clock
- * is fine, it is waited for, so that a change would show.
+ * is fine, it is waited for, so that a change would show.  In WAL mode commits
+ * go on: of them says when it was opened, and so does the -wal's signature.
  */
 int
 source_look_under_lock(struct source *s, struct err *e)
 {
-	int64_t wait = 0;
+	struct signature wal = { .wal = s->st.sig.wal };
+	int64_t wait = 0, at = 0;
 	struct stat st;
 
 	for (int i = 0; i < 2; i++) {
 		source_sleep_ns(wait);
-		s->st.captured_ns = now_ns();
+		at = now_ns();
 		if (fstat(s->fd, &st) == -1)
 			return err_sys(e, "stat");
 		file_sig_of(&s->under, &st);
-		wait = file_sig_unsettled_ns(&s->under, s->st.captured_ns);
+		wait = file_sig_unsettled_ns(&s->under, at);
 		if (wait == 0 || wait > TICK)
 			break;
 	}
@@ -144,7 +146,10 @@ source_look_under_lock(struct source *s, struct err *e)
 		return moved(s, e);
 	s->st.sig.db = s->under;
 	s->settled = wait == 0;
-	s->st.racy = signature_racy(&s->st.sig, s->st.captured_ns);
+	s->st.racy = signature_racy(&s->st.sig, at) ||
+	    signature_racy(&wal, s->st.captured_ns);
+	if (!s->frozen)
+		s->st.captured_ns = at;
 	return 1;
 }
 

@@ -156,6 +156,32 @@ elsewhere(void)
 }
 
 /*
+ * In the middle of a look: f is done before somebody is asked for who has the
+ * wal-index open, g before the WAL's header is read.
+ */
+static void (*before_index)(void), (*before_header)(void);
+
+static void
+do_once_each(void (*f)(void))
+{
+	static bool within;
+
+	if (f == NULL || within)
+		return;
+	within = true;
+	f();
+	within = false;
+}
+
+ssize_t
+pread(int fd, void *p, size_t n, off_t at)
+{
+	if (n == WAL_HDR_SIZE && at == 0)
+		do_once_each(before_header);
+	return syscall(SYS_pread64, fd, p, n, at);
+}
+
+/*
  * What F_GETLK says of SHARED: that many times, somebody has it; then once that
  * nobody does, and so on.  Everything else is what the kernel says.
  */
@@ -173,6 +199,8 @@ fcntl(int fd, int cmd, ...)
 	arg = va_arg(ap, void *);
 	va_end(ap);
 	fl = arg;
+	if (cmd == F_GETLK && fl->l_start == 128 && fl->l_len == 1)
+		do_once_each(before_index);
 	rc = (int)syscall(SYS_fcntl, fd, cmd, arg);
 	if (cmd == F_GETLK && rc == 0 && seen_in_a_row > 0 &&
 	    fl->l_start == 0x40000002 && fl->l_len == 1) {
@@ -205,6 +233,59 @@ coming_and_going(void)
 	seen_in_a_row = seen = 0;
 	buf_release(&img.bytes);
 	free(path);
+}
+
+/* -- what is in a state, and what not, by its times ------------------------ */
+
+static struct app *writer;
+static int64_t wrote_ns;
+
+static void
+write_now(void)
+{
+	app_do(writer, "UPDATE t SET b = b || 'x'");
+	wrote_ns = now_ns();
+}
+
+static void
+checkpoint_now(void)
+{
+	app_do(writer, "PRAGMA wal_checkpoint");
+}
+
+/*
+ * All is in the file at each look, and then the WAL is begun anew: what was
+ * written is in the file alone under the lock, but what is written meanwhile
+ * is not.
+ */
+static void
+dated(void)
+{
+	char *path = db_path("dated.db"), *was = xasprintf("%s.was", path);
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+	struct err e = { 0 };
+
+	writer = &a;
+	before_index = write_now;
+	is_int(read_into(&img, path, NULL, &e), 0, "written in the look");
+	before_index = NULL;
+	ok(is_committed(&img, path), "is in the state");
+	ok(img.st.captured_ns < wrote_ns, "which is not said of before");
+	ok(img.st.state_ns >= wrote_ns, "nor is that it was so before");
+	before_index = checkpoint_now;
+	before_header = write_now;
+	is_int(read_into(&img, path, NULL, &e), 0, "and again and again");
+	before_index = before_header = NULL;
+	is_str(source_read_name[img.st.read], "locked", "under a lock");
+	shell("cp %s %s.was", path);
+	ok(is_committed(&img, was), "as the file is");
+	ok(!is_committed(&img, path), "without what was written last");
+	ok(img.st.captured_ns < wrote_ns, "which is not said to be there");
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+	free(was);
 }
 
 /* Another lspp that reads, and asks behind page 1 whether to write first. */
@@ -296,6 +377,7 @@ main(void)
 	locks_not_seen();
 	elsewhere();
 	coming_and_going();
+	dated();
 	two_of_us("two of us, and a -wal", true, SOURCE_CHAIN);
 	two_of_us("two of us, and none", false, SOURCE_PLAIN);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
