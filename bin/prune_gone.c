@@ -13,6 +13,7 @@
 #include "lib/base/file.h"
 #include "lib/base/names.h"
 #include "lib/engine/dblock.h"
+#include "lib/engine/peek.h"
 #include "lib/format/provenance.h"
 
 /* Anything but a clear no counts as there. */
@@ -87,33 +88,24 @@ newest(const struct prune_db *db, bool foreign, struct prune_item *at)
 	return best;
 }
 
-static int
-keep_tail(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, p, n);
-	return 0;
-}
-
 /* Was the object written on this machine?  It may have moved to another. */
 static int
 is_ours(
     struct run *run, struct task *t, const struct prune_item *it, struct err *e)
 {
-	struct buf key = { 0 }, tail = { 0 };
+	struct buf key = { 0 };
 	struct provenance pv;
 	uint8_t writer[16];
-	int rc = -1;
+	int rc;
 
 	(void)prune_item_key(t->db, it, &key);
-	if (t->store->ops->get(t->store, buf_str(&key), UINT64_MAX,
-		PROVENANCE_SIZE, keep_tail, &tail, e) == 0) {
+	if ((rc = peek(t->store, buf_str(&key), &pv, e)) == 1) {
 		state_writer(run->state, writer);
-		rc = provenance_parse(&pv, tail.data, tail.len, e) == 1 &&
-		    (memcmp(pv.writer, writer, sizeof(writer)) == 0 ||
-			state_same_machine(pv.writer, writer));
+		rc = memcmp(pv.writer, writer, sizeof(writer)) == 0 ||
+		    state_same_machine(pv.writer, writer);
+	} else if (rc == -1 && e->class == ERR_CORRUPT) {
+		rc = 0; /* it does not say */
 	}
-	buf_release(&tail);
 	buf_release(&key);
 	return rc;
 }

@@ -1,4 +1,5 @@
 #include "lib/engine/history.h"
+#include "lib/engine/peek.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -164,19 +165,10 @@ void
 history_key(const struct history *h, const struct history_generation *g,
     enum layout_kind kind, const struct history_object *o, struct buf *b)
 {
-	buf_reset(b);
-	if (kind == LAYOUT_SNAPSHOT)
-		layout_snapshot_key(b, h->db, g->id, o->index);
-	else
-		layout_segment_key(b, h->db, g->id, o->index, o->offset);
-}
+	struct layout_name name = { kind, o->index, o->offset };
 
-static int
-tail_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, p, n);
-	return 0;
+	buf_reset(b);
+	layout_key(b, h->db, g->id, &name);
 }
 
 /* What does an object's end say? */
@@ -193,24 +185,17 @@ ask(const struct history *h, const struct history_generation *g,
     struct provenance *pv, struct err *e)
 {
 	struct layout_name name = { kind, o->index, o->offset };
-	struct buf key = { 0 }, tail = { 0 };
-	struct err ignored;
-	int has = 0, rc = -1;
+	struct buf key = { 0 };
+	int rc;
 
 	history_key(h, g, kind, o, &key);
-	if (h->s->ops->get(h->s, buf_str(&key), UINT64_MAX, PROVENANCE_SIZE,
-		tail_sink, &tail, e) == -1) {
-		err_in(e, "%s", buf_str(&key));
-		goto out;
-	}
-	has = provenance_parse(pv, tail.data, tail.len, &ignored);
-	if (has == 1 && !provenance_is(pv, g->id, &name))
-		has = -1;
-	rc = has == 0 ? NOTHING : has == 1 ? ITS_TIME : NONSENSE;
-out:
-	buf_release(&tail);
+	rc = peek(h->s, buf_str(&key), pv, e);
 	buf_release(&key);
-	return rc;
+	if (rc == 1)
+		return provenance_is(pv, g->id, &name) ? ITS_TIME : NONSENSE;
+	if (rc == 0)
+		return NOTHING;
+	return e->class == ERR_CORRUPT ? NONSENSE : -1;
 }
 
 size_t

@@ -1,4 +1,5 @@
 #include "lib/engine/restore_resume.h"
+#include "lib/engine/peek.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,42 +17,24 @@
 #include "lib/format/provenance.h"
 #include "lib/store/store.h"
 
-static int
-tail_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, p, n);
-	return 0;
-}
-
 /* The provenance of the plan's last object: 1; 0 if it has none; -1. */
 static int
 last_provenance(struct store *s, const char *db, const struct restore_plan *p,
     struct provenance *pv, struct err *e)
 {
-	struct layout_name name = { .kind = LAYOUT_SNAPSHOT };
-	struct buf key = { 0 }, tail = { 0 };
-	int rc = -1;
+	struct layout_name name = { LAYOUT_SNAPSHOT, p->snapshot, 0 };
+	struct buf key = { 0 };
+	int rc;
 
-	if (p->segments == 0) {
-		name.index = p->snapshot;
-		layout_snapshot_key(&key, db, p->generation, name.index);
-	} else {
-		name.kind = LAYOUT_SEGMENT;
-		name.index = p->segment_index[p->segments - 1];
-		name.offset = p->segment_offset[p->segments - 1];
-		layout_segment_key(
-		    &key, db, p->generation, name.index, name.offset);
-	}
-	if (s->ops->get(s, buf_str(&key), UINT64_MAX, PROVENANCE_SIZE,
-		tail_sink, &tail, e) == -1)
-		err_in(e, "%s", buf_str(&key));
-	else
-		rc = provenance_parse(pv, tail.data, tail.len, e);
+	if (p->segments > 0)
+		name = (struct layout_name){ LAYOUT_SEGMENT,
+			p->segment_index[p->segments - 1],
+			p->segment_offset[p->segments - 1] };
+	layout_key(&key, db, p->generation, &name);
+	rc = peek(s, buf_str(&key), pv, e);
 	/* Another's object is found out when it is restored. */
 	if (rc == 1 && !provenance_is(pv, p->generation, &name))
 		rc = 0;
-	buf_release(&tail);
 	buf_release(&key);
 	return rc;
 }

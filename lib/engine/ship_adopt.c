@@ -11,6 +11,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/engine/peek.h"
 #include "lib/engine/ship_job.h"
 #include "lib/store/store.h"
 
@@ -107,41 +108,18 @@ feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
 
 /* -- whose it is ----------------------------------------------------------- */
 
-struct last_bytes {
-	uint8_t p[PROVENANCE_SIZE];
-	size_t n;
-};
-
-static int
-keep_last(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	struct last_bytes *l = ctx;
-
-	if (n > sizeof(l->p) - l->n)
-		return err_set(e, ERR_BUG, "more bytes than asked for");
-	memcpy(l->p + l->n, p, n);
-	l->n += n;
-	return 0;
-}
-
 int
 ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
 {
-	struct last_bytes l = { .n = 0 };
-	int has = 0;
+	int has = peek(s->store, key, pv, e);
 
-	*pv = (struct provenance){ 0 };
-	if (s->store->ops->get(s->store, key, UINT64_MAX, PROVENANCE_SIZE,
-		keep_last, &l, e) == -1)
-		return -1;
-	if ((has = provenance_parse(pv, l.p, l.n, e)) == -1)
-		return err_in(e, "%s", key);
-	return has;
+	return has == -1 && e->class == ERR_CORRUPT ? err_in(e, "%s", key)
+						    : has;
 }
 
 /* Is there an object of ours?  1 with *pv filled, 0, -1. */
 static int
-peek(struct tail *t, const char *key, struct provenance *pv, struct err *e)
+peek_own(struct tail *t, const char *key, struct provenance *pv, struct err *e)
 {
 	struct ship *s = t->w->ship;
 	int has = ship_peek(s, key, pv, e);
@@ -230,7 +208,7 @@ adopt_segment(struct tail *t, struct err *e)
 
 	layout_segment_key(
 	    &key, n->key, n->pos.generation, n->pos.index, n->pos.offset);
-	rc = peek(t, buf_str(&key), &pv, e);
+	rc = peek_own(t, buf_str(&key), &pv, e);
 	if (rc == 1 && pv.length == 0) {
 		rc = 3;
 	} else if (rc == 1 && is_enough(t->j)) {
@@ -261,7 +239,7 @@ adopt_index(struct tail *t, struct err *e)
 	if (index == n->snapshot_index)
 		return 0;
 	layout_snapshot_key(&key, n->key, n->pos.generation, index);
-	rc = peek(t, buf_str(&key), &pv, e);
+	rc = peek_own(t, buf_str(&key), &pv, e);
 	if (rc == 1) {
 		n->snapshot_index = index;
 		n->snapshot_ns = n->captured_ns = pv.captured_ns;
@@ -271,7 +249,7 @@ adopt_index(struct tail *t, struct err *e)
 	} else if (rc == 0 && n->pos.offset > 0) {
 		buf_reset(&key);
 		layout_segment_key(&key, n->key, n->pos.generation, index, 0);
-		rc = peek(t, buf_str(&key), &pv, e);
+		rc = peek_own(t, buf_str(&key), &pv, e);
 	}
 	buf_release(&key);
 	if (rc == 1) {

@@ -119,16 +119,6 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 	return 0;
 }
 
-static void
-key_of(struct buf *b, const char *db, const char *gen, struct layout_name name)
-{
-	buf_reset(b);
-	if (name.kind == LAYOUT_SNAPSHOT)
-		layout_snapshot_key(b, db, gen, name.index);
-	else
-		layout_segment_key(b, db, gen, name.index, name.offset);
-}
-
 /* Its writer goes on behind the segment 'name', of 'length' bytes. */
 static void
 behind(struct past *p, struct layout_name name, uint64_t length)
@@ -238,7 +228,8 @@ judge(struct look *l, struct past *p, struct err *e)
 
 	if (!p->has_segment || (p->has_snapshot && p->snapshot > name.index))
 		name = (struct layout_name){ LAYOUT_SNAPSHOT, p->snapshot, 0 };
-	key_of(&p->key, l->j->rec.key, p->gen, name);
+	buf_reset(&p->key);
+	layout_key(&p->key, l->j->rec.key, p->gen, &name);
 	rc = ship_peek(l->ship, buf_str(&p->key), &p->pv, e);
 	if (rc == 1 && provenance_is(&p->pv, p->gen, &name))
 		judge_last(p, name, p->pv.length);
@@ -388,7 +379,8 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 		pv.captured_ns = when_now();
 	memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
 	pv.run = j->ship->run->token;
-	key_of(&key, j->rec.key, p->gen, pv.name);
+	buf_reset(&key);
+	layout_key(&key, j->rec.key, p->gen, &pv.name);
 	j->keys[which] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	st.key = j->keys[which];

@@ -2,6 +2,7 @@
  * The objects of one generation, from a snapshot to the next.
  */
 #include "lib/engine/verify_look.h"
+#include "lib/engine/peek.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -51,35 +52,13 @@ no_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
 	return 0;
 }
 
-struct last_bytes {
-	uint8_t p[PROVENANCE_SIZE];
-	size_t n;
-};
-
-static int
-keep_last(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	struct last_bytes *l = ctx;
-
-	if (n > sizeof(l->p) - l->n)
-		return err_set(e, ERR_BUG, "more bytes than asked for");
-	memcpy(l->p + l->n, p, n);
-	l->n += n;
-	return 0;
-}
-
 /* The provenance alone, of the object called v->key. */
 static int
 read_end(struct look *l, struct err *e)
 {
-	struct store *s = l->j->store;
-	struct last_bytes b = { .n = 0 };
-	int has = 0;
+	int has = peek(l->j->store, buf_str(&l->v->key), &l->pv, e);
 
-	if (s->ops->get(s, buf_str(&l->v->key), UINT64_MAX, PROVENANCE_SIZE,
-		keep_last, &b, e) == -1)
-		return -1;
-	if ((has = provenance_parse(&l->pv, b.p, b.n, e)) == -1)
+	if (has == -1)
 		return -1;
 	l->has = has == 1;
 	l->length = l->has ? l->pv.length : 0;
@@ -105,6 +84,23 @@ read_all(struct look *l, object_sink *sink, uint64_t max, struct err *e)
 	return 0;
 }
 
+struct head {
+	uint8_t p[4];
+	size_t n;
+};
+
+static int
+keep_head(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	struct head *h = ctx;
+
+	if (n > sizeof(h->p) - h->n)
+		return err_set(e, ERR_BUG, "more bytes than asked for");
+	memcpy(h->p + h->n, p, n);
+	h->n += n;
+	return 0;
+}
+
 /* Without --deep there is no more to be known of a plain one than that it
  * begins as an LZ4 frame does. */
 static int
@@ -112,12 +108,12 @@ check_head(struct look *l, struct err *e)
 {
 	static const uint8_t magic[] = { 0x04, 0x22, 0x4d, 0x18 };
 	struct store *s = l->j->store;
-	struct last_bytes b = { .n = 0 };
+	struct head h = { .n = 0 };
 
-	if (s->ops->get(s, buf_str(&l->v->key), 0, sizeof(magic), keep_last, &b,
+	if (s->ops->get(s, buf_str(&l->v->key), 0, sizeof(magic), keep_head, &h,
 		e) == -1)
 		return -1;
-	return b.n == sizeof(magic) && memcmp(b.p, magic, b.n) == 0
+	return h.n == sizeof(magic) && memcmp(h.p, magic, h.n) == 0
 	    ? 0
 	    : err_set(e, ERR_CORRUPT, "is no LZ4 frame");
 }

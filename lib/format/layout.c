@@ -36,6 +36,21 @@ layout_owner_key(struct buf *b, const char *db, uint32_t number)
 }
 
 void
+layout_key(struct buf *b, const char *db, const char *gen,
+    const struct layout_name *name)
+{
+	switch (name->kind) {
+	case LAYOUT_SNAPSHOT:
+		layout_snapshot_key(b, db, gen, name->index);
+		break;
+	case LAYOUT_SEGMENT:
+		layout_segment_key(b, db, gen, name->index, name->offset);
+		break;
+	case LAYOUT_OWNER: layout_owner_key(b, db, name->index); break;
+	}
+}
+
+void
 layout_generation_prefix(struct buf *b, const char *db, const char *gen)
 {
 	generations(b, db);

@@ -34,6 +34,9 @@ void layout_segment_key(struct buf *b, const char *db, const char *gen,
     uint32_t index, uint32_t offset);
 /* Append "<db>/generations/owner-<number>.lz4", see lspp-format(5). */
 void layout_owner_key(struct buf *b, const char *db, uint32_t number);
+/* Append the key of that name. */
+void layout_key(struct buf *b, const char *db, const char *gen,
+    const struct layout_name *name);
 /* Append "<db>/generations/<gen>/" (gen NULL: "<db>/generations/"). */
 void layout_generation_prefix(struct buf *b, const char *db, const char *gen);
 
