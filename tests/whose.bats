@@ -95,6 +95,36 @@ damage_last() {
 	holds busy 3
 }
 
+@test "damage at the end: the store's time is no time of a capture" {
+	[ $REPLICA = dir ] || skip "the times of a store's own clock"
+	local before
+	on a lspp-ship src/busy.db
+	write busy 2
+	on a lspp-ship src/busy.db
+	damage_last truncate -s 20 last
+	find "$R" -type f -exec touch -d '+2 days' {} +
+	rm -r state.a
+	write busy 3
+	on a lspp-ship src/busy.db
+	before=$(date +%s.%N)
+	rm -rf out
+	lspp-restore -q -r "$R" --timestamp "@$before" -o out busy.db >/dev/null
+	assert_equal "$(sqlite3 out/busy.db 'SELECT max(x) FROM t')" 3
+}
+
+@test "damage at the end: what begins is later than what is before it" {
+	on a "$LSPP_ROOT/tests/lib/faketime" -f +3600s lspp-ship src/busy.db
+	write busy 2
+	on a "$LSPP_ROOT/tests/lib/faketime" -f +7200s lspp-ship src/busy.db
+	write busy 3
+	on a "$LSPP_ROOT/tests/lib/faketime" -f +7201s lspp-ship src/busy.db
+	damage_last truncate -s 20 last
+	rm -r state.a
+	write busy 4
+	on a lspp-ship src/busy.db
+	holds busy 4
+}
+
 @test "where another machine took over, nothing of the root is safe before it is taken back" {
 	on a lspp-ship src/busy.db src/idle.db
 	cp -r src old

@@ -43,8 +43,8 @@ struct past {
 	char gen[LAYOUT_GENERATION];
 	bool has_snapshot;
 	uint32_t snapshot; /* the newest */
-	bool has_segment;
-	struct layout_name last; /* the newest */
+	bool has_segment, has_before;
+	struct layout_name before, last; /* the newest two */
 	int64_t mtime_ns;
 
 	bool ours;           /* written by lspp */
@@ -114,6 +114,8 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 		p->snapshot = name.index;
 		return 0;
 	}
+	p->has_before = p->has_segment;
+	p->before = p->last;
 	p->last = name;
 	p->has_segment = true;
 	return 0;
@@ -189,27 +191,50 @@ measure(struct look *l, const char *key, uint64_t *length, struct err *e)
 }
 
 /*
+ * Whose a damaged object is what is before it tells, and that it is no earlier
+ * (history.h).  When the store got it tells nothing: a copy of a replica is new,
+ * and its clock is another.
+ */
+static int
+peek_before(
+    struct look *l, struct past *p, struct layout_name name, struct err *e)
+{
+	bool segment = name.kind == LAYOUT_SEGMENT;
+	bool is[2] = { segment ? p->has_before : p->has_segment,
+		segment && p->has_snapshot };
+	struct layout_name from[2] = { segment ? p->before : p->last,
+		{ LAYOUT_SNAPSHOT, p->snapshot, 0 } };
+	struct buf key = { 0 };
+	int rc = 0;
+
+	for (int i = 0; i < 2 && rc == 0; i++) {
+		if (!is[i])
+			continue;
+		buf_reset(&key);
+		layout_key(&key, l->j->rec.key, p->gen, &from[i]);
+		rc = ship_peek(l->ship, buf_str(&key), &p->pv, e);
+		if (rc == -1 &&
+		    (e->class == ERR_CORRUPT || e->class == ERR_MISSING))
+			rc = 0; /* it cannot tell either */
+	}
+	buf_release(&key);
+	return rc == -1 ? -1 : 0;
+}
+
+/*
  * The last object does not say what it is; that the generation is one of lspp's
- * its id says.  Whose it is, its snapshot tells.
+ * its id says.
  */
 static int
 judge_damaged(
     struct look *l, struct past *p, struct layout_name name, struct err *e)
 {
-	struct buf key = { 0 };
 	uint64_t length = 0;
 	int rc = 1;
 
-	layout_snapshot_key(&key, l->j->rec.key, p->gen, p->snapshot);
-	if (p->has_snapshot && name.kind == LAYOUT_SEGMENT)
-		rc = ship_peek(l->ship, buf_str(&key), &p->pv, e);
-	buf_release(&key);
-	if (rc == -1 && e->class != ERR_CORRUPT && e->class != ERR_MISSING)
+	if (peek_before(l, p, name, e) == -1)
 		return -1;
-	if (p->mtime_ns > p->pv.captured_ns)
-		p->pv.captured_ns = p->mtime_ns;
 	memcpy(p->pv.generation, p->gen, sizeof(p->gen));
-	rc = 1;
 	if (name.kind == LAYOUT_SEGMENT &&
 	    (rc = measure(l, buf_str(&p->key), &length, e)) == -1)
 		return e->class == ERR_MISSING ? 0 : -1;
