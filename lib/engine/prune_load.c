@@ -371,18 +371,40 @@ plan_again(struct prune_db *db, const struct prune_policy *p)
 	return db->plan.n == 0;
 }
 
-/* It was as if all were ours, and in the order of the store's times. */
+/* As far as ids tell. */
+static bool
+mixed(const struct prune_db *db)
+{
+	size_t own = 0;
+
+	for (size_t i = 0; i < db->h.n; i++)
+		own += layout_is_own(db->h.v[i].id);
+	return own > 0 && own < db->h.n;
+}
+
+/*
+ * It was as if all were ours, and in the order of the store's times.  Where
+ * these are equal all may be kept, as in a store that counts in seconds: what
+ * nothing tells the order of is refused all the same, or it would depend on
+ * chance whether it is.
+ */
 static int
 plan(struct prune_db *db, const struct prune_policy *p)
 {
-	int rc = plan_again(db, p);
+	bool ask = p->foreign && mixed(db);
+	int any, rc = plan_again(db, p);
 
-	if (rc == 0 && (rc = prune_db_tell(db, &db->e)) == 1)
+	if (rc == -1 || (rc == 1 && !ask))
+		return rc;
+	if ((any = prune_db_tell(db, &db->e)) == -1)
+		return -1;
+	if (any == 1)
 		rc = plan_again(db, p);
-	if (rc == 0 && db->h.n > 1 &&
-	    (rc = prune_db_date(db, p->foreign, &db->e)) == 0)
-		rc = plan_again(db, p);
-	return rc;
+	if (rc == -1 || (rc == 1 && !ask) || db->h.n < 2)
+		return rc;
+	if (prune_db_date(db, p->foreign, &db->e) == -1)
+		return -1;
+	return plan_again(db, p);
 }
 
 /* The generation of the newest state that counts. */
