@@ -13,6 +13,7 @@
 #include "lib/base/pool.h"
 #include "lib/engine/choose.h"
 #include "lib/engine/choose_config.h"
+#include "lib/engine/jump.h"
 #include "lib/engine/moments.h"
 #include "lib/engine/restore.h"
 #include "lib/store/conf.h"
@@ -59,6 +60,7 @@ struct row {
 	uint64_t bytes;
 	int64_t from_ns, until_ns; /* from_ns INT64_MAX: not restorable */
 	char *missing;             /* the first object that is, or NULL */
+	struct jump jump;          /* did a clock go back? */
 };
 
 /* One database on its way. */

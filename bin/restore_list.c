@@ -11,6 +11,7 @@
 #include "lib/base/json_write.h"
 #include "lib/base/when.h"
 #include "lib/engine/history.h"
+#include "lib/engine/jump.h"
 
 enum { AROUND = 8 }; /* states before a time, and after it */
 
@@ -54,6 +55,8 @@ look(struct history *h, struct row *r, struct history_generation *g,
 	r->segments = g->segments.n;
 	r->bytes = bytes_of(&g->snapshots) + bytes_of(&g->segments);
 	r->missing = missing(h, g);
+	if (jump_find(h, g, &r->jump, e) == -1)
+		return -1;
 	return history_window(h, g, &r->from_ns, &r->until_ns, e);
 }
 
@@ -98,6 +101,13 @@ put_object(struct cli *c, const char *name, const struct row *r)
 		json_time(b, "from", r->from_ns);
 	json_time(b, "until", r->until_ns);
 	json_text(b, "missing", r->missing);
+	if (r->jump.any) {
+		json_time(b, "clock_back_from", r->jump.from_ns);
+		json_time(b, "clock_back_to", r->jump.to_ns);
+	} else {
+		json_null(b, "clock_back_from");
+		json_null(b, "clock_back_to");
+	}
 	cli_put_object(c);
 }
 
@@ -158,6 +168,7 @@ put_moment(struct run *run, const char *name, const struct moment *m)
 void
 restore_list_print(struct run *run, const struct request *q)
 {
+	char from[WHEN_SIZE], to[WHEN_SIZE];
 	const struct row *r;
 
 	for (size_t i = 0; i < q->moments; i++) {
@@ -175,6 +186,13 @@ restore_list_print(struct run *run, const struct request *q)
 		if (r->from_ns == INT64_MAX)
 			cli_warn(&run->cli, q->c.name,
 			    "generation %s has no snapshot", r->generation);
+		if (r->jump.any)
+			cli_warn(&run->cli, q->c.name,
+			    "generation %s: the clock of what shipped it went "
+			    "back from %s to %s; when what it dated before was "
+			    "captured is not certain",
+			    r->generation, when_text(r->jump.from_ns, from),
+			    when_text(r->jump.to_ns, to));
 		if (r->missing != NULL)
 			cli_warn(
 			    &run->cli, q->c.name, "%s is missing", r->missing);

@@ -7,6 +7,9 @@
 #include "bin/stat.h"
 #include "lib/base/human.h"
 #include "lib/base/lines.h"
+#include "lib/base/when.h"
+
+#define DAY_NS (INT64_C(86400) * 1000000000)
 
 /* Begin another complaint. */
 static struct buf *
@@ -49,6 +52,23 @@ check_life(const struct stat_run *r, struct buf *out)
 		human_duration(
 		    out, stat_seconds(f->latest_ns - r->conf.now_ns));
 	}
+}
+
+/* For a day: by then somebody has seen that restores want care. */
+static void
+check_clock(const struct stat_run *r, struct buf *out)
+{
+	const struct stat_fleet *f = &r->fleet;
+	int64_t ago = r->conf.now_ns - f->back_to_ns;
+	char from[WHEN_SIZE], to[WHEN_SIZE];
+
+	if (f->back_to_ns != 0 && ago >= 0 && ago < DAY_NS)
+		buf_addf(also(out),
+		    "the clock went back from %s to %s: what was shipped "
+		    "before has times that are not certain (lspp-restore "
+		    "--list)",
+		    when_text(f->back_from_ns, from),
+		    when_text(f->back_to_ns, to));
 }
 
 /* The last run did not get as far as a database. */
@@ -97,6 +117,7 @@ stat_is_healthy(const struct stat_run *r, struct buf *out)
 	const struct stat_sum *s = &f->sum;
 
 	check_life(r, out);
+	check_clock(r, out);
 	if (s->lag_max_ns > r->max_lag_ns) {
 		buf_adds(also(out), "lag ");
 		human_duration(out, stat_seconds(s->lag_max_ns));

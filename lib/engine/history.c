@@ -279,6 +279,7 @@ own_time(const struct history *h, struct history_generation *g,
 	if (says != ITS_TIME)
 		return 0;
 	t->ns = pv.captured_ns;
+	t->clock_ns = pv.clock_ns;
 	t->end = UINT64_MAX;
 	if (kind == LAYOUT_SEGMENT)
 		t->end = o->offset + pv.length;
@@ -293,13 +294,13 @@ is_empty(enum layout_kind kind, const struct history_object *o,
 }
 
 /* The time of the next state before or behind o that says it; as own_time().
- */
+ * Else *other stays. */
 static int
 next_time(const struct history *h, struct history_generation *g, bool back,
-    enum layout_kind kind, const struct history_object *o, int64_t *ns,
-    struct err *e)
+    enum layout_kind kind, const struct history_object *o,
+    struct history_time *other, struct err *e)
 {
-	struct history_time t;
+	struct history_time t = { 0 };
 	int rc = 0;
 
 	while (rc == 0 && step(g, back, &kind, &o))
@@ -307,7 +308,7 @@ next_time(const struct history *h, struct history_generation *g, bool back,
 		    is_empty(kind, o, &t))
 			rc = 0;
 	if (rc == 1)
-		*ns = t.ns;
+		*other = t;
 	return rc;
 }
 
@@ -316,29 +317,35 @@ history_time(const struct history *h, struct history_generation *g,
     enum layout_kind kind, const struct history_object *o,
     struct history_time *t, struct err *e)
 {
-	int64_t ns = o->mtime_ns;
+	struct history_time other = { .ns = o->mtime_ns };
 	int rc;
 
-	*t = (struct history_time){ o->mtime_ns, HISTORY_AT, UINT64_MAX,
-		INT64_MAX };
+	*t = (struct history_time){ .ns = o->mtime_ns,
+		.known = HISTORY_AT,
+		.end = UINT64_MAX,
+		.ended_ns = INT64_MAX };
 	if (g->plain)
 		return 0;
 	if ((rc = own_time(h, g, kind, o, t, e)) == 1 && is_empty(kind, o, t)) {
-		t->ended_ns = t->ns;
-		rc = next_time(h, g, true, kind, o, &t->ns, e);
+		other.ns = t->ns;
+		t->ended_ns = t->clock_ns != 0 ? t->clock_ns : t->ns;
+		rc = next_time(h, g, true, kind, o, &other, e);
+		t->ns = other.ns;
+		t->clock_ns = rc == 1 ? other.clock_ns : t->clock_ns;
 		return rc == -1 ? -1 : 0;
 	}
 	if (rc != 0 || g->plain)
 		return rc == -1 ? -1 : 0;
 	t->known = HISTORY_AFTER;
-	if ((rc = next_time(h, g, true, kind, o, &t->ns, e)) != 0)
-		return rc == -1 ? -1 : 0;
-	t->known = HISTORY_UNTIL;
-	if (next_time(h, g, false, kind, o, &ns, e) == -1)
-		return -1;
-	if (ns < t->ns)
-		t->ns = ns;
-	return 0;
+	if ((rc = next_time(h, g, true, kind, o, &other, e)) == 0) {
+		t->known = HISTORY_UNTIL;
+		rc = next_time(h, g, false, kind, o, &other, e);
+		if (rc == 0 || other.ns > t->ns)
+			return rc == -1 ? -1 : 0;
+	}
+	t->ns = other.ns;
+	t->clock_ns = other.clock_ns;
+	return rc == -1 ? -1 : 0;
 }
 
 int
@@ -357,12 +364,14 @@ history_window(const struct history *h, struct history_generation *g,
 		if (history_time(
 			h, g, LAYOUT_SNAPSHOT, &s->v[s->n - 1], &t, e) == -1)
 			return -1;
-		*until_ns = t.ns;
+		*until_ns = t.clock_ns != 0 ? t.clock_ns : t.ns;
 	}
 	if (w->n == 0)
 		return 0;
 	if (history_time(h, g, LAYOUT_SEGMENT, &w->v[w->n - 1], &t, e) == -1)
 		return -1;
+	if (t.clock_ns != 0)
+		t.ns = t.clock_ns;
 	if (t.ns > *until_ns)
 		*until_ns = t.ns;
 	return 0;

@@ -75,6 +75,8 @@ struct history_time {
 	 * time of the last state, and at this one another generation began.
 	 * Else INT64_MAX. */
 	int64_t ended_ns;
+	int64_t clock_ns; /* what the clock said, which was behind; see jump.h.
+			     0: the same, or not told */
 };
 
 struct history {

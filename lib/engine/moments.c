@@ -6,6 +6,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/engine/history.h"
+#include "lib/engine/jump.h"
 
 /* The states of a generation, in order. */
 struct state {
@@ -16,6 +17,7 @@ struct state {
 struct states {
 	struct history *h;
 	struct history_generation *g;
+	struct jump jump;
 	struct state *v;
 	size_t n;
 };
@@ -62,7 +64,7 @@ time_of(const struct states *s, size_t i, int64_t *ns, struct err *e)
 
 	if (history_time(s->h, s->g, s->v[i].kind, s->v[i].o, &t, e) == -1)
 		return -1;
-	*ns = t.ns;
+	*ns = jump_time(&s->jump, &t);
 	return 0;
 }
 
@@ -138,7 +140,9 @@ moments_around(struct history *h, int64_t at_ns, size_t each, struct moment **v,
 		size_t until, from, to;
 
 		collect(&s);
-		rc = count_until(&s, at_ns, &until, e);
+		rc = jump_find(h, s.g, &s.jump, e);
+		if (rc == 0)
+			rc = count_until(&s, at_ns, &until, e);
 		from = rc == 0 && until > each ? until - each : 0;
 		to = rc == 0 && s.n - until > each ? until + each : s.n;
 		for (; from < to && rc == 0; from++)

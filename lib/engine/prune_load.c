@@ -8,6 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/stop.h"
 #include "lib/engine/follow.h"
+#include "lib/engine/jump.h"
 #include "lib/engine/prune.h"
 #include "lib/engine/scan_rolled.h"
 #include "lib/format/glob.h"
@@ -361,6 +362,49 @@ prune_db_date(struct prune_db *db, bool foreign, struct err *e)
 	return date_foreign(db, own, foreign, e);
 }
 
+/*
+ * In a directory the times of files are those of captures.  Where a clock went
+ * back, captures go on by a nanosecond each: what that shows of, and what is
+ * yet to come, is asked when it was.  Nothing before it was captured later.
+ */
+static int
+date_list(struct prune_db *db, struct history_generation *g,
+    enum layout_kind kind, int64_t now_ns, struct err *e)
+{
+	struct history_list *l =
+	    kind == LAYOUT_SNAPSHOT ? &g->snapshots : &g->segments;
+	int64_t until = INT64_MAX;
+	struct history_time t;
+
+	for (size_t i = l->n; i > 0; i--) {
+		struct history_object *o = &l->v[i - 1];
+		bool odd = o->mtime_ns - now_ns > JUMP_STEP_NS ||
+		    (i > 1 && o->mtime_ns - o[-1].mtime_ns == 1);
+
+		if (odd && history_time(&db->h, g, kind, o, &t, e) == -1)
+			return -1;
+		if (odd && !g->plain && t.clock_ns != 0)
+			until = o->mtime_ns = t.clock_ns;
+		else if (o->mtime_ns > until)
+			o->mtime_ns = until;
+	}
+	return 0;
+}
+
+static int
+date_jumps(struct prune_db *db, const struct prune_policy *p, struct err *e)
+{
+	for (size_t i = 0; i < db->h.n; i++) {
+		struct history_generation *g = &db->h.v[i];
+
+		if (!g->plain &&
+		    (date_list(db, g, LAYOUT_SEGMENT, p->now_ns, e) == -1 ||
+			date_list(db, g, LAYOUT_SNAPSHOT, p->now_ns, e) == -1))
+			return -1;
+	}
+	return 0;
+}
+
 /* The plan as it is after what was found out; 1: it is empty. */
 static int
 plan_again(struct prune_db *db, const struct prune_policy *p)
@@ -392,8 +436,11 @@ static int
 plan(struct prune_db *db, const struct prune_policy *p)
 {
 	bool ask = p->foreign && mixed(db);
-	int any, rc = plan_again(db, p);
+	int any, rc;
 
+	if (date_jumps(db, p, &db->e) == -1)
+		return -1;
+	rc = plan_again(db, p);
 	if (rc == -1 || (rc == 1 && !ask))
 		return rc;
 	if ((any = prune_db_tell(db, &db->e)) == -1)

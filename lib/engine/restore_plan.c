@@ -10,6 +10,7 @@
 #include "lib/base/when.h"
 #include "lib/engine/follow.h"
 #include "lib/engine/history.h"
+#include "lib/engine/jump.h"
 #include "lib/format/layout.h"
 #include "lib/store/store.h"
 
@@ -23,6 +24,8 @@ struct pick {
 	bool unsure;      /* the last object does not say its time */
 	bool undated;     /* nor does any before it */
 	int64_t ended_ns; /* history.h */
+	int64_t next_ns;  /* of g's next object, if it is after the wanted time;
+			     also of one of which there is nothing else */
 };
 
 struct planner {
@@ -33,6 +36,9 @@ struct planner {
 	const struct history_generation *unsure;
 	/* One that was passed over although nobody knows of when it is. */
 	struct pick undated;
+	/* With a wanted time: */
+	struct jumps jumps;
+	int64_t next_ns; /* of what was looked at last, as in a pick */
 };
 
 /* Each segment of ours is newer than what is before it. */
@@ -42,6 +48,29 @@ is_after(const struct history_time *t, enum layout_kind kind, int64_t at)
 	return t->ns > at ||
 	    (t->ns == at && t->known == HISTORY_AFTER &&
 		kind == LAYOUT_SEGMENT);
+}
+
+/* Behind a jump, what the clock said; what does not say it came before. */
+static void
+by_clock(const struct planner *pl, struct history_time *t)
+{
+	if (!pl->jumps.by_clock)
+		return;
+	if (t->clock_ns != 0)
+		t->ns = t->clock_ns;
+	else if (t->ns > pl->jumps.to_ns)
+		t->ns = pl->jumps.to_ns;
+}
+
+/* Where in a list of g's, from 'from' on, times are looked at. */
+static size_t
+first_dated(const struct planner *pl, const struct history_generation *g,
+    enum layout_kind kind, size_t from)
+{
+	const struct jump *j = &pl->jumps.v[g - pl->h.v];
+	size_t at = kind == LAYOUT_SNAPSHOT ? j->snapshot : j->segment;
+
+	return pl->jumps.by_clock && j->any && at > from ? at : from;
 }
 
 /*
@@ -61,7 +90,7 @@ count_until(struct planner *pl, struct history_generation *g,
 	bool begun = false;
 
 	*n = to - from;
-	if (at == INT64_MAX)
+	if (at == INT64_MAX || (from = first_dated(pl, g, kind, from)) >= to)
 		return 0;
 	/* The first one first: without it there is nothing. */
 	while (from < to) {
@@ -71,10 +100,13 @@ count_until(struct planner *pl, struct history_generation *g,
 		begun = true;
 		if (history_time(&pl->h, g, kind, &l->v[mid], &t, e) == -1)
 			return -1;
+		by_clock(pl, &t);
 		if (is_after(&t, kind, at))
 			to = mid;
 		else
 			from = mid + 1;
+		if (to == mid && t.ns < pl->next_ns)
+			pl->next_ns = t.ns;
 		if (kind == LAYOUT_SNAPSHOT && to == 0 &&
 		    t.known == HISTORY_UNTIL)
 			pl->unsure = g;
@@ -106,6 +138,7 @@ pick_time(struct planner *pl, struct pick *p, struct err *e)
 	}
 	if (history_time(&pl->h, g, kind, o, &t, e) == -1)
 		return -1;
+	by_clock(pl, &t);
 	p->until_ns = t.ns;
 	p->unsure = t.known != HISTORY_AT;
 	p->undated = t.known == HISTORY_UNTIL;
@@ -124,10 +157,12 @@ pick(struct planner *pl, struct history_generation *g, struct pick *p,
 	size_t n, end;
 
 	*p = (struct pick){ .ended_ns = INT64_MAX };
+	pl->next_ns = INT64_MAX;
 	/* Tells by the way whose they are. */
 	n = history_below(&g->snapshots, top + 1);
 	if (n > 0 && count_until(pl, g, LAYOUT_SNAPSHOT, 0, n, &n, e) == -1)
 		return -1;
+	p->next_ns = pl->next_ns;
 	if (n == 0)
 		return 0;
 	p->g = g;
@@ -136,48 +171,8 @@ pick(struct planner *pl, struct history_generation *g, struct pick *p,
 	end = history_below(&g->segments, max + 1);
 	if (count_until(pl, g, LAYOUT_SEGMENT, p->first, end, &p->n, e) == -1)
 		return -1;
+	p->next_ns = pl->next_ns;
 	return pick_time(pl, p, e);
-}
-
-/* Nothing is as wanted: then what is there? */
-static int
-outside(struct planner *pl, struct err *e)
-{
-	int64_t from = INT64_MAX, until = INT64_MIN, a, b;
-	char wanted[WHEN_SIZE], first[WHEN_SIZE], last[WHEN_SIZE];
-	const struct history *h = &pl->h;
-	const char *bare = NULL;
-
-	for (size_t i = 0; i < h->n; i++) {
-		if (h->v[i].snapshots.n == 0) {
-			bare = h->v[i].id;
-			continue;
-		}
-		if (history_window(h, &h->v[i], &a, &b, e) == -1)
-			return -1;
-		from = a < from ? a : from;
-		until = b > until ? b : until;
-	}
-	if (from == INT64_MAX && bare != NULL)
-		return err_set(e, ERR_CORRUPT,
-		    "generation %s has no snapshot, and there is no other",
-		    bare);
-	if (from == INT64_MAX && pl->w->generation != NULL)
-		return err_set(e, ERR_MISSING, "no generation %s of it in %s",
-		    pl->w->generation, h->s->url);
-	if (from == INT64_MAX)
-		return err_set(
-		    e, ERR_MISSING, "no backup of that name in %s", h->s->url);
-	if (pl->w->index >= 0)
-		return err_set(e, ERR_MISSING,
-		    "generation %s has nothing up to index %08" PRIx32
-		    ": its first snapshot has index %08" PRIx32,
-		    pl->w->generation, (uint32_t)pl->w->index,
-		    h->v[0].snapshots.v[0].index);
-	return err_set(e, ERR_MISSING,
-	    "there is nothing as old as %s: the backup covers %s to %s",
-	    when_text(pl->w->at_ns, wanted), when_text(from, first),
-	    when_text(until, last));
 }
 
 /*
@@ -498,6 +493,9 @@ look_around(struct planner *pl, const struct pick *k, struct restore_plan *p,
 	look_unsure(pl, p);
 	look_ended(pl, k, p);
 	look_undated(pl, p);
+	if (!k->g->plain &&
+	    jumps_unsure(&pl->jumps, k->next_ns, p->why, sizeof(p->why)))
+		p->earlier = true;
 	if (!pl->dated)
 		return 0;
 	return k->g->plain ? look_for_ours(pl, p, e)
@@ -512,17 +510,22 @@ static int
 choose(struct planner *pl, struct restore_plan *p, struct err *e)
 {
 	struct pick best = { 0 }, other = { 0 }, k;
+	int64_t next_ns = INT64_MAX;
 
 	for (size_t i = 0; i < pl->h.n; i++) {
 		if (pick(pl, &pl->h.v[i], &k, e) == -1)
 			return -1;
 		if (k.g != NULL)
 			closer(pl, k.g->plain ? &other : &best, &k);
+		else if (k.next_ns < next_ns)
+			next_ns = k.next_ns;
 	}
 	if (best.g == NULL)
 		best = other;
 	if (best.g == NULL)
-		return outside(pl, e);
+		return restore_outside(&pl->h, pl->w, e);
+	if (best.next_ns == INT64_MAX)
+		best.next_ns = next_ns;
 	if (look_around(pl, &best, p, e) == -1)
 		return -1;
 	if (pl->w->at_ns == INT64_MAX || look_behind(&best, p))
@@ -551,7 +554,7 @@ static int
 plan(struct store *s, const char *db, const struct restore_want *w,
     struct restore_plan *p, bool *listed, struct err *e)
 {
-	struct planner pl = { .w = w };
+	struct planner pl = { .w = w, .next_ns = INT64_MAX };
 	bool newest = w->at_ns == INT64_MAX && w->index < 0 &&
 	    w->below == INT64_MAX && w->good == RESTORE_EXACT;
 	int rc = -1;
@@ -562,8 +565,14 @@ plan(struct store *s, const char *db, const struct restore_want *w,
 		    w->dated || !newest || pl.h.n > 1 || says_more(&pl.h);
 		*listed = pl.h.n > 0;
 		p->absent = !*listed;
-		rc = choose(&pl, p, e);
+		rc = w->at_ns == INT64_MAX
+		    ? 0
+		    : jumps_find(&pl.h, w->at_ns,
+			  w->now_ns > 0 ? w->now_ns : when_now(), &pl.jumps, e);
+		if (rc == 0)
+			rc = choose(&pl, p, e);
 	}
+	jumps_release(&pl.jumps);
 	history_release(&pl.h);
 	return rc;
 }

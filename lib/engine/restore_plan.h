@@ -55,6 +55,7 @@ struct restore_want {
 	int64_t index;          /* the end of that index; -1 */
 	enum restore_good good;
 	bool dated; /* until_ns is to be compared with that of another plan */
+	int64_t now_ns; /* 0: by the clock */
 	/* Private: only snapshots of a lower index. */
 	int64_t below;
 };
@@ -78,6 +79,11 @@ struct restore_want {
 int restore_plan(struct store *s, const char *db, const struct restore_want *w,
     struct restore_plan *p, struct err *e);
 void restore_plan_release(struct restore_plan *p);
+
+/* For restore_plan(): nothing in h is as w wants it.  -1, and why. */
+struct history;
+int restore_outside(
+    struct history *h, const struct restore_want *w, struct err *e);
 
 /* Leave out all but the first n segments. */
 void restore_plan_cut(struct restore_plan *p, size_t n);

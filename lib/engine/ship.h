@@ -47,6 +47,10 @@ struct store_conf;
 struct store_stats;
 struct vwal_pos;
 
+/* Numbers in the state: between which moments the clock went back, last. */
+#define SHIP_BACK_FROM "clock back from"
+#define SHIP_BACK_TO   "clock back to"
+
 struct ship_conf {
 	const char *url;                /* of the replica root; NULL: none */
 	const struct store_conf *store; /* NULL: the defaults */

@@ -209,6 +209,8 @@ adopt_segment(struct tail *t, struct err *e)
 	layout_segment_key(
 	    &key, n->key, n->pos.generation, n->pos.index, n->pos.offset);
 	rc = peek_own(t, buf_str(&key), &pv, e);
+	if (rc == 1 && ship_clock_met(t->w, t->j, &pv, e) == -1)
+		rc = -1;
 	if (rc == 1 && pv.length == 0) {
 		rc = 3;
 	} else if (rc == 1 && is_enough(t->j)) {
@@ -242,7 +244,9 @@ adopt_index(struct tail *t, struct err *e)
 	rc = peek_own(t, buf_str(&key), &pv, e);
 	if (rc == 1) {
 		n->snapshot_index = index;
-		n->snapshot_ns = n->captured_ns = pv.captured_ns;
+		n->captured_ns = pv.captured_ns;
+		n->snapshot_ns =
+		    pv.clock_ns != 0 ? pv.clock_ns : pv.captured_ns;
 		n->snapshot_size = (uint64_t)pv.pages * pv.page_size;
 		n->wal_bytes = 0;
 		n->segments = 0;

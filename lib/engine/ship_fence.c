@@ -35,6 +35,7 @@
 #include "lib/base/err.h"
 #include "lib/base/when.h"
 #include "lib/engine/follow.h"
+#include "lib/engine/jump.h"
 #include "lib/engine/ship_job.h"
 #include "lib/store/store.h"
 
@@ -397,11 +398,16 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 		.mtime_ns = p->pv.captured_ns };
 	struct provenance pv = p->pv;
 	struct buf key = { 0 };
+	int64_t now = when_now();
 
 	pv.name = which == 0 ? p->end : p->guard;
 	pv.length = 0;
-	if (when_now() > pv.captured_ns)
-		pv.captured_ns = when_now();
+	if (now > pv.captured_ns)
+		pv.captured_ns = now;
+	if (pv.captured_ns - now > JUMP_STEP_NS)
+		pv.clock_ns = now;
+	else if (pv.clock_ns != 0)
+		pv.clock_ns = pv.captured_ns;
 	memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
 	pv.run = j->ship->run->token;
 	buf_reset(&key);

@@ -68,6 +68,7 @@ struct ship_job {
 	bool blind;  /* whether it is pruned may not be looked at */
 	uint32_t owner;
 	int64_t floor_ns;   /* of what the replica holds */
+	int64_t clock_ns;   /* for the provenance: ship_clock.c */
 	struct buf follows; /* how far Litestream's generations went */
 	char *ended_key;
 
@@ -133,6 +134,7 @@ struct ship_run {
 	uint64_t token;
 	bool noted;    /* the state has the token */
 	unsigned open; /* paths of which an object may not be recorded */
+	int64_t back_from_ns, back_to_ns; /* the clock went; 0: never */
 };
 
 struct ship {
@@ -252,6 +254,20 @@ int ship_shrunk(struct ship_worker *w, struct ship_job *j,
 
 /* Read and encode: fills next, steps and the worker's spools. */
 int ship_read(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/* The clock is behind j->rec, and was behind another one before: a generation
+ * says of one such jump what is to be said. */
+bool ship_went_back(struct ship_job *j, int64_t clock_ns);
+
+/* What was read when the clock said that: sets captured_ns of j->next and
+ * clock_ns, and tells and notes it if the clock went back. */
+int ship_clock(
+    struct ship_worker *w, struct ship_job *j, int64_t clock_ns, struct err *e);
+
+/* An object of ours is adopted: what follows says what the clock said if that
+ * does. */
+int ship_clock_met(struct ship_worker *w, struct ship_job *j,
+    const struct provenance *pv, struct err *e);
 
 /* Follow the replica's tail from rec on: fills next and steps. */
 int ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e);

@@ -175,6 +175,11 @@ ship_open(const struct ship_conf *conf, struct err *e)
 	ship_trouble_run(s, NULL);
 	if (s->st != NULL) {
 		state_writer(s->st, s->writer);
+		if (state_number(s->st, SHIP_BACK_FROM, &s->run->back_from_ns,
+			e) == -1 ||
+		    state_number(s->st, SHIP_BACK_TO, &s->run->back_to_ns, e) ==
+			-1)
+			goto out;
 	}
 	if (!conf->dry_run &&
 	    (s->locks = dblocks_open(conf->state_dir, e)) == NULL)

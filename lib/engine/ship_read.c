@@ -14,8 +14,6 @@
 #include "lib/format/dbhdr.h"
 
 enum {
-	MAX_SEGMENTS = 256,  /* behind one snapshot */
-	SMALL = 1024 * 1024, /* WAL below this needs no snapshot */
 	LAST_INDEX = LAYOUT_INDEX_MAX - 1,
 };
 
@@ -262,12 +260,16 @@ read_pages(struct pass *p, struct err *e)
 
 /* Why j's history cannot go on with this source; NULL: it can. */
 static const char *
-history_ends(const struct record *r, const struct source_state *st)
+history_ends(struct ship_job *j, const struct source_state *st)
 {
+	const struct record *r = &j->rec;
+
 	if (r->page_size != st->page_size)
 		return "its page size changed";
 	if (r->pos.index >= LAST_INDEX)
 		return "its indexes are used up";
+	if (ship_went_back(j, st->captured_ns))
+		return "the clock went back again";
 	return NULL;
 }
 
@@ -288,7 +290,7 @@ read_state(struct pass *p, struct err *e)
 		if (source_begin(p->src, p->snapshot ? NULL : &j->rec.source,
 			j->rec.pages, p->snapshot, e) == -1)
 			return -1;
-		if (!p->first && (why = history_ends(&j->rec, p->st)) != NULL) {
+		if (!p->first && (why = history_ends(j, p->st)) != NULL) {
 			ship_anew(j, why);
 			continue;
 		}
@@ -297,23 +299,6 @@ read_state(struct pass *p, struct err *e)
 		rc = source_end(p->src, e);
 	}
 	return rc == 1 ? 0 : -1;
-}
-
-/* -- the policy of snapshots ----------------------------------------------- */
-
-const char *
-ship_snapshot_due(const struct ship_conf *c, const struct record *r,
-    uint64_t more_bytes, uint32_t more_segments, int64_t now)
-{
-	uint64_t enough = r->snapshot_size > SMALL ? r->snapshot_size : SMALL;
-
-	if (now - r->snapshot_ns >= c->snapshot_interval_ns)
-		return "interval";
-	if (r->wal_bytes + more_bytes > enough)
-		return "wal size";
-	if (r->segments + more_segments >= MAX_SEGMENTS)
-		return "segments";
-	return NULL;
 }
 
 /* -- the record behind it -------------------------------------------------- */
@@ -336,6 +321,7 @@ provenance_of(struct pass *p, enum layout_kind kind, uint64_t length,
 	memcpy(pv->writer, p->w->ship->writer, sizeof(pv->writer));
 	memcpy(pv->generation, n->pos.generation, sizeof(pv->generation));
 	pv->run = p->w->ship->run->token;
+	pv->clock_ns = p->j->clock_ns;
 	pv->has_dir = p->dir.st_mode != 0;
 	pv->dir_mode = p->dir.st_mode & 0777;
 	pv->dir_uid = p->dir.st_uid;
@@ -403,7 +389,7 @@ end_snapshot(struct pass *p, struct err *e)
 	p->j->keys[1] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	n->snapshot_index = n->pos.index;
-	n->snapshot_ns = n->captured_ns;
+	n->snapshot_ns = p->st->state_ns;
 	n->snapshot_size = (uint64_t)p->st->pages * p->st->page_size;
 	n->wal_bytes = 0;
 	n->segments = 0;
@@ -431,6 +417,7 @@ end_old_generation(struct pass *p, struct err *e)
 	struct buf key = { 0 };
 
 	pv.run = p->w->ship->run->token;
+	pv.clock_ns = p->j->clock_ns;
 	memcpy(pv.writer, p->w->ship->writer, sizeof(pv.writer));
 	memcpy(pv.generation, r->pos.generation, sizeof(pv.generation));
 	if (ship_encode_note(
@@ -462,13 +449,6 @@ claim(struct pass *p, struct err *e)
 	return 0;
 }
 
-/* Times never go back, whatever the clock does: lspp-format(5) rule 7. */
-static int64_t
-not_before(int64_t ns, int64_t last)
-{
-	return ns > last ? ns : last + 1;
-}
-
 /* What the state is to say once the objects are durable. */
 static int
 end_pass(struct pass *p, struct err *e)
@@ -492,8 +472,8 @@ end_pass(struct pass *p, struct err *e)
 	n->page_size = p->st->page_size;
 	n->pages = p->st->pages;
 	n->sum = p->sum;
-	n->captured_ns = not_before(p->st->state_ns, j->rec.captured_ns);
-	n->captured_ns = not_before(n->captured_ns, j->floor_ns);
+	if (ship_clock(p->w, j, p->st->state_ns, e) == -1)
+		return -1;
 	j->ending = p->first && j->known && !j->ended;
 	if (j->ending && end_old_generation(p, e) == -1)
 		return -1;

@@ -6,6 +6,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/file.h"
 #include "lib/base/stop.h"
+#include "lib/engine/ship.h"
 #include "lib/engine/stat_error.h"
 #include "lib/engine/stat_judge.h"
 #include "lib/engine/stat_sum.h"
@@ -272,7 +273,9 @@ stat_fleet(struct stat_fleet *f, struct state *st, const struct stat_conf *conf,
 	*f = (struct stat_fleet){ 0 };
 	f->worst = xcalloc(conf->top + 1, sizeof(*f->worst));
 	if ((rows = stat_rows_open(st, e)) == NULL ||
-	    read_roots(f, st, conf, e) == -1 || came_load(&came, st, e) == -1)
+	    read_roots(f, st, conf, e) == -1 || came_load(&came, st, e) == -1 ||
+	    state_number(st, SHIP_BACK_FROM, &f->back_from_ns, e) == -1 ||
+	    state_number(st, SHIP_BACK_TO, &f->back_to_ns, e) == -1)
 		goto out;
 	find_life(f);
 	rc = read_all(f, rows, sums, &came, conf, e);

@@ -152,7 +152,8 @@ struct stat_fleet {
 	int64_t life_ns;
 	const struct stat_root *stillest; /* that root, or NULL: no roots */
 	int64_t latest_ns; /* that of the root where it is the latest, */
-	const struct stat_root *latest; /* that root, or NULL */
+	const struct stat_root *latest;   /* that root, or NULL */
+	int64_t back_from_ns, back_to_ns; /* lspp-ship's clock went; 0: never */
 	bool seen_known;
 	uint64_t seen; /* databases in the last pass */
 };

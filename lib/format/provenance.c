@@ -36,7 +36,7 @@ enum {
 	AT_DIR_MODE = 104,
 	AT_DIR_UID = 108,
 	AT_DIR_GID = 112,
-	AT_AFTER = 116,
+	AT_CLOCK = 116,
 
 	CRC_SIZE = 4, /* the payload's last bytes */
 
@@ -98,7 +98,7 @@ provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE])
 	be32_put(p + AT_DIR_MODE, pv->has_dir ? pv->dir_mode : NO_DIR);
 	be32_put(p + AT_DIR_UID, pv->dir_uid);
 	be32_put(p + AT_DIR_GID, pv->dir_gid);
-	be64_put(p + AT_AFTER, strtoull(pv->after, NULL, 16));
+	be64_put(p + AT_CLOCK, (uint64_t)pv->clock_ns);
 	be32_put(p + PAYLOAD - CRC_SIZE, crc(p, PAYLOAD));
 }
 
@@ -106,16 +106,12 @@ provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE])
 static void
 get_more(struct provenance *pv, const uint8_t *p, uint32_t version)
 {
-	uint64_t after = version > 1 ? be64(p + AT_AFTER) : 0;
-
 	pv->run = version > 1 ? be64(p + AT_RUN) : 0;
 	pv->has_dir = version > 1 && be32(p + AT_DIR_MODE) != NO_DIR;
 	pv->dir_mode = pv->has_dir ? be32(p + AT_DIR_MODE) : 0;
 	pv->dir_uid = pv->has_dir ? be32(p + AT_DIR_UID) : 0;
 	pv->dir_gid = pv->has_dir ? be32(p + AT_DIR_GID) : 0;
-	pv->after[0] = '\0';
-	if (after != 0)
-		snprintf(pv->after, sizeof(pv->after), "%016" PRIx64, after);
+	pv->clock_ns = version > 1 ? (int64_t)be64(p + AT_CLOCK) : 0;
 }
 
 static int

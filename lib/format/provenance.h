@@ -26,9 +26,10 @@
  *	       bits only), or 2^32 - 1: not known
  *	108 4  its owner
  *	112 4  its group
- *	116 8  the generation that was the newest of the database when this one
- *	       began; 0: none, or not looked for
- *	124 4  crc32 (zlib) of bytes 0..123
+ *	116 8  what the writer's clock said at the capture, ns since 1970 UTC;
+ *0: the capture time.  Told from the first object of a generation on at which
+ *the clock was behind what was captured before 124 4  crc32 (zlib) of bytes
+ *0..123
  *
  * all big-endian: PROVENANCE_SIZE bytes with the frame's own 8.  Both
  * litestream 0.3.13 and 0.5.18 pass over a skippable frame after the data.
@@ -65,7 +66,8 @@ struct provenance {
 	uint64_t run;
 	bool has_dir; /* the next three are known, of the source's directory */
 	uint32_t dir_mode, dir_uid, dir_gid;
-	char after[LAYOUT_GENERATION]; /* "": none, or not looked for */
+	/* 0, or what the clock said that captured_ns had to be later than. */
+	int64_t clock_ns;
 };
 
 void provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE]);

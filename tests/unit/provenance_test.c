@@ -25,7 +25,7 @@ static const struct provenance sample = {
 	.dir_mode = 0750,
 	.dir_uid = 1001,
 	.dir_gid = 1002,
-	.after = "0011223344556677",
+	.clock_ns = 0x0011223344556677,
 };
 
 /* The bytes are the interface: lspp-format(5). */
@@ -73,7 +73,7 @@ test_fields(void)
 	ok(pv.mode == 0640 && pv.uid == 1000 && pv.gid == 0x80000001,
 	    "of which file");
 	is_str(pv.generation, sample.generation, "its generation");
-	is_str(pv.after, sample.after, "the one before it");
+	ok(pv.clock_ns == sample.clock_ns, "what the clock said");
 	ok(pv.run == sample.run && pv.has_dir && pv.dir_mode == 0750 &&
 		pv.dir_uid == 1001 && pv.dir_gid == 1002,
 	    "of which run and directory");
@@ -157,7 +157,8 @@ test_version(void)
 	be32_put(p + 132, (uint32_t)crc32(0, p + 8, 124));
 	is_int(provenance_parse(&pv, p, sizeof(p), &e), -1, "a later version");
 	is_str(e.msg, "provenance frame is of version 3", "message");
-	is_str(e.hint, "a newer lspp wrote it", "hint");
+	is_str(e.hint, "a newer lspp wrote it: use that, or one that is newer",
+	    "hint");
 }
 
 /* What was written as version 1 is read, whatever stands before it. */
@@ -179,7 +180,7 @@ test_version_1(void)
 	ok(pv.captured_ns == sample.captured_ns &&
 		provenance_is(&pv, sample.generation, &sample.name),
 	    "as it was");
-	ok(pv.run == 0 && !pv.has_dir && pv.after[0] == '\0',
+	ok(pv.run == 0 && !pv.has_dir && pv.clock_ns == 0,
 	    "without what it lacks");
 	is_int(provenance_parse(&pv, p, PROVENANCE_V1, &e), 1, "alone");
 	is_int(provenance_parse(&pv, p + 1, PROVENANCE_V1 - 1, &e), 0, "cut");
