@@ -49,10 +49,16 @@ signature_newest_ns(const struct signature *s)
 						: s->wal.ctime_ns;
 }
 
+/*
+ * Is t, a time of a file, near some moment between these two?  The clock may
+ * have been set back meanwhile.
+ */
 static bool
-within(int64_t a, int64_t b, int64_t span)
+near(int64_t t, int64_t from, int64_t to, int64_t span)
 {
-	return a > b ? a - b < span : b - a < span;
+	int64_t first = from < to ? from : to, last = from < to ? to : from;
+
+	return t > first - span && t < last + span;
 }
 
 static int
@@ -80,7 +86,7 @@ take_real(struct signature *s, const char *path, struct err *e)
 int
 signature_take(struct signature *s, const char *path, bool *racy, struct err *e)
 {
-	int64_t now = now_ns();
+	int64_t before = now_ns();
 	char *real = NULL;
 	struct stat st;
 	int rc;
@@ -99,7 +105,7 @@ signature_take(struct signature *s, const char *path, bool *racy, struct err *e)
 	file_sig_of(&s->db, &st);
 	rc = take_real(s, path, e);
 	free(real);
-	*racy = signature_racy(s, now);
+	*racy = signature_racy(s, before, now_ns());
 	return rc;
 }
 
@@ -119,26 +125,29 @@ file_sig_is_coarse(const struct file_sig *f)
 }
 
 int64_t
-file_sig_unsettled_ns(const struct file_sig *f, int64_t at_ns)
+file_sig_unsettled_ns(const struct file_sig *f, int64_t from_ns, int64_t to_ns)
 {
-	int64_t span = granule(f->ctime_ns);
+	int64_t span = granule(f->ctime_ns), wait = f->ctime_ns + span - to_ns;
 
-	return within(at_ns, f->ctime_ns, span) ? f->ctime_ns + span - at_ns
-						: 0;
+	if (!near(f->ctime_ns, from_ns, to_ns, span))
+		return 0;
+	return wait > 0 ? wait : 1;
 }
 
 static bool
-file_racy(const struct file_sig *f, int64_t at_ns)
+file_racy(const struct file_sig *f, int64_t from_ns, int64_t to_ns)
 {
 	int64_t span = granule(f->ctime_ns);
 
-	return within(at_ns, f->ctime_ns, span > TICK ? span + SECOND : SECOND);
+	return near(
+	    f->ctime_ns, from_ns, to_ns, span > TICK ? span + SECOND : SECOND);
 }
 
 bool
-signature_racy(const struct signature *s, int64_t at_ns)
+signature_racy(const struct signature *s, int64_t from_ns, int64_t to_ns)
 {
-	return file_racy(&s->db, at_ns) || file_racy(&s->wal, at_ns);
+	return file_racy(&s->db, from_ns, to_ns) ||
+	    file_racy(&s->wal, from_ns, to_ns);
 }
 
 bool

@@ -6,7 +6,8 @@
  * content, except that a change within the same tick of the file system's clock
  * leaves no trace: a signature whose newest ctime is within a second of the
  * moment it was taken is racy (as git's index calls it), and equality with it
- * proves nothing.
+ * proves nothing.  That moment is known as well as the clock was read before and
+ * after: in between a process may stand still for any time.
  *
  * How long a tick is, the time itself tells.  Without fractions of a second it
  * is of a file system that keeps none (ext3, ext4 with inodes of 128 bytes: 1
@@ -41,10 +42,12 @@ void file_sig_of(struct file_sig *f, const struct stat *st);
 bool file_sig_is_coarse(const struct file_sig *f);
 
 /*
- * f was taken at at_ns: how many ns too early for a later change to show in
- * its ctime?  0: any change from then on makes it another.
+ * f was taken at some moment between these two: how many ns too early for a
+ * later change to show in its ctime?  0: any change from then on makes it
+ * another.
  */
-int64_t file_sig_unsettled_ns(const struct file_sig *f, int64_t at_ns);
+int64_t file_sig_unsettled_ns(
+    const struct file_sig *f, int64_t from_ns, int64_t to_ns);
 
 /*
  * Take the signature of the database at path; symbolic links are followed, and
@@ -54,8 +57,8 @@ int64_t file_sig_unsettled_ns(const struct file_sig *f, int64_t at_ns);
 int signature_take(
     struct signature *s, const char *path, bool *racy, struct err *e);
 
-/* Is s racy, taken at that time? */
-bool signature_racy(const struct signature *s, int64_t at_ns);
+/* Is s racy, taken at some moment between these two? */
+bool signature_racy(const struct signature *s, int64_t from_ns, int64_t to_ns);
 
 bool signature_equal(const struct signature *a, const struct signature *b);
 

@@ -221,7 +221,8 @@ look(struct source *s, struct err *e)
 			return -1;
 		if (!source_by_signature(s))
 			return 1;
-		wait = file_sig_unsettled_ns(&s->st.sig.db, s->st.captured_ns);
+		wait = file_sig_unsettled_ns(
+		    &s->st.sig.db, s->st.captured_ns, s->looked_ns);
 		if (wait == 0)
 			return 1;
 		if (i == (wait > TICK ? 1 : SETTLES) ||

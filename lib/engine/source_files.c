@@ -148,8 +148,6 @@ open_file(struct source *s, struct err *e)
 			return err_sys(e, "stat");
 		file_sig_of(&s->st.sig.db, &st);
 	}
-	s->settled =
-	    file_sig_unsettled_ns(&s->st.sig.db, s->st.captured_ns) == 0;
 	s->links = st.st_nlink;
 	s->st.mode = st.st_mode & 0777;
 	s->st.uid = st.st_uid;
@@ -181,7 +179,11 @@ source_open_all(struct source *s, struct err *e)
 		file_sig_of(&s->st.sig.wal, &st);
 	else
 		memset(&s->st.sig.wal, 0, sizeof(s->st.sig.wal));
-	s->st.racy = signature_racy(&s->st.sig, s->st.captured_ns);
+	s->looked_ns = now_ns();
+	s->settled = file_sig_unsettled_ns(
+			 &s->st.sig.db, s->st.captured_ns, s->looked_ns) == 0;
+	s->st.racy =
+	    signature_racy(&s->st.sig, s->st.captured_ns, s->looked_ns);
 	return open_beside(&s->shm_fd, s->shm_path, &st, e);
 }
 

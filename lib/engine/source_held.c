@@ -129,7 +129,7 @@ int
 source_look_under_lock(struct source *s, struct err *e)
 {
 	struct signature wal = { .wal = s->st.sig.wal };
-	int64_t wait = 0, at = 0;
+	int64_t wait = 0, at = 0, to = 0;
 	struct stat st;
 
 	for (int i = 0; i < 2; i++) {
@@ -138,7 +138,8 @@ source_look_under_lock(struct source *s, struct err *e)
 		if (fstat(s->fd, &st) == -1)
 			return err_sys(e, "stat");
 		file_sig_of(&s->under, &st);
-		wait = file_sig_unsettled_ns(&s->under, at);
+		to = now_ns();
+		wait = file_sig_unsettled_ns(&s->under, at, to);
 		if (wait == 0 || wait > TICK)
 			break;
 	}
@@ -146,8 +147,8 @@ source_look_under_lock(struct source *s, struct err *e)
 		return moved(s, e);
 	s->st.sig.db = s->under;
 	s->settled = wait == 0;
-	s->st.racy = signature_racy(&s->st.sig, at) ||
-	    signature_racy(&wal, s->st.captured_ns);
+	s->st.racy = signature_racy(&s->st.sig, at, to) ||
+	    signature_racy(&wal, s->st.captured_ns, s->looked_ns);
 	if (!s->frozen)
 		s->st.captured_ns = at;
 	return 1;

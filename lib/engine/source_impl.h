@@ -36,6 +36,7 @@ struct source {
 	const struct source_why *why; /* of the last try; or NULL */
 
 	struct source_state st;
+	int64_t looked_ns; /* the signature was taken from captured to then */
 	bool settled; /* any change of the file makes st.sig.db another */
 	struct file_sig under;        /* the file when it was locked */
 	uint32_t counter;             /* the header's change counter */

@@ -11,7 +11,7 @@ unsettled(int64_t ctime_ns, int64_t at_ns)
 {
 	struct file_sig f = { .ctime_ns = ctime_ns };
 
-	return file_sig_unsettled_ns(&f, at_ns);
+	return file_sig_unsettled_ns(&f, at_ns, at_ns);
 }
 
 static bool
@@ -19,7 +19,23 @@ racy(int64_t ctime_ns, int64_t at_ns)
 {
 	struct signature s = { .db.ctime_ns = ctime_ns };
 
-	return signature_racy(&s, at_ns);
+	return signature_racy(&s, at_ns, at_ns);
+}
+
+/* Taken at some moment of a whole hour. */
+static void
+stood_still(void)
+{
+	const int64_t t = 1700000000 * S + 123456789, h = 3600 * S;
+	struct file_sig f = { .ctime_ns = t + h / 2 };
+	struct signature s = { .wal = f };
+
+	ok(file_sig_unsettled_ns(&f, t, t + h) > 0, "changed meanwhile");
+	ok(file_sig_unsettled_ns(&f, t + h, t) > 0, "a clock that is set back");
+	ok(signature_racy(&s, t, t + h), "racy as well");
+	f.ctime_ns = s.wal.ctime_ns = t - S;
+	is_int(file_sig_unsettled_ns(&f, t, t + h), 0, "changed before");
+	ok(!signature_racy(&s, t, t + h), "nor racy");
 }
 
 int
@@ -38,5 +54,6 @@ main(void)
 	ok(!racy(fine, fine + S), "a second later");
 	ok(racy(t, t + 2999 * MS), "a coarse clock: its tick and a second");
 	ok(!racy(t, t + 3 * S), "and no longer");
+	stood_still();
 	return done();
 }

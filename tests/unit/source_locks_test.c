@@ -160,6 +160,9 @@ elsewhere(void)
  * wal-index open, g before the WAL's header is read.
  */
 static void (*before_index)(void), (*before_header)(void);
+/* And this once the file of that name is open. */
+static void (*after_open)(void);
+static const char *opened;
 
 static void
 do_once_each(void (*f)(void))
@@ -179,6 +182,22 @@ pread(int fd, void *p, size_t n, off_t at)
 	if (n == WAL_HDR_SIZE && at == 0)
 		do_once_each(before_header);
 	return syscall(SYS_pread64, fd, p, n, at);
+}
+
+int
+open(const char *path, int flags, ...)
+{
+	va_list ap;
+	mode_t mode;
+	int fd;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, mode_t);
+	va_end(ap);
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+	if (opened != NULL && strcmp(path, opened) == 0)
+		do_once_each(after_open);
+	return fd;
 }
 
 /*
@@ -288,6 +307,48 @@ dated(void)
 	free(was);
 }
 
+static void
+stand_still(void)
+{
+	usleep(1100000);
+	write_now();
+	after_open = NULL;
+}
+
+static void
+note_now(void *ctx)
+{
+	*(int64_t *)ctx = now_ns();
+}
+
+/* Between the clock and the file that it is for, a second goes by. */
+static void
+stood_still(const char *name, const char *journal)
+{
+	char *path = db_path(name);
+	int64_t at = 0;
+	struct image img = { .meanwhile = note_now, .ctx = &at, .behind = 1 };
+	struct app a = app_start(path);
+	struct err e = { 0 };
+
+	app_do(&a, journal);
+	app_do(&a, table);
+	app_do(&a, fill);
+	wait_old(path);
+	writer = &a;
+	opened = path;
+	after_open = stand_still;
+	is_int(read_into(&img, path, NULL, &e), 0, journal);
+	opened = NULL;
+	ok(img.st.racy, "written a moment before its times were looked at");
+	if (img.st.read == SOURCE_PLAIN)
+		ok(at - img.st.sig.db.ctime_ns >= 20000000, "and waited for");
+	ok(is_committed(&img, path), "is what SQLite sees");
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+}
+
 /* Another lspp that reads, and asks behind page 1 whether to write first. */
 struct other {
 	struct mover m;
@@ -378,6 +439,8 @@ main(void)
 	elsewhere();
 	coming_and_going();
 	dated();
+	stood_still("still.db", "PRAGMA journal_mode=DELETE");
+	stood_still("stillwal.db", "PRAGMA journal_mode=WAL");
 	two_of_us("two of us, and a -wal", true, SOURCE_CHAIN);
 	two_of_us("two of us, and none", false, SOURCE_PLAIN);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
