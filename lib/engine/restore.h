@@ -91,8 +91,8 @@ struct restored {
 	/* private: the directory, and in it the unfinished file, locked */
 	int dir, fd;
 	uint64_t dev;
-	char tmp[16];  /* "" once it has its name */
-	char part[32]; /* what is of no use when it has; "" if nothing is */
+	char tmp[16];      /* "" once it has its name */
+	char part[32];     /* what is of no use when it has; "" if nothing is */
 	char *path, *name; /* as it was asked for, and in the directory */
 	bool force, force_open, synced;
 };

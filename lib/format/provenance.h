@@ -27,9 +27,9 @@
  *	108 4  its owner
  *	112 4  its group
  *	116 8  what the writer's clock said at the capture, ns since 1970 UTC;
- *0: the capture time.  Told from the first object of a generation on at which
- *the clock was behind what was captured before 124 4  crc32 (zlib) of bytes
- *0..123
+ *	       0: the capture time.  Told from the first object of a generation
+ *	       on at which the clock was behind what was captured before
+ *	124 4  crc32 (zlib) of bytes 0..123
  *
  * all big-endian: PROVENANCE_SIZE bytes with the frame's own 8.  Both
  * litestream 0.3.13 and 0.5.18 pass over a skippable frame after the data.
