@@ -25,14 +25,15 @@ struct run {
 	struct lines in;
 	struct store_conf conf;
 	uint64_t gets, lists, bytes; /* that a dry run would cost */
-	uint64_t told, restored, skipped;
+	uint64_t told, restored, skipped, younger;
 	struct store_stats stats; /* at the end */
 	struct chooser chooser;   /* the reader's; its store is NULL with -c */
 	struct config_file file;  /* with -c */
 	struct config_chooser *by_file; /* likewise; else NULL */
 	struct pool *pool;
 	struct crew crew; /* its workers, and the threads they start */
-	bool force, force_open, live, if_not_exists, if_replica_exists, resume;
+	bool force, force_open, live, if_not_exists, if_replica_exists,
+	    if_existed, resume;
 	int live_wait_ms;
 	enum restore_check check;
 	struct restore_want want;
@@ -68,6 +69,7 @@ struct request {
 	struct job job;
 	struct choice c; /* its rc and e become those of the request */
 	unsigned attempts;
+	bool younger;       /* than the wanted time */
 	const char *passed; /* why it was passed over, which is fine */
 	bool complete;      /* it was because that is there already */
 	char *unseen;       /* why something newer may be elsewhere; or NULL */

@@ -28,6 +28,7 @@ enum {
 	OPT_LIST,
 	OPT_AROUND,
 	OPT_LAST_GOOD,
+	OPT_IF_EXISTED,
 	OPT_BISECT,
 	OPT_STATE,
 };
@@ -50,6 +51,8 @@ const struct cli_opt restore_option_table[] = {
 
 const struct cli_opt restore_more_table[] = {
 	{ "list", 0, NULL, "print what there is, restore nothing", OPT_LIST },
+	{ "if-existed", 0, NULL, "pass over what is younger than --timestamp",
+	    OPT_IF_EXISTED },
 	{ "around", 0, "TIME", "with --list: the states around TIME",
 	    OPT_AROUND },
 	{ "generation", 0, "ID", "the newest state of this generation",
@@ -236,6 +239,7 @@ restore_options(struct run *run)
 		case OPT_IF_REPLICA_EXISTS:
 			run->if_replica_exists = true;
 			break;
+		case OPT_IF_EXISTED: run->if_existed = true; break;
 		case OPT_CHECK:
 			rc = restore_parse_check(arg, &run->check, &e);
 			break;

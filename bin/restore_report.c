@@ -178,6 +178,7 @@ restore_report(struct run *run, struct request *q)
 	cli_pass(&run->cli);
 	if (q->passed != NULL) {
 		run->skipped++;
+		run->younger += q->younger;
 		cli_note(&run->cli, q->c.name, "%s %s: passed over",
 		    q->c.path.len > 0 ? buf_str(&q->c.path) : "it", q->passed);
 		if (q->complete)
@@ -210,6 +211,10 @@ restore_note_requests(struct run *run)
 	const struct store_conf *c = &run->conf;
 	struct buf b = { 0 };
 
+	if (run->younger > 0)
+		cli_warn(&run->cli, NULL,
+		    "%" PRIu64 " database%s did not exist then: passed over",
+		    run->younger, run->younger == 1 ? "" : "s");
 	if (run->cli.dry_run && (c->price_get > 0 || c->price_put > 0))
 		cli_warn(&run->cli, NULL,
 		    "would read %" PRIu64 " bytes, with %" PRIu64

@@ -67,10 +67,12 @@ static void
 none(struct request *q, const struct found *f, size_t n)
 {
 	size_t worst = 0;
-	bool absent = true;
+	bool absent = true, younger = false, old = false;
 
 	for (size_t i = 0; i < n; i++) {
 		absent = absent && f[i].plan.absent;
+		younger = younger || f[i].plan.younger;
+		old = old || !(f[i].plan.absent || f[i].plan.younger);
 		if (f[worst].e.class == ERR_MISSING &&
 		    (f[i].e.class != ERR_MISSING || !f[i].plan.absent))
 			worst = i;
@@ -78,6 +80,7 @@ none(struct request *q, const struct found *f, size_t n)
 	q->c.rc = -1;
 	q->c.e = f[worst].e;
 	q->c.absent = absent && q->c.e.class == ERR_MISSING;
+	q->plan.younger = younger && !old && q->c.e.class == ERR_MISSING;
 }
 
 int

@@ -139,3 +139,33 @@ jump() {
 	newest 0 "9 90" lspp-restore -r "$R" -o out a.db
 	run -0 lspp-verify -r "$R" --deep a.db
 }
+
+@test "--if-existed passes over what is younger, and not over what was pruned" {
+	START=$(date +%s)
+	at 1
+	sqlite3 b.db "CREATE TABLE t(x); INSERT INTO t VALUES(1)"
+	NO_FAKE_STAT=1 at_time -f +5h lspp-ship -r "$R" -C "$D" -s "$S" b.db
+	fleet() {
+		rm -rf out
+		NO_FAKE_STAT=1 at_time -f +200h lspp-restore -r "$R" -o out \
+			--timestamp "@$((START + 2 * 3600))" "$@" a.db b.db
+	}
+	run -1 --separate-stderr fleet
+	assert_output "out/a.db"
+	assert_regex "$stderr" "b.db: there is nothing as old"
+	assert_regex "$stderr" "hint: it did not exist then: --if-existed"
+	run -0 --separate-stderr fleet --if-existed
+	assert_output "out/a.db"
+	assert_equal "$stderr" \
+		"lspp-restore: 1 database did not exist then: passed over"
+	run -0 --separate-stderr fleet --if-existed -v
+	assert_regex "$stderr" "b.db: .*did not exist then: passed over"
+	# Of a.db only what is later stays.
+	at 30
+	at 60
+	NO_FAKE_STAT=1 at_time -f +150h lspp-prune -r "$R" --own-clock --yes \
+		--grace 0s --keep-last 1 a.db >pruned
+	[ -s pruned ]
+	run -1 --separate-stderr fleet --if-existed
+	assert_regex "$stderr" "a.db: there is nothing as old"
+}

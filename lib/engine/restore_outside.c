@@ -4,9 +4,30 @@
 #include <inttypes.h>
 
 #include "lib/base/when.h"
+#include "lib/engine/follow.h"
 #include "lib/engine/history.h"
 #include "lib/engine/restore_plan.h"
 #include "lib/store/store.h"
+
+/*
+ * Did it begin behind the wanted time?  What was pruned did not, so not the
+ * oldest object tells, but the first owner's, which stays; and nobody, where
+ * Litestream wrote before.
+ */
+bool
+restore_is_younger(struct history *h, int64_t at_ns)
+{
+	const struct history_object *o = h->owners.v;
+	struct err e;
+
+	if (at_ns == INT64_MAX || h->owners.n == 0 || o->index != 0 ||
+	    o->size >= HISTORY_EMPTY || follow_read(h, &e) == -1)
+		return false;
+	for (size_t i = 0; i < h->n; i++)
+		if (h->v[i].plain)
+			return false;
+	return h->began_ns > at_ns;
+}
 
 /* Nothing is as wanted: then what is there? */
 int

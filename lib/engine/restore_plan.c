@@ -571,6 +571,12 @@ plan(struct store *s, const char *db, const struct restore_want *w,
 			  w->now_ns > 0 ? w->now_ns : when_now(), &pl.jumps, e);
 		if (rc == 0)
 			rc = choose(&pl, p, e);
+		p->younger = rc == -1 && e->class == ERR_MISSING &&
+		    restore_is_younger(&pl.h, w->at_ns);
+		if (p->younger)
+			err_hint(e,
+			    "it did not exist then: --if-existed "
+			    "passes over such");
 	}
 	jumps_release(&pl.jumps);
 	history_release(&pl.h);

@@ -29,8 +29,9 @@ struct restore_plan {
 	/* A newer generation that has no snapshot and so cannot be restored
 	   from; "" if there is none. */
 	char passed_over[17];
-	bool plain;  /* Litestream's: that is when it was stored */
-	bool absent; /* restore_plan() failed: there is nothing at all of it */
+	bool plain;   /* Litestream's: that is when it was stored */
+	bool absent;  /* restore_plan() failed: there is nothing at all of it */
+	bool younger; /* likewise: it did not exist at the wanted time */
 	/* What it leads to is, or may be, older than what was asked for and
 	   once was in the replica; why is for people. */
 	bool earlier;
@@ -84,6 +85,7 @@ void restore_plan_release(struct restore_plan *p);
 struct history;
 int restore_outside(
     struct history *h, const struct restore_want *w, struct err *e);
+bool restore_is_younger(struct history *h, int64_t at_ns);
 
 /* Leave out all but the first n segments. */
 void restore_plan_cut(struct restore_plan *p, size_t n);
