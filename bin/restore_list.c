@@ -104,9 +104,6 @@ put_object(struct cli *c, const char *name, const struct row *r)
 	if (r->jump.any) {
 		json_time(b, "clock_back_from", r->jump.from_ns);
 		json_time(b, "clock_back_to", r->jump.to_ns);
-	} else {
-		json_null(b, "clock_back_from");
-		json_null(b, "clock_back_to");
 	}
 	cli_put_object(c);
 }
