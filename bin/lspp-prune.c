@@ -149,10 +149,17 @@ feed_pattern(struct run *run, const char *operand, const char *pattern)
 static int
 feed_operand(struct run *run, const char *operand)
 {
-	struct buf key = { 0 };
+	struct buf key = { 0 }, place = { 0 };
 	struct err e;
 	int rc, is = choose_key_of(&run->target, run->store, operand, &key, &e);
 
+	if (is == 0 && run->erase)
+		is = err_set(&e, ERR_USAGE, "--erase wants names, no pattern");
+	if (is == 1 && run->erase) {
+		layout_generation_prefix(&place, buf_str(&key), NULL);
+		add_place(run, run->store, buf_str(&place));
+	}
+	buf_release(&place);
 	if (is == -1)
 		rc = put_failed(run, operand, &e);
 	else if (is == 0)
@@ -212,7 +219,8 @@ work(struct job *j, void *arg)
 		return;
 	if (!t->listed)
 		prune_db_load(t->db);
-	prune_db_plan(t->db, &run->policy);
+	if (!run->erase)
+		prune_db_plan(t->db, &run->policy);
 	if (t->db->rc == -1) {
 		t->rc = -1;
 		t->e = t->db->e;
@@ -505,23 +513,6 @@ open_replica(struct run *run, char **operands, struct err *e)
 }
 
 static int
-open_state(struct run *run, struct err *e)
-{
-	if (run->gone_for_ns == -1)
-		return 0;
-	run->state = state_open(run->cli.state, false, e);
-	if (run->state == NULL)
-		return -1;
-	if (run->cli.dry_run)
-		return 0;
-	if (!state_writable(run->state))
-		return err_set(e, ERR_DENIED,
-		    "state: cannot be written, which --gone-for needs");
-	run->locks = dblocks_open(run->cli.state, e);
-	return run->locks == NULL ? -1 : 0;
-}
-
-static int
 whoami(struct run *run, struct err *e)
 {
 	struct buf b = { 0 };
@@ -543,7 +534,8 @@ whoami(struct run *run, struct err *e)
 static int
 prune(struct run *run, char **operands, struct err *e)
 {
-	if (open_replica(run, operands, e) == -1 || open_state(run, e) == -1)
+	if (open_replica(run, operands, e) == -1 ||
+	    prune_open_state(run, e) == -1)
 		return -1;
 	cli_watch(&run->cli, prune_watch, run);
 	if (!run->yes && !run->cli.dry_run && ask(run, operands, e) == -1)

@@ -41,6 +41,7 @@ struct run {
 	int64_t gone_for_ns; /* -1: not asked for */
 	int64_t uploads_ns;  /* age from which on they are aborted */
 	bool yes;
+	bool erase;     /* all of what is named */
 	bool own_clock; /* is believed, whatever the replica's says */
 
 	struct store *store; /* NULL with -c */
@@ -93,8 +94,12 @@ void prune_options(struct run *run);
  */
 int prune_clock(struct run *run, struct store *s, struct err *e);
 
+/* With --gone-for, and with --erase if there is one. */
+int prune_open_state(struct run *run, struct err *e);
+
 /*
- * With --gone-for: does the database of t go as a whole, for not having been on
+ * With --erase all of it goes, unless it is still there: t->rc.  With
+ * --gone-for: does the database of t go as a whole, for not having been on
  * this machine for so long?  Then its plan is all of it.
  */
 void prune_gone(struct run *run, struct task *t);

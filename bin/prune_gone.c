@@ -154,11 +154,47 @@ look(struct run *run, struct task *t, struct err *e)
 	return rc;
 }
 
+/* What the state knows must be gone, or the next ship would bring it again: 1
+ * it knows it, 0, -1. */
+static int
+look_known(struct run *run, struct task *t, struct err *e)
+{
+	int64_t root, since;
+	int rc;
+
+	if (run->state == NULL)
+		return 0;
+	rc = state_root(run->state, t->store->url, false, &root, e);
+	if (rc == 1)
+		rc = state_gone(
+		    run->state, root, t->db->key, &t->path, &since, e);
+	if (rc != 1 || is_gone(t->path))
+		return rc;
+	err_set(e, ERR_BUSY, "%s is still there: nothing is deleted", t->path);
+	return err_hint(e, "remove it first, or lspp-ship brings it again");
+}
+
+static void
+erase(struct run *run, struct task *t)
+{
+	int rc = look_known(run, t, &t->e);
+
+	if (rc == -1)
+		t->rc = -1;
+	else
+		prune_plan_all(t->db, true, &t->db->plan);
+	t->gone = rc == 1;
+}
+
 void
 prune_gone(struct run *run, struct task *t)
 {
 	int rc;
 
+	if (run->erase && t->db->rc == 0) {
+		erase(run, t);
+		return;
+	}
 	if (run->gone_for_ns == -1 || t->db->rc == -1)
 		return;
 	if ((rc = look(run, t, &t->e)) == -1)
@@ -219,4 +255,22 @@ prune_end_gone(struct run *run, struct task *t)
 	if (!t->failed && forget(run, t, &e) == -1)
 		cli_warn(&run->cli, t->name, "its record stays: %s", e.msg);
 	(void)dblock_release(run->locks, t->lock);
+}
+
+int
+prune_open_state(struct run *run, struct err *e)
+{
+	if (run->gone_for_ns == -1 && !run->erase)
+		return 0;
+	run->state = state_open(run->cli.state, false, e);
+	if (run->state == NULL)
+		return run->erase && e->class == ERR_MISSING ? 0 : -1;
+	if (run->cli.dry_run)
+		return 0;
+	if (!state_writable(run->state))
+		return err_set(e, ERR_DENIED,
+		    "state: cannot be written, which %s needs",
+		    run->erase ? "--erase" : "--gone-for");
+	run->locks = dblocks_open(run->cli.state, e);
+	return run->locks == NULL ? -1 : 0;
 }

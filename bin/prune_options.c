@@ -15,6 +15,7 @@ enum {
 	KEEP_WEEKLY,
 	KEEP_MONTHLY,
 	GONE_FOR,
+	ERASE,
 	FOREIGN,
 	GRACE,
 	UPLOADS,
@@ -41,6 +42,7 @@ const struct cli_opt prune_option_table[] = {
 const struct cli_opt prune_more_table[] = {
 	{ "gone-for", 0, "TIME",
 	    "delete replicas of databases gone for so long", GONE_FOR },
+	{ "erase", 0, NULL, "delete all of what is named, now", ERASE },
 	{ "grace", 0, "TIME", "keep what was superseded since [2d]", GRACE },
 	{ "uploads", 0, "TIME", "abort unfinished uploads so old [7d]",
 	    UPLOADS },
@@ -87,6 +89,7 @@ take_option(struct run *run, int o, const char *arg)
 	case GONE_FOR: run->gone_for_ns = duration(run, "gone-for", arg); break;
 	case GRACE: p->grace_ns = duration(run, "grace", arg); break;
 	case UPLOADS: run->uploads_ns = duration(run, "uploads", arg); break;
+	case ERASE: run->erase = true; break;
 	case FOREIGN: p->foreign = true; break;
 	case OWN_CLOCK: run->own_clock = true; break;
 	case YES: run->yes = true; break;
@@ -114,10 +117,14 @@ prune_options(struct run *run)
 		cli_usage(&run->cli, "%s", e.msg);
 	if (run->conf.whoami)
 		return;
-	if (!prune_policy_any(p) && run->gone_for_ns == -1)
+	if (run->erase && (prune_policy_any(p) || run->gone_for_ns != -1))
+		cli_usage(&run->cli, "--erase keeps nothing");
+	if (!prune_policy_any(p) && run->gone_for_ns == -1 && !run->erase)
 		cli_usage(&run->cli,
 		    "what is to be kept?  --keep-for, --keep-last, "
-		    "--keep-daily, ...; or --gone-for");
+		    "--keep-daily, ...; or --gone-for, or --erase");
+	if (run->erase)
+		run->uploads_ns = 0;
 	if (!run->cli.dry_run && !run->yes && !isatty(STDIN_FILENO))
 		cli_usage(&run->cli,
 		    "there is nobody to ask: --yes deletes, -n shows what");

@@ -1,0 +1,80 @@
+#!/usr/bin/env bats
+# A tenant is forgotten: nothing of it is in the replica or the state.
+#
+# Twice: on S3, too.
+
+# shellcheck disable=SC2154  # stderr is set by run --separate-stderr
+
+load lib/prune
+
+setup() {
+	prune_setup
+	sqlite3 a.db-2 "CREATE TABLE t(x)"
+	sqlite3 kept.db "CREATE TABLE t(x)"
+	shipped a.db a.db-2 kept.db
+	change
+	replica_later
+	ship --new-generation a.db >/dev/null 2>&1
+}
+
+teardown() {
+	hard_teardown
+}
+
+erase() {
+	run --separate-stderr lspp-prune -r "$R" -C "$D" -s "$S" --erase "$@"
+}
+
+of_tenant() {
+	replica_list | grep '^a\.db/' || :
+}
+
+@test "all of a tenant that is gone goes, and nothing of others" {
+	replica_list | grep -v '^a\.db/' >others
+	rm a.db
+	erase --yes a.db
+	assert_success
+	assert_equal "$stderr" ""
+	[ -z "$(of_tenant)" ]
+	diff others <(replica_list)
+	run -66 lspp-restore -r "$R" -o out a.db
+	# Nor does the state know it.
+	run -0 sqlite3 "$S/state.db" "SELECT count(*) FROM db WHERE key = 'a.db'"
+	assert_output 0
+	sqlite3 kept.db "INSERT INTO t VALUES(1)"
+	shipped kept.db
+	# A new one of that name begins.
+	sqlite3 a.db "CREATE TABLE t(x)"
+	shipped a.db
+	lspp-restore -r "$R" -o out a.db
+}
+
+@test "what is still there is not deleted, nor is what a pattern names" {
+	replica_list >before
+	erase --yes a.db
+	assert_failure 75
+	assert_regex "$stderr" "a.db is still there: nothing is deleted"
+	erase --yes '**'
+	assert_failure 2
+	erase --yes 'a*'
+	assert_failure 2
+	assert_regex "$stderr" "wants names, no pattern"
+	erase --yes --keep-last 1 a.db
+	assert_failure 2
+	erase a.db </dev/null
+	assert_failure 2
+	diff before <(replica_list)
+	rm a.db
+	erase -n a.db
+	assert_success
+	diff before <(replica_list)
+}
+
+@test "one that a new state does not know is deleted by its name" {
+	S=$T/other
+	rm a.db
+	erase --yes a.db
+	assert_success
+	[ -z "$(of_tenant)" ]
+	lspp-restore -r "$R" -o out kept.db
+}
