@@ -165,3 +165,18 @@ oldest() {
 		"waited had done so for $worst s"
 	assert [ "$(wc -l <"$T/commits")" -ge "$n" ]
 }
+
+@test "what was read a moment ago is not asked for again before what waits" {
+	seq -f 'w%g.db' 4 >"$T/list"
+	while read -r p; do
+		sqlite3 "$p" 'CREATE TABLE commits (n INTEGER)'
+	done <"$T/list"
+	# So soon that a write in the same tick would not show: all have to be
+	# read again, and are racy still.
+	ship <"$T/list" >/dev/null
+	for _ in 1 2 3 4; do
+		lspp-hot -r "$R" -s "$S" --max-hot 1 <"$T/list" |
+			tee -a "$T/chosen" | ship >/dev/null
+	done
+	assert_equal "$(sort "$T/chosen" | uniq -d)" ''
+}

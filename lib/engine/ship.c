@@ -89,7 +89,7 @@ ship_job_forget(struct ship_job *j)
 		free(j->keys[i]);
 		j->keys[i] = NULL;
 	}
-	j->dirty = j->ending = j->put_shrunk = false;
+	j->dirty = j->reread = j->ending = j->put_shrunk = false;
 }
 
 static void

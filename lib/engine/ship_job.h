@@ -79,6 +79,7 @@ struct ship_job {
 
 	/* What work() found. */
 	bool dirty;         /* next is to be recorded */
+	bool reread;        /* it is not: nothing new, and racy as before */
 	int64_t read_ns;    /* what was committed by then is in it */
 	struct record next; /* key and path are rec's */
 	uint32_t healed;    /* pages that an earlier run should have shipped */

@@ -465,6 +465,7 @@ end_pass(struct pass *p, struct err *e)
 	j->dirty = moved || j->moved || j->rec.racy != n->racy ||
 	    memcmp(&n->source, &j->rec.source, sizeof(n->source)) != 0 ||
 	    !signature_equal(&n->sig, &j->rec.sig);
+	j->reread = !j->dirty && n->racy != 0;
 	if (!moved)
 		return 0;
 	if (ship_shrunk(p->w, j, p->st, p->schema, e) == -1)

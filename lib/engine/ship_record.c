@@ -31,6 +31,9 @@ put_record(struct ship *s, struct ship_job *j, struct err *e)
 	(void)state_untrouble(s->st, j->ship->root, j->abs, &ignored);
 	if (ship_put_whose(s, j, e) == -1)
 		return -1;
+	if (j->reread) /* what may wait now is younger than that */
+		return state_renote(
+		    s->st, j->ship->root, j->abs, j->read_ns, e);
 	if (!j->dirty)
 		return 0;
 	if (!shows_own(j) && n->id != 0 &&
@@ -75,7 +78,7 @@ to_record(const struct ship_job *j)
 {
 	if (j->rc == -1)
 		return j->foreign != NULL && !j->conflict;
-	return j->dirty || j->whose.object != NULL ||
+	return j->dirty || j->reread || j->whose.object != NULL ||
 	    (j->troubled && j->phase == SHIP_PREPARE && !j->conflict &&
 		!j->waiting);
 }

@@ -76,6 +76,8 @@ static const char *const sql[QUERIES] = {
 	[Q_SETTLE] = "DELETE FROM pending"
 		     " WHERE path = ? AND root IN (0, ?)"
 		     " AND since_ns NOT BETWEEN ? + 1 AND ?",
+	[Q_RENOTE] = "UPDATE pending SET since_ns = ?3"
+		     " WHERE path = ?1 AND root IN (0, ?2) AND since_ns < ?3",
 	[Q_GONE] = "SELECT gone_ns FROM db WHERE path = ?",
 	[Q_NOTE_GONE] = "UPDATE db SET gone_ns = ? WHERE path = ?",
 	[Q_PASS_GET] = "SELECT value FROM meta WHERE name = 'pass ' || ?",

@@ -161,6 +161,10 @@ int state_note(struct state *st, int64_t root, const char *path,
     int64_t since_ns, struct err *e);
 int state_settled(struct state *st, int64_t root, const char *path,
     int64_t read_ns, struct err *e);
+/* All of it was read then, but something may have been written since that does
+ * not show: a note that is there is of then. */
+int state_renote(struct state *st, int64_t root, const char *path,
+    int64_t read_ns, struct err *e);
 
 /* When the last pass over a root's databases began; 0: there was none.  seen:
  * how many it looked at. */

@@ -17,6 +17,7 @@ enum state_query {
 	Q_PENDING,
 	Q_NOTE,
 	Q_SETTLE,
+	Q_RENOTE,
 	Q_GONE,
 	Q_NOTE_GONE,
 	Q_PASS_GET,

@@ -191,6 +191,20 @@ state_settled(struct state *st, int64_t root, const char *path, int64_t read_ns,
 }
 
 int
+state_renote(struct state *st, int64_t root, const char *path, int64_t read_ns,
+    struct err *e)
+{
+	sqlite3_stmt *q = state_query(st, Q_RENOTE, e);
+
+	if (q == NULL)
+		return -1;
+	state_bind(q, 1, path, strlen(path));
+	sqlite3_bind_int64(q, 2, root);
+	sqlite3_bind_int64(q, 3, read_ns);
+	return state_run(st, q, e);
+}
+
+int
 state_pass(struct state *st, int64_t root, int64_t *began_ns, struct err *e)
 {
 	sqlite3_stmt *q = state_query(st, Q_PASS_GET, e);
