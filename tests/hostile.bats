@@ -87,8 +87,7 @@ one_of_each() {
 # each_hint -- once, and again where a busy machine made a ship too late for its
 # hint: it reads all then, which is right, too.
 each_hint() {
-	local i
-	for i in 1 2 3 4 5; do
+	for _ in 1 2 3 4 5; do
 		one_of_each
 		! all_hints || return 0
 	done
