@@ -260,6 +260,11 @@ work(struct job *j, void *arg)
 		q->c.rc = 0;
 		q->passed = "has no backup";
 	}
+	if (q->c.rc == -1 && q->plan.older) {
+		q->c.rc = 0;
+		q->passed = "has nothing that is newer";
+		q->older = true;
+	}
 	if (w->run->if_existed && q->c.rc == -1 && q->plan.younger) {
 		q->c.rc = 0;
 		q->passed = "did not exist then";

@@ -25,7 +25,7 @@ struct run {
 	struct lines in;
 	struct store_conf conf;
 	uint64_t gets, lists, bytes; /* that a dry run would cost */
-	uint64_t told, restored, skipped, younger;
+	uint64_t told, restored, skipped, younger, older;
 	struct store_stats stats; /* at the end */
 	struct chooser chooser;   /* the reader's; its store is NULL with -c */
 	struct config_file file;  /* with -c */
@@ -70,6 +70,7 @@ struct request {
 	struct choice c; /* its rc and e become those of the request */
 	unsigned attempts;
 	bool younger;       /* than the wanted time */
+	bool older;         /* than --newer-than */
 	const char *passed; /* why it was passed over, which is fine */
 	bool complete;      /* it was because that is there already */
 	char *unseen;       /* why something newer may be elsewhere; or NULL */

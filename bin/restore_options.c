@@ -29,6 +29,7 @@ enum {
 	OPT_AROUND,
 	OPT_LAST_GOOD,
 	OPT_IF_EXISTED,
+	OPT_NEWER_THAN,
 	OPT_BISECT,
 	OPT_STATE,
 };
@@ -53,6 +54,8 @@ const struct cli_opt restore_more_table[] = {
 	{ "list", 0, NULL, "print what there is, restore nothing", OPT_LIST },
 	{ "if-existed", 0, NULL, "pass over what is younger than --timestamp",
 	    OPT_IF_EXISTED },
+	{ "newer-than", 0, "TIME", "pass over what has nothing newer",
+	    OPT_NEWER_THAN },
 	{ "around", 0, "TIME", "with --list: the states around TIME",
 	    OPT_AROUND },
 	{ "generation", 0, "ID", "the newest state of this generation",
@@ -128,6 +131,10 @@ take_time_option(struct run *run, int o, const char *arg, struct err *e)
 		return when_parse(arg, when_now(), &run->around_ns, e) == -1
 		    ? err_in(e, "--around")
 		    : 0;
+	case OPT_NEWER_THAN:
+		return when_parse(arg, when_now(), &run->want.newer_ns, e) == -1
+		    ? err_in(e, "--newer-than")
+		    : 0;
 	case OPT_LAST_GOOD: run->want.good = RESTORE_LAST_GOOD; return 0;
 	case OPT_BISECT: run->want.good = RESTORE_BISECT; return 0;
 	case OPT_STATE: run->state_dir = arg; return 0;
@@ -148,7 +155,7 @@ check_time_options(struct run *run)
 	if (run->around && !run->list)
 		cli_usage(&run->cli, "--around needs --list");
 	if (run->list &&
-	    (w->index >= 0 || w->at_ns != INT64_MAX ||
+	    (w->index >= 0 || w->at_ns != INT64_MAX || w->newer_ns != 0 ||
 		w->good != RESTORE_EXACT || run->cli.dry_run))
 		cli_usage(&run->cli, "--list restores nothing");
 	if (run->state_dir != NULL && *run->state_dir == '\0')

@@ -179,6 +179,7 @@ restore_report(struct run *run, struct request *q)
 	if (q->passed != NULL) {
 		run->skipped++;
 		run->younger += q->younger;
+		run->older += q->older;
 		cli_note(&run->cli, q->c.name, "%s %s: passed over",
 		    q->c.path.len > 0 ? buf_str(&q->c.path) : "it", q->passed);
 		if (q->complete)
@@ -211,6 +212,11 @@ restore_note_requests(struct run *run)
 	const struct store_conf *c = &run->conf;
 	struct buf b = { 0 };
 
+	if (run->older > 0)
+		cli_warn(&run->cli, NULL,
+		    "%" PRIu64 " database%s nothing newer than that: passed "
+		    "over",
+		    run->older, run->older == 1 ? " has" : "s have");
 	if (run->younger > 0)
 		cli_warn(&run->cli, NULL,
 		    "%" PRIu64 " database%s did not exist then: passed over",

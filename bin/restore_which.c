@@ -67,12 +67,15 @@ static void
 none(struct request *q, const struct found *f, size_t n)
 {
 	size_t worst = 0;
-	bool absent = true, younger = false, old = false;
+	bool absent = true, younger = false, older = false;
+	bool other = false;
 
 	for (size_t i = 0; i < n; i++) {
 		absent = absent && f[i].plan.absent;
 		younger = younger || f[i].plan.younger;
-		old = old || !(f[i].plan.absent || f[i].plan.younger);
+		older = older || f[i].plan.older;
+		other = other ||
+		    !(f[i].plan.absent || f[i].plan.younger || f[i].plan.older);
 		if (f[worst].e.class == ERR_MISSING &&
 		    (f[i].e.class != ERR_MISSING || !f[i].plan.absent))
 			worst = i;
@@ -80,7 +83,10 @@ none(struct request *q, const struct found *f, size_t n)
 	q->c.rc = -1;
 	q->c.e = f[worst].e;
 	q->c.absent = absent && q->c.e.class == ERR_MISSING;
-	q->plan.younger = younger && !old && q->c.e.class == ERR_MISSING;
+	if (q->c.e.class != ERR_MISSING || other)
+		return;
+	q->plan.older = older;
+	q->plan.younger = younger && !older;
 }
 
 int

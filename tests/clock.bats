@@ -169,3 +169,30 @@ jump() {
 	run -1 --separate-stderr fleet --if-existed
 	assert_regex "$stderr" "a.db: there is nothing as old"
 }
+
+@test "tenants that left are left out by their age, found, and deleted" {
+	START=$(date +%s)
+	local left
+	at 1
+	sqlite3 b.db "CREATE TABLE t(x)"
+	at_time -f +500h lspp-ship -r "$R" -C "$D" -s "$S" b.db
+	sqlite3 c.db "CREATE TABLE t(x)"
+	at_time -f +500h lspp-ship -r "$R" -C "$D" -s "$S" c.db
+	fleet() {
+		lspp-scan "$R" | at_time -f +510h lspp-restore -r "$R" -o out "$@"
+	}
+	R=file://$R
+	run -0 --separate-stderr fleet --newer-than 3d
+	assert_output $'out/b.db\nout/c.db'
+	assert_equal "$stderr" \
+		"lspp-restore: 1 database has nothing newer than that: passed over"
+	[ ! -e out/a.db ]
+	run -0 --separate-stderr fleet --newer-than 3d -v --if-not-exists
+	assert_regex "$stderr" "a.db: .*has nothing that is newer: passed over"
+	rm b.db
+	scan() { lspp-scan "$1" | sed "s|^$1/||" | LC_ALL=C sort; }
+	left=$(LC_ALL=C comm -13 <(scan "$D") <(scan "$R"))
+	assert_equal "$left" b.db
+	lspp-prune -r "$R" -s "$T/new" --erase --yes >gone <<<"$left"
+	[ "$(lspp-scan "$R")" = "$R/a.db"$'\n'"$R/c.db" ]
+}

@@ -68,3 +68,16 @@ restore_outside(struct history *h, const struct restore_want *w, struct err *e)
 	    when_text(w->at_ns, wanted), when_text(from, first),
 	    when_text(until, last));
 }
+
+int
+restore_too_old(
+    struct restore_plan *p, const struct restore_want *w, struct err *e)
+{
+	char until[WHEN_SIZE];
+
+	p->older = w->newer_ns != 0 && p->until_ns < w->newer_ns;
+	if (!p->older)
+		return 0;
+	return err_set(e, ERR_MISSING, "its newest state is of %s",
+	    when_text(p->until_ns, until));
+}

@@ -561,8 +561,8 @@ plan(struct store *s, const char *db, const struct restore_want *w,
 
 	memset(p, 0, sizeof(*p));
 	if (history_read(&pl.h, s, db, w->generation, !newest, e) == 0) {
-		pl.dated =
-		    w->dated || !newest || pl.h.n > 1 || says_more(&pl.h);
+		pl.dated = w->dated || w->newer_ns != 0 || !newest ||
+		    pl.h.n > 1 || says_more(&pl.h);
 		*listed = pl.h.n > 0;
 		p->absent = !*listed;
 		rc = w->at_ns == INT64_MAX
@@ -571,12 +571,12 @@ plan(struct store *s, const char *db, const struct restore_want *w,
 			  w->now_ns > 0 ? w->now_ns : when_now(), &pl.jumps, e);
 		if (rc == 0)
 			rc = choose(&pl, p, e);
-		p->younger = rc == -1 && e->class == ERR_MISSING &&
+		if (rc == 0)
+			rc = restore_too_old(p, w, e);
+		p->younger = rc == -1 && !p->older && e->class == ERR_MISSING &&
 		    restore_is_younger(&pl.h, w->at_ns);
 		if (p->younger)
-			err_hint(e,
-			    "it did not exist then: --if-existed "
-			    "passes over such");
+			err_hint(e, RESTORE_HINT_YOUNGER);
 	}
 	jumps_release(&pl.jumps);
 	history_release(&pl.h);
@@ -592,7 +592,7 @@ restore_plan(struct store *s, const char *db, const struct restore_want *w,
 	if (plan(s, db, w, p, &listed, e) == 0)
 		return 0;
 	/* An object may have been pruned since it was listed. */
-	if (e->class != ERR_MISSING || !listed)
+	if (e->class != ERR_MISSING || !listed || p->older)
 		return -1;
 	restore_plan_release(p);
 	return plan(s, db, w, p, &listed, e);

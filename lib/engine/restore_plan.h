@@ -32,6 +32,7 @@ struct restore_plan {
 	bool plain;   /* Litestream's: that is when it was stored */
 	bool absent;  /* restore_plan() failed: there is nothing at all of it */
 	bool younger; /* likewise: it did not exist at the wanted time */
+	bool older;   /* likewise: all of it is older than newer_ns */
 	/* What it leads to is, or may be, older than what was asked for and
 	   once was in the replica; why is for people. */
 	bool earlier;
@@ -56,7 +57,8 @@ struct restore_want {
 	int64_t index;          /* the end of that index; -1 */
 	enum restore_good good;
 	bool dated; /* until_ns is to be compared with that of another plan */
-	int64_t now_ns; /* 0: by the clock */
+	int64_t newer_ns; /* ERR_MISSING if it is older; 0: however old */
+	int64_t now_ns;   /* 0: by the clock */
 	/* Private: only snapshots of a lower index. */
 	int64_t below;
 };
@@ -81,11 +83,17 @@ int restore_plan(struct store *s, const char *db, const struct restore_want *w,
     struct restore_plan *p, struct err *e);
 void restore_plan_release(struct restore_plan *p);
 
+#define RESTORE_HINT_YOUNGER \
+	"it did not exist then: --if-existed passes over such"
+
 /* For restore_plan(): nothing in h is as w wants it.  -1, and why. */
 struct history;
 int restore_outside(
     struct history *h, const struct restore_want *w, struct err *e);
 bool restore_is_younger(struct history *h, int64_t at_ns);
+/* What p leads to is older than w wants it: -1, and p->older. */
+int restore_too_old(
+    struct restore_plan *p, const struct restore_want *w, struct err *e);
 
 /* Leave out all but the first n segments. */
 void restore_plan_cut(struct restore_plan *p, size_t n);
