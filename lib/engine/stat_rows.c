@@ -86,16 +86,6 @@ stat_rows_open(struct state *st, struct err *e)
 	return r;
 }
 
-static void
-copy(struct buf *b, sqlite3_stmt *q, int at)
-{
-	buf_reset(b);
-	buf_add(b, "", 0);
-	if (sqlite3_column_bytes(q, at) > 0)
-		buf_add(b, sqlite3_column_blob(q, at),
-		    (size_t)sqlite3_column_bytes(q, at));
-}
-
 /* How the path of the table's row compares with the one in r. */
 static int
 compare(const struct stat_rows *r, int t)
@@ -129,7 +119,7 @@ take_replica(struct stat_replica *d, sqlite3_stmt *q)
 	d->gone_ns = sqlite3_column_int64(q, 10);
 	d->verified_ns = sqlite3_column_int64(q, 11);
 	d->verdict = (enum err_class)sqlite3_column_int(q, 12);
-	copy(&d->verdict_msg, q, 13);
+	sql_column(q, 13, &d->verdict_msg);
 	d->id = sqlite3_column_int64(q, 14);
 }
 
@@ -142,7 +132,7 @@ take_trouble(struct stat_trouble *d, sqlite3_stmt *q)
 	d->at_ns = sqlite3_column_int64(q, 4);
 	d->class = (enum err_class)sqlite3_column_int(q, 5);
 	d->attempts = (unsigned)sqlite3_column_int64(q, 6);
-	copy(&d->msg, q, 7);
+	sql_column(q, 7, &d->msg);
 }
 
 static void
@@ -151,7 +141,7 @@ take_compared(struct stat_compared *d, sqlite3_stmt *q)
 	d->root = sqlite3_column_int64(q, 1);
 	d->at_ns = sqlite3_column_int64(q, 2);
 	d->class = (enum err_class)sqlite3_column_int(q, 3);
-	copy(&d->msg, q, 4);
+	sql_column(q, 4, &d->msg);
 	d->healed_ns = sqlite3_column_int64(q, 5);
 }
 
@@ -160,7 +150,7 @@ take_lost(struct stat_lost *d, sqlite3_stmt *q)
 {
 	d->since_ns = sqlite3_column_int64(q, 1);
 	d->class = (enum err_class)sqlite3_column_int(q, 2);
-	copy(&d->msg, q, 3);
+	sql_column(q, 3, &d->msg);
 }
 
 /* Room for one more in v of n with elements of 'size' bytes, born empty. */
@@ -226,7 +216,7 @@ find_first(struct stat_rows *r)
 
 	for (int t = 0; t < TABLES; t++)
 		if (r->table[t].row && (!found || compare(r, t) < 0)) {
-			copy(&r->path, r->table[t].q, 0);
+			sql_column(r->table[t].q, 0, &r->path);
 			found = true;
 		}
 	return found;
@@ -281,63 +271,58 @@ stat_rows_close(struct stat_rows *r)
 static int64_t
 meta(struct state *st, const char *name, int64_t root)
 {
-	sqlite3_stmt *q = NULL;
+	struct err ignored;
 	char key[64];
 	int64_t v = 0;
 
 	(void)snprintf(key, sizeof(key), "%s %" PRId64, name, root);
-	if (sqlite3_prepare_v2(st->db, "SELECT value FROM meta WHERE name = ?",
-		-1, &q, NULL) == SQLITE_OK) {
-		sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
-		if (sqlite3_step(q) == SQLITE_ROW)
-			v = sqlite3_column_int64(q, 0);
-	}
-	sqlite3_finalize(q);
+	(void)sql_number(st, &ignored, &v,
+	    "SELECT value FROM meta WHERE name = ?", WITH(TEXT(key)));
 	return v;
 }
 
-static void
-fill(struct state *st, struct stat_root *r, sqlite3_stmt *q)
+struct roots {
+	struct state *st;
+	struct stat_root *v;
+	size_t n;
+};
+
+static int
+take_root(void *ctx, sqlite3_stmt *q, struct err *e)
 {
+	struct roots *all = ctx;
+	struct stat_root *r;
 	struct buf url = { 0 };
 
+	(void)e;
+	all->v = xrealloc(all->v, (all->n + 1) * sizeof(*all->v));
+	r = &all->v[all->n++];
 	r->id = sqlite3_column_int64(q, 0);
-	copy(&url, q, 1);
+	sql_column(q, 1, &url);
 	r->url = xstrdup(buf_str(&url));
 	mask_urls(r->url); /* it is to be shown */
 	buf_release(&url);
 	r->n_replicas = (uint64_t)sqlite3_column_int64(q, 2);
-	r->pass_ns = meta(st, "pass", r->id);
-	r->ran_ns = meta(st, "ran", r->id);
-	r->seen = (uint64_t)meta(st, "seen", r->id);
+	r->pass_ns = meta(all->st, "pass", r->id);
+	r->ran_ns = meta(all->st, "ran", r->id);
+	r->seen = (uint64_t)meta(all->st, "seen", r->id);
+	return 0;
 }
 
 int
 stat_roots(struct state *st, struct stat_root **out, size_t *n, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	int rc;
+	struct roots all = { .st = st };
+	int rc = sql_each(st, e, take_root, &all,
+	    "SELECT 0, '', 0 UNION ALL SELECT root.id, root.url,"
+	    " (SELECT count(*) FROM db WHERE db.root = root.id) FROM root",
+	    NULL);
 
-	*out = NULL;
-	*n = 0;
-	if (sqlite3_prepare_v2(st->db,
-		"SELECT 0, '', 0 UNION ALL SELECT root.id, root.url,"
-		" (SELECT count(*) FROM db WHERE db.root = root.id)"
-		" FROM root",
-		-1, &q, NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-		*out = xrealloc(*out, (*n + 1) * sizeof(**out));
-		fill(st, &(*out)[(*n)++], q);
-	}
-	if (rc != SQLITE_DONE)
-		state_fail(st, e);
-	sqlite3_finalize(q);
-	if (rc == SQLITE_DONE)
-		return 0;
-	stat_roots_free(*out, *n);
-	*out = NULL;
-	return -1;
+	if (rc == -1)
+		stat_roots_free(all.v, all.n);
+	*out = rc == -1 ? NULL : all.v;
+	*n = rc == -1 ? 0 : all.n;
+	return rc;
 }
 
 void

@@ -61,99 +61,7 @@ static const char later[] =
     " was INTEGER, now INTEGER, no_tables INTEGER, PRIMARY KEY(root, key))"
     " WITHOUT ROWID;";
 
-#define COLUMNS                                                                \
-	"root, key, path, generation, idx, off, chain, page_size, pages, sum," \
-	" source, sig, racy, snapshot_index, snapshot_ns, snapshot_size,"      \
-	" wal_bytes, segments, captured_ns"
-
-static const char *const sql[QUERIES] = {
-	[Q_FIND] = "SELECT id, " COLUMNS " FROM db WHERE root = ? AND key = ?",
-	[Q_LOOK] = "SELECT path, root, sig, racy, captured_ns, id FROM db"
-		   " WHERE path >= ? ORDER BY path",
-	[Q_PENDING] = "SELECT since_ns FROM pending"
-		      " WHERE path = ? AND root = ?",
-	[Q_NOTE] = "REPLACE INTO pending(path, root, since_ns) VALUES(?, ?, ?)",
-	[Q_SETTLE] = "DELETE FROM pending"
-		     " WHERE path = ? AND root IN (0, ?)"
-		     " AND since_ns NOT BETWEEN ? + 1 AND ?",
-	[Q_RENOTE] = "UPDATE pending SET since_ns = ?3"
-		     " WHERE path = ?1 AND root IN (0, ?2) AND since_ns < ?3",
-	[Q_GONE] = "SELECT gone_ns FROM db WHERE path = ?",
-	[Q_NOTE_GONE] = "UPDATE db SET gone_ns = ? WHERE path = ?",
-	[Q_PASS_GET] = "SELECT value FROM meta WHERE name = 'pass ' || ?",
-	[Q_PASS_PUT] = "REPLACE INTO meta VALUES('pass ' || ?1, ?2),"
-		       " ('seen ' || ?1, ?3)",
-	[Q_RAN_PUT] = "REPLACE INTO meta VALUES('ran ' || ?, ?)",
-	[Q_LIFE] = "SELECT coalesce(max(iif(name LIKE 'pass %', value, NULL)),"
-		   " max(value)) FROM meta WHERE name IN"
-		   " ('pass 0', 'ran 0', 'pass ' || ?1, 'ran ' || ?1)",
-	[Q_TROUBLE] = "INSERT INTO trouble"
-		      " VALUES(?1, ?2, ?7, ?3, ?3, ?4, ?5, ?6)"
-		      " ON CONFLICT DO UPDATE SET at_ns = ?3, class = ?4,"
-		      " attempts = attempts + ?5, msg = ?6",
-	[Q_TROUBLED] = "SELECT 1 FROM trouble WHERE path = ?1"
-		       " AND root IN (0, ?2) UNION ALL SELECT 1 FROM db"
-		       " WHERE path = ?1 AND gone_ns IS NOT NULL",
-	[Q_ANY_TROUBLE] = "SELECT 1 FROM trouble UNION ALL SELECT 1 FROM db"
-			  " WHERE gone_ns IS NOT NULL LIMIT 1",
-	[Q_UNTROUBLE] = "DELETE FROM trouble WHERE path = ?"
-			" AND root IN (0, ?)",
-	[Q_NOT_GONE] = "UPDATE db SET gone_ns = NULL"
-		       " WHERE path = ? AND gone_ns IS NOT NULL",
-	[Q_FORGET] = "DELETE FROM trouble WHERE at_ns < ?",
-	[Q_INSERT] = "INSERT INTO db(id, " COLUMNS ") VALUES"
-		     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-	[Q_UPDATE] = "REPLACE INTO db(id, " COLUMNS ") VALUES"
-		     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-	[Q_SUMS_GET] = "SELECT sums FROM sums WHERE id = ?",
-	[Q_SUMS_PUT] = "REPLACE INTO sums(id, sums) VALUES(?, ?)",
-	[Q_SUMS_CUT] = "DELETE FROM sums WHERE id BETWEEN ? AND ?",
-	[Q_BEGIN] = "BEGIN IMMEDIATE",
-	[Q_COMMIT] = "COMMIT",
-	[Q_STEP_BEGIN] = "SAVEPOINT step",
-	[Q_STEP_UNDO] = "ROLLBACK TO step",
-	[Q_STEP_END] = "RELEASE step",
-	[Q_VERDICT_PUT] =
-	    "INSERT INTO verdict VALUES(?1, ?2, ?3, ?4, ?5, ?6, iif(?4, ?3, 0),"
-	    " 0, ?7) ON CONFLICT DO UPDATE SET at_ns = excluded.at_ns,"
-	    " deep = excluded.deep, class = excluded.class,"
-	    " msg = excluded.msg, deep_ns = max(deep_ns, excluded.deep_ns),"
-	    " broken = coalesce(excluded.broken, broken)",
-	[Q_TRIED] =
-	    "INSERT INTO verdict VALUES(?, ?, 0, 0, 0, NULL, 0, ?, NULL)"
-	    " ON CONFLICT DO UPDATE SET tried_ns = excluded.tried_ns",
-	[Q_MARK_RACY] = "UPDATE db SET racy = racy | 1"
-			" WHERE root = ? AND key = ? AND generation = ?",
-	[Q_BROKEN] = "SELECT 1 FROM verdict"
-		     " WHERE root = ? AND key = ? AND broken = ?",
-	[Q_BEGUN] = "UPDATE verdict SET broken = NULL"
-		    " WHERE root = ? AND key = ? AND broken <> ?",
-	[Q_COMPARED_PUT] =
-	    "INSERT INTO compared VALUES(?1, ?2, ?3, 0, ?4, ?5, 0, 0)"
-	    " ON CONFLICT DO UPDATE SET at_ns = ?3, class = ?4, msg = ?5",
-	[Q_UNCOMPARED_PUT] =
-	    "INSERT INTO compared VALUES(?1, ?2, 0, ?3, 0, NULL, 0, 0)"
-	    " ON CONFLICT DO UPDATE SET tried_ns = ?3",
-	[Q_HEALED_PUT] =
-	    "INSERT INTO compared VALUES(?1, ?2, 0, 0, 0, NULL, ?3, 1)"
-	    " ON CONFLICT DO UPDATE SET healed_ns = ?3, healed = healed + 1",
-	[Q_COMPARED] = "SELECT max(at_ns, tried_ns) FROM compared"
-		       " WHERE root = ? AND key = ?",
-	[Q_VERIFIED] = "SELECT max(iif(?3, deep_ns, at_ns), tried_ns)"
-		       " FROM verdict WHERE root = ?1 AND key = ?2",
-	[Q_RUN_PUT] = "REPLACE INTO run VALUES(?)",
-	[Q_RUN_END] = "DELETE FROM run WHERE token = ?",
-	[Q_RUN_KNOWN] = "SELECT 1 FROM run WHERE token = ?",
-	[Q_WHOSE] = "SELECT object, taken_ns FROM whose"
-		    " WHERE root = ? AND key = ?",
-	[Q_WHOSE_PUT] = "REPLACE INTO whose VALUES(?, ?, ?, ?)",
-	[Q_WHOSE_DROP] = "DELETE FROM whose WHERE root = ? AND key = ?",
-	[Q_CONTEND] = "UPDATE db SET racy = racy | 2"
-		      " WHERE root = ? AND racy & 2 = 0",
-	[Q_CONTENDED] = "SELECT 1 FROM db WHERE id = ? AND racy & 2 <> 0",
-};
-
-/* -- errors and statements ------------------------------------------------- */
+/* -- errors ---------------------------------------------------------------- */
 
 int
 state_fail(struct state *st, struct err *e)
@@ -203,50 +111,15 @@ run(struct state *st, const char *text, struct err *e)
 	    : state_fail(st, e);
 }
 
-sqlite3_stmt *
-state_query(struct state *st, enum state_query n, struct err *e)
-{
-	if (st->q[n] == NULL &&
-	    sqlite3_prepare_v3(st->db, sql[n], -1, SQLITE_PREPARE_PERSISTENT,
-		&st->q[n], NULL) != SQLITE_OK) {
-		state_fail(st, e);
-		return NULL;
-	}
-	return st->q[n];
-}
-
-int
-state_run(struct state *st, sqlite3_stmt *q, struct err *e)
-{
-	int rc = sqlite3_step(q) == SQLITE_DONE ? 0 : state_fail(st, e);
-
-	sqlite3_reset(q);
-	return rc;
-}
-
-void
-state_bind(sqlite3_stmt *q, int at, const void *p, size_t n)
-{
-	sqlite3_bind_blob(q, at, p, (int)n, SQLITE_STATIC);
-}
-
 /* -- opening --------------------------------------------------------------- */
 
+/* What always gives a number. */
 static int
 number(struct state *st, const char *text, int64_t *out, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	int rc = -1;
+	int rc = sql_number(st, e, out, text, NULL);
 
-	if (sqlite3_prepare_v2(st->db, text, -1, &q, NULL) == SQLITE_OK &&
-	    sqlite3_step(q) == SQLITE_ROW) {
-		*out = sqlite3_column_int64(q, 0);
-		rc = 0;
-	} else {
-		state_fail(st, e);
-	}
-	sqlite3_finalize(q);
-	return rc;
+	return rc == 0 ? state_fail(st, e) : rc == -1 ? -1 : 0;
 }
 
 static int
@@ -445,8 +318,8 @@ state_close(struct state *st)
 {
 	if (st == NULL)
 		return;
-	for (int i = 0; i < QUERIES; i++)
-		sqlite3_finalize(st->q[i]);
+	sql_end_all(st);
+	sqlite3_finalize(st->look);
 	sqlite3_close(st->db);
 	for (int i = 0; i < 3; i++)
 		guard_own_end(st->own[i].dev, st->own[i].ino);
@@ -456,38 +329,30 @@ state_close(struct state *st)
 
 /* -- transactions ---------------------------------------------------------- */
 
-static int
-run_query(struct state *st, enum state_query n, struct err *e)
-{
-	sqlite3_stmt *q = state_query(st, n, e);
-
-	return q == NULL ? -1 : state_run(st, q, e);
-}
-
 int
 state_begin(struct state *st, struct err *e)
 {
-	return run_query(st, Q_BEGIN, e);
+	return sql_run(st, e, "BEGIN IMMEDIATE", NULL);
 }
 
 int
 state_commit(struct state *st, struct err *e)
 {
-	return run_query(st, Q_COMMIT, e);
+	return sql_run(st, e, "COMMIT", NULL);
 }
 
 int
 state_step_begin(struct state *st, struct err *e)
 {
-	return run_query(st, Q_STEP_BEGIN, e);
+	return sql_run(st, e, "SAVEPOINT step", NULL);
 }
 
 int
 state_step_end(struct state *st, bool ok, struct err *e)
 {
-	if (!ok && run_query(st, Q_STEP_UNDO, e) == -1)
+	if (!ok && sql_run(st, e, "ROLLBACK TO step", NULL) == -1)
 		return -1;
-	return run_query(st, Q_STEP_END, e);
+	return sql_run(st, e, "RELEASE step", NULL);
 }
 
 void

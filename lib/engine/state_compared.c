@@ -4,82 +4,53 @@
 
 #include "lib/engine/state_impl.h"
 
-static sqlite3_stmt *
-query(struct state *st, enum state_query n, int64_t root, const char *key,
-    struct err *e)
-{
-	sqlite3_stmt *q = state_query(st, n, e);
-
-	if (q != NULL) {
-		sqlite3_bind_int64(q, 1, root);
-		state_bind(q, 2, key, strlen(key));
-	}
-	return q;
-}
-
 int
 state_put_compared(struct state *st, int64_t root, const char *key,
     const struct compared *c, struct err *e)
 {
-	sqlite3_stmt *q = query(st, Q_COMPARED_PUT, root, key, e);
-
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 3, c->at_ns);
-	sqlite3_bind_int(q, 4, (int)c->class);
-	sqlite3_bind_text(q, 5, c->msg, -1, SQLITE_STATIC);
-	return state_run(st, q, e);
-}
-
-static int
-put_time(struct state *st, enum state_query n, int64_t root, const char *key,
-    int64_t ns, struct err *e)
-{
-	sqlite3_stmt *q = query(st, n, root, key, e);
-
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 3, ns);
-	return state_run(st, q, e);
+	return sql_run(st, e,
+	    "INSERT INTO compared VALUES(?1, ?2, ?3, 0, ?4, ?5, 0, 0)"
+	    " ON CONFLICT DO UPDATE SET at_ns = ?3, class = ?4, msg = ?5",
+	    WITH(NUMBER(root), NAME(key), NUMBER(c->at_ns), NUMBER(c->class),
+		TEXT(c->msg)));
 }
 
 int
 state_put_uncompared(struct state *st, int64_t root, const char *key,
     int64_t tried_ns, struct err *e)
 {
-	return put_time(st, Q_UNCOMPARED_PUT, root, key, tried_ns, e);
+	return sql_run(st, e,
+	    "INSERT INTO compared VALUES(?1, ?2, 0, ?3, 0, NULL, 0, 0)"
+	    " ON CONFLICT DO UPDATE SET tried_ns = ?3",
+	    WITH(NUMBER(root), NAME(key), NUMBER(tried_ns)));
 }
 
 int
 state_put_healed(struct state *st, int64_t root, const char *key, int64_t at_ns,
     struct err *e)
 {
-	return put_time(st, Q_HEALED_PUT, root, key, at_ns, e);
+	return sql_run(st, e,
+	    "INSERT INTO compared VALUES(?1, ?2, 0, 0, 0, NULL, ?3, 1)"
+	    " ON CONFLICT DO UPDATE SET healed_ns = ?3, healed = healed + 1",
+	    WITH(NUMBER(root), NAME(key), NUMBER(at_ns)));
 }
 
 bool
 state_has_compared(struct state *st)
 {
-	return sqlite3_table_column_metadata(st->db, "main", "compared", NULL,
-		   NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+	return state_has(st, "compared");
 }
 
 int
 state_compared_ns(
     struct state *st, int64_t root, const char *key, int64_t *ns, struct err *e)
 {
-	sqlite3_stmt *q;
-	int rc;
-
 	*ns = 0;
-	if (!state_has_compared(st))
-		return 0;
-	if ((q = query(st, Q_COMPARED, root, key, e)) == NULL)
-		return -1;
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW)
-		*ns = sqlite3_column_int64(q, 0);
-	else if (rc != SQLITE_DONE)
-		state_fail(st, e);
-	sqlite3_reset(q);
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -1;
+	return state_has_compared(st) &&
+		sql_number(st, e, ns,
+		    "SELECT max(at_ns, tried_ns) FROM compared"
+		    " WHERE root = ? AND key = ?",
+		    WITH(NUMBER(root), NAME(key))) == -1
+	    ? -1
+	    : 0;
 }

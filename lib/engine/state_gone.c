@@ -8,78 +8,41 @@
 #include "lib/engine/state_known.h"
 #include "lib/engine/state_shrunk.h"
 
-/* A statement with root and key as its last two parameters. */
-static sqlite3_stmt *
-prepare(struct state *st, const char *text, int64_t root, const char *key,
-    struct err *e)
-{
-	sqlite3_stmt *q = NULL;
-	int n;
+struct gone {
+	char **path;
+	int64_t *since_ns;
+};
 
-	if (sqlite3_prepare_v2(st->db, text, -1, &q, NULL) != SQLITE_OK) {
-		state_fail(st, e);
-		return NULL;
-	}
-	n = sqlite3_bind_parameter_count(q);
-	sqlite3_bind_int64(q, n - 1, root);
-	state_bind(q, n, key, strlen(key));
-	return q;
-}
-
-/* Step a statement without a result, and finalize it. */
 static int
-finish(struct state *st, sqlite3_stmt *q, struct err *e)
+take_gone(void *ctx, sqlite3_stmt *q, struct err *e)
 {
-	int rc = sqlite3_step(q) == SQLITE_DONE ? 0 : state_fail(st, e);
+	struct gone *g = ctx;
 
-	sqlite3_finalize(q);
-	return rc;
+	(void)e;
+	*g->path = xasprintf("%.*s", sqlite3_column_bytes(q, 0),
+	    (const char *)sqlite3_column_blob(q, 0));
+	*g->since_ns = sqlite3_column_int64(q, 1);
+	return 1;
 }
 
 int
 state_gone(struct state *st, int64_t root, const char *key, char **path,
     int64_t *since_ns, struct err *e)
 {
-	sqlite3_stmt *q = prepare(st,
-	    "SELECT path, gone_ns FROM db WHERE root = ? AND key = ?", root,
-	    key, e);
-	int rc;
+	struct gone g = { path, since_ns };
 
-	if (q == NULL)
-		return -1;
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-		*path = xasprintf("%.*s", sqlite3_column_bytes(q, 0),
-		    (const char *)sqlite3_column_blob(q, 0));
-		*since_ns = sqlite3_column_int64(q, 1);
-		rc = 1;
-	} else {
-		rc = rc == SQLITE_DONE ? 0 : state_fail(st, e);
-	}
-	sqlite3_finalize(q);
-	return rc;
+	return sql_each(st, e, take_gone, &g,
+	    "SELECT path, gone_ns FROM db WHERE root = ? AND key = ?",
+	    WITH(NUMBER(root), NAME(key)));
 }
 
 int
 state_put_gone(struct state *st, int64_t root, const char *key, int64_t at_ns,
     struct err *e)
 {
-	sqlite3_stmt *q = prepare(st,
+	return sql_run(st, e,
 	    "UPDATE db SET gone_ns = nullif(?, 0) WHERE root = ? AND key = ?",
-	    root, key, e);
-
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, at_ns);
-	return finish(st, q, e);
-}
-
-static int
-run(struct state *st, const char *text, int64_t root, const char *key,
-    struct err *e)
-{
-	sqlite3_stmt *q = prepare(st, text, root, key, e);
-
-	return q == NULL ? -1 : finish(st, q, e);
+	    WITH(NUMBER(at_ns), NUMBER(root), NAME(key)));
 }
 
 /* The end of a transaction, in which rc is how it went. */
@@ -96,57 +59,56 @@ end(struct state *st, int rc, struct err *e)
 int
 state_put_going(struct state *st, int64_t root, const char *key, struct err *e)
 {
+	const struct sql_value *which = WITH(NUMBER(root), NAME(key));
 	int rc;
 
 	/* To be durable before anything goes: who only looks has it not so. */
-	if (sqlite3_exec(st->db, "PRAGMA synchronous = FULL", NULL, NULL,
-		NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	if (state_begin(st, e) == -1)
+	if (sql_run(st, e, "PRAGMA synchronous = FULL", NULL) == -1 ||
+	    state_begin(st, e) == -1)
 		return -1;
-	rc = run(st,
-	    "UPDATE db SET racy = racy | 1"
-	    " WHERE root = ? AND key = ?",
-	    root, key, e);
+	rc = sql_run(st, e,
+	    "UPDATE db SET racy = racy | 1 WHERE root = ? AND key = ?", which);
 	if (rc == 0)
-		rc = run(st,
+		rc = sql_run(st, e,
 		    "INSERT INTO verdict SELECT root, key, 0, 0, 0, NULL, 0, 0,"
 		    " generation FROM db WHERE root = ? AND key = ?"
 		    " ON CONFLICT DO UPDATE SET broken = excluded.broken",
-		    root, key, e);
+		    which);
 	return end(st, rc, e);
+}
+
+static int
+forget(struct state *st, const struct record *r, struct err *e)
+{
+	const struct sql_value *which = WITH(NUMBER(r->root), NAME(r->key));
+	const struct shrunk none = { 0 };
+
+	if (state_forget_sums(st, r->id, e) == -1 ||
+	    sql_run(st, e, "DELETE FROM db WHERE root = ? AND key = ?",
+		which) == -1 ||
+	    sql_run(st, e, "DELETE FROM verdict WHERE root = ? AND key = ?",
+		which) == -1)
+		return -1;
+	if (state_has_compared(st) &&
+	    sql_run(st, e, "DELETE FROM compared WHERE root = ? AND key = ?",
+		which) == -1)
+		return -1;
+	if (state_put_shrunk(st, r->root, r->key, &none, e) == -1)
+		return -1;
+	return state_forget_notes(st, r->root, r->path, e);
 }
 
 int
 state_forget(struct state *st, int64_t root, const char *key, struct err *e)
 {
-	const struct shrunk none = { 0 };
 	struct record r;
 	int rc = state_find(st, root, key, &r, e);
 
 	if (rc != 1)
 		return rc;
 	rc = state_begin(st, e);
-	if (rc == 0) {
-		rc = state_forget_sums(st, r.id, e);
-		if (rc == 0)
-			rc =
-			    run(st, "DELETE FROM db WHERE root = ? AND key = ?",
-				root, key, e);
-		if (rc == 0)
-			rc = run(st,
-			    "DELETE FROM verdict WHERE root = ? AND key = ?",
-			    root, key, e);
-		if (rc == 0 && state_has_compared(st))
-			rc = run(st,
-			    "DELETE FROM compared WHERE root = ? AND key = ?",
-			    root, key, e);
-		if (rc == 0)
-			rc = state_put_shrunk(st, root, key, &none, e);
-		if (rc == 0)
-			rc = state_forget_notes(st, root, r.path, e);
-		rc = end(st, rc, e);
-	}
+	if (rc == 0)
+		rc = end(st, forget(st, &r, e), e);
 	record_release(&r);
 	return rc;
 }

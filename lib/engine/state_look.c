@@ -83,11 +83,24 @@ go_to(struct state *st, sqlite3_stmt *q, const char *path, struct err *e)
 	return seek(st, q, path, e);
 }
 
+/* The statement that stands at a row, or NULL. */
+static sqlite3_stmt *
+looking(struct state *st, struct err *e)
+{
+	if (st->look == NULL &&
+	    sqlite3_prepare_v3(st->db,
+		"SELECT path, root, sig, racy, captured_ns, id FROM db"
+		" WHERE path >= ? ORDER BY path",
+		-1, SQLITE_PREPARE_PERSISTENT, &st->look, NULL) != SQLITE_OK)
+		state_fail(st, e);
+	return st->look;
+}
+
 int
 state_look(struct state *st, int64_t root, const char *path,
     const struct signature *sig, struct state_seen *seen, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_LOOK, e);
+	sqlite3_stmt *q = looking(st, e);
 	struct rounds *rounds = seen->rounds;
 	struct signature was;
 	size_t n = strlen(path);
@@ -121,7 +134,7 @@ state_look(struct state *st, int64_t root, const char *path,
 int
 state_looked_at_all(struct state *st, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_LOOK, e);
+	sqlite3_stmt *q = looking(st, e);
 
 	if (q == NULL)
 		return -1;
@@ -133,7 +146,7 @@ state_looked_at_all(struct state *st, struct err *e)
 void
 state_look_end(struct state *st)
 {
-	sqlite3_reset(st->q[Q_LOOK]);
+	sqlite3_reset(st->look);
 	st->row = st->standing = false;
 }
 
@@ -143,127 +156,79 @@ int
 state_pending(struct state *st, int64_t root, const char *path,
     int64_t *since_ns, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_PENDING, e);
-	int rc;
-
-	if (q == NULL)
-		return -1;
-	state_bind(q, 1, path, strlen(path));
-	sqlite3_bind_int64(q, 2, root);
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-		*since_ns = sqlite3_column_int64(q, 0);
-		rc = 1;
-	} else {
-		rc = rc == SQLITE_DONE ? 0 : state_fail(st, e);
-	}
-	sqlite3_reset(q);
-	return rc;
+	return sql_number(st, e, since_ns,
+	    "SELECT since_ns FROM pending WHERE path = ? AND root = ?",
+	    WITH(NAME(path), NUMBER(root)));
 }
 
 int
 state_note(struct state *st, int64_t root, const char *path, int64_t since_ns,
     struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_NOTE, e);
-
-	if (q == NULL)
-		return -1;
-	state_bind(q, 1, path, strlen(path));
-	sqlite3_bind_int64(q, 2, root);
-	sqlite3_bind_int64(q, 3, since_ns);
-	return state_run(st, q, e);
+	return sql_run(st, e,
+	    "REPLACE INTO pending(path, root, since_ns) VALUES(?, ?, ?)",
+	    WITH(NAME(path), NUMBER(root), NUMBER(since_ns)));
 }
 
 int
 state_settled(struct state *st, int64_t root, const char *path, int64_t read_ns,
     struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_SETTLE, e);
-
-	if (q == NULL)
-		return -1;
-	state_bind(q, 1, path, strlen(path));
-	sqlite3_bind_int64(q, 2, root);
-	sqlite3_bind_int64(q, 3, read_ns);
-	sqlite3_bind_int64(
-	    q, 4, now_ns()); /* later ones: the clock was ahead */
-	return state_run(st, q, e);
+	/* Later ones than now: the clock was ahead. */
+	return sql_run(st, e,
+	    "DELETE FROM pending WHERE path = ? AND root IN (0, ?)"
+	    " AND since_ns NOT BETWEEN ? + 1 AND ?",
+	    WITH(NAME(path), NUMBER(root), NUMBER(read_ns), NUMBER(now_ns())));
 }
 
 int
 state_renote(struct state *st, int64_t root, const char *path, int64_t read_ns,
     struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_RENOTE, e);
-
-	if (q == NULL)
-		return -1;
-	state_bind(q, 1, path, strlen(path));
-	sqlite3_bind_int64(q, 2, root);
-	sqlite3_bind_int64(q, 3, read_ns);
-	return state_run(st, q, e);
+	return sql_run(st, e,
+	    "UPDATE pending SET since_ns = ?3"
+	    " WHERE path = ?1 AND root IN (0, ?2) AND since_ns < ?3",
+	    WITH(NAME(path), NUMBER(root), NUMBER(read_ns)));
 }
 
 int
 state_pass(struct state *st, int64_t root, int64_t *began_ns, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_PASS_GET, e);
-	int rc;
-
 	*began_ns = 0;
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, root);
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW)
-		*began_ns = sqlite3_column_int64(q, 0);
-	else if (rc != SQLITE_DONE)
-		state_fail(st, e);
-	sqlite3_reset(q);
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -1;
+	return sql_number(st, e, began_ns,
+		   "SELECT value FROM meta WHERE name = 'pass ' || ?",
+		   WITH(NUMBER(root))) == -1
+	    ? -1
+	    : 0;
 }
 
 int
 state_put_pass(struct state *st, int64_t root, int64_t began_ns, uint64_t seen,
     struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_PASS_PUT, e);
-
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, root);
-	sqlite3_bind_int64(q, 2, began_ns);
-	sqlite3_bind_int64(q, 3, (int64_t)seen);
-	return state_run(st, q, e);
+	return sql_run(st, e,
+	    "REPLACE INTO meta VALUES('pass ' || ?1, ?2), ('seen ' || ?1, ?3)",
+	    WITH(NUMBER(root), NUMBER(began_ns), NUMBER(seen)));
 }
 
 int
 state_life(struct state *st, int64_t root, int64_t *began_ns, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_LIFE, e);
-	int rc = 0;
-
 	*began_ns = 0;
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, root);
-	if (sqlite3_step(q) == SQLITE_ROW)
-		*began_ns = sqlite3_column_int64(q, 0);
-	else
-		rc = state_fail(st, e);
-	sqlite3_reset(q);
-	return rc;
+	return sql_number(st, e, began_ns,
+		   "SELECT coalesce(max(iif(name LIKE 'pass %', value, NULL)),"
+		   " max(value)) FROM meta WHERE name IN"
+		   " ('pass 0', 'ran 0', 'pass ' || ?1, 'ran ' || ?1)",
+		   WITH(NUMBER(root))) == -1
+	    ? -1
+	    : 0;
 }
 
 int
 state_put_ran(struct state *st, int64_t root, int64_t began_ns, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_RAN_PUT, e);
-
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, root);
-	sqlite3_bind_int64(q, 2, began_ns);
-	return state_run(st, q, e);
+	return sql_run(st, e, "REPLACE INTO meta VALUES('ran ' || ?, ?)",
+	    WITH(NUMBER(root), NUMBER(began_ns)));
 }
 
 bool
@@ -276,50 +241,51 @@ int
 state_note_gone(
     struct state *st, const char *path, int64_t at_ns, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_GONE, e);
-	int rc, gone = STATE_UNKNOWN;
+	int64_t gone;
+	int rc = sql_number(st, e, &gone,
+	    "SELECT gone_ns IS NOT NULL FROM db WHERE path = ?",
+	    WITH(NAME(path)));
 
-	if (q == NULL)
-		return -1;
-	state_bind(q, 1, path, strlen(path));
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW)
-		gone = sqlite3_column_type(q, 0) == SQLITE_NULL ? STATE_THERE
-								: STATE_GONE;
-	else if (rc != SQLITE_DONE)
-		gone = state_fail(st, e);
-	sqlite3_reset(q);
-	if (gone != STATE_THERE)
-		return gone;
-	if ((q = state_query(st, Q_NOTE_GONE, e)) == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, at_ns);
-	state_bind(q, 2, path, strlen(path));
-	return state_run(st, q, e) == -1 ? -1 : gone;
+	if (rc != 1)
+		return rc == 0 ? STATE_UNKNOWN : -1;
+	if (gone)
+		return STATE_GONE;
+	rc = sql_run(st, e, "UPDATE db SET gone_ns = ? WHERE path = ?",
+	    WITH(NUMBER(at_ns), NAME(path)));
+	return rc == -1 ? -1 : STATE_THERE;
+}
+
+struct paths {
+	struct buf path;
+	state_each *each;
+	void *ctx;
+};
+
+static int
+one_path(void *ctx, sqlite3_stmt *q, struct err *e)
+{
+	struct paths *p = ctx;
+
+	sql_column(q, 0, &p->path);
+	return p->each(p->ctx, buf_str(&p->path), e);
+}
+
+int
+state_each_path(struct state *st, const char *text, const struct sql_value *v,
+    state_each *each, void *ctx, struct err *e)
+{
+	struct paths p = { .each = each, .ctx = ctx };
+	int rc = sql_each(st, e, one_path, &p, text, v);
+
+	buf_release(&p.path);
+	return rc;
 }
 
 int
 state_paths(
     struct state *st, int64_t root, state_each *each, void *ctx, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	struct buf path = { 0 };
-	int rc, stop = 0;
-
-	if (sqlite3_prepare_v2(st->db,
-		"SELECT DISTINCT path FROM db WHERE ?1 IN (0, root)"
-		" ORDER BY path",
-		-1, &q, NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	sqlite3_bind_int64(q, 1, root);
-	while (stop == 0 && (rc = sqlite3_step(q)) == SQLITE_ROW) {
-		buf_reset(&path);
-		buf_add(&path, sqlite3_column_blob(q, 0),
-		    (size_t)sqlite3_column_bytes(q, 0));
-		stop = each(ctx, buf_str(&path), e);
-	}
-	if (stop == 0 && rc != SQLITE_DONE)
-		stop = state_fail(st, e);
-	sqlite3_finalize(q);
-	buf_release(&path);
-	return stop;
+	return state_each_path(st,
+	    "SELECT DISTINCT path FROM db WHERE ?1 IN (0, root) ORDER BY path",
+	    WITH(NUMBER(root)), each, ctx, e);
 }

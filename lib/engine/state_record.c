@@ -182,79 +182,59 @@ record_release(struct record *r)
 	r->key = r->path = NULL;
 }
 
+#define COLUMNS                                                                \
+	"id, root, key, path, generation, idx, off, chain, page_size, pages,"  \
+	" sum, source, sig, racy, snapshot_index, snapshot_ns, snapshot_size," \
+	" wal_bytes, segments, captured_ns"
+#define VALUES                \
+	"VALUES(nullif(?, 0)" \
+	", ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+static int
+take_record(void *ctx, sqlite3_stmt *q, struct err *e)
+{
+	struct record *r = ctx;
+
+	if (read_record(q, r))
+		return 1;
+	record_release(r);
+	return err_set(e, ERR_CONFIG, "state: the record is damaged");
+}
+
 int
 state_find(struct state *st, int64_t root, const char *key, struct record *r,
     struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_FIND, e);
-	int rc;
-
 	r->id = 0;
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, root);
-	state_bind(q, 2, key, strlen(key));
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-		rc = 1;
-		if (!read_record(q, r)) {
-			record_release(r);
-			rc = err_set(
-			    e, ERR_CONFIG, "state: the record is damaged");
-		}
-	} else {
-		rc = rc == SQLITE_DONE ? 0 : state_fail(st, e);
-	}
-	sqlite3_reset(q);
-	return rc;
-}
-
-static int
-bind_record(sqlite3_stmt *q, const struct record *r, uint32_t chain[4],
-    uint8_t sum[PAGESUM_SIZE])
-{
-	int at = 1;
-
-	memcpy(chain, r->pos.salt, sizeof(r->pos.salt));
-	memcpy(chain + 2, r->pos.sum, sizeof(r->pos.sum));
-	pagesum_store(sum, r->sum);
-	if (r->id != 0)
-		sqlite3_bind_int64(q, at++, r->id);
-	else
-		sqlite3_bind_null(q, at++);
-	sqlite3_bind_int64(q, at++, r->root);
-	state_bind(q, at++, r->key, strlen(r->key));
-	state_bind(q, at++, r->path, strlen(r->path));
-	sqlite3_bind_text(q, at++, r->pos.generation, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(q, at++, r->pos.index);
-	sqlite3_bind_int64(q, at++, r->pos.offset);
-	state_bind(q, at++, chain, 4 * sizeof(*chain));
-	sqlite3_bind_int64(q, at++, r->page_size);
-	sqlite3_bind_int64(q, at++, r->pages);
-	state_bind(q, at++, sum, PAGESUM_SIZE);
-	state_bind(q, at++, &r->source, sizeof(r->source));
-	state_bind(q, at++, &r->sig, sizeof(r->sig));
-	sqlite3_bind_int(q, at++, (int)r->racy);
-	sqlite3_bind_int64(q, at++,
-	    (int64_t)((uint64_t)check_of(r) << CHECK_SHIFT |
-		r->snapshot_index));
-	sqlite3_bind_int64(q, at++, r->snapshot_ns);
-	sqlite3_bind_int64(q, at++, (int64_t)r->snapshot_size);
-	sqlite3_bind_int64(q, at++, (int64_t)r->wal_bytes);
-	sqlite3_bind_int64(q, at++, r->segments);
-	return sqlite3_bind_int64(q, at, r->captured_ns);
+	return sql_each(st, e, take_record, r,
+	    "SELECT " COLUMNS " FROM db WHERE root = ? AND key = ?",
+	    WITH(NUMBER(root), NAME(key)));
 }
 
 int
 state_put(struct state *st, struct record *r, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, r->id != 0 ? Q_UPDATE : Q_INSERT, e);
 	uint8_t sum[PAGESUM_SIZE];
 	uint32_t chain[4];
+	uint64_t checked =
+	    (uint64_t)check_of(r) << CHECK_SHIFT | r->snapshot_index;
 
-	if (q == NULL)
-		return -1;
-	bind_record(q, r, chain, sum);
-	if (state_run(st, q, e) == -1)
+	memcpy(chain, r->pos.salt, sizeof(r->pos.salt));
+	memcpy(chain + 2, r->pos.sum, sizeof(r->pos.sum));
+	pagesum_store(sum, r->sum);
+	if (sql_run(st, e,
+		r->id != 0 ? "REPLACE INTO db(" COLUMNS ") " VALUES
+			   : "INSERT INTO db(" COLUMNS ") " VALUES,
+		WITH(NUMBER(r->id), NUMBER(r->root), NAME(r->key),
+		    NAME(r->path), TEXT(r->pos.generation),
+		    NUMBER(r->pos.index), NUMBER(r->pos.offset),
+		    BYTES(chain, sizeof(chain)), NUMBER(r->page_size),
+		    NUMBER(r->pages), BYTES(sum, sizeof(sum)),
+		    BYTES(&r->source, sizeof(r->source)),
+		    BYTES(&r->sig, sizeof(r->sig)), NUMBER(r->racy),
+		    NUMBER(checked), NUMBER(r->snapshot_ns),
+		    NUMBER(r->snapshot_size), NUMBER(r->wal_bytes),
+		    NUMBER(r->segments), NUMBER(r->captured_ns))) == -1)
 		return -1;
 	if (r->id == 0)
 		r->id = sqlite3_last_insert_rowid(st->db);

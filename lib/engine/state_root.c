@@ -10,58 +10,41 @@
 static int
 find(struct state *st, const char *url, int64_t *root, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	int rc;
-
-	if (sqlite3_prepare_v2(st->db, "SELECT id FROM root WHERE url = ?", -1,
-		&q, NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	state_bind(q, 1, url, strlen(url));
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW)
-		*root = sqlite3_column_int64(q, 0);
-	else if (rc != SQLITE_DONE)
-		state_fail(st, e);
-	sqlite3_finalize(q);
-	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+	return sql_number(
+	    st, e, root, "SELECT id FROM root WHERE url = ?", WITH(NAME(url)));
 }
 
 static int
 create(struct state *st, const char *url, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	int rc;
+	return sql_run(st, e, "INSERT OR IGNORE INTO root(url) VALUES(?)",
+	    WITH(NAME(url)));
+}
 
-	if (sqlite3_prepare_v2(st->db,
-		"INSERT OR IGNORE INTO root(url) VALUES(?)", -1, &q,
-		NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	state_bind(q, 1, url, strlen(url));
-	rc = state_run(st, q, e);
-	sqlite3_finalize(q);
-	return rc;
+struct roots {
+	struct buf url;
+	state_each_root *each;
+	void *ctx;
+};
+
+static int
+one_root(void *ctx, sqlite3_stmt *q, struct err *e)
+{
+	struct roots *r = ctx;
+
+	sql_column(q, 1, &r->url);
+	return r->each(r->ctx, sqlite3_column_int64(q, 0), buf_str(&r->url), e);
 }
 
 int
 state_roots(struct state *st, state_each_root *each, void *ctx, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	struct buf url = { 0 };
-	int rc, stop = 0;
+	struct roots r = { .each = each, .ctx = ctx };
+	int rc = sql_each(
+	    st, e, one_root, &r, "SELECT id, url FROM root ORDER BY id", NULL);
 
-	if (sqlite3_prepare_v2(st->db, "SELECT id, url FROM root ORDER BY id",
-		-1, &q, NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	while (stop == 0 && (rc = sqlite3_step(q)) == SQLITE_ROW) {
-		buf_reset(&url);
-		buf_add(&url, sqlite3_column_blob(q, 1),
-		    (size_t)sqlite3_column_bytes(q, 1));
-		stop = each(ctx, sqlite3_column_int64(q, 0), buf_str(&url), e);
-	}
-	if (stop == 0 && rc != SQLITE_DONE)
-		stop = state_fail(st, e);
-	sqlite3_finalize(q);
-	buf_release(&url);
-	return stop;
+	buf_release(&r.url);
+	return rc;
 }
 
 /* -- two names of one directory -------------------------------------------- */
@@ -119,27 +102,11 @@ state_root(struct state *st, const char *url, bool create_it, int64_t *root,
 
 /* -- marks ----------------------------------------------------------------- */
 
-static int
-ask_mark(struct state *st, const char *text, const char *mark, struct err *e)
-{
-	sqlite3_stmt *q = NULL;
-	int rc;
-
-	if (sqlite3_prepare_v2(st->db, text, -1, &q, NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	sqlite3_bind_text(q, 1, mark, -1, SQLITE_STATIC);
-	rc = sqlite3_step(q);
-	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		state_fail(st, e);
-	sqlite3_finalize(q);
-	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
-}
-
 int
 state_marked(struct state *st, const char *mark, struct err *e)
 {
-	return ask_mark(
-	    st, "SELECT 1 FROM meta WHERE name = 'mark ' || ?", mark, e);
+	return sql_any(st, e, "SELECT 1 FROM meta WHERE name = 'mark ' || ?",
+	    WITH(TEXT(mark)));
 }
 
 /* -- numbers --------------------------------------------------------------- */
@@ -148,35 +115,14 @@ int
 state_set_number(
     struct state *st, const char *name, int64_t value, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	int rc;
-
-	if (sqlite3_prepare_v2(st->db,
-		"REPLACE INTO meta VALUES('number ' || ?, ?)", -1, &q,
-		NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	state_bind(q, 1, name, strlen(name));
-	sqlite3_bind_int64(q, 2, value);
-	rc = state_run(st, q, e);
-	sqlite3_finalize(q);
-	return rc;
+	return sql_run(st, e, "REPLACE INTO meta VALUES('number ' || ?, ?)",
+	    WITH(NAME(name), NUMBER(value)));
 }
 
 int
 state_number(struct state *st, const char *name, int64_t *value, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	int rc;
-
-	if (sqlite3_prepare_v2(st->db,
-		"SELECT value FROM meta WHERE name = 'number ' || ?", -1, &q,
-		NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	state_bind(q, 1, name, strlen(name));
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW)
-		*value = sqlite3_column_int64(q, 0);
-	else if (rc != SQLITE_DONE)
-		state_fail(st, e);
-	sqlite3_finalize(q);
-	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+	return sql_number(st, e, value,
+	    "SELECT value FROM meta WHERE name = 'number ' || ?",
+	    WITH(NAME(name)));
 }

@@ -48,54 +48,55 @@ chunk_sums(int64_t id, uint32_t chunk, const uint8_t *buf, int n)
 	    : DAMAGED;
 }
 
+struct chunk {
+	uint8_t *buf;
+	int n; /* bytes */
+};
+
+static int
+take_chunk(void *ctx, sqlite3_stmt *q, struct err *e)
+{
+	struct chunk *c = ctx;
+
+	(void)e;
+	c->n = sqlite3_column_bytes(q, 0);
+	if (c->n > 0 && c->n <= CHUNK_SIZE)
+		memcpy(c->buf, sqlite3_column_blob(q, 0), (size_t)c->n);
+	return 1;
+}
+
 /* The number of sums in the chunk, 0 if it is not there; DAMAGED; or -1. */
 static int
 read_chunk(struct state *st, int64_t id, uint32_t chunk,
     uint8_t buf[CHUNK_SIZE], struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_SUMS_GET, e);
-	int rc, n = 0;
+	struct chunk c = { .buf = buf };
+	int rc = sql_each(st, e, take_chunk, &c,
+	    "SELECT sums FROM sums WHERE id = ?",
+	    WITH(NUMBER(chunk_id(id, chunk))));
 
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, chunk_id(id, chunk));
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-		n = sqlite3_column_bytes(q, 0);
-		if (n > 0 && n <= CHUNK_SIZE)
-			memcpy(buf, sqlite3_column_blob(q, 0), (size_t)n);
-		n = n <= CHUNK_SIZE ? chunk_sums(id, chunk, buf, n) : DAMAGED;
-	} else if (rc != SQLITE_DONE) {
-		n = state_fail(st, e);
-	}
-	sqlite3_reset(q);
-	return n;
+	if (rc != 1)
+		return rc;
+	return c.n <= CHUNK_SIZE ? chunk_sums(id, chunk, buf, c.n) : DAMAGED;
 }
 
 static int
 write_chunk(struct state *st, int64_t id, uint32_t chunk,
     uint8_t buf[CHUNK_SIZE], uint32_t n, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_SUMS_PUT, e);
 	size_t size = (size_t)n * PAGESUM_SIZE;
 
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, chunk_id(id, chunk));
 	be64_put(buf + size, check_of(id, chunk, buf, size));
-	state_bind(q, 2, buf, size + CHECK_SIZE);
-	return state_run(st, q, e);
+	return sql_run(st, e, "REPLACE INTO sums(id, sums) VALUES(?, ?)",
+	    WITH(NUMBER(chunk_id(id, chunk)), BYTES(buf, size + CHECK_SIZE)));
 }
 
 static int
 cut_chunks(struct state *st, int64_t id, uint32_t from, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_SUMS_CUT, e);
-
-	if (q == NULL)
-		return -1;
-	sqlite3_bind_int64(q, 1, chunk_id(id, from));
-	sqlite3_bind_int64(q, 2, chunk_id(id, (1u << CHUNK_SHIFT) - 1));
-	return state_run(st, q, e);
+	return sql_run(st, e, "DELETE FROM sums WHERE id BETWEEN ? AND ?",
+	    WITH(NUMBER(chunk_id(id, from)),
+		NUMBER(chunk_id(id, (1u << CHUNK_SHIFT) - 1))));
 }
 
 int

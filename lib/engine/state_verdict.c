@@ -5,169 +5,133 @@
 #include "lib/base/buf.h"
 #include "lib/engine/state_impl.h"
 
-static void
-bind_name(sqlite3_stmt *q, int64_t root, const char *key)
-{
-	sqlite3_bind_int64(q, 1, root);
-	state_bind(q, 2, key, strlen(key));
-}
-
 int
 state_put_verdict(struct state *st, int64_t root, const char *key,
     const struct verdict *v, bool *marked, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_MARK_RACY, e);
-
 	*marked = false;
-	if (q == NULL)
-		return -1;
 	if (v->broken != NULL) {
-		bind_name(q, root, key);
-		sqlite3_bind_text(q, 3, v->broken, -1, SQLITE_STATIC);
-		if (state_run(st, q, e) == -1)
+		if (sql_run(st, e,
+			"UPDATE db SET racy = racy | 1"
+			" WHERE root = ? AND key = ? AND generation = ?",
+			WITH(NUMBER(root), NAME(key), TEXT(v->broken))) == -1)
 			return -1;
 		*marked = sqlite3_changes(st->db) > 0;
 	}
-	if ((q = state_query(st, Q_VERDICT_PUT, e)) == NULL)
-		return -1;
-	bind_name(q, root, key);
-	sqlite3_bind_int64(q, 3, v->at_ns);
-	sqlite3_bind_int(q, 4, v->deep);
-	sqlite3_bind_int(q, 5, (int)v->class);
-	sqlite3_bind_text(q, 6, v->msg, -1, SQLITE_STATIC);
-	if (*marked)
-		sqlite3_bind_text(q, 7, v->broken, -1, SQLITE_STATIC);
-	else
-		sqlite3_bind_null(q, 7);
-	return state_run(st, q, e);
+	return sql_run(st, e,
+	    "INSERT INTO verdict VALUES(?1, ?2, ?3, ?4, ?5, ?6,"
+	    " iif(?4, ?3, 0), 0, ?7)"
+	    " ON CONFLICT DO UPDATE SET at_ns = excluded.at_ns,"
+	    " deep = excluded.deep, class = excluded.class,"
+	    " msg = excluded.msg, deep_ns = max(deep_ns, excluded.deep_ns),"
+	    " broken = coalesce(excluded.broken, broken)",
+	    WITH(NUMBER(root), NAME(key), NUMBER(v->at_ns), NUMBER(v->deep),
+		NUMBER(v->class), TEXT(v->msg),
+		TEXT(*marked ? v->broken : NULL)));
 }
 
 int
 state_put_tried(struct state *st, int64_t root, const char *key, int64_t at_ns,
     struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_TRIED, e);
-
-	if (q == NULL)
-		return -1;
-	bind_name(q, root, key);
-	sqlite3_bind_int64(q, 3, at_ns);
-	return state_run(st, q, e);
+	return sql_run(st, e,
+	    "INSERT INTO verdict VALUES(?, ?, 0, 0, 0, NULL, 0, ?, NULL)"
+	    " ON CONFLICT DO UPDATE SET tried_ns = excluded.tried_ns",
+	    WITH(NUMBER(root), NAME(key), NUMBER(at_ns)));
 }
 
 int
 state_broken(struct state *st, int64_t root, const char *key,
     const char *generation, struct err *e)
 {
-	sqlite3_stmt *q;
-	int rc;
-
-	if (!state_has(st, "verdict"))
-		return 0;
-	if ((q = state_query(st, Q_BROKEN, e)) == NULL)
-		return -1;
-	bind_name(q, root, key);
-	sqlite3_bind_text(q, 3, generation, -1, SQLITE_STATIC);
-	rc = sqlite3_step(q);
-	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		state_fail(st, e);
-	sqlite3_reset(q);
-	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
+	return !state_has(st, "verdict")
+	    ? 0
+	    : sql_any(st, e,
+		  "SELECT 1 FROM verdict"
+		  " WHERE root = ? AND key = ? AND broken = ?",
+		  WITH(NUMBER(root), NAME(key), TEXT(generation)));
 }
 
 int
 state_begun(struct state *st, int64_t root, const char *key,
     const char *generation, struct err *e)
 {
-	sqlite3_stmt *q = state_query(st, Q_BEGUN, e);
-
-	if (q == NULL)
-		return -1;
-	bind_name(q, root, key);
-	sqlite3_bind_text(q, 3, generation, -1, SQLITE_STATIC);
-	return state_run(st, q, e);
+	return sql_run(st, e,
+	    "UPDATE verdict SET broken = NULL"
+	    " WHERE root = ? AND key = ? AND broken <> ?",
+	    WITH(NUMBER(root), NAME(key), TEXT(generation)));
 }
 
 int
 state_verified_ns(struct state *st, int64_t root, const char *key, bool deep,
     int64_t *ns, struct err *e)
 {
-	sqlite3_stmt *q;
-	int rc;
-
 	*ns = 0;
-	if (!state_has(st, "verdict"))
-		return 0;
-	if ((q = state_query(st, Q_VERIFIED, e)) == NULL)
-		return -1;
-	bind_name(q, root, key);
-	sqlite3_bind_int(q, 3, deep);
-	if ((rc = sqlite3_step(q)) == SQLITE_ROW)
-		*ns = sqlite3_column_int64(q, 0);
-	else if (rc != SQLITE_DONE)
-		state_fail(st, e);
-	sqlite3_reset(q);
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -1;
+	return state_has(st, "verdict") &&
+		sql_number(st, e, ns,
+		    "SELECT max(iif(?3, deep_ns, at_ns), tried_ns)"
+		    " FROM verdict WHERE root = ?1 AND key = ?2",
+		    WITH(NUMBER(root), NAME(key), NUMBER(deep))) == -1
+	    ? -1
+	    : 0;
+}
+
+struct unverified {
+	int64_t *never, *oldest_ns;
+};
+
+static int
+take_unverified(void *ctx, sqlite3_stmt *q, struct err *e)
+{
+	struct unverified *u = ctx;
+
+	(void)e;
+	*u->never = sqlite3_column_int64(q, 0);
+	*u->oldest_ns = sqlite3_column_type(q, 1) == SQLITE_NULL
+	    ? INT64_MAX
+	    : sqlite3_column_int64(q, 1);
+	return 0;
 }
 
 int
 state_unverified(struct state *st, int64_t root, int64_t *never,
     int64_t *oldest_ns, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	int rc = -1;
+	struct unverified u = { never, oldest_ns };
 
-	if (sqlite3_prepare_v2(st->db,
-		"SELECT count(*) - count(nullif(at_ns, 0)),"
-		" min(nullif(at_ns, 0)) FROM db LEFT JOIN verdict"
-		" USING(root, key) WHERE ?1 IN (0, root)",
-		-1, &q, NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	sqlite3_bind_int64(q, 1, root);
-	if (sqlite3_step(q) == SQLITE_ROW) {
-		*never = sqlite3_column_int64(q, 0);
-		*oldest_ns = sqlite3_column_type(q, 1) == SQLITE_NULL
-		    ? INT64_MAX
-		    : sqlite3_column_int64(q, 1);
-		rc = 0;
-	} else {
-		state_fail(st, e);
-	}
-	sqlite3_finalize(q);
-	return rc;
+	return sql_each(st, e, take_unverified, &u,
+	    "SELECT count(*) - count(nullif(at_ns, 0)),"
+	    " min(nullif(at_ns, 0)) FROM db LEFT JOIN verdict"
+	    " USING(root, key) WHERE ?1 IN (0, root)",
+	    WITH(NUMBER(root)));
 }
 
-static void
-take_column(sqlite3_stmt *q, int at, struct buf *b)
+struct records {
+	struct buf key, path;
+	state_each_record *each;
+	void *ctx;
+};
+
+static int
+one_record(void *ctx, sqlite3_stmt *q, struct err *e)
 {
-	buf_reset(b);
-	buf_add(
-	    b, sqlite3_column_blob(q, at), (size_t)sqlite3_column_bytes(q, at));
+	struct records *r = ctx;
+
+	sql_column(q, 0, &r->key);
+	sql_column(q, 1, &r->path);
+	return r->each(r->ctx, buf_str(&r->key), buf_str(&r->path), e);
 }
 
 int
 state_records(struct state *st, int64_t root, state_each_record *each,
     void *ctx, struct err *e)
 {
-	sqlite3_stmt *q = NULL;
-	struct buf key = { 0 }, path = { 0 };
-	int rc, stop = 0;
+	struct records r = { .each = each, .ctx = ctx };
+	int rc = sql_each(st, e, one_record, &r,
+	    "SELECT key, path FROM db WHERE ?1 IN (0, root) ORDER BY root, key",
+	    WITH(NUMBER(root)));
 
-	if (sqlite3_prepare_v2(st->db,
-		"SELECT key, path FROM db WHERE ?1 IN (0, root)"
-		" ORDER BY root, key",
-		-1, &q, NULL) != SQLITE_OK)
-		return state_fail(st, e);
-	sqlite3_bind_int64(q, 1, root);
-	while (stop == 0 && (rc = sqlite3_step(q)) == SQLITE_ROW) {
-		take_column(q, 0, &key);
-		take_column(q, 1, &path);
-		stop = each(ctx, buf_str(&key), buf_str(&path), e);
-	}
-	if (stop == 0 && rc != SQLITE_DONE)
-		stop = state_fail(st, e);
-	sqlite3_finalize(q);
-	buf_release(&key);
-	buf_release(&path);
-	return stop;
+	buf_release(&r.key);
+	buf_release(&r.path);
+	return rc;
 }

@@ -25,6 +25,14 @@ machine_name(struct buf *out)
 		buf_reset(out); /* none, or "uninitialized" */
 }
 
+static int
+take_id(void *ctx, sqlite3_stmt *q, struct err *e)
+{
+	(void)e;
+	sql_column(q, 0, ctx);
+	return 1;
+}
+
 /*
  * Half of the writer's id is the machine's, half that of the state on this
  * machine: a copy of the state on another machine is another writer.
@@ -32,33 +40,28 @@ machine_name(struct buf *out)
 int
 state_load_writer(struct state *st, struct err *e)
 {
-	struct buf machine = { 0 };
-	sqlite3_stmt *q = NULL;
+	struct buf machine = { 0 }, id = { 0 };
 	uint8_t sum[STATE_ID_SIZE];
-	int rc = -1;
+	int rc = sql_each(st, e, take_id, &id,
+	    "SELECT value FROM meta WHERE name = 'id'", NULL);
 
-	if (sqlite3_prepare_v2(st->db,
-		"SELECT value FROM meta WHERE name = 'id'", -1, &q,
-		NULL) != SQLITE_OK ||
-	    sqlite3_step(q) != SQLITE_ROW) {
-		state_fail(st, e);
-		goto out;
-	}
-	machine_name(&machine);
-	if (machine.len > 0) {
+	if (rc == 1) {
+		machine_name(&machine);
+		if (machine.len > 0) {
+			pagesum_store(sum,
+			    pagesum_of(0, machine.data, (uint32_t)machine.len));
+			memcpy(st->writer, sum, WRITER_MACHINE);
+		}
+		buf_add(&machine, id.data, id.len);
 		pagesum_store(
 		    sum, pagesum_of(0, machine.data, (uint32_t)machine.len));
-		memcpy(st->writer, sum, WRITER_MACHINE);
+		memcpy(st->writer + WRITER_MACHINE, sum, WRITER_MACHINE);
+	} else if (rc == 0) {
+		state_fail(st, e);
 	}
-	buf_add(&machine, sqlite3_column_blob(q, 0),
-	    (size_t)sqlite3_column_bytes(q, 0));
-	pagesum_store(sum, pagesum_of(0, machine.data, (uint32_t)machine.len));
-	memcpy(st->writer + WRITER_MACHINE, sum, WRITER_MACHINE);
-	rc = 0;
-out:
-	sqlite3_finalize(q);
+	buf_release(&id);
 	buf_release(&machine);
-	return rc;
+	return rc == 1 ? 0 : -1;
 }
 
 bool
