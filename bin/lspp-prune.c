@@ -224,6 +224,8 @@ work(struct job *j, void *arg)
 	if (t->db->rc == -1) {
 		t->rc = -1;
 		t->e = t->db->e;
+		if (t->e.class == ERR_MISSING)
+			choose_hint_below(t->store, t->db->key, &t->e);
 	}
 }
 

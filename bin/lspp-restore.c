@@ -117,6 +117,22 @@ is_there(const char *path)
 	return lstat(path, &st) == 0;
 }
 
+/* "-o out/a.db srv/a.db" means a file, as like as not. */
+static void
+check_output(struct run *run, char **operands)
+{
+	const char *into = run->chooser.target.into;
+
+	if (into != NULL && run->spare == NULL && operands[0] != NULL &&
+	    operands[1] == NULL && !glob_is_pattern(operands[0]) &&
+	    strcmp(path_base(into), path_base(operands[0])) == 0 &&
+	    !is_there(into))
+		cli_usage(&run->cli,
+		    "-o %s: that would be a directory, and %s in it: give the "
+		    "directory, or for a file of any name, -o - >FILE",
+		    into, path_base(operands[0]));
+}
+
 static void
 is_complete(struct request *q)
 {
@@ -259,6 +275,8 @@ work(struct job *j, void *arg)
 	if (w->run->if_replica_exists && is_absent(q)) {
 		q->c.rc = 0;
 		q->passed = "has no backup";
+	} else if (is_absent(q) && q->c.key.len > 0 && !q->c.absent) {
+		choose_hint_below(q->c.store, buf_str(&q->c.key), &q->c.e);
 	}
 	if (q->c.rc == -1 && q->plan.older) {
 		q->c.rc = 0;
@@ -456,6 +474,7 @@ main(int argc, char *argv[])
 	cli_more(&run.cli, store_options, "s3");
 	cli_measured(&run.cli, restore_measure, &run);
 	restore_options(&run);
+	check_output(&run, argv + optind);
 	store_conf_tell(&run.conf, cli_on_warn, cli_on_debug, &run.cli);
 	if (run.cli.config != NULL &&
 	    config_file_open(&run.file, run.cli.config, &run.conf, &e) == -1)

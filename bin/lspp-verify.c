@@ -224,6 +224,9 @@ work(struct job *j, void *arg)
 		q->dropped = true;
 	if (q->c.rc == 0 && !q->dropped && !w->run->cli.dry_run)
 		q->c.rc = look(w, q, &q->c.e);
+	if (q->c.rc == -1 && q->c.e.class == ERR_MISSING &&
+	    !w->run->from_state && q->c.key.len > 0 && !q->c.absent)
+		choose_hint_below(q->c.store, buf_str(&q->c.key), &q->c.e);
 	q->looks++;
 }
 

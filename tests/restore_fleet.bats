@@ -416,6 +416,56 @@ swapped() {
 	cmp "$OUT/d/c.db" src/d/c.db
 }
 
+@test "what is in the way is told by its path, and what helps" {
+	database eu/a.db b.db
+	ship
+	mkdir -p "$OUT/l" "$OUT/m" "$OUT/d/b.db"
+	ln -s /nowhere "$OUT/l/b.db"
+	echo file >"$OUT/f"
+	for force in '' --force --force-open; do
+		run -73 --separate-stderr lspp-restore ${force:+$force} -r "$R" \
+			-o "$OUT/l" b.db
+		[[ $stderr == *": $OUT/l/b.db is a symbolic link"*hint:* ]] ||
+			fail "$stderr"
+		run -73 --separate-stderr lspp-restore ${force:+$force} -r "$R" \
+			-o "$OUT/d" b.db
+		[[ $stderr == *": $OUT/d/b.db is there and not a regular file"* ]]
+		run -73 --separate-stderr lspp-restore ${force:+$force} -r "$R" \
+			-o "$OUT/f" b.db
+		[[ $stderr == *": $OUT/f is not a directory"*"-o - >FILE"* ]]
+	done
+	# What was meant for a file does not become a directory.
+	run -2 --separate-stderr lspp-restore -r "$R" -o "$T/new/b.db" b.db
+	[[ $stderr == *"-o - >FILE"* ]] || fail "$stderr"
+	assert_not_exist "$T/new"
+	run -0 lspp-restore -r "$R" -o "$T/new" b.db
+	assert_output "$T/new/b.db"
+	# A directory of databases is none.
+	for run in 'restore -o out' verify 'prune -n --keep-last 1'; do
+		# shellcheck disable=SC2086  # words on purpose
+		run -66 --separate-stderr lspp-$run -r "$R" eu
+		[[ $stderr == *"below it: 'eu/**'"* ]] || fail "$stderr"
+		# shellcheck disable=SC2086
+		run -66 --separate-stderr lspp-$run -r "$R" us
+		[[ $stderr != *hint* ]] || fail "$stderr"
+	done
+}
+
+@test "a mount point is not replaced, and told as what it is" {
+	root_or_skip "a mount"
+	database b.db
+	ship
+	mkdir -p "$OUT"
+	cp src/b.db mounted
+	touch "$OUT/b.db" "$OUT/b.db-wal"
+	mount --bind mounted "$OUT/b.db" || skip "no mount here"
+	run --separate-stderr lspp-restore --force -r "$R" -o "$OUT" b.db
+	umount "$OUT/b.db"
+	assert_equal "$status" 73
+	[[ $stderr == *"$OUT/b.db is a mount point"*--live* ]] || fail "$stderr"
+	assert_exist "$OUT/b.db-wal"
+}
+
 @test "many processes restore into one tree" {
 	local n i
 	n=$(count 2000 300)

@@ -250,6 +250,31 @@ choose_is_name(struct store *s, const char *key, struct err *e)
 	return rc == -1 ? -1 : l.found;
 }
 
+static int
+note_below(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct look *l = ctx;
+	struct layout_name name;
+	size_t db;
+
+	(void)e;
+	l->found = layout_object(en->key, &db, &name) && db > l->db;
+	return l->found;
+}
+
+void
+choose_hint_below(struct store *s, const char *key, struct err *e)
+{
+	char *prefix = xasprintf("%s/", key);
+	struct look l = { .db = strlen(key) };
+	struct err none;
+
+	(void)s->ops->list(s, prefix, false, note_below, &l, &none);
+	if (l.found)
+		err_hint(e, "there are databases below it: '%s/**'", key);
+	free(prefix);
+}
+
 int
 choose_key_of(const struct target_conf *t, struct store *s, const char *operand,
     struct buf *key, struct err *e)

@@ -75,6 +75,10 @@ void choose_release(struct chooser *h); /* not what it borrows */
 /* Has the store a database that is really called so?  1, 0 or -1. */
 int choose_is_name(struct store *s, const char *key, struct err *e);
 
+/* For e, which says that there is no such database: if there are some below that
+ * name, as in a directory, the hint says how they are named.  One listing. */
+void choose_hint_below(struct store *s, const char *key, struct err *e);
+
 /* target_key(), and is it a name, by what the store has?  1; 0: it is a
  * pattern; -1. */
 int choose_key_of(const struct target_conf *t, struct store *s,

@@ -437,7 +437,7 @@ restore_stage(struct restorer *r, struct store *s, const char *db,
 	r->place.own_dirs = true;
 	if ((name = place_open(&r->place, t->path, t->trusted, e)) == NULL)
 		goto out;
-	if (place_free(r->place.dir, name, t->force, e) == -1)
+	if (place_free(r->place.dir, name, t->path, t->force, e) == -1)
 		goto out;
 	if (t->force && !t->force_open &&
 	    place_in_use(r->place.dir, name, e) == -1)

@@ -149,9 +149,12 @@ open_trusted(
 			goto out;
 		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
-	if (fd == -1 && errno == ENOTDIR)
+	if (fd == -1 && errno == ENOTDIR) {
 		err_set(e, ERR_EXISTS, "%s is not a directory", dir);
-	else if (fd == -1)
+		err_hint(e,
+		    "-o takes a directory; one database as a file of any name: "
+		    "-o - >FILE");
+	} else if (fd == -1)
 		err_sys(e, "cannot open directory %s", dir);
 out:
 	free(dir);
@@ -273,27 +276,38 @@ exists(const char *what, struct err *e)
 	return err_hint(e, "--force replaces it");
 }
 
+static int
+cannot_replace(
+    const char *path, const char *what, const char *how, struct err *e)
+{
+	err_set(e, ERR_EXISTS, "%s is %s", path, what);
+	(void)err_hint(e, "%s", how);
+	return 1;
+}
+
 /* 1: there and in the way; 0: not; -1: it cannot be told. */
 static int
-in_the_way(int dir, const char *name, bool force, struct err *e)
+in_the_way(
+    int dir, const char *name, const char *path, bool force, struct err *e)
 {
 	struct stat st;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
-		return errno == ENOENT ? 0 : err_sys(e, "cannot stat %s", name);
-	if (!S_ISREG(st.st_mode)) {
-		err_set(e, ERR_EXISTS, "%s is %s", path_base(name),
-		    S_ISLNK(st.st_mode) ? "a symbolic link"
-					: "there and not a regular file");
-		return 1;
-	}
+		return errno == ENOENT ? 0 : err_sys(e, "cannot stat %s", path);
+	if (S_ISLNK(st.st_mode))
+		return cannot_replace(path, "a symbolic link",
+		    "restore to where it leads, or remove it", e);
+	if (!S_ISREG(st.st_mode))
+		return cannot_replace(path, "there and not a regular file",
+		    "remove it, or restore to another directory with -o DIR",
+		    e);
 	if (guard_is_own((int64_t)st.st_dev, (int64_t)st.st_ino)) {
 		guard_refuse(e);
 		return 1;
 	}
 	if (force)
 		return 0;
-	exists(path_base(name), e);
+	exists(path, e);
 	return 1;
 }
 
@@ -316,28 +330,30 @@ is_database(int dir, const char *name)
 
 /* As in_the_way(), for what would be a file of SQLite's beside name. */
 static int
-side_in_the_way(
-    int dir, const char *name, const char *suffix, bool force, struct err *e)
+side_in_the_way(int dir, const char *name, const char *path, const char *suffix,
+    bool force, struct err *e)
 {
 	char *side = xasprintf("%s%s", name, suffix);
+	char *side_path = xasprintf("%s%s", path, suffix);
 	int rc = 0;
 
 	if (is_database(dir, side)) {
 		err_set(e, ERR_EXISTS,
 		    "%s is a database: SQLite would take it for a log of %s",
-		    path_base(side), path_base(name));
+		    side_path, path_base(path));
 		err_hint(e, "restore to another directory with -o DIR");
 		rc = 1;
 	} else {
-		rc = in_the_way(dir, side, force, e);
+		rc = in_the_way(dir, side, side_path, force, e);
 	}
 	free(side);
+	free(side_path);
 	return rc;
 }
 
 /* Would name be a file of SQLite's, beside what is there? */
 static int
-is_beside(int dir, const char *name, struct err *e)
+is_beside(int dir, const char *name, const char *path, struct err *e)
 {
 	size_t len = beside_of(name, strlen(name));
 	char *of = xasprintf("%.*s", (int)len, name);
@@ -347,8 +363,8 @@ is_beside(int dir, const char *name, struct err *e)
 	if (len > 0 && fstatat(dir, of, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    !S_ISDIR(st.st_mode)) {
 		err_set(e, ERR_EXISTS,
-		    "%s is there: SQLite would take %s for a log of it",
-		    path_base(of), path_base(name));
+		    "%.*s is there: SQLite would take %s for a log of it",
+		    (int)beside_of(path, strlen(path)), path, path_base(path));
 		err_hint(e, "restore to another directory with -o DIR");
 		rc = 1;
 	}
@@ -357,15 +373,32 @@ is_beside(int dir, const char *name, struct err *e)
 }
 
 int
-place_free(int dir, const char *name, bool force, struct err *e)
+place_free(
+    int dir, const char *name, const char *path, bool force, struct err *e)
 {
-	int rc = is_beside(dir, name, e);
+	int rc = is_beside(dir, name, path, e);
 
 	if (rc == 0)
-		rc = in_the_way(dir, name, force, e);
+		rc = in_the_way(dir, name, path, force, e);
 	for (int i = 0; i < BESIDE_N && rc == 0; i++)
-		rc = side_in_the_way(dir, name, beside_suffix[i], force, e);
+		rc = side_in_the_way(
+		    dir, name, path, beside_suffix[i], force, e);
 	return rc == 0 ? 0 : -1;
+}
+
+int
+place_mounted(int dir, const char *name, const char *path, struct err *e)
+{
+	struct statx x;
+
+	if (statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &x) == -1 ||
+	    (x.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
+		return 0;
+	(void)cannot_replace(path, "a mount point",
+	    "no file can take its place; --live writes into it, if it is a "
+	    "database",
+	    e);
+	return -1;
 }
 
 /* Who keeps us from a lock on these bytes; 0: nobody. */
@@ -437,7 +470,7 @@ place_in_use(int dir, const char *name, struct err *e)
 int
 restore_target_free(const char *path, struct err *e)
 {
-	return place_free(AT_FDCWD, path, false, e);
+	return place_free(AT_FDCWD, path, path, false, e);
 }
 
 /* A name that is not taken; 1: somebody was faster. */

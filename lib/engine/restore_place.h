@@ -55,13 +55,17 @@ const char *place_open(
     struct place *p, const char *path, size_t trusted, struct err *e);
 
 /*
- * ERR_EXISTS if name, or with a suffix one of SQLite's side files, is there.
+ * path is name's for messages.  ERR_EXISTS if name, or with a suffix one of SQLite's side files, is there.
  * With force only what cannot be replaced is: anything but a regular file, and
  * a database where a side file would be.  Always, if name would be a side file
  * of what is there (lib/format/beside.h).
  * ERR_CORRUPT if one is a file of the state that this process has open.
  */
-int place_free(int dir, const char *name, bool force, struct err *e);
+int place_free(
+    int dir, const char *name, const char *path, bool force, struct err *e);
+
+/* ERR_EXISTS if something is mounted on it: no file can take its place. */
+int place_mounted(int dir, const char *name, const char *path, struct err *e);
 
 /*
  * ERR_BUSY, naming the process, if another one has the database called name

@@ -194,7 +194,9 @@ restored_name(struct restored *r, struct err *e)
 
 	if (dir_is_there(r, e) == -1)
 		return -1;
-	if (place_free(r->dir, r->name, r->force, e) == -1)
+	if (place_free(r->dir, r->name, r->path, r->force, e) == -1)
+		return -1;
+	if (r->force && place_mounted(r->dir, r->name, r->path, e) == -1)
 		return -1;
 	if (r->force && !r->force_open &&
 	    place_in_use(r->dir, r->name, e) == -1)

@@ -172,10 +172,9 @@ template_copy(const struct db_template *t, struct place *place,
 	const char *name = place_open(place, target, strlen(target), e);
 	struct restored *r;
 
-	if (name == NULL)
-		return -1;
-	if (place_free(place->dir, name, false, e) == -1) {
-		e->hint[0] = '\0'; /* there is no --force */
+	if (name == NULL ||
+	    place_free(place->dir, name, target, false, e) == -1) {
+		e->hint[0] = '\0'; /* there is no --force, and no -o */
 		return -1;
 	}
 	r = xcalloc(1, sizeof(*r));
