@@ -9,7 +9,6 @@
 #include "lib/format/dbhdr.h"
 
 #define PAGE_MAX  ((size_t)65536)
-#define UNIT_MAX  (WAL_FRAME_HDR_SIZE + PAGE_MAX)
 #define IN_MEMORY ((size_t)64 * 1024) /* of the sums of a transaction */
 
 enum {
@@ -22,7 +21,7 @@ replay_init(struct replay *r, const char *dir)
 	*r = (struct replay){ 0 };
 	sumtable_init(&r->sums, dir);
 	spool_init(&r->pending, dir, IN_MEMORY);
-	r->unit = xmalloc(UNIT_MAX);
+	walread_init(&r->wal, &r->growth);
 	r->zeros = xcalloc(1, PAGE_MAX);
 }
 
@@ -31,7 +30,7 @@ replay_release(struct replay *r)
 {
 	sumtable_release(&r->sums);
 	spool_release(&r->pending);
-	free(r->unit);
+	walread_release(&r->wal);
 	free(r->zeros);
 }
 
@@ -39,10 +38,10 @@ int
 replay_begin(struct replay *r, bool summing, bool keep, struct err *e)
 {
 	r->page_size = 0;
-	r->size = r->pos = 0;
+	r->size = 0;
 	r->pages = r->highest = 0;
 	r->growth = (struct growth){ 0 };
-	r->have = 0;
+	walread_start(&r->wal, 0, 0);
 	r->total = (struct pagesum){ 0 };
 	r->summing = summing;
 	r->keep = keep;
@@ -69,25 +68,6 @@ take_page(struct replay *r, const uint8_t *page, struct err *e)
 	return r->keep ? sumtable_put(&r->sums, r->pages, sum, e) : 0;
 }
 
-/* What is whole of the n bytes at p, in units; the rest is kept. */
-static size_t
-whole(struct replay *r, size_t need, const uint8_t **p, size_t *n,
-    const uint8_t **unit)
-{
-	size_t part = need - r->have < *n ? need - r->have : *n;
-
-	*unit = *p;
-	if (part < need) {
-		memcpy(r->unit + r->have, *p, part);
-		*unit = r->unit;
-	}
-	*p += part;
-	*n -= part;
-	r->pos += part;
-	r->have += part;
-	return r->have;
-}
-
 /* The header says how large a page is: wait for all of it. */
 static int
 take_start(struct replay *r, const uint8_t **p, size_t *n, struct err *e)
@@ -95,13 +75,12 @@ take_start(struct replay *r, const uint8_t **p, size_t *n, struct err *e)
 	const uint8_t *unit;
 	struct dbhdr h;
 
-	if (whole(r, DBHDR_SIZE, p, n, &unit) < DBHDR_SIZE)
+	if (!walread_unit(&r->wal, DBHDR_SIZE, p, n, &unit))
 		return 0;
-	if (unit != r->unit)
-		memcpy(r->unit, unit, DBHDR_SIZE);
-	if (dbhdr_parse(&h, r->unit, e) == -1)
+	if (dbhdr_parse(&h, unit, e) == -1)
 		return -1;
 	r->page_size = h.page_size;
+	walread_keep(&r->wal, unit, DBHDR_SIZE);
 	return 0;
 }
 
@@ -117,9 +96,8 @@ replay_snapshot(struct replay *r, const uint8_t *p, size_t n, struct err *e)
 				return -1;
 			continue;
 		}
-		if (whole(r, r->page_size, &p, &n, &page) < r->page_size)
+		if (!walread_unit(&r->wal, r->page_size, &p, &n, &page))
 			break;
-		r->have = 0;
 		if (take_page(r, page, e) == -1)
 			return -1;
 	}
@@ -132,7 +110,6 @@ replay_snapshot_end(struct replay *r, struct err *e)
 	if (r->page_size == 0)
 		return err_set(e, ERR_CORRUPT,
 		    "holds %" PRIu64 " bytes, which is no database", r->size);
-	r->have = 0;
 	r->highest = r->pages;
 	growth_from(&r->growth, r->pages);
 	return 0;
@@ -143,10 +120,8 @@ replay_snapshot_end(struct replay *r, struct err *e)
 void
 replay_index(struct replay *r, uint32_t index)
 {
-	r->index = index;
-	r->pos = 0;
-	r->frames = r->uncommitted = 0;
-	r->have = 0;
+	walread_start(&r->wal, index, r->page_size);
+	r->uncommitted = 0;
 	r->head_pending = false;
 }
 
@@ -230,76 +205,31 @@ commit(struct replay *r, uint32_t pages, struct err *e)
 	return resize(r, pages, e);
 }
 
+/* Its sum counts from the commit on. */
 static int
-take_header(struct replay *r, const uint8_t *p, struct err *e)
+take_frame(
+    void *ctx, const struct wal_frame *f, const uint8_t *page, struct err *e)
 {
-	if (wal_hdr_parse(&r->hdr, p, e) == -1)
-		return -1;
-	if (r->hdr.page_size != r->page_size)
-		return err_set(e, ERR_CORRUPT,
-		    "page size %" PRIu32
-		    " in a WAL over a snapshot with %" PRIu32,
-		    r->hdr.page_size, r->page_size);
-	memcpy(r->sum, r->hdr.sum, sizeof(r->sum));
-	return 0;
-}
+	struct replay *r = ctx;
+	struct sum_entry en = { .pgno = f->pgno };
 
-static int
-take_frame(struct replay *r, const uint8_t *p, struct err *e)
-{
-	const uint8_t *page = p + WAL_FRAME_HDR_SIZE;
-	struct sum_entry en = { 0 };
-	struct wal_frame f;
-
-	wal_frame_parse(&f, p);
-	if (!wal_frame_follows(&r->hdr, p, page, r->sum))
-		return err_set(e, ERR_CORRUPT,
-		    "frame %" PRIu32 " of WAL index %08" PRIx32
-		    " does not continue its chain (salt or checksum)",
-		    r->frames + 1, r->index);
-	if (f.pgno > GROWTH_PAGES_MAX)
-		return err_set(e, ERR_CORRUPT,
-		    "frame %" PRIu32 " of WAL index %08" PRIx32
-		    " is for page %" PRIu32,
-		    r->frames + 1, r->index, f.pgno);
-	r->frames++;
 	r->uncommitted++;
-	if (f.pgno == 1) {
+	if (f->pgno == 1) {
 		memcpy(r->next_head, page, sizeof(r->next_head));
 		r->head_pending = true;
 	}
 	if (r->summing) {
-		en.pgno = f.pgno;
-		en.sum = pagesum_of(f.pgno, page, r->page_size);
+		en.sum = pagesum_of(f->pgno, page, r->page_size);
 		if (spool_write(&r->pending, &en, sizeof(en), e) == -1)
 			return -1;
 	}
-	if (f.commit == 0)
-		return 0;
-	if (growth_commit(&r->growth, f.commit, e) == -1)
-		return err_in(e, "frame %" PRIu32 " of WAL index %08" PRIx32,
-		    r->frames, r->index);
-	return commit(r, f.commit, e);
+	return f->commit != 0 ? commit(r, f->commit, e) : 0;
 }
 
 int
 replay_wal(struct replay *r, const uint8_t *p, size_t n, struct err *e)
 {
-	const uint8_t *unit;
-	size_t need;
-
-	while (n > 0) {
-		need = WAL_FRAME_HDR_SIZE + r->page_size;
-		if (r->pos - r->have < WAL_HDR_SIZE)
-			need = WAL_HDR_SIZE;
-		if (whole(r, need, &p, &n, &unit) < need)
-			break;
-		r->have = 0;
-		if ((r->pos == WAL_HDR_SIZE ? take_header(r, unit, e)
-					    : take_frame(r, unit, e)) == -1)
-			return -1;
-	}
-	return 0;
+	return walread_feed(&r->wal, p, n, take_frame, r, e);
 }
 
 /* A checkpoint of the index is over: what is behind the end is gone. */

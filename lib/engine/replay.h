@@ -23,9 +23,9 @@
 
 #include "lib/base/spool.h"
 #include "lib/engine/sumtable.h"
+#include "lib/engine/walread.h"
 #include "lib/format/dbhdr.h"
 #include "lib/format/growth.h"
-#include "lib/format/wal.h"
 
 struct err;
 
@@ -36,22 +36,16 @@ struct replay {
 	struct growth growth;     /* of that: told the size of each segment */
 	struct pagesum total;     /* of the database, then; if summing */
 	uint8_t head[DBHDR_SIZE]; /* its first bytes, then */
-	uint64_t pos; /* bytes so far, of the snapshot or the index */
-	uint32_t index;
+	struct walread wal;       /* where it is in the snapshot or an index */
 	/* private */
 	bool summing;
 	bool keep;        /* the sums by page, for what comes behind */
 	uint32_t highest; /* page that has a sum */
 	struct sumtable sums;
-	struct wal_hdr hdr;
-	uint32_t sum[2];
-	uint32_t frames;
-	uint32_t uncommitted; /* of them */
+	uint32_t uncommitted; /* frames */
 	struct spool pending; /* their sums: struct sum_entry */
 	bool head_pending;    /* one of them is of page 1: */
 	uint8_t next_head[DBHDR_SIZE];
-	uint8_t *unit; /* a header, a frame or a page: the beginning */
-	size_t have;
 	uint8_t *zeros;
 };
 

@@ -261,7 +261,7 @@ static int
 check_offset(struct work *w, size_t i, struct err *e)
 {
 	struct buf *key = &w->r->key;
-	uint64_t end = w->r->apply.pos;
+	uint64_t end = w->r->apply.wal.pos;
 	uint32_t offset = w->p->segment_offset[i];
 
 	if (end == offset)
@@ -310,13 +310,13 @@ read_segments(struct work *w, struct err *e)
 	struct apply *a = &w->r->apply;
 
 	for (size_t i = 0; i < p->segments; i++) {
-		if (i == 0 || p->segment_index[i] != a->index)
+		if (i == 0 || p->segment_index[i] != a->wal.index)
 			apply_index(a, p->segment_index[i]);
 		if (read_segment(w, i, e) == -1) {
 			hint_before(w, e);
 			return -1;
 		}
-		if (i + 1 < p->segments && p->segment_index[i + 1] == a->index)
+		if (i + 1 < p->segments && p->segment_index[i + 1] == a->wal.index)
 			continue;
 		if (apply_index_end(a, e) == -1)
 			return -1;

@@ -10,7 +10,6 @@
 #include "lib/base/err.h"
 #include "lib/base/file.h"
 
-#define UNIT_MAX (WAL_FRAME_HDR_SIZE + 65536)
 /* So much is given to the disk at a time. */
 #define STARTED ((uint64_t)8 << 20)
 /* Room is made from that size on, so much at a time. */
@@ -21,14 +20,14 @@ void
 apply_init(struct apply *a)
 {
 	*a = (struct apply){ .fd = -1 };
-	a->unit = xmalloc(UNIT_MAX);
+	walread_init(&a->wal, &a->growth);
 	a->run = xmalloc(APPLY_RUN);
 }
 
 void
 apply_release(struct apply *a)
 {
-	free(a->unit);
+	walread_release(&a->wal);
 	free(a->run);
 	free(a->limits);
 	*a = (struct apply){ .fd = -1 };
@@ -178,90 +177,35 @@ apply_snapshot_end(struct apply *a, struct err *e)
 void
 apply_index(struct apply *a, uint32_t index)
 {
-	a->index = index;
-	a->pos = 0;
-	a->frames = a->committed = 0;
-	a->have = 0;
+	walread_start(&a->wal, index, a->page_size);
+	a->committed = 0;
 	a->limit = UINT32_MAX;
 	for (size_t i = 0; i < a->n_limits_known; i++)
 		if (a->limits[i].index == index)
 			a->limit = a->limits[i].frames;
 }
 
+/* Frames behind the limit have no effect; what they say of sizes is checked. */
 static int
-take_header(struct apply *a, const uint8_t *p, struct err *e)
+take_frame(
+    void *ctx, const struct wal_frame *f, const uint8_t *page, struct err *e)
 {
-	if (wal_hdr_parse(&a->hdr, p, e) == -1)
-		return -1;
-	if (a->hdr.page_size != a->page_size)
-		return err_set(e, ERR_CORRUPT,
-		    "page size %" PRIu32
-		    " in a WAL over a snapshot with %" PRIu32,
-		    a->hdr.page_size, a->page_size);
-	memcpy(a->sum, a->hdr.sum, sizeof(a->sum));
-	return 0;
-}
+	struct apply *a = ctx;
 
-static int
-take_frame(struct apply *a, const uint8_t *p, struct err *e)
-{
-	const uint8_t *page = p + WAL_FRAME_HDR_SIZE;
-	struct wal_frame f;
-
-	wal_frame_parse(&f, p);
-	if (!wal_frame_follows(&a->hdr, p, page, a->sum))
-		return err_set(e, ERR_CORRUPT,
-		    "frame %" PRIu32 " of WAL index %08" PRIx32
-		    " does not continue its chain (salt or checksum)",
-		    a->frames + 1, a->index);
-	if (f.pgno > GROWTH_PAGES_MAX)
-		return err_set(e, ERR_CORRUPT,
-		    "frame %" PRIu32 " of WAL index %08" PRIx32
-		    " is for page %" PRIu32,
-		    a->frames + 1, a->index, f.pgno);
-	a->frames++;
-	if (f.commit != 0) {
-		if (growth_commit(&a->growth, f.commit, e) == -1)
-			return err_in(e,
-			    "frame %" PRIu32 " of WAL index %08" PRIx32,
-			    a->frames, a->index);
-		a->committed = a->frames;
-		a->pages = f.commit;
+	if (f->commit != 0) {
+		a->committed = a->wal.frames;
+		a->pages = f->commit;
 	}
-	if (a->frames > a->limit)
+	if (a->wal.frames > a->limit)
 		return 0;
 	return put(
-	    a, (uint64_t)(f.pgno - 1) * a->page_size, page, a->page_size, e);
+	    a, (uint64_t)(f->pgno - 1) * a->page_size, page, a->page_size, e);
 }
 
 int
 apply_wal(struct apply *a, const uint8_t *p, size_t n, struct err *e)
 {
-	const uint8_t *unit;
-	size_t need, part;
-
-	while (n > 0) {
-		need = WAL_FRAME_HDR_SIZE + a->page_size;
-		if (a->pos - a->have < WAL_HDR_SIZE)
-			need = WAL_HDR_SIZE;
-		part = need - a->have < n ? need - a->have : n;
-		unit = p;
-		if (part < need) {
-			memcpy(a->unit + a->have, p, part);
-			unit = a->unit;
-		}
-		p += part;
-		n -= part;
-		a->pos += part;
-		a->have += part;
-		if (a->have < need)
-			break;
-		a->have = 0;
-		if ((a->pos == WAL_HDR_SIZE ? take_header(a, unit, e)
-					    : take_frame(a, unit, e)) == -1)
-			return -1;
-	}
-	return 0;
+	return walread_feed(&a->wal, p, n, take_frame, a, e);
 }
 
 static void
@@ -269,7 +213,7 @@ add_limit(struct apply *a)
 {
 	a->limits = xrealloc(a->limits, (a->n_limits + 1) * sizeof(*a->limits));
 	a->limits[a->n_limits++] = (struct apply_limit){
-		.index = a->index,
+		.index = a->wal.index,
 		.frames = a->committed,
 	};
 }
@@ -278,7 +222,7 @@ add_limit(struct apply *a)
 int
 apply_index_end(struct apply *a, struct err *e)
 {
-	if (a->frames > a->committed && a->limit == UINT32_MAX)
+	if (a->wal.frames > a->committed && a->limit == UINT32_MAX)
 		add_limit(a);
 	if (flush(a, e) == -1)
 		return -1;

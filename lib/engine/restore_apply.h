@@ -21,9 +21,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/engine/walread.h"
 #include "lib/format/dbhdr.h"
 #include "lib/format/growth.h"
-#include "lib/format/wal.h"
 
 struct err;
 
@@ -42,15 +42,10 @@ struct apply {
 	uint32_t pages;       /* database size by the last commit; 0: none */
 	struct growth growth; /* of that: told the size of each segment */
 	uint8_t start[DBHDR_SIZE];
-	uint64_t pos; /* bytes so far, of the snapshot or this index: */
-	uint32_t index;
-	struct wal_hdr hdr;
-	uint32_t sum[2];
-	uint32_t frames, committed; /* the last frame, and commit frame */
-	uint32_t limit;             /* frames after it have no effect */
-	/* a header or a frame that is not complete */
-	uint8_t *unit;
-	size_t have;
+	uint64_t pos;       /* bytes of the snapshot so far */
+	struct walread wal; /* where it is in this index */
+	uint32_t committed; /* the last commit frame */
+	uint32_t limit;     /* frames after it have no effect */
 	/* pages that follow each other and are not written yet */
 	uint8_t *run;
 	uint64_t run_at;

@@ -13,6 +13,7 @@
 #include "lib/base/err.h"
 #include "lib/engine/peek.h"
 #include "lib/engine/ship_job.h"
+#include "lib/engine/walread.h"
 #include "lib/store/store.h"
 
 enum {
@@ -23,12 +24,9 @@ enum {
 struct tail {
 	struct ship_worker *w;
 	struct ship_job *j;
-	struct wal_hdr hdr;
-	uint32_t sum[2];
-	bool has_hdr;
-	struct buf pending; /* less than a frame */
-	uint32_t commit;    /* of the last frame seen; 0: in a transaction */
-	uint32_t top;       /* pages up to there are known: to sums, or here */
+	struct walread wal;
+	uint32_t commit; /* of the last frame seen; 0: in a transaction */
+	uint32_t top;    /* pages up to there are known: to sums, or here */
 	struct ship_step *step;
 };
 
@@ -41,62 +39,28 @@ broken(struct err *e)
 }
 
 static int
-take_hdr(struct tail *t, struct err *e)
+take_frame(
+    void *ctx, const struct wal_frame *f, const uint8_t *page, struct err *e)
 {
-	if (wal_hdr_parse(&t->hdr, t->pending.data, e) == -1)
-		return -1;
-	if (t->hdr.page_size != t->j->next.page_size)
-		return broken(e);
-	memcpy(t->sum, t->hdr.sum, sizeof(t->sum));
-	t->has_hdr = true;
-	return 0;
-}
-
-static int
-take_frame(struct tail *t, const uint8_t *p, struct err *e)
-{
-	const uint8_t *page = p + WAL_FRAME_HDR_SIZE;
+	struct tail *t = ctx;
 	struct sum_entry en;
-	struct wal_frame f;
 
-	if (!wal_frame_follows(&t->hdr, p, page, t->sum))
-		return broken(e);
-	wal_frame_parse(&f, p);
 	/* Of ours, a segment has each page that the database grew by. */
-	if (f.pgno > t->top && f.pgno != ++t->top)
+	if (f->pgno > t->top && f->pgno != ++t->top)
 		return broken(e);
-	t->commit = f.commit;
-	en = (struct sum_entry){ .pgno = f.pgno,
-		.sum = pagesum_of(f.pgno, page, t->hdr.page_size) };
+	t->commit = f->commit;
+	en = (struct sum_entry){ .pgno = f->pgno,
+		.sum = pagesum_of(f->pgno, page, t->wal.hdr.page_size) };
 	return spool_write(&t->step->log, &en, sizeof(en), e);
-}
-
-static void
-drop_front(struct buf *b, size_t n)
-{
-	b->len -= n;
-	memmove(b->data, b->data + n, b->len);
 }
 
 static int
 take_bytes(void *ctx, const uint8_t *p, size_t n, struct err *e)
 {
 	struct tail *t = ctx;
-	size_t frame, at = 0;
 
-	buf_add(&t->pending, p, n);
-	if (!t->has_hdr) {
-		if (t->pending.len < WAL_HDR_SIZE)
-			return 0;
-		if (take_hdr(t, e) == -1)
-			return -1;
-		drop_front(&t->pending, WAL_HDR_SIZE);
-	}
-	frame = WAL_FRAME_HDR_SIZE + t->hdr.page_size;
-	for (; t->pending.len - at >= frame; at += frame)
-		if (take_frame(t, t->pending.data + at, e) == -1)
-			return -1;
-	drop_front(&t->pending, at);
+	if (walread_feed(&t->wal, p, n, take_frame, t, e) == -1)
+		return e->class == ERR_CORRUPT ? broken(e) : -1;
 	return 0;
 }
 
@@ -138,13 +102,14 @@ begin_tail(struct tail *t)
 {
 	const struct vwal_pos *pos = &t->j->next.pos;
 
-	t->has_hdr = pos->offset > 0;
-	t->hdr = (struct wal_hdr){ .page_size = t->j->next.page_size,
-		.salt = { pos->salt[0], pos->salt[1] } };
-	memcpy(t->sum, pos->sum, sizeof(t->sum));
+	walread_start(&t->wal, pos->index, t->j->next.page_size);
+	if (pos->offset > 0) {
+		t->wal.pos = pos->offset;
+		memcpy(t->wal.hdr.salt, pos->salt, sizeof(pos->salt));
+		memcpy(t->wal.sum, pos->sum, sizeof(t->wal.sum));
+	}
 	t->commit = 0;
 	t->top = t->j->next.pages;
-	buf_reset(&t->pending);
 	t->step = ship_job_step(t->j, 0, false);
 }
 
@@ -154,8 +119,8 @@ pass_segment(struct tail *t, const struct provenance *pv)
 	struct record *n = &t->j->next;
 	uint64_t raw = object_dec_raw(t->w->dec);
 
-	memcpy(n->pos.salt, t->hdr.salt, sizeof(n->pos.salt));
-	memcpy(n->pos.sum, t->sum, sizeof(n->pos.sum));
+	memcpy(n->pos.salt, t->wal.hdr.salt, sizeof(n->pos.salt));
+	memcpy(n->pos.sum, t->wal.sum, sizeof(n->pos.sum));
 	/* Whether its writer left the index here, the next objects tell. */
 	ship_advance(&n->pos, raw, (uint64_t)UINT32_MAX + 1);
 	n->wal_bytes += raw;
@@ -179,7 +144,7 @@ decode_segment(
 	if (s->ops->get(s, key, 0, UINT64_MAX, feed, dec, e) == -1 ||
 	    object_dec_finish(dec, &whole, &has, e) == -1)
 		return -1;
-	return t->pending.len > 0 || t->commit != pv->pages ||
+	return walread_is_cut(&t->wal) || t->commit != pv->pages ||
 		pv->pages > t->top
 	    ? broken(e)
 	    : 0;
@@ -269,6 +234,7 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	struct tail t = { .w = w, .j = j };
 	int segments, index;
 
+	walread_init(&t.wal, NULL);
 	ship_job_forget(j);
 	j->next = j->rec;
 	do {
@@ -276,7 +242,7 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 		if ((segments = adopt_segment(&t, e)) == 0)
 			index = adopt_index(&t, e);
 	} while (segments == 1 || index == 1);
-	buf_release(&t.pending);
+	walread_release(&t.wal);
 	if (segments == -1 || index == -1)
 		return -1;
 	if (segments == 3) {
