@@ -37,7 +37,7 @@ struct source {
 
 	struct source_state st;
 	int64_t looked_ns; /* the signature was taken from captured to then */
-	bool settled; /* any change of the file makes st.sig.db another */
+	bool settled;      /* any change of the file makes st.sig.db another */
 	struct file_sig under;        /* the file when it was locked */
 	uint32_t counter;             /* the header's change counter */
 	bool has_index, overlay_used; /* index is valid; frames are overlaid */
