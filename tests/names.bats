@@ -126,3 +126,27 @@ are_back() {
 	run -0 lspp-scan src
 	assert_output src/a.db
 }
+
+@test "a database called as what stands for all: nothing is guessed" {
+	local name
+	mkdir src/eu
+	for name in '**' a.db 'eu/**' eu/b.db; do
+		cp one "src/$name"
+	done
+	find src -type f | lspp-ship -q -r "$R" >/dev/null
+	for name in '**' 'eu/**'; do
+		for what in verify 'restore -o out' \
+			'prune --yes --keep-last 1' 'prune --yes --erase'; do
+			# shellcheck disable=SC2086  # words on purpose
+			run -2 --separate-stderr lspp-$what -r "$R" "$name"
+			assert_output ''
+			[[ $stderr == *"'{$name}'"* ]] || fail "$stderr"
+		done
+	done
+	assert_not_exist out
+	run -0 sh -c 'lspp-verify -j 1 -r "$1" "{**}" | LC_ALL=C sort' - "$R"
+	assert_output $'**\na.db\neu/**\neu/b.db'
+	# As it is listed it is that one alone, as ever.
+	run -0 sh -c 'lspp-scan -r "$1" | lspp-restore -r "$1" -o out' - "$R"
+	assert_equal "$(find out -type f | wc -l)" 4
+}

@@ -275,6 +275,31 @@ choose_hint_below(struct store *s, const char *key, struct err *e)
 	free(prefix);
 }
 
+static bool
+has_any_depth(const char *key)
+{
+	for (const char *p = key; (p = strstr(p, "**")) != NULL; p += 2)
+		if ((p == key || p[-1] == '/') && (p[2] == '\0' || p[2] == '/'))
+			return true;
+	return false;
+}
+
+/* A tenant's file called "**" must not take all the others out of a run. */
+static int
+name_or_all(struct store *s, const char *key, struct err *e)
+{
+	int rc = choose_is_name(s, key, e);
+
+	if (rc != 1 || !has_any_depth(key))
+		return rc;
+	err_set(
+	    e, ERR_USAGE, "is the name of a database, and a pattern for many");
+	return err_hint(e,
+	    "the pattern is also written '{%s}', and the name as lspp-scan -r "
+	    "prints it",
+	    key);
+}
+
 int
 choose_key_of(const struct target_conf *t, struct store *s, const char *operand,
     struct buf *key, struct err *e)
@@ -282,7 +307,7 @@ choose_key_of(const struct target_conf *t, struct store *s, const char *operand,
 	switch (target_key(t, operand, key, e)) {
 	case -1: return -1;
 	case TARGET_NAME: return 1;
-	case TARGET_EITHER: return choose_is_name(s, buf_str(key), e);
+	case TARGET_EITHER: return name_or_all(s, buf_str(key), e);
 	default: return 0;
 	}
 }

@@ -3,7 +3,8 @@
  *
  * An operand is the name of a database, or else a pattern for names
  * (lib/format/glob.h); either as lib/engine/target.h has it.  The name wins: an
- * operand that looks like a pattern is first looked up as a name.  What a
+ * operand that looks like a pattern is first looked up as a name.  But with a
+ * component "**" it is wrong use if it is both.  What a
  * pattern finds is handed out as it is found, so memory is bounded but for the
  * targets that were met: 24 bytes each.
  *
