@@ -316,7 +316,8 @@ read_segments(struct work *w, struct err *e)
 			hint_before(w, e);
 			return -1;
 		}
-		if (i + 1 < p->segments && p->segment_index[i + 1] == a->wal.index)
+		if (i + 1 < p->segments &&
+		    p->segment_index[i + 1] == a->wal.index)
 			continue;
 		if (apply_index_end(a, e) == -1)
 			return -1;
