@@ -19,7 +19,7 @@ struct pick {
 	struct history_generation *g; /* NULL: nothing */
 	size_t snapshot;              /* of g's */
 	size_t first, n;              /* of g's segments */
-	int64_t until_ns, snapshot_ns;
+	int64_t until_ns, captured_ns, snapshot_ns;
 	uint64_t end;     /* of the last segment, if it says it */
 	bool unsure;      /* the last object does not say its time */
 	bool undated;     /* nor does any before it */
@@ -36,9 +36,8 @@ struct planner {
 	const struct history_generation *unsure;
 	/* One that was passed over although nobody knows of when it is. */
 	struct pick undated;
-	/* With a wanted time: */
-	struct jumps jumps;
-	int64_t next_ns; /* of what was looked at last, as in a pick */
+	struct jumps jumps; /* with a wanted time */
+	int64_t next_ns;    /* of what was looked at last, as in a pick */
 };
 
 /* Each segment of ours is newer than what is before it. */
@@ -58,8 +57,8 @@ by_clock(const struct planner *pl, struct history_time *t)
 		return;
 	if (t->clock_ns != 0)
 		t->ns = t->clock_ns;
-	else if (t->ns > pl->jumps.to_ns)
-		t->ns = pl->jumps.to_ns;
+	else if (t->ns >= pl->jumps.to_ns)
+		t->ns = pl->jumps.to_ns - 1;
 }
 
 /* Where in a list of g's, from 'from' on, times are looked at. */
@@ -138,6 +137,7 @@ pick_time(struct planner *pl, struct pick *p, struct err *e)
 	}
 	if (history_time(&pl->h, g, kind, o, &t, e) == -1)
 		return -1;
+	p->captured_ns = t.ns;
 	by_clock(pl, &t);
 	p->until_ns = t.ns;
 	p->unsure = t.known != HISTORY_AT;
@@ -383,7 +383,9 @@ closer(struct planner *pl, struct pick *best, const struct pick *k)
 {
 	struct pick other = *k;
 
-	if (best->g == NULL || k->until_ns >= best->until_ns) {
+	if (best->g == NULL || k->until_ns > best->until_ns ||
+	    (k->until_ns == best->until_ns &&
+		k->captured_ns >= best->captured_ns)) {
 		other = *best;
 		*best = *k;
 	}
@@ -493,8 +495,7 @@ look_around(struct planner *pl, const struct pick *k, struct restore_plan *p,
 	look_unsure(pl, p);
 	look_ended(pl, k, p);
 	look_undated(pl, p);
-	if (!k->g->plain &&
-	    jumps_unsure(&pl->jumps, k->next_ns, p->why, sizeof(p->why)))
+	if (jumps_unsure(&pl->jumps, k->next_ns, p->why, sizeof(p->why)))
 		p->earlier = true;
 	if (!pl->dated)
 		return 0;
@@ -517,14 +518,14 @@ choose(struct planner *pl, struct restore_plan *p, struct err *e)
 			return -1;
 		if (k.g != NULL)
 			closer(pl, k.g->plain ? &other : &best, &k);
-		else if (k.next_ns < next_ns)
+		else if (!pl->h.v[i].plain && k.next_ns < next_ns)
 			next_ns = k.next_ns;
 	}
 	if (best.g == NULL)
 		best = other;
 	if (best.g == NULL)
 		return restore_outside(&pl->h, pl->w, e);
-	if (best.next_ns == INT64_MAX)
+	if (best.next_ns == INT64_MAX || best.g->plain)
 		best.next_ns = next_ns;
 	if (look_around(pl, &best, p, e) == -1)
 		return -1;

@@ -1,329 +1,20 @@
 /*
  * A model of times: what a restore takes of random histories, of lspp's
  * generations and Litestream's between them, under clocks that are off by days,
- * in replicas that were copied, pruned and lost in part.
+ * in replicas that were copied, pruned and lost in part.  In some a clock was
+ * ahead for a while and was set right; what is pruned by a policy is pruned by
+ * lspp-prune's own plan.
  *
  * Whatever it takes is the state that was asked for, or has status 3, or it is
- * refused.
+ * refused; and what a policy promised is as it was before.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/buf.h"
-#include "lib/base/spool.h"
-#include "lib/engine/follow.h"
+#include "lib/engine/prune.h"
 #include "lib/engine/restore.h"
-#include "lib/format/object.h"
-#include "lib/store/store.h"
 #include "tests/unit/tap.h"
-
-#define S     INT64_C(1000000000)
-#define DAY   (86400 * S)
-#define START (20000 * DAY)
-
-enum { OBJECTS = 300, GENERATIONS = 8 };
-
-struct object {
-	char *key;
-	struct buf bytes;
-	int64_t mtime_ns, at; /* at: in truth; of one that is no state 0 */
-	int gen, content;
-	struct layout_name name;
-	bool gone, end;
-};
-
-struct generation {
-	char id[LAYOUT_GENERATION];
-	bool own, ended, gone;
-	int run; /* the last */
-};
-
-static struct {
-	struct object v[OBJECTS];
-	int n;
-	struct generation g[GENERATIONS];
-	int gens, content, owners;
-	int64_t now, ours, theirs; /* true time; what two clocks are off by */
-	bool directory, copied;
-	bool sure; /* of the newest: nothing is lost, and all is lspp's */
-} m;
-
-static unsigned long long seed;
-
-static unsigned
-rnd(unsigned n)
-{
-	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (unsigned)(seed >> 33) % n;
-}
-
-/* -- the store ------------------------------------------------------------- */
-
-static int
-by_key(const void *a, const void *b)
-{
-	return strcmp((*(struct object *const *)a)->key,
-	    (*(struct object *const *)b)->key);
-}
-
-static int
-list(struct store *s, const char *prefix, bool delimited, store_each *each,
-    void *ctx, struct err *e)
-{
-	struct object *sorted[OBJECTS];
-	size_t n = 0;
-	int rc = 0;
-
-	(void)s;
-	(void)delimited;
-	for (int i = 0; i < m.n; i++)
-		if (!m.v[i].gone &&
-		    strncmp(m.v[i].key, prefix, strlen(prefix)) == 0)
-			sorted[n++] = &m.v[i];
-	qsort(sorted, n, sizeof(sorted[0]), by_key);
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		struct store_entry en = { .key = sorted[i]->key,
-			.size = sorted[i]->bytes.len,
-			.mtime_ns = sorted[i]->mtime_ns };
-
-		rc = each(ctx, &en, e);
-	}
-	return rc == -1 ? -1 : 0;
-}
-
-static int
-get(struct store *s, const char *key, uint64_t off, uint64_t n,
-    store_sink *sink, void *ctx, struct err *e)
-{
-	(void)s;
-	for (int i = 0; i < m.n; i++) {
-		const struct buf *b = &m.v[i].bytes;
-
-		if (m.v[i].gone || strcmp(m.v[i].key, key) != 0)
-			continue;
-		if (off != UINT64_MAX)
-			return sink(ctx, b->data, b->len, e);
-		n = n < b->len ? n : b->len;
-		return sink(ctx, b->data + b->len - n, (size_t)n, e);
-	}
-	return err_set(e, ERR_MISSING, "no %s", key);
-}
-
-static const struct store_ops ops = { .list = list, .get = get };
-static char root[] = "r";
-static struct store store = { .ops = &ops, .url = root, .root = root };
-
-/* -- writing --------------------------------------------------------------- */
-
-static int64_t
-tick(void)
-{
-	return m.now += 1 + (int64_t)rnd(1000000) * (rnd(5) ? S : S / 1000);
-}
-
-static void
-encode(struct buf *out, const struct provenance *pv, const struct buf *data)
-{
-	struct object_enc *o = object_enc_new();
-	uint8_t piece[4096];
-	struct spool s;
-	struct err e;
-
-	spool_init(&s, "/tmp", 1 << 20);
-	if (object_enc_begin(o, &s, &e) == -1 ||
-	    (data->len > 0 &&
-		object_enc_add(o, data->data, data->len, &e) == -1) ||
-	    object_enc_finish(o, pv, &e) == -1 || s.size > sizeof(piece) ||
-	    spool_read(&s, 0, piece, (size_t)s.size, &e) == -1)
-		abort();
-	buf_add(out, piece, (size_t)s.size);
-	spool_release(&s);
-	object_enc_free(o);
-}
-
-static void
-key_of(struct buf *b, const struct generation *g, const struct layout_name *n)
-{
-	if (n->kind == LAYOUT_OWNER)
-		layout_owner_key(b, "db", n->index);
-	else if (n->kind == LAYOUT_SNAPSHOT)
-		layout_snapshot_key(b, "db", g->id, n->index);
-	else
-		layout_segment_key(b, "db", g->id, n->index, n->offset);
-}
-
-static struct object *
-put(int gen, struct layout_name name, int64_t at, int64_t captured,
-    uint64_t length, const struct buf *data)
-{
-	static const uint8_t plain[300] = { 4, 0x22, 0x4d, 0x18 };
-	struct object *o = &m.v[m.n++];
-	struct provenance pv = { .captured_ns = captured,
-		.length = length,
-		.page_size = 4096,
-		.pages = 1,
-		.name = name };
-	struct buf key = { 0 };
-
-	*o = (struct object){ .gen = gen,
-		.name = name,
-		.content = m.content,
-		.at = length > 0 && name.kind != LAYOUT_OWNER ? at : 0,
-		.mtime_ns =
-		    m.directory && m.g[gen].own ? captured : m.now + m.theirs };
-	key_of(&key, &m.g[gen], &name);
-	o->key = xstrdup(buf_str(&key));
-	buf_release(&key);
-	memcpy(pv.generation, m.g[gen].id, sizeof(pv.generation));
-	if (m.g[gen].own)
-		encode(&o->bytes, &pv, data);
-	else
-		buf_add(&o->bytes, plain, sizeof(plain));
-	return o;
-}
-
-static const struct buf nothing;
-static struct buf page;
-
-/* How far Litestream's went: as lspp-ship says it, if it could look. */
-static void
-claim(int gen, int64_t captured)
-{
-	struct layout_name name = { LAYOUT_OWNER, (uint32_t)m.owners++, 0 };
-	struct buf b = { 0 };
-
-	for (int g = 0; g < m.gens && rnd(4) > 0; g++) {
-		struct follow_end end = { 0 };
-
-		if (m.g[g].own)
-			continue;
-		memcpy(end.generation, m.g[g].id, sizeof(end.generation));
-		for (int i = 0; i < m.n; i++) {
-			const struct object *o = &m.v[i];
-
-			if (o->gen != g || o->name.kind == LAYOUT_OWNER)
-				continue;
-			if (o->name.kind == LAYOUT_SNAPSHOT) {
-				end.has_snapshot = true;
-				end.snapshot = o->name.index;
-			} else {
-				end.has_segment = true;
-				end.segment = o->name;
-			}
-		}
-		follow_write(&b, &end);
-	}
-	put(gen, name, m.now, captured, b.len, &b)->at = 0;
-	buf_release(&b);
-}
-
-/* A generation from now on: a snapshot, segments, further snapshots. */
-static void
-generation(bool own, bool owner)
-{
-	int gen = m.gens++, steps = 1 + (int)rnd(8);
-	struct layout_name at = { LAYOUT_SNAPSHOT, 0, 0 };
-	struct generation *g = &m.g[gen];
-	int64_t captured;
-	struct object *o;
-	uint32_t length;
-
-	*g = (struct generation){ .own = own };
-	layout_new_generation(g->id,
-	    (uint8_t[5]){ (uint8_t)rnd(256), (uint8_t)gen, (uint8_t)rnd(256) });
-	if (!own)
-		g->id[15] = g->id[15] == '0' ? '1' : '0';
-	captured = tick() + m.ours;
-	m.content++;
-	if (own && owner)
-		claim(gen, captured);
-	put(gen, at, m.now, captured, page.len, &page);
-	while (steps-- > 0) {
-		captured = tick() + m.ours;
-		m.content++;
-		length = 4152;
-		at.kind = LAYOUT_SEGMENT;
-		put(gen, at, m.now, captured, length, &page);
-		at.offset += length;
-		if (rnd(3) > 0)
-			continue;
-		at = (struct layout_name){ LAYOUT_SNAPSHOT, at.index + 1, 0 };
-		put(gen, at, m.now, captured, page.len, &page);
-	}
-	g->run = (int)at.index;
-	if (!own)
-		return;
-	at.kind = LAYOUT_SEGMENT;
-	/* Where the next one of ours ends it, if it may. */
-	o = put(gen, at, 0, 0, 0, &nothing);
-	o->gone = o->end = true;
-}
-
-/* What comes next ends those of ours that are there. */
-static void
-end_all(void)
-{
-	for (int i = 0; i < m.n; i++) {
-		struct object *o = &m.v[i];
-		struct provenance pv = { .captured_ns = m.now + m.ours,
-			.page_size = 4096,
-			.pages = 1,
-			.name = o->name };
-
-		if (!o->end || m.g[o->gen].ended)
-			continue;
-		memcpy(pv.generation, m.g[o->gen].id, sizeof(pv.generation));
-		buf_reset(&o->bytes);
-		encode(&o->bytes, &pv, &nothing);
-		o->gone = false;
-		o->mtime_ns = m.directory ? pv.captured_ns : m.now + m.theirs;
-		m.g[o->gen].ended = true;
-	}
-}
-
-/* Litestream goes on, whatever lspp does. */
-static void
-go_on(void)
-{
-	const struct object *last = NULL;
-	struct layout_name name;
-	int64_t captured;
-
-	for (int i = 0; i < m.n; i++)
-		if (!m.g[m.v[i].gen].own && m.v[i].name.kind != LAYOUT_OWNER)
-			last = &m.v[i];
-	if (last == NULL)
-		return;
-	name = last->name;
-	if (name.kind == LAYOUT_SEGMENT)
-		name.offset += 4152;
-	name.kind = LAYOUT_SEGMENT;
-	captured = tick() + m.ours;
-	m.content++;
-	put(last->gen, name, m.now, captured, 4152, &page);
-}
-
-static void
-history(void)
-{
-	int gens = 1 + (int)rnd(GENERATIONS - 1);
-	bool begun = false;
-
-	m.now = START;
-	m.ours = ((int64_t)rnd(20) - 10) * DAY * (int64_t)rnd(2);
-	m.theirs = ((int64_t)rnd(20) - 10) * DAY * (int64_t)rnd(2);
-	m.directory = rnd(2);
-	while (gens-- > 0 && m.n < OBJECTS - 40) {
-		bool own = rnd(3) > 0;
-
-		if (own)
-			end_all();
-		generation(own, !begun || rnd(2));
-		begun = begun || own;
-		if (rnd(4) == 0)
-			go_on();
-	}
-}
+#include "tests/unit/times_kit.h"
 
 /* -- what becomes of a replica --------------------------------------------- */
 
@@ -354,6 +45,28 @@ prune(void)
 	}
 }
 
+/* What lspp-prune takes by a policy; -1: nothing, for it refuses. */
+static int
+prune_by(const struct prune_policy *p)
+{
+	struct prune_db *db = prune_db_new(&store, "db");
+	struct buf key = { 0 };
+	int rc;
+
+	prune_db_load(db);
+	prune_db_plan(db, p);
+	rc = db->rc;
+	for (size_t k = 0; rc == 0 && k < db->plan.n; k++) {
+		(void)prune_item_key(db, &db->plan.v[k], &key);
+		for (int i = 0; i < m.n; i++)
+			if (strcmp(m.v[i].key, buf_str(&key)) == 0)
+				m.v[i].gone = true;
+	}
+	buf_release(&key);
+	prune_db_free(db);
+	return rc;
+}
+
 /* -- what is right --------------------------------------------------------- */
 
 /* The content at that true time, whether it is there still or not. */
@@ -366,6 +79,15 @@ right(int64_t at)
 		if (m.v[i].at > 0 && m.v[i].at <= at)
 			content = m.v[i].content;
 	return content;
+}
+
+/* Clocks that differ by a minute are as one, where one went back. */
+static bool
+is_right(int content, int64_t at)
+{
+	int64_t about = m.back && at != INT64_MAX ? JUMP_STEP_NS : 0;
+
+	return content >= right(at - about) && content <= right(at + about);
 }
 
 /* Where a plan leads to. */
@@ -394,7 +116,7 @@ led_to(const struct restore_plan *p)
 	return best;
 }
 
-static int told, earlier, refused;
+static int told, earlier, refused, pruned;
 
 /* A time by the clock of whoever ships; INT64_MAX: the newest. */
 static const char *
@@ -408,6 +130,7 @@ ask(int64_t at)
 	int64_t truth = at == INT64_MAX ? INT64_MAX : at - m.ours;
 
 	w.at_ns = at;
+	w.now_ns = m.now + m.ours + m.later;
 	if (restore_plan(&store, "db", &w, &p, &e) == -1) {
 		refused++;
 	} else if ((o = led_to(&p)) == NULL) {
@@ -416,9 +139,11 @@ ask(int64_t at)
 		earlier++;
 		if (m.sure && at == INT64_MAX)
 			why = "nothing is earlier where nothing is lost";
+		if (m.own && o->content > right(truth))
+			why = "what has 3 is no newer than asked";
 	} else if (m.g[o->gen].own || (at == INT64_MAX && !m.copied)) {
 		told++;
-		if (o->content != right(truth))
+		if (!is_right(o->content, truth))
 			why = "status 0 is for what was asked for";
 	} else {
 		/* What Litestream wrote counts from when it was stored; where
@@ -433,26 +158,90 @@ ask(int64_t at)
 	return why;
 }
 
+/* The content that a time leads to; 0: it is not told for certain. */
+static int
+content_at(int64_t at)
+{
+	struct restore_want w = RESTORE_WANT;
+	const struct object *o = NULL;
+	struct restore_plan p;
+	struct err e;
+
+	w.at_ns = at;
+	w.now_ns = m.now + m.ours + m.later;
+	if (restore_plan(&store, "db", &w, &p, &e) == 0 && !p.earlier)
+		o = led_to(&p);
+	restore_plan_release(&p);
+	return o == NULL ? 0 : o->content;
+}
+
+/* A policy keeps what it promised: every state of so long. */
+static const char *
+keeps(void)
+{
+	struct prune_policy p = { .now_ns = m.now + m.ours + m.later,
+		.grace_ns = (int64_t)rnd(72) * 3600 * S,
+		.keep_for_ns = rnd(3) ? (int64_t)rnd(60) * DAY : -1 };
+	int64_t from = p.now_ns - p.grace_ns, at;
+	int before[OBJECTS];
+
+	for (int i = 0; i < PRUNE_PERIODS; i++)
+		p.count[i] = rnd(2) ? 1 + rnd(10) : 0;
+	if (!prune_policy_any(&p))
+		p.last = 1;
+	from -= p.keep_for_ns > 0 ? p.keep_for_ns : 0;
+	for (int i = 0; i < m.n; i++)
+		before[i] = content_at(m.v[i].at + m.ours);
+	if (prune_by(&p) == -1)
+		return NULL;
+	pruned++;
+	for (int i = 0; i < m.n; i++) {
+		at = m.v[i].at + m.ours;
+		if (m.v[i].at > 0 && at >= from && before[i] != 0 &&
+		    content_at(at) != before[i])
+			return "what was promised is kept";
+	}
+	return NULL;
+}
+
+static bool
+any_gone(void)
+{
+	for (int i = 0; i < m.n; i++)
+		if (m.v[i].gone && !m.v[i].end)
+			return true;
+	return false;
+}
+
 static const char *
 one(void)
 {
 	const char *why = NULL;
 
 	history();
-	m.sure = true;
+	m.own = true;
 	for (int g = 0; g < m.gens; g++)
-		m.sure = m.sure && m.g[g].own;
-	if (rnd(2)) {
+		m.own = m.own && m.g[g].own;
+	m.sure = m.own;
+	if (m.policy) {
+		why = keeps();
+	} else if (rnd(2)) {
 		prune();
 		m.sure = false;
 	}
 	if (rnd(2))
 		copy();
-	why = ask(INT64_MAX);
+	if (why == NULL)
+		why = ask(INT64_MAX);
+	/* A clock that is ahead until now leaves no trace, nor does one that
+	 * went back where that is pruned. */
+	if (m.blind || m.ahead > 0 || (m.back && any_gone()))
+		goto out;
 	for (int i = 0; i < m.n && why == NULL; i++)
 		for (int k = -1; k < 2 && why == NULL; k++)
 			if (m.v[i].at > 0 && rnd(3) == 0)
 				why = ask(m.v[i].at + m.ours + k);
+out:
 	for (int i = 0; i < m.n; i++) {
 		free(m.v[i].key);
 		buf_release(&m.v[i].bytes);
@@ -475,8 +264,9 @@ main(void)
 		why = one();
 	ok(why == NULL, "%d random histories%s%s", i,
 	    why != NULL ? ": not so: " : "", why != NULL ? why : "");
-	ok(told > n && earlier > n / 10 && refused > 0,
-	    "%d with 0, %d with 3, %d refused", told, earlier, refused);
+	ok(told > n && earlier > n / 10 && refused > 0 && pruned > n / 10,
+	    "%d with 0, %d with 3, %d refused; %d pruned by a policy", told,
+	    earlier, refused, pruned);
 	buf_release(&page);
 	return done();
 }
