@@ -5,11 +5,11 @@
 #define LSPP_BIN_HOT_H
 
 #include "lib/base/buf.h"
-#include "lib/base/cli.h"
-#include "lib/base/lines.h"
-#include "lib/engine/longest.h"
-#include "lib/engine/tier.h"
-#include "lib/engine/tier_config.h"
+#include "lib/cli/cli.h"
+#include "lib/cli/lines.h"
+#include "lib/hot/longest.h"
+#include "lib/hot/tier.h"
+#include "lib/hot/tier_config.h"
 
 #define SECOND INT64_C(1000000000)
 

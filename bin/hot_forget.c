@@ -1,6 +1,6 @@
 /* --forget: what is known of databases that do not come any more. */
 #include "bin/hot.h"
-#include "lib/engine/forget.h"
+#include "lib/hot/forget.h"
 
 int
 hot_forget(struct run *r, struct err *e)

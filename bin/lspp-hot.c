@@ -6,13 +6,13 @@
 #include <sys/stat.h>
 
 #include "bin/hot.h"
-#include "lib/base/json_write.h"
-#include "lib/base/metrics.h"
-#include "lib/base/stop.h"
-#include "lib/engine/state.h"
-#include "lib/engine/watch.h"
+#include "lib/hot/watch.h"
+#include "lib/state/state.h"
 #include "lib/store/conf.h"
-#include "lib/store/store_open.h"
+#include "lib/store/open/store_open.h"
+#include "lib/sys/stop.h"
+#include "lib/text/json_write.h"
+#include "lib/text/metrics.h"
 
 /* --watch: others looked at each time, unless --scan-interval says how often:
  * 8,192 stat calls, less than a hundredth of a processor. */

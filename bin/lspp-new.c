@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/cli.h"
-#include "lib/base/file.h"
-#include "lib/base/lines.h"
-#include "lib/base/metrics.h"
-#include "lib/base/pool.h"
-#include "lib/engine/restore.h"
-#include "lib/engine/template.h"
+#include "lib/cli/cli.h"
+#include "lib/cli/lines.h"
+#include "lib/restore/restore.h"
+#include "lib/restore/template.h"
+#include "lib/sys/file.h"
+#include "lib/sys/pool.h"
+#include "lib/text/metrics.h"
 
 enum { IN_FLIGHT = 256, BATCH = 128, LINGER_MS = 5 };
 

@@ -12,11 +12,11 @@
 
 #include "bin/prune.h"
 #include "lib/base/buf.h"
-#include "lib/base/file.h"
-#include "lib/base/stop.h"
-#include "lib/engine/dblock.h"
-#include "lib/format/glob.h"
-#include "lib/store/store_open.h"
+#include "lib/state/dblock.h"
+#include "lib/store/open/store_open.h"
+#include "lib/sys/file.h"
+#include "lib/sys/stop.h"
+#include "lib/text/glob.h"
 
 /* Databases under way, and finished at once: deleted together. */
 #define LIMIT 512

@@ -12,15 +12,15 @@
 
 #include "bin/restore.h"
 #include "lib/base/buf.h"
-#include "lib/base/file.h"
-#include "lib/engine/choose.h"
-#include "lib/engine/restore.h"
-#include "lib/engine/restore_live.h"
-#include "lib/engine/state.h"
-#include "lib/format/glob.h"
+#include "lib/choose/choose.h"
+#include "lib/restore/restore.h"
+#include "lib/restore/restore_live.h"
+#include "lib/state/state.h"
 #include "lib/store/conf.h"
+#include "lib/store/open/store_open.h"
 #include "lib/store/stats.h"
-#include "lib/store/store_open.h"
+#include "lib/sys/file.h"
+#include "lib/text/glob.h"
 
 /* Unfinished files at once, and in one batch. */
 #define LIMIT 256

@@ -8,20 +8,20 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
-#include "lib/base/cli.h"
-#include "lib/base/file.h"
-#include "lib/base/json_write.h"
-#include "lib/base/lines.h"
-#include "lib/base/metrics.h"
-#include "lib/base/progress.h"
-#include "lib/base/stop.h"
-#include "lib/engine/config_scan.h"
-#include "lib/engine/scan.h"
-#include "lib/engine/target.h"
-#include "lib/format/glob.h"
+#include "lib/choose/target.h"
+#include "lib/cli/cli.h"
+#include "lib/cli/lines.h"
+#include "lib/scan/config_scan.h"
+#include "lib/scan/scan.h"
 #include "lib/store/conf.h"
+#include "lib/store/open/store_open.h"
 #include "lib/store/stats.h"
-#include "lib/store/store_open.h"
+#include "lib/sys/file.h"
+#include "lib/sys/stop.h"
+#include "lib/text/glob.h"
+#include "lib/text/json_write.h"
+#include "lib/text/metrics.h"
+#include "lib/text/progress.h"
 
 enum { FOLLOW = 256, ONE_FS, EXCLUDE, EXPECT_MIN };
 

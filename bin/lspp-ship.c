@@ -5,20 +5,20 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
-#include "lib/base/cli.h"
-#include "lib/base/file.h"
-#include "lib/base/json_write.h"
-#include "lib/base/lines.h"
-#include "lib/base/metrics.h"
-#include "lib/base/pool.h"
-#include "lib/base/progress.h"
-#include "lib/base/stop.h"
-#include "lib/engine/ship.h"
-#include "lib/engine/ship_fleet.h"
-#include "lib/engine/state.h"
+#include "lib/cli/cli.h"
+#include "lib/cli/lines.h"
+#include "lib/ship/ship.h"
+#include "lib/ship/ship_fleet.h"
+#include "lib/state/state.h"
 #include "lib/store/conf.h"
+#include "lib/store/open/store_open.h"
 #include "lib/store/stats.h"
-#include "lib/store/store_open.h"
+#include "lib/sys/file.h"
+#include "lib/sys/pool.h"
+#include "lib/sys/stop.h"
+#include "lib/text/json_write.h"
+#include "lib/text/metrics.h"
+#include "lib/text/progress.h"
 
 enum {
 	SNAPSHOT_INTERVAL = 256,

@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "bin/stat.h"
-#include "lib/base/file.h"
-#include "lib/base/lines.h"
-#include "lib/base/metrics.h"
-#include "lib/engine/state.h"
+#include "lib/cli/lines.h"
+#include "lib/state/state.h"
 #include "lib/store/conf.h"
-#include "lib/store/store_open.h"
+#include "lib/store/open/store_open.h"
+#include "lib/sys/file.h"
+#include "lib/text/metrics.h"
 
 #define SECOND INT64_C(1000000000)
 

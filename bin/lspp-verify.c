@@ -11,14 +11,14 @@
 #include <time.h>
 
 #include "bin/verify.h"
-#include "lib/base/file.h"
-#include "lib/base/stop.h"
 #include "lib/base/when.h"
-#include "lib/engine/state.h"
-#include "lib/engine/state_compared.h"
-#include "lib/engine/state_verdict.h"
-#include "lib/format/glob.h"
-#include "lib/store/store_open.h"
+#include "lib/state/state.h"
+#include "lib/state/state_compared.h"
+#include "lib/state/state_verdict.h"
+#include "lib/store/open/store_open.h"
+#include "lib/sys/file.h"
+#include "lib/sys/stop.h"
+#include "lib/text/glob.h"
 
 /* Databases at once, and in one transaction of the state. */
 #define LIMIT 256

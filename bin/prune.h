@@ -7,16 +7,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/base/cli.h"
-#include "lib/base/lines.h"
-#include "lib/base/pool.h"
-#include "lib/engine/choose.h"
-#include "lib/engine/choose_config.h"
-#include "lib/engine/prune.h"
-#include "lib/engine/state.h"
+#include "lib/choose/choose.h"
+#include "lib/choose/choose_config.h"
+#include "lib/cli/cli.h"
+#include "lib/cli/lines.h"
+#include "lib/prune/prune.h"
+#include "lib/state/state.h"
 #include "lib/store/conf.h"
 #include "lib/store/stats.h"
 #include "lib/store/store.h"
+#include "lib/sys/pool.h"
 
 #define WHYS (PRUNE_UPLOAD + 1)
 

@@ -10,11 +10,11 @@
 #include "bin/prune.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/file.h"
-#include "lib/base/names.h"
-#include "lib/engine/dblock.h"
-#include "lib/engine/peek.h"
-#include "lib/format/provenance.h"
+#include "lib/replica/peek.h"
+#include "lib/replica/wal/provenance.h"
+#include "lib/state/dblock.h"
+#include "lib/sys/file.h"
+#include "lib/sys/names.h"
 
 /* Anything but a clear no counts as there. */
 static bool

@@ -7,9 +7,9 @@
 
 #include "bin/prune.h"
 #include "lib/base/buf.h"
-#include "lib/base/json_write.h"
-#include "lib/base/metrics.h"
-#include "lib/base/progress.h"
+#include "lib/text/json_write.h"
+#include "lib/text/metrics.h"
+#include "lib/text/progress.h"
 
 void
 prune_print(struct run *run, const struct store *s, const char *key,

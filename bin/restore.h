@@ -7,18 +7,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/base/cli.h"
-#include "lib/base/crew.h"
-#include "lib/base/lines.h"
-#include "lib/base/pool.h"
-#include "lib/engine/choose.h"
-#include "lib/engine/choose_config.h"
-#include "lib/engine/jump.h"
-#include "lib/engine/moments.h"
-#include "lib/engine/restore.h"
+#include "lib/choose/choose.h"
+#include "lib/choose/choose_config.h"
+#include "lib/cli/cli.h"
+#include "lib/cli/lines.h"
+#include "lib/replica/jump.h"
+#include "lib/replica/moments.h"
+#include "lib/restore/restore.h"
 #include "lib/store/conf.h"
 #include "lib/store/stats.h"
 #include "lib/store/store.h"
+#include "lib/sys/crew.h"
+#include "lib/sys/pool.h"
 
 struct run {
 	struct cli cli;

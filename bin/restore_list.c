@@ -8,10 +8,10 @@
 
 #include "bin/restore.h"
 #include "lib/base/buf.h"
-#include "lib/base/json_write.h"
 #include "lib/base/when.h"
-#include "lib/engine/history.h"
-#include "lib/engine/jump.h"
+#include "lib/replica/history.h"
+#include "lib/replica/jump.h"
+#include "lib/text/json_write.h"
 
 enum { AROUND = 8 }; /* states before a time, and after it */
 

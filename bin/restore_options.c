@@ -8,7 +8,7 @@
 #include "bin/restore.h"
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
-#include "lib/format/layout.h"
+#include "lib/replica/wal/layout.h"
 
 enum {
 	OPT_OUTPUT = 256,

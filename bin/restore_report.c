@@ -8,11 +8,11 @@
 
 #include "bin/restore.h"
 #include "lib/base/buf.h"
-#include "lib/base/json_write.h"
-#include "lib/base/metrics.h"
-#include "lib/base/progress.h"
 #include "lib/base/when.h"
-#include "lib/engine/state.h"
+#include "lib/state/state.h"
+#include "lib/text/json_write.h"
+#include "lib/text/metrics.h"
+#include "lib/text/progress.h"
 
 static void
 tell_plan(struct run *run, const struct request *q)

@@ -5,9 +5,9 @@
 #define LSPP_BIN_STAT_H
 
 #include "lib/base/buf.h"
-#include "lib/base/cli.h"
-#include "lib/engine/stat_fleet.h"
-#include "lib/engine/tier_config.h"
+#include "lib/cli/cli.h"
+#include "lib/hot/tier_config.h"
+#include "lib/stat/stat_fleet.h"
 
 struct metrics;
 struct state;

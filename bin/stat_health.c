@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "bin/stat.h"
-#include "lib/base/human.h"
-#include "lib/base/lines.h"
 #include "lib/base/when.h"
+#include "lib/cli/lines.h"
+#include "lib/text/human.h"
 
 #define DAY_NS (INT64_C(86400) * 1000000000)
 

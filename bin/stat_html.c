@@ -8,10 +8,10 @@
 
 #include "bin/stat.h"
 #include "bin/stat_page.h"
-#include "lib/base/file.h"
-#include "lib/base/human.h"
-#include "lib/base/utf8.h"
 #include "lib/base/when.h"
+#include "lib/sys/file.h"
+#include "lib/text/human.h"
+#include "lib/text/utf8.h"
 
 /* -- text ------------------------------------------------------------------ */
 

@@ -2,8 +2,8 @@
  * lspp-stat --json: an object for all, for each group, or for each database.
  */
 #include "bin/stat.h"
-#include "lib/base/json_write.h"
-#include "lib/base/lines.h"
+#include "lib/cli/lines.h"
+#include "lib/text/json_write.h"
 
 static void
 put_sum(struct buf *b, const struct stat_sum *s)

@@ -3,7 +3,7 @@
  * of at most so many groups as --top says.
  */
 #include "bin/stat.h"
-#include "lib/base/metrics.h"
+#include "lib/text/metrics.h"
 
 static double
 seconds(int64_t ns)

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "bin/stat.h"
-#include "lib/base/human.h"
-#include "lib/base/lines.h"
+#include "lib/cli/lines.h"
+#include "lib/text/human.h"
 
 enum { ERRORS_SHOWN = 5 };
 

@@ -7,15 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/base/cli.h"
-#include "lib/base/lines.h"
-#include "lib/base/pool.h"
-#include "lib/engine/choose.h"
-#include "lib/engine/choose_config.h"
-#include "lib/engine/sample.h"
-#include "lib/engine/verify.h"
+#include "lib/choose/choose.h"
+#include "lib/choose/choose_config.h"
+#include "lib/choose/sample.h"
+#include "lib/cli/cli.h"
+#include "lib/cli/lines.h"
 #include "lib/store/conf.h"
 #include "lib/store/stats.h"
+#include "lib/sys/pool.h"
+#include "lib/verify/verify.h"
 
 struct run {
 	struct cli cli;

@@ -8,14 +8,14 @@
 
 #include "bin/verify.h"
 #include "lib/base/buf.h"
-#include "lib/base/json_write.h"
-#include "lib/base/metrics.h"
-#include "lib/base/progress.h"
 #include "lib/base/when.h"
-#include "lib/engine/state.h"
-#include "lib/engine/state_compared.h"
-#include "lib/engine/state_verdict.h"
+#include "lib/state/state.h"
+#include "lib/state/state_compared.h"
+#include "lib/state/state_verdict.h"
 #include "lib/store/store.h"
+#include "lib/text/json_write.h"
+#include "lib/text/metrics.h"
+#include "lib/text/progress.h"
 
 /* The replica is broken, as far as that was asked for. */
 static bool

@@ -1,11 +1,20 @@
 #!/bin/sh
-# layers.sh -- a file of lib/ includes only from its own layer or one before
-# it; bin/ and tests/ may include any; nothing includes a .c file, and our own
-# headers are spelled from the root.  $LAYERS lists the layers, lowest first.
+# layers.sh -- the plan of lib/, which ARCHITECTURE.md tells, holds:
+#
+#  - a file includes only from its own room or from one before it, and once it
+#    is built its object calls only into these (nm); so there is no circle;
+#  - NAME_impl.h is included only within its own room, sub-rooms among it;
+#  - a room has at most 25 files;
+#  - nothing includes a .c file; our own headers are spelled from the root.
+#
+# bin/ and tests/ may include any.  $LAYERS lists the rooms, lowest first, a
+# sub-room as ROOM/SUB; $B is where the objects are [build].
 set -u
 cd "$(dirname "$0")/.." || exit
 
-: "${LAYERS:=$(sed -n 's/^LAYERS = //p' Makefile)}"
+: "${B:=build}"
+: "${LAYERS:=$(sed -n '/^LAYERS = /,/[^\\]$/{s/^LAYERS = //;s/\\$//;p;}' Makefile |
+	tr '\n' ' ')}"
 bad=0
 complain() {
 	echo "layers: $*" >&2
@@ -15,27 +24,34 @@ complain() {
 allowed=' '
 for layer in $LAYERS; do
 	allowed="$allowed$layer "
-	for file in lib/"$layer"/*.[ch]; do
-		[ -e "$file" ] || continue
-		for dep in $(sed -n 's|^# *include "lib/\([^/]*\)/.*|\1|p' \
+	files=$(find lib/"$layer" -maxdepth 1 -type f 2>/dev/null)
+	[ -n "$files" ] || complain "lib/$layer: no such room, or it is empty"
+	n=$(echo "$files" | wc -l)
+	[ "$n" -le 25 ] || complain "lib/$layer has $n files, 25 at most"
+	for file in $files; do
+		for dep in $(sed -n 's|^# *include "lib/\(.*\)/[^/]*".*|\1|p' \
 			"$file" | sort -u); do
 			case $allowed in
 			*" $dep "*) ;;
 			*) complain "$file ($layer) must not use $dep" ;;
 			esac
 		done
+		for impl in $(sed -n 's|^# *include "lib/\(.*_impl\.h\)".*|\1|p' \
+			"$file"); do
+			[ "${impl%%/*}" = "${layer%%/*}" ] ||
+				complain "$file: lib/$impl is of its room alone"
+		done
 	done
 done
 
-for dir in lib/*/; do
-	dir=${dir%/}
+for dir in $(find lib -type f | sed 's|^lib/||; s|/[^/]*$||' | sort -u); do
 	case $allowed in
-	*" ${dir#lib/} "*) ;;
-	*) complain "$dir is no layer of the Makefile's LAYERS" ;;
+	*" $dir "*) ;;
+	*) complain "lib/$dir is no room of the Makefile's LAYERS" ;;
 	esac
 done
 
-for file in lib/*/*.[ch] bin/*.[ch] tests/*/*.[ch]; do
+for file in lib/*/*.[ch] lib/*/*/*.[ch] bin/*.[ch] tests/*/*.[ch]; do
 	[ -e "$file" ] || continue
 	while read -r _ header; do
 		[ -n "$header" ] || continue
@@ -52,11 +68,38 @@ for file in lib/*/*.[ch] bin/*.[ch] tests/*/*.[ch]; do
 	END
 done
 
-# cli is what main is made of: it prints and exits.
-for file in $(grep -lE '"lib/base/cli(_impl)?\.h"' lib/*/*.[ch]); do
-	case $file in
-	lib/base/cli.[ch] | lib/base/cli_*.[ch]) ;;
-	*) complain "$file: only bin/ uses lib/base/cli.h" ;;
-	esac
+# What the objects call, as far as they are built: "room file symbol type".
+objects=
+for layer in $LAYERS; do
+	for file in lib/"$layer"/*.c; do
+		[ -e "$B/${file%.c}.o" ] && objects="$objects $B/${file%.c}.o"
+	done
 done
+if [ -n "$objects" ]; then
+	calls=$(nm -A -P $objects | LAYERS=$LAYERS B=$B awk '
+		BEGIN {
+			n = split(ENVIRON["LAYERS"], l, " ")
+			for (i = 1; i <= n; i++)
+				at[l[i]] = i
+		}
+		{
+			file = substr($1, 1, length($1) - 1)
+			room = substr(file, length(ENVIRON["B"]) + 6)
+			sub("/[^/]*$", "", room)
+			if ($3 == "U")
+				use[file " " $2] = room
+			else if ($3 ~ /^[TDBRC]$/)
+				has[$2] = room
+		}
+		END {
+			for (u in use) {
+				split(u, p, " ")
+				r = has[p[2]]
+				if (r != "" && at[r] > at[use[u]])
+					print p[1] " (" use[u] ") must not call " \
+					    p[2] " of " r
+			}
+		}')
+	[ -z "$calls" ] || complain "$calls"
+fi
 exit $bad

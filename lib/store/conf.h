@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/base/opt.h"
+#include "lib/text/opt.h"
 
 struct err;
 

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 
 #include "lib/base/buf.h"
-#include "lib/base/json_write.h"
-#include "lib/base/metrics.h"
+#include "lib/text/json_write.h"
+#include "lib/text/metrics.h"
 
 /* By what most providers bill: writing and listing, reading, nothing. */
 static const struct {

@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #include "lib/base/err.h"
-#include "lib/base/spool.h"
+#include "lib/sys/spool.h"
 
 struct buf;
 struct store;

@@ -1,5 +1,5 @@
 /* A litestream.yml; names go to paths and back. */
-#include "lib/format/config.h"
+#include "lib/config/config.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* A pattern, a NUL, a path. */
-#include "lib/format/glob.h"
+#include "lib/text/glob.h"
 
 #include <string.h>
 

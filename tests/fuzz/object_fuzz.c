@@ -2,7 +2,7 @@
  * An object, and the same bytes as data.  However it is cut into pieces, the
  * answer is the same; what was encoded comes back.
  */
-#include "lib/format/object.h"
+#include "lib/replica/wal/object.h"
 
 #include <string.h>
 

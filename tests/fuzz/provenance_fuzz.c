@@ -1,5 +1,5 @@
 /* The last bytes of an object. */
-#include "lib/format/provenance.h"
+#include "lib/replica/wal/provenance.h"
 
 #include <string.h>
 #include <zlib.h>

@@ -1,5 +1,5 @@
 /* A WAL: header, frames.  What is accepted is what we would write. */
-#include "lib/format/wal.h"
+#include "lib/sqlite/wal.h"
 
 #include <string.h>
 

@@ -34,8 +34,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/file.h"
-#include "lib/store/s3_xml.h"
+#include "lib/store/aws/s3_xml.h"
+#include "lib/sys/file.h"
 
 struct object {
 	char *key; /* of a part: "ID/NUMBER" */

@@ -18,11 +18,11 @@
 #include <unistd.h>
 
 #include "lib/base/err.h"
-#include "lib/base/file.h"
-#include "lib/base/spool.h"
-#include "lib/format/dbhdr.h"
-#include "lib/format/object.h"
-#include "lib/format/wal.h"
+#include "lib/replica/wal/object.h"
+#include "lib/sqlite/dbhdr.h"
+#include "lib/sqlite/wal.h"
+#include "lib/sys/file.h"
+#include "lib/sys/spool.h"
 
 static _Noreturn void
 die(const char *what)

@@ -51,7 +51,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/file.h"
+#include "lib/sys/file.h"
 
 #define RULES 64
 

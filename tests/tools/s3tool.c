@@ -27,12 +27,12 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
-#include "lib/base/file.h"
 #include "lib/base/mask.h"
-#include "lib/base/spool.h"
-#include "lib/base/stop.h"
-#include "lib/store/s3_impl.h"
-#include "lib/store/store_open.h"
+#include "lib/store/open/store_open.h"
+#include "lib/store/s3/s3_impl.h"
+#include "lib/sys/file.h"
+#include "lib/sys/spool.h"
+#include "lib/sys/stop.h"
 
 static int status;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

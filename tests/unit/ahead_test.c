@@ -8,9 +8,9 @@
 #include <time.h>
 
 #include "lib/base/buf.h"
-#include "lib/base/crew.h"
-#include "lib/engine/restore.h"
-#include "lib/engine/restore_ahead.h"
+#include "lib/restore/restore.h"
+#include "lib/restore/restore_ahead.h"
+#include "lib/sys/crew.h"
 #include "tests/unit/tap.h"
 
 enum { SEGMENTS = 40, GONE = 7, LARGE = 11, GREW = 13 };

@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/base/cli.h"
-#include "lib/base/file.h"
-#include "lib/base/lines.h"
+#include "lib/cli/cli.h"
+#include "lib/cli/lines.h"
+#include "lib/sys/file.h"
 #include "tests/unit/tap.h"
 
 static char dir[] = "/tmp/cli_test.XXXXXX";

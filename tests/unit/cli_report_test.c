@@ -1,5 +1,5 @@
 /* What a program tells: status, messages, report files; its end. */
-#include "lib/base/stop.h"
+#include "lib/sys/stop.h"
 #include "tests/unit/cli_kit.h"
 
 static void

@@ -1,5 +1,5 @@
 /* litestream.yml: which databases, and where each one's replica is. */
-#include "lib/format/config.h"
+#include "lib/config/config.h"
 
 #include <stdlib.h>
 

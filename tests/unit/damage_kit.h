@@ -18,9 +18,9 @@
 #include "lib/base/be.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/file.h"
-#include "lib/engine/source.h"
-#include "lib/format/wal.h"
+#include "lib/source/source.h"
+#include "lib/sqlite/wal.h"
+#include "lib/sys/file.h"
 
 #define DAMAGE_FN __attribute__((unused)) static
 

@@ -1,4 +1,4 @@
-#include "lib/format/dbhdr.h"
+#include "lib/sqlite/dbhdr.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>

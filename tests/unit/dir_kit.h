@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
-#include "lib/store/dir_impl.h"
-#include "lib/store/store_open.h"
+#include "lib/store/dir/dir_impl.h"
+#include "lib/store/open/store_open.h"
 #include "tests/unit/tap.h"
 
 #define MTIME 1234567890123456789

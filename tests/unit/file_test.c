@@ -1,4 +1,4 @@
-#include "lib/base/file.h"
+#include "lib/sys/file.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

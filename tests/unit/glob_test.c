@@ -1,4 +1,4 @@
-#include "lib/format/glob.h"
+#include "lib/text/glob.h"
 
 #include <stdint.h>
 #include <stdio.h>

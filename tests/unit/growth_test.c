@@ -1,4 +1,4 @@
-#include "lib/format/growth.h"
+#include "lib/sqlite/growth.h"
 
 #include "lib/base/err.h"
 #include "tests/unit/tap.h"

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "lib/base/err.h"
-#include "lib/store/http.h"
+#include "lib/store/aws/http.h"
 #include "tests/unit/tap.h"
 
 /* A server that is no server: accepts, reads a little, and hangs up. */

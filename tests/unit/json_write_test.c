@@ -1,5 +1,5 @@
 /* Objects as text: every byte a text can hold, and what is between members. */
-#include "lib/base/json_write.h"
+#include "lib/text/json_write.h"
 #include "tests/unit/tap.h"
 
 static void

@@ -1,4 +1,4 @@
-#include "lib/format/layout.h"
+#include "lib/replica/wal/layout.h"
 
 #include "tests/unit/tap.h"
 

@@ -1,4 +1,4 @@
-#include "lib/base/lines.h"
+#include "lib/cli/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/err.h"
-#include "lib/base/stop.h"
+#include "lib/sys/stop.h"
 #include "tests/unit/tap.h"
 
 static char *no_operands[] = { NULL };

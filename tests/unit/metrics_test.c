@@ -5,8 +5,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/file.h"
-#include "lib/base/metrics.h"
+#include "lib/sys/file.h"
+#include "lib/text/metrics.h"
 #include "tests/unit/tap.h"
 
 static char dir[] = "/tmp/metrics_test.XXXXXX";

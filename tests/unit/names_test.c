@@ -1,4 +1,4 @@
-#include "lib/base/names.h"
+#include "lib/sys/names.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "lib/base/err.h"
-#include "lib/base/file.h"
+#include "lib/sys/file.h"
 #include "tests/unit/tap.h"
 
 static char dir[] = "/tmp/names_test.XXXXXX";

@@ -1,4 +1,4 @@
-#include "lib/format/object.h"
+#include "lib/replica/wal/object.h"
 
 #include <lz4frame.h>
 #include <stdlib.h>

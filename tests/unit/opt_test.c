@@ -1,6 +1,6 @@
 /* What arguments of options mean. */
 #include "lib/base/err.h"
-#include "lib/base/opt.h"
+#include "lib/text/opt.h"
 #include "tests/unit/tap.h"
 
 static void

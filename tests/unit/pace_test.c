@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 
 #include "lib/base/err.h"
-#include "lib/store/pace.h"
+#include "lib/store/aws/pace.h"
 #include "tests/unit/tap.h"
 
 static void

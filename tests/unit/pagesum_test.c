@@ -1,4 +1,4 @@
-#include "lib/format/pagesum.h"
+#include "lib/sqlite/pagesum.h"
 
 #include <xxhash.h>
 

@@ -1,4 +1,4 @@
-#include "lib/base/pool.h"
+#include "lib/sys/pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /* The line that says how far it is. */
 #include "lib/base/buf.h"
-#include "lib/base/progress.h"
+#include "lib/text/progress.h"
 #include "tests/unit/tap.h"
 
 static void

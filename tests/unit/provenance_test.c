@@ -1,4 +1,4 @@
-#include "lib/format/provenance.h"
+#include "lib/replica/wal/provenance.h"
 
 #include <zlib.h>
 

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "lib/engine/prune.h"
+#include "lib/prune/prune.h"
 
 #define S    INT64_C(1000000000)
 #define DAY  (86400 * S)

@@ -1,4 +1,4 @@
-#include "lib/base/relay.h"
+#include "lib/sys/relay.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * whole pages: growing, shrinking, pages many times, transactions that were
  * never committed, and after a run that broke off.
  */
-#include "lib/engine/replay.h"
+#include "lib/replica/replay.h"
 
 #include <stdlib.h>
 

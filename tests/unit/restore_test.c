@@ -11,9 +11,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/file.h"
-#include "lib/engine/restore.h"
-#include "lib/store/store_open.h"
+#include "lib/restore/restore.h"
+#include "lib/store/open/store_open.h"
+#include "lib/sys/file.h"
 #include "tests/unit/tap.h"
 
 #define SNAPSHOT                                             \

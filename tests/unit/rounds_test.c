@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "lib/base/err.h"
-#include "lib/engine/rounds.h"
-#include "lib/engine/state.h"
-#include "lib/engine/state_known.h"
+#include "lib/state/fleet/rounds.h"
+#include "lib/state/fleet/state_known.h"
+#include "lib/state/state.h"
 #include "tests/unit/tap.h"
 
 #define MINUTE INT64_C(60000000000)

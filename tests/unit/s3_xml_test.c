@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "lib/base/err.h"
-#include "lib/store/s3_xml.h"
+#include "lib/store/aws/s3_xml.h"
 #include "tests/unit/tap.h"
 
 static int

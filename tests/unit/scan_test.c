@@ -1,4 +1,4 @@
-#include "lib/engine/scan.h"
+#include "lib/scan/scan.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -8,8 +8,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/file.h"
-#include "lib/store/store_open.h"
+#include "lib/store/open/store_open.h"
+#include "lib/sys/file.h"
 #include "tests/unit/tap.h"
 
 static char dir[] = "/tmp/scan_test.XXXXXX";

@@ -1,5 +1,5 @@
 /* How fine a clock is, by the times it gives. */
-#include "lib/engine/signature.h"
+#include "lib/source/signature.h"
 
 #include "tests/unit/tap.h"
 

@@ -4,8 +4,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/file.h"
-#include "lib/store/sigv4.h"
+#include "lib/store/aws/sigv4.h"
+#include "lib/sys/file.h"
 #include "tests/unit/tap.h"
 
 #define DATA  "tests/data/sigv4"

@@ -2,7 +2,7 @@
  * Whatever the bytes of a database and its log: what is read is what SQLite
  * reads, or it is refused, and soon.
  */
-#include "lib/engine/source.h"
+#include "lib/source/source.h"
 
 #include "tests/unit/damage_kit.h"
 #include "tests/unit/tap.h"

@@ -16,7 +16,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/engine/source.h"
+#include "lib/source/source.h"
 #include "tests/unit/tap.h"
 
 #define KIT __attribute__((unused)) static

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 
 #include "lib/base/be.h"
-#include "lib/base/file.h"
-#include "lib/format/wal.h"
+#include "lib/sqlite/wal.h"
+#include "lib/sys/file.h"
 #include "tests/unit/source_kit.h"
 
 /* A frame without salts and checksum inside of what was committed. */

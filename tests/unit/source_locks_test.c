@@ -7,8 +7,8 @@
 #include <sys/syscall.h>
 
 #include "lib/base/be.h"
-#include "lib/base/file.h"
-#include "lib/format/wal.h"
+#include "lib/sqlite/wal.h"
+#include "lib/sys/file.h"
 #include "tests/unit/source_kit.h"
 
 static void

@@ -1,7 +1,7 @@
 /*
  * Each way of reading a live database, against what SQLite itself sees.
  */
-#include "lib/engine/source.h"
+#include "lib/source/source.h"
 
 #include <sys/stat.h>
 

@@ -1,4 +1,4 @@
-#include "lib/base/spool.h"
+#include "lib/sys/spool.h"
 
 #include <dirent.h>
 #include <fcntl.h>

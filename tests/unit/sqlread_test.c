@@ -3,7 +3,7 @@
  * what it sees itself.  Applications are child processes: POSIX locks do not
  * show within one.
  */
-#include "lib/engine/sqlread.h"
+#include "lib/source/sqlread.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -7,9 +7,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/err_kind.h"
-#include "lib/engine/stat_fleet.h"
-#include "lib/engine/state.h"
+#include "lib/stat/stat_fleet.h"
+#include "lib/state/state.h"
+#include "lib/text/err_kind.h"
 #include "tests/unit/tap.h"
 
 #define S INT64_C(1000000000)

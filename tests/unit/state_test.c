@@ -1,5 +1,5 @@
 /* The state: records and sums change together, and survive as one. */
-#include "lib/engine/state.h"
+#include "lib/state/state.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>

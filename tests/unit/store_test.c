@@ -1,4 +1,4 @@
-#include "lib/store/store_open.h"
+#include "lib/store/open/store_open.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>

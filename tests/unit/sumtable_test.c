@@ -1,5 +1,5 @@
 /* Sums of pages: any order, more than memory holds. */
-#include "lib/engine/sumtable.h"
+#include "lib/replica/sumtable.h"
 
 #include <stdlib.h>
 

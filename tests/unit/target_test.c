@@ -4,8 +4,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/engine/choose.h"
-#include "lib/engine/target.h"
+#include "lib/choose/choose.h"
+#include "lib/choose/target.h"
 #include "tests/unit/tap.h"
 
 static void

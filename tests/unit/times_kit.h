@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
-#include "lib/base/spool.h"
-#include "lib/engine/follow.h"
-#include "lib/engine/jump.h"
-#include "lib/format/object.h"
+#include "lib/replica/follow.h"
+#include "lib/replica/jump.h"
+#include "lib/replica/wal/object.h"
 #include "lib/store/store.h"
+#include "lib/sys/spool.h"
 
 #define S     INT64_C(1000000000)
 #define DAY   (86400 * S)

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/engine/prune.h"
-#include "lib/engine/restore.h"
+#include "lib/prune/prune.h"
+#include "lib/restore/restore.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/times_kit.h"
 

@@ -1,14 +1,14 @@
 /* What lspp-verify notes, and what of that lspp-ship is told; the sample. */
-#include "lib/engine/state_verdict.h"
+#include "lib/state/state_verdict.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
-#include "lib/engine/choose.h"
-#include "lib/engine/sample.h"
-#include "lib/engine/state.h"
+#include "lib/choose/choose.h"
+#include "lib/choose/sample.h"
+#include "lib/state/state.h"
 #include "tests/unit/tap.h"
 
 #define OLD "0123456789abcdef"

@@ -1,5 +1,5 @@
 /* What may be called wrong or ahead, and what is only behind. */
-#include "lib/engine/verify_judge.h"
+#include "lib/verify/verify_judge.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "lib/format/wal.h"
+#include "lib/sqlite/wal.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>

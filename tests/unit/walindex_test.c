@@ -2,12 +2,12 @@
  * The wal-index is read while it is written: whatever store comes between
  * whichever two reads, what is taken for one moment was one.
  */
-#include "lib/format/walindex.h"
+#include "lib/sqlite/walindex.h"
 
 #include <string.h>
 
 #include "lib/base/be.h"
-#include "lib/format/wal.h"
+#include "lib/sqlite/wal.h"
 #include "tests/unit/tap.h"
 
 enum { COPY = 48, INFO = 96, SIZE = 136, STORES_MAX = 64 };

@@ -4,7 +4,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/engine/walread.h"
+#include "lib/replica/walread.h"
 #include "tests/unit/tap.h"
 
 enum { PAGE = 512, FRAMES = 5 };

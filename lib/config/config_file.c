@@ -1,0 +1,209 @@
+#include "lib/config/config_file.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/err.h"
+#include "lib/store/open/store_open.h"
+#include "lib/sys/file.h"
+
+#define MAX_BYTES (16 << 20)
+
+static const char *
+variable(void *ctx, const char *name)
+{
+	(void)ctx;
+	return getenv(name);
+}
+
+static char *
+home(void)
+{
+	const char *v = getenv("HOME");
+	char room[4096];
+	struct passwd pw, *found;
+
+	if (v != NULL && *v == '/')
+		return xstrdup(v);
+	if (getpwuid_r(getuid(), &pw, room, sizeof(room), &found) == 0 &&
+	    found != NULL && pw.pw_dir[0] == '/')
+		return xstrdup(pw.pw_dir);
+	return NULL;
+}
+
+static int
+parse(struct config_file *f, const struct buf *text, struct err *e)
+{
+	char *cwd = getcwd(NULL, 0), *dir = home();
+	const struct config_env env = {
+		.get = variable, .cwd = cwd, .home = dir
+	};
+	int rc;
+
+	if (cwd == NULL)
+		rc = err_sys(e, "cannot tell the current directory");
+	else
+		rc = config_parse(
+		    &f->c, (const char *)text->data, text->len, &env, e);
+	free(cwd);
+	free(dir);
+	return rc;
+}
+
+static void
+tell(const struct config_file *f, const struct store_conf *base,
+    const struct config_warning *w)
+{
+	char *text = xasprintf("%s: line %u: %s", f->name, w->line, w->text);
+
+	if (base->warn != NULL)
+		base->warn(base->tell_ctx, text);
+	free(text);
+}
+
+/* Keys that everybody on the machine can read. */
+static void
+tell_if_open(const struct config_file *f, const struct buf *raw,
+    const struct store_conf *base)
+{
+	const char *secret;
+	struct stat st;
+	char *text;
+
+	if (base->warn == NULL || stat(f->name, &st) == -1 ||
+	    (st.st_mode & S_IROTH) == 0)
+		return;
+	for (size_t i = 0; i < f->c.n_roots; i++) {
+		/* One that a variable brought is not in the file. */
+		secret = f->c.root[i].secret;
+		if (secret == NULL || strstr(buf_str(raw), secret) == NULL)
+			continue;
+		text = xasprintf(
+		    "%s: it holds a secret key, and all may read it", f->name);
+		base->warn(base->tell_ctx, text);
+		free(text);
+		return;
+	}
+}
+
+/* Connections that nobody uses: few, where each root has some of its own. */
+enum { IDLE = 64, IDLE_FILES = 4 };
+
+static void
+set_store(struct store_conf *s, const struct config_root *r)
+{
+	if (r->key_id != NULL) {
+		s->key_id = r->key_id;
+		s->secret = r->secret;
+	}
+	if (r->storage_class != NULL)
+		s->storage_class = r->storage_class;
+	if (r->sse_kms_key != NULL) {
+		s->sse = "aws:kms";
+		s->sse_kms_key = r->sse_kms_key;
+	}
+	if (r->sse_c_file != NULL)
+		s->sse_c_file = r->sse_c_file;
+	if (r->part_size >= 5 << 20 && r->part_size <= 5ull << 30)
+		s->part_size = r->part_size;
+	s->insecure = s->insecure || r->insecure;
+	s->probe_in = r->first;
+}
+
+int
+config_file_open(struct config_file *f, const char *name,
+    const struct store_conf *base, struct err *e)
+{
+	struct buf text = { 0 };
+	int rc;
+
+	*f = (struct config_file){ .name = name };
+	rc = file_slurp(name, MAX_BYTES, &text, e);
+	if (rc == 0)
+		rc = parse(f, &text, e);
+	if (rc == 0)
+		tell_if_open(f, &text, base);
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.cap);
+	buf_release(&text);
+	if (rc == -1) {
+		e->class = ERR_CONFIG;
+		return err_in(e, "%s", name);
+	}
+	for (size_t i = 0; i < f->c.n_warnings; i++)
+		tell(f, base, &f->c.warning[i]);
+	f->store = xcalloc(f->c.n_roots + 1, sizeof(*f->store));
+	for (size_t i = 0; i < f->c.n_roots; i++) {
+		f->store[i] = *base;
+		set_store(&f->store[i], &f->c.root[i]);
+		if (f->c.n_roots > 1)
+			f->store[i].keep = IDLE / f->c.n_roots;
+		if (store_conf_check(&f->store[i], e) == -1) {
+			config_file_close(f);
+			return err_in(e, "%s", name);
+		}
+	}
+	return 0;
+}
+
+void
+config_file_close(struct config_file *f)
+{
+	free(f->store);
+	config_release(&f->c);
+	*f = (struct config_file){ 0 };
+}
+
+size_t
+config_file_descriptors(const struct config_file *f)
+{
+	const struct store_traits *t;
+	bool remote = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->c.n_roots; i++) {
+		t = store_traits(f->c.root[i].url);
+		n += t->held;
+		remote |= t->remote;
+	}
+	return n + (remote ? IDLE * IDLE_FILES : 0);
+}
+
+int
+config_file_whoami(const struct config_file *f, struct buf *out, struct err *e)
+{
+	for (size_t i = 0; i < f->c.n_roots; i++) {
+		buf_addf(out, "%s\n", f->c.root[i].url);
+		if (store_whoami(f->c.root[i].url, &f->store[i], out, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+const struct config_db *
+config_file_find(const struct config_file *f, const char *path, struct buf *abs,
+    struct err *e)
+{
+	const struct config_db *d;
+
+	if (path_absolute(path, abs, e) == -1)
+		return NULL;
+	if ((d = config_find(&f->c, buf_str(abs))) == NULL)
+		err_set(e, ERR_CONFIG, "%s has no such database", f->name);
+	return d;
+}
+
+int
+config_file_name(const struct config_file *f, const struct config_db *d,
+    size_t i, const char *abs, struct buf *name, struct err *e)
+{
+	buf_reset(name);
+	if (d->replica[i].refused != NULL) {
+		err_set(e, ERR_CONFIG, "%s", d->replica[i].refused);
+		return err_in(e, "%s", f->name);
+	}
+	return config_name(d, i, abs, name, e);
+}

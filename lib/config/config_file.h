@@ -1,0 +1,50 @@
+/*
+ * config_file -- a litestream.yml on disk, and what its roots mean to a store.
+ *
+ * A program opens it once; all threads may look things up.  The keys in it
+ * reach the stores of their own roots, and nothing else: no message, no state.
+ */
+#ifndef LSPP_CONFIG_CONFIG_FILE_H
+#define LSPP_CONFIG_CONFIG_FILE_H
+
+#include "lib/config/config.h"
+#include "lib/store/conf.h"
+
+struct err;
+
+struct config_file {
+	const char *name;
+	struct config c;
+	struct store_conf *store; /* of each root of c */
+};
+
+/*
+ * Read the file called name (borrowed).  base: what the options say of all
+ * stores, which a root's own settings go before (borrowed texts); its warn()
+ * gets the warnings.  ERR_CONFIG, with the line.
+ */
+int config_file_open(struct config_file *f, const char *name,
+    const struct store_conf *base, struct err *e);
+void config_file_close(struct config_file *f); /* takes { 0 } */
+
+/* How many descriptors the stores of all its roots hold at most (file_fit()),
+ * but for what a worker has in use. */
+size_t config_file_descriptors(const struct config_file *f);
+
+/* As store_whoami(), of every root.  Appended to out. */
+int config_file_whoami(
+    const struct config_file *f, struct buf *out, struct err *e);
+
+/*
+ * The entry of a database by any path of it; abs gets the absolute one.
+ * NULL: ERR_CONFIG, no entry has it.
+ */
+const struct config_db *config_file_find(const struct config_file *f,
+    const char *path, struct buf *abs, struct err *e);
+
+/* The name of the database abs of d in its replica i, in place of what name
+ * held.  ERR_CONFIG also if that replica is refused. */
+int config_file_name(const struct config_file *f, const struct config_db *d,
+    size_t i, const char *abs, struct buf *name, struct err *e);
+
+#endif

@@ -1,0 +1,214 @@
+/*
+ * prune -- what of a replica is not needed any more, and its removal.
+ *
+ * The words: a *run* is a snapshot and the segments up to the next snapshot of
+ * its generation.  A *state* is what one object, a snapshot or a segment,
+ * brings a restore to.  A state is *current* from its time until that of the
+ * next one, over all generations; the last one is the newest.
+ *
+ * What is kept, as the policy stands at 'as of', the moment 'grace' before now:
+ *
+ *	always		the newest state; every state that was current at 'as
+ *			of' or came later
+ *	keep_for	every state that was current at some time in so long
+ *			before 'as of'
+ *	last		every state since the so many'th newest snapshot
+ *	hourly, ...	of so many hours (days, weeks from Monday, months; in
+ *			UTC) that have states, the newest state of each
+ *
+ * Kept is a run with all its states or nothing of it, for ship's sake
+ * (ship_pruned.c).  Beside these runs are kept: the last run of a generation of
+ * which another is kept, for it says that the generation is ended; and the run
+ * before one that is kept for its snapshot alone, where a run is missing
+ * between others: litestream 0.3.13 wants WAL of the index before.  Of
+ * Litestream's own generations everything from the run before the first that is
+ * kept.  Only with 'foreign' are those looked at, else they are as if they were
+ * not there.
+ *
+ * The time of an object is when it was stored.  That is its state's own time in
+ * a directory, and after it on S3, by an upload; so what a time of capture
+ * leads to is kept, too.  But the last object of a generation has its state's
+ * time, and the others none that is later: which generation is the newest is
+ * decided as in a restore, also where they were copied in another order.
+ *
+ * The order of removal, in waves, is such that whatever is kept can be restored
+ * at every moment, by lspp and litestream 0.3.13 and 0.5 (lspp-format(5), rules
+ * 1 to 6):
+ *
+ *	0	the snapshots of all runs that go
+ *	1...	their segments.  Below the first run that is kept of the
+ *		generation: those that begin no index; those that begin one,
+ *		but for the last index; that.  Behind one that is kept: index by
+ *		index from the last one on, in each first what does not begin it
+ *	last	owner's objects, of a database that goes as a whole
+ *
+ * If something of a wave cannot be removed, the database's later ones are left.
+ */
+#ifndef LSPP_PRUNE_PRUNE_H
+#define LSPP_PRUNE_PRUNE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/replica/history.h"
+
+struct store;
+
+/*
+ * How long lspp-ship relies on a record: what the replica had behind it is
+ * still there, since lspp-prune leaves what was superseded less than
+ * PRUNE_GRACE_MIN_NS ago.  For an older one it is asked first whether the
+ * snapshot that it is based on is there, which is the first to go.
+ */
+#define PRUNE_TRUST_NS (INT64_C(24) * 3600 * 1000000000)
+
+/* On S3, where lspp-ship relies on it. */
+#define PRUNE_GRACE_MIN_NS (2 * PRUNE_TRUST_NS)
+
+enum prune_period {
+	PRUNE_HOURLY,
+	PRUNE_DAILY,
+	PRUNE_WEEKLY,
+	PRUNE_MONTHLY,
+	PRUNE_PERIODS,
+};
+
+struct prune_policy {
+	int64_t now_ns, grace_ns;
+	int64_t keep_for_ns; /* -1: not asked for */
+	uint32_t last;       /* 0: not asked for; likewise */
+	uint32_t count[PRUNE_PERIODS];
+	bool foreign;
+	/* Before anything goes, read how long the newest run's segments are:
+	 * one small read for each that has another of its index behind it. */
+	bool measure;
+};
+
+/* Is anything asked for?  If not, nothing is superseded. */
+bool prune_policy_any(const struct prune_policy *p);
+
+/* Why an object goes. */
+enum prune_why {
+	PRUNE_SUPERSEDED, /* no state of its run is to be kept */
+	PRUNE_GENERATION, /* nor any of its generation */
+	PRUNE_HEADLESS,   /* no snapshot leads to it */
+	PRUNE_GONE,       /* its database is not there any more */
+	PRUNE_UPLOAD,     /* it never became an object */
+};
+const char *prune_why_name(enum prune_why why);
+
+struct prune_item {
+	uint32_t generation; /* of the history's */
+	uint32_t at;         /* of its snapshots, segments, or the owners */
+	uint32_t wave;
+	uint8_t kind; /* enum layout_kind */
+	uint8_t why;
+};
+
+/* In the order of removal. */
+struct prune_plan {
+	struct prune_item *v;
+	size_t n, room;
+	uint64_t foreign; /* objects left for being Litestream's */
+	uint64_t stray;   /* newer than all that can be restored: left */
+};
+
+/* A database of a replica, as it was listed. */
+struct prune_db {
+	struct store *store; /* borrowed */
+	char *key;
+	struct history h;
+	int rc; /* -1: it is not known what it holds */
+	struct err e;
+	struct prune_plan plan;
+	void *ctx; /* the caller's */
+	/* private */
+	size_t at;
+	bool stopped;
+};
+
+/*
+ * What is not to be kept, into plan.  A pure function of what was listed;
+ * h->v[].plain tells Litestream's.  -1 ERR_CORRUPT, and nothing goes: an
+ * object that a kept state needs is missing, or has no time.
+ */
+int prune_plan(const struct history *h, const struct prune_policy *p,
+    struct prune_plan *plan, struct err *e);
+
+/* All of it goes: the newest state, and who owned it.  What Litestream wrote
+ * stays, unless 'foreign'; prune_db_tell() tells that. */
+void prune_plan_all(
+    const struct prune_db *db, bool foreign, struct prune_plan *plan);
+void prune_plan_release(struct prune_plan *plan);
+
+/* -- listings (prune_load.c) ----------------------------------------------- */
+
+struct prune_db *prune_db_new(struct store *s, const char *key);
+void prune_db_free(struct prune_db *db); /* takes NULL */
+
+/* List the database; rc and e of db tell of failures. */
+void prune_db_load(struct prune_db *db);
+
+struct prune_scan {
+	const char *pattern; /* NULL: all */
+	/* One database is listed; takes it over.  -1 ends the scan. */
+	int (*found)(void *ctx, struct prune_db *db);
+	void *ctx;
+	uint64_t unknown; /* out: objects that are of no database */
+	char *first;      /* of them, or NULL: the caller frees it */
+};
+
+/*
+ * Every database that matches, by one listing of what is below the pattern's
+ * fixed part, whatever else it holds.  A database whose listing was broken off
+ * is not handed out.  0, also if found() ended it; or -1.
+ */
+int prune_scan(struct store *s, struct prune_scan *scan, struct err *e);
+
+/* Is key one of an object of a database? */
+bool prune_is_object(const char *key);
+
+/*
+ * Ask the store whose each generation is, where its id does not tell: 0, or 1:
+ * some are Litestream's; -1.
+ */
+int prune_db_tell(struct prune_db *db, struct err *e);
+
+/*
+ * Put generations, if there are several, in the order in which a restore has
+ * them: that of the captures of their last states.  What the store has as the
+ * time of an object may be that of a copy; nothing in a generation stays later
+ * than its last state.
+ *
+ * Of Litestream's there is no such time: with 'foreign' they come before what
+ * an owner's object says has followed them (follow.h); ERR_CONFIG where nothing
+ * does.
+ */
+int prune_db_date(struct prune_db *db, bool foreign, struct err *e);
+
+/*
+ * Plan for a database that was listed, asking the store what a listing does not
+ * tell, where it matters.  As prune_plan(), and with 'measure': a segment
+ * between two others of the newest run is missing, or one is damaged.
+ */
+void prune_db_plan(struct prune_db *db, const struct prune_policy *p);
+
+/* -- removal (prune_run.c) --------------------------------------------------
+ */
+
+/* The key of an item, in place of what b held; and its size. */
+uint64_t prune_item_key(
+    const struct prune_db *db, const struct prune_item *it, struct buf *b);
+
+/* rc -1 with an e of class ERR_NONE: it is left since another failed. */
+typedef void prune_removed(void *ctx, const struct prune_db *db,
+    const struct prune_item *it, const char *key, uint64_t size, int rc,
+    const struct err *e);
+
+/* Carry out the plans of n databases of one store, wave by wave together. */
+void prune_run(
+    struct prune_db **dbs, size_t n, prune_removed *removed, void *ctx);
+
+#endif

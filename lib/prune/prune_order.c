@@ -1,0 +1,200 @@
+/*
+ * The order in which objects go: in waves, see prune.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/prune/prune_impl.h"
+
+static void
+add(struct prune_plan *plan, struct prune_item it)
+{
+	if (plan->n == plan->room) {
+		plan->room = plan->room * 2 + 16;
+		plan->v = xrealloc(plan->v, plan->room * sizeof(*plan->v));
+	}
+	plan->v[plan->n++] = it;
+}
+
+/* By wave; in a wave, and so in a directory, from the end on. */
+static int
+compare(const void *a, const void *b)
+{
+	const struct prune_item *x = a, *y = b;
+
+	if (x->wave != y->wave)
+		return x->wave < y->wave ? -1 : 1;
+	if (x->generation != y->generation)
+		return x->generation < y->generation ? -1 : 1;
+	return (x->at < y->at) - (x->at > y->at);
+}
+
+static void
+sort(struct prune_plan *plan)
+{
+	if (plan->n > 1)
+		qsort(plan->v, plan->n, sizeof(*plan->v), compare);
+}
+
+/* -- a block: runs that go, side by side ----------------------------------- */
+
+struct block {
+	const struct generation *g;
+	size_t from, to; /* of its runs */
+	bool behind;     /* one that is kept */
+	enum prune_why why;
+};
+
+static enum prune_why
+why_of(const struct block *b, const struct run *r)
+{
+	return r->snapshot == NO_SNAPSHOT && b->why != PRUNE_GONE
+	    ? PRUNE_HEADLESS
+	    : b->why;
+}
+
+static void
+add_segment(struct prune_plan *plan, const struct block *b, const struct run *r,
+    uint32_t generation, size_t at, uint32_t wave)
+{
+	add(plan,
+	    (struct prune_item){ .generation = generation,
+		.at = (uint32_t)at,
+		.wave = wave,
+		.kind = LAYOUT_SEGMENT,
+		.why = (uint8_t)why_of(b, r) });
+}
+
+static void
+add_block(const struct block *b, uint32_t generation, struct prune_plan *plan)
+{
+	const struct history_object *v = b->g->h->segments.v;
+	uint32_t index = UINT32_MAX, n = 0; /* indexes seen, from the end */
+	uint32_t wave;
+	bool begins;
+
+	for (size_t i = b->to; i > b->from; i--) {
+		const struct run *r = &b->g->v[i - 1];
+
+		if (r->snapshot != NO_SNAPSHOT)
+			add(plan,
+			    (struct prune_item){ .generation = generation,
+				.at = (uint32_t)r->snapshot,
+				.kind = LAYOUT_SNAPSHOT,
+				.why = (uint8_t)b->why });
+		for (size_t k = r->first + r->n; k > r->first; k--) {
+			n += v[k - 1].index != index;
+			index = v[k - 1].index;
+			begins = v[k - 1].offset == 0;
+			if (b->behind)
+				wave = 2 * n - 1 + begins;
+			else
+				wave = begins ? (n == 1 ? 3 : 2) : 1;
+			add_segment(plan, b, r, generation, k - 1, wave);
+		}
+	}
+}
+
+/* -- a generation ---------------------------------------------------------- */
+
+/*
+ * What alone ends a generation whose snapshot was on its way: it is met if that
+ * comes yet (expect_snapshot() in ship_fence.c).
+ */
+static bool
+is_fence(const struct generation *g)
+{
+	const struct history_list *l = &g->h->segments;
+
+	return g->h->snapshots.n == 0 && l->n == 1 && l->v[0].index == 0 &&
+	    l->v[0].offset == 0 && l->v[0].size < HISTORY_EMPTY;
+}
+
+static bool
+goes(const struct planner *pl, const struct generation *g, const struct run *r,
+    struct prune_plan *plan)
+{
+	int64_t last;
+
+	if (r->keep || r->snapshot != NO_SNAPSHOT)
+		return !r->keep;
+	last = g->h->segments.v[r->n - 1].mtime_ns;
+	if (last > pl->newest)
+		plan->stray += r->n;
+	return last <= pl->newest && last <= pl->as_of && !is_fence(g);
+}
+
+static void
+order(const struct planner *pl, const struct generation *g,
+    struct prune_plan *plan)
+{
+	struct block b = { .g = g, .why = PRUNE_GENERATION };
+	uint32_t generation = (uint32_t)(g - pl->g);
+
+	for (size_t i = 0; i < g->n; i++)
+		if (g->v[i].keep)
+			b.why = PRUNE_SUPERSEDED;
+	for (size_t i = 0; i < g->n; i = b.to) {
+		b.from = i;
+		for (b.to = i; b.to < g->n && goes(pl, g, &g->v[b.to], plan);
+		     b.to++)
+			;
+		if (b.to > b.from)
+			add_block(&b, generation, plan);
+		else {
+			b.behind = true;
+			b.to++;
+		}
+	}
+}
+
+void
+prune_order(const struct planner *pl, struct prune_plan *plan)
+{
+	for (const struct generation *g = pl->g; g < pl->g + pl->n; g++)
+		if (g->ignored)
+			plan->foreign += g->h->snapshots.n + g->h->segments.n;
+		else
+			order(pl, g, plan);
+	sort(plan);
+}
+
+void
+prune_plan_all(const struct prune_db *db, bool foreign, struct prune_plan *plan)
+{
+	struct run r = { .snapshot = NO_SNAPSHOT };
+
+	prune_plan_release(plan);
+	for (size_t i = 0; i < db->h.n; i++) {
+		struct generation g = { .h = &db->h.v[i], .v = &r, .n = 1 };
+		struct block b = { .g = &g, .to = 1, .why = PRUNE_GONE };
+
+		if (g.h->plain && !foreign) {
+			plan->foreign += g.h->snapshots.n + g.h->segments.n;
+			continue;
+		}
+		r.n = g.h->segments.n;
+		add_block(&b, (uint32_t)i, plan);
+		for (size_t k = 0; k < g.h->snapshots.n; k++)
+			add(plan,
+			    (struct prune_item){ .generation = (uint32_t)i,
+				.at = (uint32_t)k,
+				.kind = LAYOUT_SNAPSHOT,
+				.why = PRUNE_GONE });
+	}
+	for (size_t i = 0; i < db->h.owners.n; i++)
+		add(plan,
+		    (struct prune_item){ .at = (uint32_t)i,
+			.wave = UINT32_MAX,
+			.kind = LAYOUT_OWNER,
+			.why = PRUNE_GONE });
+	sort(plan);
+}
+
+void
+prune_plan_release(struct prune_plan *plan)
+{
+	free(plan->v);
+	*plan = (struct prune_plan){ 0 };
+}

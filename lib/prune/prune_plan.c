@@ -1,0 +1,431 @@
+/*
+ * What is kept, and in which order the rest goes.  See prune.h.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/buf.h"
+#include "lib/prune/prune_impl.h"
+
+#define SECOND INT64_C(1000000000)
+
+bool
+prune_policy_any(const struct prune_policy *p)
+{
+	bool any = p->keep_for_ns >= 0 || p->last > 0;
+
+	for (int i = 0; i < PRUNE_PERIODS; i++)
+		any = any || p->count[i] > 0;
+	return any;
+}
+
+const char *
+prune_why_name(enum prune_why why)
+{
+	static const char *const names[] = {
+		[PRUNE_SUPERSEDED] = "superseded",
+		[PRUNE_GENERATION] = "old-generation",
+		[PRUNE_HEADLESS] = "no-snapshot",
+		[PRUNE_GONE] = "gone",
+		[PRUNE_UPLOAD] = "unfinished",
+	};
+
+	return names[why];
+}
+
+/* -- runs ------------------------------------------------------------------ */
+
+static size_t
+count_to(const struct history_list *l, size_t from, int64_t index)
+{
+	size_t n = from;
+
+	while (n < l->n && l->v[n].index < index)
+		n++;
+	return n - from;
+}
+
+static void
+split(struct generation *g)
+{
+	const struct history_list *snaps = &g->h->snapshots;
+	const struct history_list *segs = &g->h->segments;
+	size_t at, n;
+
+	g->v = xcalloc(snaps->n + 1, sizeof(*g->v));
+	at = count_to(segs, 0, snaps->n > 0 ? snaps->v[0].index : INT64_MAX);
+	if (at > 0)
+		g->v[0] = (struct run){ .snapshot = NO_SNAPSHOT, .n = at };
+	n = at > 0;
+	for (size_t i = 0; i < snaps->n; i++, n++) {
+		g->v[n] = (struct run){ .snapshot = i, .first = at };
+		g->v[n].n = count_to(segs, at,
+		    i + 1 < snaps->n ? snaps->v[i + 1].index : INT64_MAX);
+		at += g->v[n].n;
+	}
+	g->n = n;
+}
+
+/* -- states ---------------------------------------------------------------- */
+
+/* next_ns: when the generation's next state came. */
+typedef void state_fn(
+    struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns);
+
+/* Every state, in order; times never go back within a generation. */
+static void
+each_state(struct planner *pl, state_fn *fn)
+{
+	for (struct generation *g = pl->g; g < pl->g + pl->n; g++) {
+		struct run *last = NULL;
+		bool bare = false;
+		int64_t ns = INT64_MIN, t;
+
+		for (struct run *r = g->v; r < g->v + g->n; r++) {
+			if (g->ignored || r->snapshot == NO_SNAPSHOT)
+				continue;
+			for (size_t i = 0; i <= r->n; i++) {
+				t = i == 0
+				    ? g->h->snapshots.v[r->snapshot].mtime_ns
+				    : g->h->segments.v[r->first + i - 1]
+					  .mtime_ns;
+				t = t > ns ? t : ns;
+				if (last != NULL)
+					fn(pl, last, bare, ns, t);
+				last = r;
+				bare = i == 0;
+				ns = t;
+			}
+		}
+		if (last != NULL)
+			fn(pl, last, bare, ns, INT64_MAX);
+	}
+}
+
+static void
+keep(struct run *r, bool bare)
+{
+	r->keep = true;
+	r->bare = r->bare || bare;
+}
+
+static void
+find_current(
+    struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
+{
+	(void)r;
+	(void)bare;
+	(void)next_ns;
+	if (ns <= pl->at && ns > pl->best)
+		pl->best = ns;
+}
+
+/* Of several generations with a state of that time, all. */
+static void
+keep_current(
+    struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
+{
+	if (ns == pl->best && next_ns > ns)
+		keep(r, bare);
+}
+
+/* What was current at that moment. */
+static void
+keep_at(struct planner *pl, int64_t at)
+{
+	pl->at = at;
+	pl->best = INT64_MIN;
+	each_state(pl, find_current);
+	if (pl->best != INT64_MIN)
+		each_state(pl, keep_current);
+}
+
+static void
+keep_later(
+    struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
+{
+	(void)next_ns;
+	if (ns > pl->at)
+		keep(r, bare);
+}
+
+static void
+keep_since(struct planner *pl, int64_t from)
+{
+	keep_at(pl, from);
+	pl->at = from;
+	each_state(pl, keep_later);
+}
+
+/* -- the last so many ------------------------------------------------------ */
+
+/* The n largest, ascending; 'value' of equal ones is the larger. */
+static void
+top_add(struct top *t, int64_t key, int64_t value)
+{
+	size_t from = 0, to = t->n, mid;
+
+	while (from < to) {
+		mid = from + (to - from) / 2;
+		if (t->v[mid].key < key)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	if (t->distinct && from < t->n && t->v[from].key == key) {
+		if (value > t->v[from].value)
+			t->v[from].value = value;
+		return;
+	}
+	if (t->n == t->max) {
+		if (from == 0)
+			return;
+		memmove(t->v, t->v + 1, (from - 1) * sizeof(*t->v));
+		t->v[from - 1] = (struct top_entry){ key, value };
+		return;
+	}
+	if (t->n == t->room) {
+		t->room = t->room * 2 + 16;
+		t->v = xrealloc(t->v, t->room * sizeof(*t->v));
+	}
+	memmove(t->v + from + 1, t->v + from, (t->n - from) * sizeof(*t->v));
+	t->v[from] = (struct top_entry){ key, value };
+	t->n++;
+}
+
+static void
+add_snapshot(
+    struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
+{
+	(void)r;
+	(void)next_ns;
+	if (bare && ns <= pl->as_of)
+		top_add(&pl->top, ns, 0);
+}
+
+/* From when on 'last' keeps everything; as_of if it has enough there. */
+static int64_t
+since_last(struct planner *pl)
+{
+	int64_t from;
+
+	if (pl->p->last == 0)
+		return pl->as_of;
+	pl->top = (struct top){ .max = pl->p->last };
+	each_state(pl, add_snapshot);
+	from = INT64_MIN;
+	if (pl->top.v != NULL && pl->top.n == pl->p->last)
+		from = pl->top.v[0].key;
+	free(pl->top.v);
+	return from;
+}
+
+/* -- periods --------------------------------------------------------------- */
+
+static int64_t
+floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+/* A number that grows from period to period. */
+static int64_t
+period_of(enum prune_period which, int64_t ns)
+{
+	int64_t hour = floor_div(ns, 3600 * SECOND);
+	int64_t day = floor_div(hour, 24);
+	time_t t = (time_t)(day * 86400);
+	struct tm tm;
+
+	switch (which) {
+	case PRUNE_HOURLY: return hour;
+	case PRUNE_DAILY: return day;
+	case PRUNE_WEEKLY: return floor_div(day + 3, 7); /* from a Monday */
+	default: break;
+	}
+	if (gmtime_r(&t, &tm) == NULL)
+		return day;
+	return (int64_t)tm.tm_year * 12 + tm.tm_mon;
+}
+
+static void
+add_period(
+    struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
+{
+	(void)r;
+	(void)bare;
+	(void)next_ns;
+	if (ns <= pl->as_of)
+		top_add(&pl->top, period_of(pl->period, ns), ns);
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	const struct top_entry *x = a, *y = b;
+
+	return (x->value > y->value) - (x->value < y->value);
+}
+
+static void
+keep_newest(
+    struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
+{
+	struct top_entry key = { 0, ns };
+
+	if (next_ns > ns && pl->top.n > 0 &&
+	    bsearch(&key, pl->top.v, pl->top.n, sizeof(key), by_value) != NULL)
+		keep(r, bare);
+}
+
+static void
+keep_periods(struct planner *pl, enum prune_period which, uint32_t max)
+{
+	if (max == 0)
+		return;
+	pl->period = which;
+	pl->top = (struct top){ .max = max, .distinct = true };
+	each_state(pl, add_period);
+	/* Periods grow with time, so the newest of each are in order. */
+	each_state(pl, keep_newest);
+	free(pl->top.v);
+}
+
+/* -- what else stays ------------------------------------------------------- */
+
+/* Litestream's: a snapshot may be of a later time than the WAL beside it. */
+static void
+keep_tail(struct generation *g)
+{
+	size_t i = 0;
+
+	while (i < g->n && !g->v[i].keep)
+		i++;
+	if (i == g->n)
+		return;
+	for (i -= i > 0; i < g->n; i++)
+		g->v[i].keep = true;
+}
+
+static void
+keep_beside(struct generation *g)
+{
+	bool any = false, wal = false;
+
+	if (g->foreign) {
+		keep_tail(g);
+		return;
+	}
+	for (size_t i = 0; i < g->n; i++) {
+		struct run *r = &g->v[i];
+
+		if (r->keep && r->bare && i > 0 && !g->v[i - 1].keep && wal &&
+		    g->v[i - 1].snapshot != NO_SNAPSHOT)
+			g->v[i - 1].keep = true;
+		wal = wal || (r->keep && r->n > 0);
+		any = any || r->keep;
+	}
+	if (any)
+		g->v[g->n - 1].keep = true;
+}
+
+/* -- what is wrong --------------------------------------------------------- */
+
+static int
+missing(const struct planner *pl, const struct generation *g, uint32_t index,
+    struct err *e)
+{
+	struct buf key = { 0 };
+
+	layout_segment_key(&key, pl->h->db, g->h->id, index, 0);
+	err_set(
+	    e, ERR_CORRUPT, "%s is missing: nothing is pruned", buf_str(&key));
+	buf_release(&key);
+	return -1;
+}
+
+/* Is every run that is kept whole, as far as names tell? */
+static int
+check(const struct planner *pl, struct err *e)
+{
+	uint32_t gone;
+
+	for (const struct generation *g = pl->g; g < pl->g + pl->n; g++)
+		for (const struct run *r = g->v; r < g->v + g->n; r++)
+			if (r->keep && r->snapshot != NO_SNAPSHOT &&
+			    history_whole(g->h->segments.v + r->first, r->n,
+				g->h->snapshots.v[r->snapshot].index,
+				&gone) != r->n)
+				return missing(pl, g, gone, e);
+	return 0;
+}
+
+static int
+check_times(
+    const struct history *h, const struct history_list *l, struct err *e)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].mtime_ns <= 0)
+			return err_set(e, ERR_CORRUPT,
+			    "%s holds objects of no time: nothing is pruned",
+			    h->db);
+	return 0;
+}
+
+/* -- all of it ------------------------------------------------------------- */
+
+static void
+decide(struct planner *pl)
+{
+	const struct prune_policy *p = pl->p;
+	int64_t from = since_last(pl), window;
+
+	keep_at(pl, INT64_MAX);
+	pl->newest = pl->best;
+	if (p->keep_for_ns > 0) {
+		window = pl->as_of - p->keep_for_ns;
+		from = window < from ? window : from;
+	}
+	keep_since(pl, from);
+	for (int i = 0; i < PRUNE_PERIODS; i++)
+		keep_periods(pl, (enum prune_period)i, p->count[i]);
+	for (size_t i = 0; i < pl->n; i++)
+		keep_beside(&pl->g[i]);
+}
+
+int
+prune_plan(const struct history *h, const struct prune_policy *p,
+    struct prune_plan *plan, struct err *e)
+{
+	struct planner pl = { .h = h, .p = p, .n = h->n };
+	int rc = 0;
+
+	*plan = (struct prune_plan){ 0 };
+	if (!prune_policy_any(p))
+		return 0;
+	pl.as_of = p->now_ns - p->grace_ns;
+	pl.g = xcalloc(h->n + 1, sizeof(*pl.g));
+	for (size_t i = 0; i < h->n && rc == 0; i++) {
+		struct generation *g = &pl.g[i];
+
+		g->h = &h->v[i];
+		g->foreign = h->v[i].plain;
+		g->ignored = g->foreign && !p->foreign;
+		split(g);
+		rc = check_times(h, &g->h->snapshots, e);
+		if (rc == 0)
+			rc = check_times(h, &g->h->segments, e);
+	}
+	if (rc == 0) {
+		decide(&pl);
+		rc = check(&pl, e);
+	}
+	if (rc == 0)
+		prune_order(&pl, plan);
+	for (size_t i = 0; i < h->n; i++)
+		free(pl.g[i].v);
+	free(pl.g);
+	return rc;
+}

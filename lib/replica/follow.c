@@ -1,0 +1,153 @@
+#include "lib/replica/follow.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/err.h"
+#include "lib/replica/history.h"
+#include "lib/replica/wal/object.h"
+#include "lib/store/store.h"
+
+enum { LINE = 64, OWNER_MAX = LINE * HISTORY_GENERATIONS };
+
+void
+follow_write(struct buf *b, const struct follow_end *end)
+{
+	buf_addf(b, "%s ", end->generation);
+	if (end->has_snapshot)
+		buf_addf(b, "%08" PRIx32 " ", end->snapshot);
+	else
+		buf_adds(b, "- ");
+	if (end->has_segment)
+		buf_addf(b, "%08" PRIx32 "_%08" PRIx32 "\n", end->segment.index,
+		    end->segment.offset);
+	else
+		buf_adds(b, "-\n");
+}
+
+/* A line, less its newline.  False: it is none. */
+static bool
+parse(struct follow_end *end, const char *line)
+{
+	char gen[20], snapshot[12], segment[20], extra;
+
+	*end = (struct follow_end){ 0 };
+	if (sscanf(line, "%19s %11s %19s %c", gen, snapshot, segment, &extra) !=
+		3 ||
+	    !layout_is_generation(gen))
+		return false;
+	memcpy(end->generation, gen, sizeof(end->generation));
+	end->has_snapshot = strcmp(snapshot, "-") != 0;
+	end->has_segment = strcmp(segment, "-") != 0;
+	if (end->has_snapshot &&
+	    (strlen(snapshot) != 8 ||
+		sscanf(snapshot, "%8" SCNx32 "%c", &end->snapshot, &extra) !=
+		    1))
+		return false;
+	return !end->has_segment ||
+	    (strlen(segment) == 17 &&
+		sscanf(segment, "%8" SCNx32 "_%8" SCNx32 "%c",
+		    &end->segment.index, &end->segment.offset, &extra) == 2);
+}
+
+/* Is all that there is of g now within end? */
+static bool
+within(const struct history_generation *g, const struct follow_end *end)
+{
+	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	const struct history_object *last = w->n > 0 ? &w->v[w->n - 1] : NULL;
+
+	if (s->n > 0 &&
+	    (!end->has_snapshot || s->v[s->n - 1].index > end->snapshot))
+		return false;
+	if (last == NULL)
+		return true;
+	return end->has_segment &&
+	    (last->index < end->segment.index ||
+		(last->index == end->segment.index &&
+		    last->offset <= end->segment.offset));
+}
+
+static void
+take_line(struct history *h, const char *line, int64_t ns)
+{
+	struct follow_end end;
+
+	if (!parse(&end, line))
+		return;
+	for (size_t i = 0; i < h->n; i++) {
+		struct history_generation *g = &h->v[i];
+
+		if (strcmp(g->id, end.generation) == 0 && within(g, &end) &&
+		    (g->followed_ns == 0 || ns < g->followed_ns))
+			g->followed_ns = ns;
+	}
+}
+
+static int
+data_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	(void)e;
+	buf_add(ctx, p, n);
+	return 0;
+}
+
+static int
+feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return object_dec_feed(ctx, p, n, e);
+}
+
+static int
+read_owner(struct history *h, struct object_dec *dec,
+    const struct history_object *o, struct buf *data, struct err *e)
+{
+	struct layout_name name = { LAYOUT_OWNER, o->index, 0 };
+	struct provenance pv;
+	struct buf key = { 0 };
+	bool has = false;
+	int rc;
+
+	layout_owner_key(&key, h->db, o->index);
+	buf_reset(data);
+	object_dec_begin(dec, data_sink, data, OWNER_MAX);
+	rc = h->s->ops->get(h->s, buf_str(&key), 0, UINT64_MAX, feed, dec, e);
+	if (rc == 0)
+		rc = object_dec_finish(dec, &pv, &has, e);
+	if (rc == -1 && e->class != ERR_CORRUPT && e->class != ERR_MISSING)
+		err_in(e, "%s", buf_str(&key));
+	else
+		rc = rc == 0 && has && provenance_is(&pv, pv.generation, &name);
+	buf_release(&key);
+	if (rc != 1)
+		return rc;
+	if (h->began_ns == 0 || pv.captured_ns < h->began_ns)
+		h->began_ns = pv.captured_ns;
+	for (char *p = (char *)buf_str(data), *end;
+	     (end = strchr(p, '\n')) != NULL; p = end + 1) {
+		*end = '\0';
+		take_line(h, p, pv.captured_ns);
+	}
+	return 1;
+}
+
+int
+follow_read(struct history *h, struct err *e)
+{
+	struct object_dec *dec = object_dec_new();
+	struct buf data = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < h->owners.n && rc != -1; i++)
+		rc = read_owner(h, dec, &h->owners.v[i], &data, e);
+	buf_release(&data);
+	object_dec_free(dec);
+	return rc == -1 ? -1 : 0;
+}
+
+bool
+follow_is_older(const struct history_generation *g, int64_t captured_ns)
+{
+	return g->followed_ns != 0 && g->followed_ns <= captured_ns;
+}

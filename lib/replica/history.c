@@ -1,0 +1,393 @@
+#include "lib/replica/history.h"
+#include "lib/replica/peek.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/replica/wal/provenance.h"
+#include "lib/store/store.h"
+
+static struct history_object *
+add(struct history_list *l)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap == 0 ? 4 : l->cap * 2;
+		l->v = xrealloc(l->v, l->cap * sizeof(*l->v));
+	}
+	return &l->v[l->n++];
+}
+
+/* The generation called id, made if it is not the last one; NULL with e. */
+static struct history_generation *
+generation_of(struct history *h, const char *id, struct err *e)
+{
+	struct history_generation *g = h->n == 0 ? NULL : &h->v[h->n - 1];
+
+	if (g != NULL && strcmp(g->id, id) == 0)
+		return g;
+	if (h->n == HISTORY_GENERATIONS) {
+		err_set(e, ERR_CORRUPT, "holds more than %d generations",
+		    HISTORY_GENERATIONS);
+		err_hint(e, "--generation ID restores from one of them");
+		return NULL;
+	}
+	if (h->v == NULL || h->n == h->cap) {
+		h->cap = h->cap == 0 ? 2 : h->cap * 2;
+		h->v = xrealloc(h->v, h->cap * sizeof(*h->v));
+	}
+	g = &h->v[h->n++];
+	memset(g, 0, sizeof(*g));
+	memcpy(g->id, id, sizeof(g->id));
+	g->ours = layout_is_own(id);
+	return g;
+}
+
+/*
+ * Without 'all': is it of use to a restore of the newest state?  Of snapshots,
+ * and of segments without one, only the last is.
+ */
+static bool
+of_use(struct history *h, struct history_generation *g,
+    const struct layout_name *name)
+{
+	struct history_list *l = &g->snapshots;
+
+	if (h->all)
+		return true;
+	if (name->kind == LAYOUT_SEGMENT && l->n > 0)
+		return name->index >= l->v[0].index;
+	if (name->kind == LAYOUT_SEGMENT)
+		l = &g->segments;
+	h->objects -= l->n;
+	l->n = 0;
+	return true;
+}
+
+/* An owner's object, or one that is nothing to us. */
+static int
+note_other(struct history *h, const struct store_entry *en)
+{
+	struct layout_name name;
+	uint32_t number;
+	size_t db;
+
+	if (layout_parse_owner(&number, en->key + h->prefix)) {
+		*add(&h->owners) = (struct history_object){
+			.mtime_ns = en->mtime_ns,
+			.size = en->size,
+			.index = number,
+		};
+	} else if (layout_object(en->key, &db, &name) && db + 1 >= h->prefix) {
+		return 0; /* a database's below a folder "generations" */
+	} else if (h->unknown++ == 0) {
+		h->first_unknown = xstrdup(en->key);
+	}
+	return 0;
+}
+
+int
+history_take(struct history *h, const struct store_entry *en, struct err *e)
+{
+	const char *p = en->key + h->prefix, *slash = strchr(p, '/');
+	struct history_generation *g;
+	struct history_list *l;
+	struct layout_name name;
+	char id[LAYOUT_GENERATION];
+
+	if (slash == NULL || slash - p != LAYOUT_GENERATION - 1)
+		return note_other(h, en);
+	memcpy(id, p, sizeof(id) - 1);
+	id[sizeof(id) - 1] = '\0';
+	if (!layout_is_generation(id) || !layout_parse(&name, slash + 1))
+		return note_other(h, en);
+	if ((g = generation_of(h, id, e)) == NULL)
+		return -1;
+	if (!of_use(h, g, &name))
+		return 1;
+	l = name.kind == LAYOUT_SNAPSHOT ? &g->snapshots : &g->segments;
+	if (h->objects++ == HISTORY_OBJECTS)
+		return err_set(e, ERR_CORRUPT, "holds more than %zu objects",
+		    HISTORY_OBJECTS);
+	*add(l) = (struct history_object){ .mtime_ns = en->mtime_ns,
+		.size = en->size,
+		.index = name.index,
+		.offset = name.kind == LAYOUT_SEGMENT ? name.offset : 0 };
+	return 1;
+}
+
+static int
+note_object(void *ctx, const struct store_entry *en, struct err *e)
+{
+	return history_take(ctx, en, e) == -1 ? -1 : 0;
+}
+
+void
+history_begin(struct history *h, struct store *s, const char *db, bool all)
+{
+	struct buf prefix = { 0 };
+
+	*h = (struct history){ .s = s, .db = db, .all = all };
+	layout_generation_prefix(&prefix, db, NULL);
+	h->prefix = prefix.len;
+	buf_release(&prefix);
+}
+
+int
+history_read(struct history *h, struct store *s, const char *db,
+    const char *generation, bool all, struct err *e)
+{
+	struct buf prefix = { 0 };
+	int rc;
+
+	history_begin(h, s, db, all);
+	layout_generation_prefix(&prefix, db, generation);
+	rc = s->ops->list(s, buf_str(&prefix), false, note_object, h, e);
+	buf_release(&prefix);
+	return rc;
+}
+
+void
+history_release(struct history *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		free(h->v[i].snapshots.v);
+		free(h->v[i].segments.v);
+	}
+	free(h->v);
+	free(h->owners.v);
+	free(h->first_unknown);
+	*h = (struct history){ 0 };
+}
+
+void
+history_key(const struct history *h, const struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o, struct buf *b)
+{
+	struct layout_name name = { kind, o->index, o->offset };
+
+	buf_reset(b);
+	layout_key(b, h->db, g->id, &name);
+}
+
+/* What does an object's end say? */
+enum says {
+	NOTHING = 0, /* as all of Litestream's, or one that was cut short */
+	ITS_TIME,
+	NONSENSE, /* it is ours, and damaged, or another's under this name */
+};
+
+/* One of enum says, or -1. */
+static int
+ask(const struct history *h, const struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o,
+    struct provenance *pv, struct err *e)
+{
+	struct layout_name name = { kind, o->index, o->offset };
+	struct buf key = { 0 };
+	int rc;
+
+	history_key(h, g, kind, o, &key);
+	rc = peek(h->s, buf_str(&key), pv, e);
+	buf_release(&key);
+	if (rc == 1)
+		return provenance_is(pv, g->id, &name) ? ITS_TIME : NONSENSE;
+	if (rc == 0)
+		return NOTHING;
+	return e->class == ERR_CORRUPT ? NONSENSE : -1;
+}
+
+size_t
+history_below(const struct history_list *l, int64_t index)
+{
+	size_t from = 0, to = l->n, mid;
+
+	while (from < to) {
+		mid = from + (to - from) / 2;
+		if (l->v[mid].index < index)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from;
+}
+
+/* The object before or behind o, where a snapshot comes before the segments of
+ * its index; false: there is none. */
+static bool
+step(const struct history_generation *g, bool back, enum layout_kind *kind,
+    const struct history_object **o)
+{
+	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	bool snapshot = *kind == LAYOUT_SNAPSHOT;
+	size_t a = snapshot ? (size_t)(*o - s->v)
+			    : history_below(s, (int64_t)(*o)->index + 1);
+	size_t b =
+	    snapshot ? history_below(w, (*o)->index) : (size_t)(*o - w->v);
+
+	if (back) {
+		if (a == 0 && b == 0)
+			return false;
+		snapshot =
+		    b == 0 || (a > 0 && s->v[a - 1].index > w->v[b - 1].index);
+		*o = snapshot ? &s->v[a - 1] : &w->v[b - 1];
+	} else {
+		a += snapshot;
+		b += !snapshot;
+		if (a == s->n && b == w->n)
+			return false;
+		snapshot =
+		    b == w->n || (a < s->n && s->v[a].index <= w->v[b].index);
+		*o = snapshot ? &s->v[a] : &w->v[b];
+	}
+	*kind = snapshot ? LAYOUT_SNAPSHOT : LAYOUT_SEGMENT;
+	return true;
+}
+
+/* Whose is g, where o says nothing?  Ours was cut short: one more has to be
+ * as silent. */
+static int
+ask_another(const struct history *h, struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o, struct err *e)
+{
+	struct provenance pv;
+	int says = NOTHING;
+
+	if ((step(g, false, &kind, &o) || step(g, true, &kind, &o)) &&
+	    (says = ask(h, g, kind, o, &pv, e)) == -1)
+		return -1;
+	g->plain = says == NOTHING;
+	g->ours = !g->plain;
+	return 0;
+}
+
+/* What o itself says: 1, or 0 if that is nothing. */
+static int
+own_time(const struct history *h, struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o,
+    struct history_time *t, struct err *e)
+{
+	struct provenance pv;
+	int says = ask(h, g, kind, o, &pv, e);
+
+	if (says == -1)
+		return -1;
+	if (says == NOTHING && !g->ours)
+		return ask_another(h, g, kind, o, e);
+	g->ours = true;
+	if (says != ITS_TIME)
+		return 0;
+	t->ns = pv.captured_ns;
+	t->clock_ns = pv.clock_ns;
+	t->end = UINT64_MAX;
+	if (kind == LAYOUT_SEGMENT)
+		t->end = o->offset + pv.length;
+	return 1;
+}
+
+static bool
+is_empty(enum layout_kind kind, const struct history_object *o,
+    const struct history_time *t)
+{
+	return kind == LAYOUT_SEGMENT && t->end == o->offset;
+}
+
+/* The time of the next state before or behind o that says it; as own_time().
+ * Else *other stays. */
+static int
+next_time(const struct history *h, struct history_generation *g, bool back,
+    enum layout_kind kind, const struct history_object *o,
+    struct history_time *other, struct err *e)
+{
+	struct history_time t = { 0 };
+	int rc = 0;
+
+	while (rc == 0 && step(g, back, &kind, &o))
+		if ((rc = own_time(h, g, kind, o, &t, e)) == 1 &&
+		    is_empty(kind, o, &t))
+			rc = 0;
+	if (rc == 1)
+		*other = t;
+	return rc;
+}
+
+int
+history_time(const struct history *h, struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o,
+    struct history_time *t, struct err *e)
+{
+	struct history_time other = { .ns = o->mtime_ns };
+	int rc;
+
+	*t = (struct history_time){ .ns = o->mtime_ns,
+		.known = HISTORY_AT,
+		.end = UINT64_MAX,
+		.ended_ns = INT64_MAX };
+	if (g->plain)
+		return 0;
+	if ((rc = own_time(h, g, kind, o, t, e)) == 1 && is_empty(kind, o, t)) {
+		other.ns = t->ns;
+		t->ended_ns = t->clock_ns != 0 ? t->clock_ns : t->ns;
+		rc = next_time(h, g, true, kind, o, &other, e);
+		t->ns = other.ns;
+		t->clock_ns = rc == 1 ? other.clock_ns : t->clock_ns;
+		return rc == -1 ? -1 : 0;
+	}
+	if (rc != 0 || g->plain)
+		return rc == -1 ? -1 : 0;
+	t->known = HISTORY_AFTER;
+	if ((rc = next_time(h, g, true, kind, o, &other, e)) == 0) {
+		t->known = HISTORY_UNTIL;
+		rc = next_time(h, g, false, kind, o, &other, e);
+		if (rc == 0 || other.ns > t->ns)
+			return rc == -1 ? -1 : 0;
+	}
+	t->ns = other.ns;
+	t->clock_ns = other.clock_ns;
+	return rc == -1 ? -1 : 0;
+}
+
+int
+history_window(const struct history *h, struct history_generation *g,
+    int64_t *from_ns, int64_t *until_ns, struct err *e)
+{
+	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	struct history_time t;
+
+	*from_ns = INT64_MAX;
+	*until_ns = INT64_MIN;
+	if (s->n > 0) {
+		if (history_time(h, g, LAYOUT_SNAPSHOT, s->v, &t, e) == -1)
+			return -1;
+		*from_ns = t.ns;
+		if (history_time(
+			h, g, LAYOUT_SNAPSHOT, &s->v[s->n - 1], &t, e) == -1)
+			return -1;
+		*until_ns = t.clock_ns != 0 ? t.clock_ns : t.ns;
+	}
+	if (w->n == 0)
+		return 0;
+	if (history_time(h, g, LAYOUT_SEGMENT, &w->v[w->n - 1], &t, e) == -1)
+		return -1;
+	if (t.clock_ns != 0)
+		t.ns = t.clock_ns;
+	if (t.ns > *until_ns)
+		*until_ns = t.ns;
+	return 0;
+}
+
+size_t
+history_whole(
+    const struct history_object *v, size_t n, uint32_t index, uint32_t *gone)
+{
+	*gone = index;
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && v[i].index == v[i - 1].index)
+			continue;
+		if (v[i].index != *gone || v[i].offset != 0)
+			return i;
+		(*gone)++;
+	}
+	return n;
+}

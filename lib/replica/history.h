@@ -1,0 +1,142 @@
+/*
+ * history -- everything that a replica holds of one database.
+ *
+ * One listing of what is below "<db>/generations/" comes in byte order:
+ * generation by generation, in each the snapshots before the WAL segments and
+ * both ascending.
+ *
+ * An object's time is when what it brings was captured, as its provenance says;
+ * in a generation of Litestream's, which has none, when it was stored.  One of
+ * ours that is damaged does not say; a store's time may be that of a copy. Then
+ * what is before it in the generation is of an earlier time, or the same, and
+ * that is taken: so it is not passed over for being too new, and what is wrong
+ * with it is found out when it is restored.
+ */
+#ifndef LSPP_REPLICA_HISTORY_H
+#define LSPP_REPLICA_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/replica/wal/layout.h"
+
+struct buf;
+struct err;
+struct store;
+struct store_entry;
+
+/*
+ * Beyond these a replica was not written by anybody who wants it restored:
+ * ERR_CORRUPT, before memory is out.  Of one generation there may be as many
+ * others as there like.
+ */
+#define HISTORY_GENERATIONS 4096
+#define HISTORY_OBJECTS     ((size_t)1 << 22)
+
+/* Bytes that an object without data stays below. */
+#define HISTORY_EMPTY 160
+
+struct history_object {
+	int64_t mtime_ns;
+	uint64_t size;
+	uint32_t index, offset; /* 0 of a snapshot */
+};
+
+struct history_list {
+	struct history_object *v;
+	size_t n, cap;
+};
+
+struct history_generation {
+	char id[LAYOUT_GENERATION];
+	struct history_list snapshots, segments;
+	/* Whose it is, by its id, or once an object was looked at: all are of
+	 * one kind. */
+	bool ours, plain;
+	/* follow.h: when lspp captured the first state known to be newer than
+	 * all of it; 0: nobody says. */
+	int64_t followed_ns;
+};
+
+enum history_known {
+	HISTORY_AT,    /* that is its time */
+	HISTORY_AFTER, /* that of what is before it: not earlier */
+	HISTORY_UNTIL, /* that of what is behind it, or when it was stored,
+			  whichever is less: not later */
+};
+
+struct history_time {
+	int64_t ns;
+	enum history_known known;
+	uint64_t end; /* of a segment: where the next begins; UINT64_MAX: it
+			 does not say */
+	/* It is empty, and ends the history of its generation: then ns is the
+	 * time of the last state, and at this one another generation began.
+	 * Else INT64_MAX. */
+	int64_t ended_ns;
+	int64_t clock_ns; /* what the clock said, which was behind; see jump.h.
+			     0: the same, or not told */
+};
+
+struct history {
+	struct store *s; /* borrowed, like db */
+	const char *db;
+	struct history_generation *v; /* by id; none is empty */
+	size_t n, cap, objects;
+	struct history_list owners; /* the index is the number of each */
+	int64_t began_ns;    /* follow.h: the first of them; 0: none says */
+	size_t unknown;      /* objects that no reader looks at */
+	char *first_unknown; /* the key of the first of them, or NULL */
+	size_t prefix;       /* private */
+	bool all;
+};
+
+/*
+ * all: false leaves out, in each generation, what is older than its newest
+ * snapshot.  generation: that one alone; NULL: all.  A database that is not
+ * there has no generations.
+ */
+int history_read(struct history *h, struct store *s, const char *db,
+    const char *generation, bool all, struct err *e);
+void history_release(struct history *h);
+
+/*
+ * The same from a listing that the caller has: begin, then take each entry, in
+ * byte order of keys.  1: taken, or of no use; 0: the layout has no such
+ * object; -1.
+ */
+void history_begin(
+    struct history *h, struct store *s, const char *db, bool all);
+int history_take(
+    struct history *h, const struct store_entry *en, struct err *e);
+
+/* The key of an object of g, in place of what is in b. */
+void history_key(const struct history *h, const struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o, struct buf *b);
+
+/*
+ * The time of an object in one of g's lists: one small read, unless g is
+ * Litestream's or there is damage.  ERR_MISSING: it is gone meanwhile.
+ */
+int history_time(const struct history *h, struct history_generation *g,
+    enum layout_kind kind, const struct history_object *o,
+    struct history_time *t, struct err *e);
+
+/* How many of l have a lower index. */
+size_t history_below(const struct history_list *l, int64_t index);
+
+/* The time of the last object of g, and of the first from which something can
+ * be restored (INT64_MAX: there is none). */
+int history_window(const struct history *h, struct history_generation *g,
+    int64_t *from_ns, int64_t *until_ns, struct err *e);
+
+/*
+ * How many of the n segments at v, which a snapshot of the given index needs,
+ * come before the first index that is missing or has no beginning; n: that is
+ * not so.  What is missing between is known only from the lengths.
+ */
+size_t history_whole(
+    const struct history_object *v, size_t n, uint32_t index, uint32_t *gone);
+
+#endif

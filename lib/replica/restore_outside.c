@@ -1,0 +1,83 @@
+/*
+ * Why nothing of a replica is as wanted.
+ */
+#include <inttypes.h>
+
+#include "lib/base/when.h"
+#include "lib/replica/follow.h"
+#include "lib/replica/history.h"
+#include "lib/replica/restore_plan.h"
+#include "lib/store/store.h"
+
+/*
+ * Did it begin behind the wanted time?  What was pruned did not, so not the
+ * oldest object tells, but the first owner's, which stays; and nobody, where
+ * Litestream wrote before.
+ */
+bool
+restore_is_younger(struct history *h, int64_t at_ns)
+{
+	const struct history_object *o = h->owners.v;
+	struct err e;
+
+	if (at_ns == INT64_MAX || h->owners.n == 0 || o->index != 0 ||
+	    o->size >= HISTORY_EMPTY || follow_read(h, &e) == -1)
+		return false;
+	for (size_t i = 0; i < h->n; i++)
+		if (h->v[i].plain)
+			return false;
+	return h->began_ns > at_ns;
+}
+
+/* Nothing is as wanted: then what is there? */
+int
+restore_outside(struct history *h, const struct restore_want *w, struct err *e)
+{
+	int64_t from = INT64_MAX, until = INT64_MIN, a, b;
+	char wanted[WHEN_SIZE], first[WHEN_SIZE], last[WHEN_SIZE];
+	const char *bare = NULL;
+
+	for (size_t i = 0; i < h->n; i++) {
+		if (h->v[i].snapshots.n == 0) {
+			bare = h->v[i].id;
+			continue;
+		}
+		if (history_window(h, &h->v[i], &a, &b, e) == -1)
+			return -1;
+		from = a < from ? a : from;
+		until = b > until ? b : until;
+	}
+	if (from == INT64_MAX && bare != NULL)
+		return err_set(e, ERR_CORRUPT,
+		    "generation %s has no snapshot, and there is no other",
+		    bare);
+	if (from == INT64_MAX && w->generation != NULL)
+		return err_set(e, ERR_MISSING, "no generation %s of it in %s",
+		    w->generation, h->s->url);
+	if (from == INT64_MAX)
+		return err_set(
+		    e, ERR_MISSING, "no backup of that name in %s", h->s->url);
+	if (w->index >= 0)
+		return err_set(e, ERR_MISSING,
+		    "generation %s has nothing up to index %08" PRIx32
+		    ": its first snapshot has index %08" PRIx32,
+		    w->generation, (uint32_t)w->index,
+		    h->v[0].snapshots.v[0].index);
+	return err_set(e, ERR_MISSING,
+	    "there is nothing as old as %s: the backup covers %s to %s",
+	    when_text(w->at_ns, wanted), when_text(from, first),
+	    when_text(until, last));
+}
+
+int
+restore_too_old(
+    struct restore_plan *p, const struct restore_want *w, struct err *e)
+{
+	char until[WHEN_SIZE];
+
+	p->older = w->newer_ns != 0 && p->until_ns < w->newer_ns;
+	if (!p->older)
+		return 0;
+	return err_set(e, ERR_MISSING, "its newest state is of %s",
+	    when_text(p->until_ns, until));
+}

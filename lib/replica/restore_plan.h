@@ -1,0 +1,101 @@
+/*
+ * restore_plan -- which objects of a replica lead to the state that is wanted.
+ *
+ * A plan is a snapshot and the segments behind it, in order.  Nothing is read
+ * but a listing and, where times have to be known, the ends of objects.
+ */
+#ifndef LSPP_REPLICA_RESTORE_PLAN_H
+#define LSPP_REPLICA_RESTORE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct store;
+
+struct restore_plan {
+	char generation[17];
+	uint32_t snapshot;                        /* index */
+	int64_t snapshot_ns;                      /* when it was stored */
+	uint32_t *segment_index, *segment_offset; /* in order */
+	int64_t *segment_ns;
+	uint64_t *segment_bytes; /* compressed */
+	size_t segments;
+	uint64_t bytes;          /* compressed, of all objects */
+	uint64_t snapshot_bytes; /* of these */
+	int64_t until_ns; /* capture time of the last object, or its mtime */
+	bool unsure;      /* it is damaged: that of what is before it */
+	/* A newer generation that has no snapshot and so cannot be restored
+	   from; "" if there is none. */
+	char passed_over[17];
+	bool plain;   /* Litestream's: that is when it was stored */
+	bool absent;  /* restore_plan() failed: there is nothing at all of it */
+	bool younger; /* likewise: it did not exist at the wanted time */
+	bool older;   /* likewise: all of it is older than newer_ns */
+	/* What it leads to is, or may be, older than what was asked for and
+	   once was in the replica; why is for people. */
+	bool earlier;
+	char why[512];
+};
+
+/* What to do when what is wanted is damaged. */
+enum restore_good {
+	RESTORE_EXACT,     /* fail */
+	RESTORE_LAST_GOOD, /* go back to before the damage */
+	RESTORE_BISECT,    /* to the newest state SQLite finds no fault with */
+};
+
+/* Where there is something to go back to. */
+#define RESTORE_HINT_BEFORE \
+	"the state before it, of %s, is restored with --to-last-good"
+
+/* Of all states; RESTORE_WANT is the newest. */
+struct restore_want {
+	int64_t at_ns;          /* the newest captured until then */
+	const char *generation; /* NULL: the one that gets closest */
+	int64_t index;          /* the end of that index; -1 */
+	enum restore_good good;
+	bool dated; /* until_ns is to be compared with that of another plan */
+	int64_t newer_ns; /* ERR_MISSING if it is older; 0: however old */
+	int64_t now_ns;   /* 0: by the clock */
+	/* Private: only snapshots of a lower index. */
+	int64_t below;
+};
+#define RESTORE_WANT                                                \
+	{                                                           \
+		.at_ns = INT64_MAX, .index = -1, .below = INT64_MAX \
+	}
+
+/*
+ * Choose what to restore db from, as w wants it: one listing, with several
+ * generations the end of each one's last object, and with a time as many more
+ * as a binary search needs.  Of the generations the one is taken that gets
+ * closest to the wanted time from below; the objects say when they were
+ * captured, or else the store when it got them (history.h: also of what is
+ * damaged).
+ *
+ * ERR_MISSING when the replica has no such database, or nothing as old as
+ * wanted; ERR_CORRUPT names what is missing when a chain has a hole, unless w
+ * wants what is before it.
+ */
+int restore_plan(struct store *s, const char *db, const struct restore_want *w,
+    struct restore_plan *p, struct err *e);
+void restore_plan_release(struct restore_plan *p);
+
+#define RESTORE_HINT_YOUNGER \
+	"it did not exist then: --if-existed passes over such"
+
+/* For restore_plan(): nothing in h is as w wants it.  -1, and why. */
+struct history;
+int restore_outside(
+    struct history *h, const struct restore_want *w, struct err *e);
+bool restore_is_younger(struct history *h, int64_t at_ns);
+/* What p leads to is older than w wants it: -1, and p->older. */
+int restore_too_old(
+    struct restore_plan *p, const struct restore_want *w, struct err *e);
+
+/* Leave out all but the first n segments. */
+void restore_plan_cut(struct restore_plan *p, size_t n);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * layout -- where the objects of a database lie in a replica.
+ *
+ * Litestream 0.3:  <db>/generations/<gen>/snapshots/<index>.snapshot.lz4
+ *                  <db>/generations/<gen>/wal/<index>_<offset>.wal.lz4
+ * gen is 16, index and offset are 8 lower-case hex digits; index is the number
+ * of one WAL file, offset the position in it, uncompressed, of the object's
+ * first byte.  <db> may be empty: a replica root that is one database.
+ */
+#ifndef LSPP_REPLICA_WAL_LAYOUT_H
+#define LSPP_REPLICA_WAL_LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+
+#define LAYOUT_GENERATION 17 /* 16 hex digits and NUL */
+#define LAYOUT_INDEX_MAX  0x7fffffffu
+
+enum layout_kind { LAYOUT_SNAPSHOT, LAYOUT_SEGMENT, LAYOUT_OWNER };
+
+struct layout_name {
+	enum layout_kind kind;
+	uint32_t index;  /* of an owner: its number */
+	uint32_t offset; /* of a segment */
+};
+
+/* Append "<db>/generations/<gen>/snapshots/<index>.snapshot.lz4" to b. */
+void layout_snapshot_key(
+    struct buf *b, const char *db, const char *gen, uint32_t index);
+void layout_segment_key(struct buf *b, const char *db, const char *gen,
+    uint32_t index, uint32_t offset);
+/* Append "<db>/generations/owner-<number>.lz4", see lspp-format(5). */
+void layout_owner_key(struct buf *b, const char *db, uint32_t number);
+/* Append the key of that name. */
+void layout_key(struct buf *b, const char *db, const char *gen,
+    const struct layout_name *name);
+/* Append "<db>/generations/<gen>/" (gen NULL: "<db>/generations/"). */
+void layout_generation_prefix(struct buf *b, const char *db, const char *gen);
+
+/* Is name (no slashes) a generation id? */
+bool layout_is_generation(const char *name);
+
+/*
+ * The id of a new generation, of five random bytes: their ten digits, and six
+ * of the crc32 (zlib) of those ten behind "lspp".  So a listing tells whose a
+ * generation is.  That of another's has such an end once in 16 million.
+ */
+void layout_new_generation(char id[LAYOUT_GENERATION], const uint8_t random[5]);
+/* Was it made so?  Those of the first lspp were not. */
+bool layout_is_own(const char *id);
+
+/*
+ * Parse "snapshots/<name>" or "wal/<name>", the part of a key behind
+ * "generations/<gen>/".  False for anything that the layout does not know:
+ * such objects are ignored by every reader.
+ */
+bool layout_parse(struct layout_name *n, const char *rest);
+
+/* Likewise the part of an owner's key behind "generations/". */
+bool layout_parse_owner(uint32_t *number, const char *rest);
+
+/*
+ * Which database is the object called key of?  It is known by its end, so a
+ * database, and a folder on the way to it, may have any name, "generations"
+ * too.  *db is the length of its name, and n its place in it.  False: it is no
+ * object of any.
+ */
+bool layout_object(const char *key, size_t *db, struct layout_name *n);
+
+#endif

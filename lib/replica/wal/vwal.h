@@ -1,0 +1,46 @@
+/*
+ * vwal -- the WAL that lspp writes itself, whatever the source's looks like.
+ *
+ * Each index of a generation is one WAL file with a header and salts of its
+ * own.  Each changeset is appended as one transaction: every changed page once,
+ * ascending, the last frame a commit frame with the database size.  The
+ * running checksum goes on from segment to segment of an index, so that the
+ * segments, concatenated, are a WAL that SQLite recovers.
+ *
+ * Bytes go to an object encoder.  The last page is held back, because only the
+ * end of the changeset tells which frame commits.
+ */
+#ifndef LSPP_REPLICA_WAL_VWAL_H
+#define LSPP_REPLICA_WAL_VWAL_H
+
+#include <stdint.h>
+
+#include "lib/sqlite/wal.h"
+
+struct err;
+struct object_enc;
+
+struct vwal {
+	struct object_enc *out;
+	struct wal_hdr hdr;
+	uint32_t sum[2];
+	uint32_t frames; /* added so far */
+	uint32_t pgno;   /* the page held back, 0: none */
+	uint8_t *page;   /* room for one, kept between changesets */
+	uint32_t page_room;
+};
+
+/*
+ * Begin a changeset.  At offset 0 of an index the header is written, with
+ * those salts and that number; else sum is where the checksum goes on.
+ * A vwal of { 0 } is ready for its first; vwal_release() at the end.
+ */
+int vwal_begin(struct vwal *v, struct object_enc *out, uint32_t page_size,
+    uint32_t index, uint64_t offset, const uint32_t salt[2],
+    const uint32_t sum[2], struct err *e);
+int vwal_add(struct vwal *v, uint32_t pgno, const uint8_t *page, struct err *e);
+/* Commit with a database of that many pages; v->sum is where it ends. */
+int vwal_commit(struct vwal *v, uint32_t pages, struct err *e);
+void vwal_release(struct vwal *v);
+
+#endif

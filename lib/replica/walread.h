@@ -1,0 +1,65 @@
+/*
+ * walread -- the bytes of a WAL, as they come, to its frames.
+ *
+ * For whoever reads segments of a replica: to a file (restore_apply), to sums
+ * (replay), or to a record (ship_adopt).  What is checked here is checked for
+ * all of them alike: that header and page size belong to the database, that
+ * each frame continues the chain of salts and checksums (sqlite.org/
+ * fileformat2.html 4.2), and that no page and no commit is larger than it can
+ * be (lib/sqlite/growth.h).  What the frames are for is the caller's.
+ *
+ *	walread_start; to go on behind a frame, set pos, hdr.salt and sum then
+ *	walread_feed ...
+ */
+#ifndef LSPP_REPLICA_WALREAD_H
+#define LSPP_REPLICA_WALREAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/sqlite/growth.h"
+#include "lib/sqlite/wal.h"
+
+struct err;
+
+struct walread {
+	uint32_t index;        /* the WAL's, for messages */
+	uint64_t pos;          /* bytes so far, the header included */
+	uint32_t frames;       /* so far */
+	struct wal_hdr hdr;    /* page_size is the database's */
+	uint32_t sum[2];       /* of the chain, behind the last frame */
+	struct growth *growth; /* borrowed; NULL: commits are not judged */
+	/* private: a unit of which not all has come */
+	uint8_t *unit;
+	size_t have;
+};
+
+/* A frame that follows the one before.  -1 with e ends the feed. */
+typedef int walread_frame(
+    void *ctx, const struct wal_frame *f, const uint8_t *page, struct err *e);
+
+void walread_init(struct walread *w, struct growth *growth);
+void walread_release(struct walread *w);
+
+/* A WAL from its header on, of a database with that page size. */
+void walread_start(struct walread *w, uint32_t index, uint32_t page_size);
+
+/* Failures of the bytes are ERR_CORRUPT. */
+int walread_feed(struct walread *w, const uint8_t *p, size_t n,
+    walread_frame *frame, void *ctx, struct err *e);
+
+/* Has part of a header or a frame come, and not the rest? */
+bool walread_is_cut(const struct walread *w);
+
+/*
+ * Collect a unit of need bytes, of 65,536 at most, or of a frame: true with
+ * *unit, valid until the next call, when it is whole; *p and *n move on.  For
+ * other streams with units, too.
+ */
+bool walread_unit(struct walread *w, size_t need, const uint8_t **p, size_t *n,
+    const uint8_t **unit);
+/* That unit was the beginning, n bytes, of the next one. */
+void walread_keep(struct walread *w, const uint8_t *unit, size_t n);
+
+#endif

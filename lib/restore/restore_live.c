@@ -1,0 +1,251 @@
+#include "lib/restore/restore_live.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/restore/restore.h"
+#include "lib/sqlite/dbhdr.h"
+#include "lib/sys/file.h"
+#include "lib/sys/stop.h"
+
+enum { AT_VERSIONS = 18, VERSIONS = 2 }; /* for writing, for reading */
+
+static const char stop_and_force[] =
+    "stop the application, then restore with --force";
+
+/* -- before ---------------------------------------------------------------- */
+
+int
+live_check(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == -1)
+		return err_sys(e, "--live");
+	if (!S_ISREG(st.st_mode))
+		return err_set(
+		    e, ERR_EXISTS, "--live: it is a link, or no regular file");
+	return 0;
+}
+
+static int
+read_header(int fd, uint8_t p[DBHDR_SIZE], struct dbhdr *h, struct err *e)
+{
+	ssize_t n = file_pread(fd, p, DBHDR_SIZE, 0, e);
+
+	if (n == -1)
+		return -1;
+	if (n < DBHDR_SIZE)
+		return err_set(e, ERR_CORRUPT, "not a database");
+	return dbhdr_parse(h, p, e);
+}
+
+/*
+ * The header as the file has it: a WAL over it has no other journal mode, nor
+ * page size.  Closed before SQLite has a lock that closing would drop.
+ */
+static int
+look_at(const char *path, uint8_t p[DBHDR_SIZE], struct dbhdr *h, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), rc;
+
+	if (fd == -1)
+		return err_sys(e, "--live");
+	rc = read_header(fd, p, h, e);
+	file_close(fd);
+	if (rc == -1)
+		err_hint(e,
+		    "--live writes into a database; --force replaces "
+		    "whatever is there");
+	return rc;
+}
+
+/* The state is to have the journal mode of the database it goes to. */
+static int
+fit(struct restored *r, const char *path, struct err *e)
+{
+	uint8_t live[DBHDR_SIZE], own[DBHDR_SIZE];
+	struct dbhdr to, from;
+
+	if (look_at(path, live, &to, e) == -1 ||
+	    read_header(r->fd, own, &from, e) == -1)
+		return -1;
+	if (to.application_id == DBHDR_APPLICATION_ID)
+		return err_set(e, ERR_CORRUPT, "it is a state of lspp");
+	if (to.page_size != from.page_size && to.wal) {
+		err_set(e, ERR_CONFIG,
+		    "it has pages of %u bytes, the state that is to be "
+		    "restored of %u: in WAL mode that cannot be changed live",
+		    to.page_size, from.page_size);
+		return err_hint(e, "%s", stop_and_force);
+	}
+	if (pwrite(r->fd, live + AT_VERSIONS, VERSIONS, AT_VERSIONS) !=
+	    VERSIONS)
+		return err_sys(e, "the unfinished file");
+	return 0;
+}
+
+/* -- writing --------------------------------------------------------------- */
+
+/* For a lock: how long yet? */
+struct patience {
+	int ms;
+	unsigned waited_ms;
+};
+
+/* SQLite asks for the n-th time: 1, try again; 0, give up. */
+static int
+wait_for_lock(void *ctx, int n)
+{
+	const struct timespec pause = { 0, n < 10 ? 2000000 : 20000000 };
+	struct patience *p = ctx;
+	struct err ignored;
+
+	if (n == 0)
+		p->waited_ms = 0;
+	p->waited_ms += n < 10 ? 2 : 20;
+	if (p->waited_ms > (unsigned)p->ms || stop_overdue(&ignored) == -1)
+		return 0;
+	nanosleep(&pause, NULL);
+	return 1;
+}
+
+static int
+fail(sqlite3 *db, int rc, int wait_ms, struct err *e)
+{
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		if (stop_overdue(e) == -1)
+			return -1;
+		err_set(
+		    e, ERR_BUSY, "in use: no lock within %d s", wait_ms / 1000);
+		return err_hint(
+		    e, "nothing was changed; --live-wait waits for longer");
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT:
+		err_set(e, ERR_CORRUPT, "the live database: %s",
+		    sqlite3_errmsg(db));
+		return err_hint(e, "%s", stop_and_force);
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_CANTOPEN:
+		return err_set(
+		    e, ERR_DENIED, "the live database: %s", sqlite3_errmsg(db));
+	default:
+		return err_set(
+		    e, ERR_IO, "the live database: %s", sqlite3_errmsg(db));
+	}
+}
+
+/* What nobody else has open needs no lock. */
+static sqlite3 *
+open_state(const struct restored *r, struct err *e)
+{
+	char *uri =
+	    xasprintf("file:/proc/self/fd/%d/%s?immutable=1", r->dir, r->tmp);
+	sqlite3 *db = NULL;
+
+	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
+		NULL) != SQLITE_OK) {
+		err_set(
+		    e, ERR_IO, "the unfinished file: %s", sqlite3_errmsg(db));
+		sqlite3_close(db);
+		db = NULL;
+	}
+	free(uri);
+	return db;
+}
+
+/*
+ * One transaction, however many steps: the first one begins it.  Given up in
+ * the middle it is rolled back.
+ */
+static int
+copy(sqlite3 *from, sqlite3 *to, int wait_ms, struct err *e)
+{
+	enum { PAGES = 4096 }; /* in a step */
+	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
+	int rc, last, stopped = 0;
+
+	if (b == NULL)
+		return fail(to, sqlite3_errcode(to), wait_ms, e);
+	do {
+		rc = sqlite3_backup_step(b, PAGES);
+	} while (rc == SQLITE_OK && (stopped = stop_overdue(e)) == 0);
+	/* That a lock was not to be had, only the step says. */
+	last = sqlite3_backup_finish(b);
+	if (stopped)
+		return -1;
+	if (rc == SQLITE_DONE)
+		rc = last;
+	return rc == SQLITE_OK ? 0 : fail(to, rc, wait_ms, e);
+}
+
+/*
+ * SQLite minds a link anywhere on the way.  The file must not be one, also not
+ * by now; a directory above it may.
+ */
+static char *
+without_links(const char *path, struct err *e)
+{
+	struct buf above = { 0 };
+	char *dir, *real = NULL;
+
+	path_dir(path, &above);
+	if ((dir = realpath(buf_str(&above), NULL)) == NULL)
+		err_sys(e, "--live");
+	else
+		real = xasprintf("%s/%s", dir, path_base(path));
+	free(dir);
+	buf_release(&above);
+	return real;
+}
+
+static sqlite3 *
+open_live(const char *path, int wait_ms, struct err *e)
+{
+	char *real = without_links(path, e);
+	sqlite3 *db = NULL;
+
+	if (real != NULL &&
+	    sqlite3_open_v2(real, &db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW,
+		NULL) != SQLITE_OK) {
+		fail(db, sqlite3_errcode(db), wait_ms, e);
+		sqlite3_close(db);
+		db = NULL;
+	}
+	free(real);
+	return db;
+}
+
+int
+restored_live(struct restored *r, const char *path, int wait_ms, struct err *e)
+{
+	struct patience patience = { .ms = wait_ms };
+	sqlite3 *from = NULL, *to = NULL;
+	int rc = -1;
+
+	if (fit(r, path, e) == -1 || (from = open_state(r, e)) == NULL ||
+	    (to = open_live(path, wait_ms, e)) == NULL)
+		goto out;
+	sqlite3_busy_handler(to, wait_for_lock, &patience);
+	rc = copy(from, to, wait_ms, e);
+out:
+	if (to != NULL && sqlite3_close(to) != SQLITE_OK && rc == 0)
+		rc = err_set(e, ERR_BUG, "the live database is still open");
+	sqlite3_close(from);
+	if (r->tmp[0] != '\0')
+		(void)unlinkat(r->dir, r->tmp, 0);
+	r->tmp[0] = '\0';
+	return rc;
+}

@@ -1,0 +1,63 @@
+/*
+ * scan -- find databases: in directories, by pattern, and in replicas.
+ *
+ * A database is known by its first 16 bytes, not by its name.  Files of
+ * SQLite's own (-wal, -shm, -journal beside a database, lib/sqlite/beside.h)
+ * and of ours (the state, known by its application id; unfinished restores,
+ * named .lspp-*) are never reported.  What one operand gives comes in byte
+ * order of the whole paths (as LC_ALL=C sort has it), but for links to
+ * directories.  Symbolic links are followed when they are named, not when they
+ * are met on the way, unless asked.
+ *
+ * A scan ends early, without an error, once a stop is requested.
+ */
+#ifndef LSPP_SCAN_SCAN_H
+#define LSPP_SCAN_SCAN_H
+
+#include <stdbool.h>
+
+struct err;
+struct store;
+
+struct scan {
+	/* path is valid during the call.  -1 ends the scan. */
+	int (*found)(void *ctx, const char *path);
+	/* One path could not be looked at; the scan goes on. */
+	void (*failed)(void *ctx, const char *path, const struct err *e);
+	/* One directory is done: a good moment to flush.  May be NULL. */
+	void (*pause)(void *ctx);
+	void *ctx;
+	bool follow; /* follow symbolic links to files and directories */
+	bool one_fs; /* do not cross into another file system */
+	/*
+	 * Patterns, NULL-terminated, or NULL, each for the path as it would be
+	 * reported and for its last component.  A directory that matches is
+	 * not entered, unless it is the operand itself.
+	 */
+	char **exclude;
+	unsigned jobs; /* requests at a time, of S3; 0 is 1 */
+};
+
+/*
+ * Look at one operand: a file, a directory (walked), or a pattern (its fixed
+ * part is walked).  What exists by that name is no pattern.  Paths are reported
+ * as the operand spells them: a relative operand gives relative paths.  A
+ * failure of the operand itself is reported under its own name.  0, or -1 if
+ * found() said so.
+ */
+int scan_local(const struct scan *s, const char *operand);
+
+/*
+ * The same for a pattern, also where something exists by that name.
+ */
+int scan_pattern(const struct scan *s, const char *pattern);
+
+/*
+ * The databases in a replica: every key below which a generation with at least
+ * one object lies, that matches pattern (relative to the root; NULL: all).
+ * Reported as the root's URL with the key behind it, of a directory in byte
+ * order of the keys, of S3 as scan_rolled.h says.  0, or -1 if found() said so.
+ */
+int scan_replica(const struct scan *s, struct store *st, const char *pattern);
+
+#endif

@@ -1,0 +1,273 @@
+/*
+ * Finding the databases of a replica in a directory: one delimited listing for
+ * each directory on the way, none of the objects of a database but the first.
+ * S3 has a way of its own: scan_rolled.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/err.h"
+#include "lib/replica/wal/layout.h"
+#include "lib/scan/scan.h"
+#include "lib/scan/scan_rolled.h"
+#include "lib/store/store.h"
+#include "lib/sys/file.h"
+#include "lib/sys/stop.h"
+#include "lib/text/glob.h"
+
+#define GENERATIONS "generations/"
+
+/* Strings, the last of which is the next. */
+struct list {
+	char **v;
+	size_t n, room;
+};
+
+struct search {
+	const struct scan *s;
+	struct store *st;
+	const char *pattern; /* NULL: all */
+	struct list todo;    /* prefixes: "" or ending in '/' */
+	struct buf url;      /* of what is looked at */
+	bool begun;          /* it is not the first prefix */
+	bool proven;         /* there is an object of a database */
+	size_t skip;         /* bytes before the name of an object */
+};
+
+static void
+add(struct list *l, const char *s)
+{
+	if (l->n == l->room) {
+		l->room = l->room * 2 + 16;
+		l->v = xrealloc(l->v, l->room * sizeof(*l->v));
+	}
+	l->v[l->n++] = xstrdup(s);
+}
+
+static void
+clear(struct list *l)
+{
+	while (l->n > 0)
+		free(l->v[--l->n]);
+	free(l->v);
+	*l = (struct list){ 0 };
+}
+
+/* The URL of a prefix or key, without a slash at its end. */
+static const char *
+url_of(struct search *f, const char *key)
+{
+	size_t n = strlen(key);
+
+	buf_reset(&f->url);
+	buf_adds(&f->url, f->st->root);
+	if (n > 0)
+		buf_add(&f->url, "/", 1);
+	buf_add(&f->url, key, n > 0 && key[n - 1] == '/' ? n - 1 : n);
+	return buf_str(&f->url);
+}
+
+/* The key in what url_of() made. */
+static const char *
+key_in(const struct search *f)
+{
+	const char *key = buf_str(&f->url) + strlen(f->st->root);
+
+	return *key == '/' ? key + 1 : key;
+}
+
+static bool
+matches(const char *pattern, const char *path)
+{
+	struct err e;
+
+	return glob_match(pattern, path, &e) == 1;
+}
+
+/* Is the prefix p to be looked at? */
+static bool
+wanted(struct search *f, const char *p)
+{
+	const char *url = url_of(f, p), *key = key_in(f);
+
+	for (char **x = f->s->exclude; x != NULL && *x != NULL; x++)
+		if (matches(*x, url) || matches(*x, path_base(key)))
+			return false;
+	return f->pattern == NULL || matches(f->pattern, key) ||
+	    glob_may_descend(f->pattern, key);
+}
+
+static int
+note_prefix(void *ctx, const struct store_entry *en, struct err *e)
+{
+	(void)e;
+	if (en->prefix)
+		add(ctx, en->key);
+	return 0;
+}
+
+static int
+note_object(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct search *f = ctx;
+	struct layout_name n;
+
+	(void)e;
+	f->proven = layout_parse(&n, en->key + f->skip);
+	return f->proven;
+}
+
+/* The prefixes right below p.  What cannot be listed is reported. */
+static void
+list_below(struct search *f, const char *p, struct list *out)
+{
+	struct err e;
+
+	if (f->st->ops->list(f->st, p, true, note_prefix, out, &e) == -1)
+		f->s->failed(f->s->ctx, url_of(f, p), &e);
+}
+
+/* Does the generation with that prefix hold any object? */
+static bool
+holds_objects(struct search *f, const char *p)
+{
+	struct err e;
+
+	f->proven = false;
+	f->skip = strlen(p);
+	if (f->st->ops->list(f->st, p, false, note_object, f, &e) == -1)
+		f->s->failed(f->s->ctx, url_of(f, p), &e);
+	return f->proven;
+}
+
+/* Is p ("<above>/<name>/") a generation by its name? */
+static bool
+is_generation(const char *p, size_t above)
+{
+	char name[LAYOUT_GENERATION];
+	size_t n = strlen(p + above);
+
+	if (n != sizeof(name))
+		return false;
+	memcpy(name, p + above, n - 1);
+	name[n - 1] = '\0';
+	return layout_is_generation(name);
+}
+
+/*
+ * Look below p, which is "<key>/generations/": true if that makes key a
+ * database.  A directory of this name may also lead to others, and be one
+ * itself, with another of this name in it: to 'out'.
+ */
+static bool
+look_at_generations(struct search *f, const char *p, struct list *out)
+{
+	struct list below = { 0 };
+	bool is = false, again = false;
+
+	list_below(f, p, &below);
+	for (size_t i = 0; i < below.n && !again; i++)
+		again = strcmp(below.v[i] + strlen(p), GENERATIONS) == 0;
+	if (again)
+		add(out, p);
+	for (size_t i = 0; i < below.n; i++)
+		if (is_generation(below.v[i], strlen(p)) &&
+		    (is || (is = holds_objects(f, below.v[i]))))
+			continue;
+		else if (!again)
+			add(out, below.v[i]);
+	clear(&below);
+	return is;
+}
+
+/* Is p a folder "generations" that holds another one, so that both of them may
+ * make a database of what they are in? */
+static bool
+is_both(const struct search *f, const char *p)
+{
+	size_t n = strlen(p), word = sizeof(GENERATIONS) - 1;
+
+	return f->begun && n >= word &&
+	    strcmp(p + n - word, GENERATIONS) == 0 &&
+	    (n == word || p[n - word - 1] == '/');
+}
+
+/* Report the database p if there is one; what else is below goes to todo. */
+static int
+look(struct search *f, const char *p)
+{
+	struct list below = { 0 }, more = { 0 };
+	size_t skip = strlen(p);
+	bool is = false, both = is_both(f, p);
+	int rc = 0;
+
+	f->begun = true;
+	list_below(f, p, &below);
+	for (size_t i = 0; i < below.n; i++)
+		if (strcmp(below.v[i] + skip, GENERATIONS) == 0)
+			is = look_at_generations(f, below.v[i], &more);
+		else if (!both || !is_generation(below.v[i], skip) ||
+		    !holds_objects(f, below.v[i]))
+			add(&more, below.v[i]);
+	(void)url_of(f, p);
+	if (is && (f->pattern == NULL || matches(f->pattern, key_in(f))))
+		rc = f->s->found(f->s->ctx, buf_str(&f->url));
+	for (size_t i = more.n; i > 0; i--)
+		if (wanted(f, more.v[i - 1]))
+			add(&f->todo, more.v[i - 1]);
+	clear(&below);
+	clear(&more);
+	return rc;
+}
+
+/* The prefix to begin at: nothing outside of it can match. */
+static void
+begin(struct search *f)
+{
+	struct buf p = { 0 };
+
+	if (f->pattern == NULL) {
+		add(&f->todo, "");
+		return;
+	}
+	if (glob_is_pattern(f->pattern))
+		buf_add(&p, f->pattern, glob_fixed(f->pattern));
+	else
+		buf_addf(&p, "%s/", f->pattern);
+	add(&f->todo, buf_str(&p));
+	buf_release(&p);
+}
+
+int
+scan_replica(const struct scan *s, struct store *st, const char *pattern)
+{
+	struct search f = {
+		.s = s,
+		.st = st,
+		.pattern = pattern == NULL || *pattern == '\0' ? NULL : pattern,
+	};
+	struct err e;
+	char *p;
+	int rc = 0;
+
+	if (f.pattern != NULL && glob_check(f.pattern, &e) == -1) {
+		s->failed(s->ctx, url_of(&f, f.pattern), &e);
+		goto out;
+	}
+	if (st->ops->traits.flat) {
+		rc = scan_rolled(s, st, f.pattern);
+		goto out;
+	}
+	begin(&f);
+	while (f.todo.n > 0 && rc == 0 && !stop_requested()) {
+		p = f.todo.v[--f.todo.n];
+		rc = look(&f, p);
+		free(p);
+		if (s->pause != NULL)
+			s->pause(s->ctx);
+	}
+out:
+	clear(&f.todo);
+	buf_release(&f.url);
+	return rc;
+}

@@ -1,0 +1,31 @@
+/*
+ * scan_rolled -- the databases in a store that lists by key (S3).
+ *
+ * Whatever lies below "<key>/generations/" is one entry of a listing, so the
+ * requests follow the databases and not their objects; a folder of that name
+ * is always taken for a database's.  The listing begins with what every match
+ * begins with, and passes over what no match lies in.  More than a page of it
+ * is divided among s->jobs workers, by common prefixes, where these hold enough
+ * databases each.
+ *
+ * Databases are reported in byte order of "<key>/", on the caller's thread.  In
+ * memory are at most some hundred KB of keys a worker.
+ */
+#ifndef LSPP_SCAN_SCAN_ROLLED_H
+#define LSPP_SCAN_SCAN_ROLLED_H
+
+struct scan;
+struct store;
+
+/* st->ops->list_page is not NULL; pattern is well formed, or NULL.  As
+ * scan_replica(). */
+int scan_rolled(const struct scan *s, struct store *st, const char *pattern);
+
+/*
+ * A pattern for what is listed of the databases that pattern matches, for
+ * glob_next(): their objects, and what these are rolled up to.  The caller
+ * frees it.
+ */
+char *scan_places(const char *pattern);
+
+#endif

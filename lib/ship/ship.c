@@ -1,0 +1,533 @@
+#include "lib/ship/ship.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/ship/ship_job.h"
+#include "lib/state/dblock.h"
+#include "lib/state/state_compared.h"
+#include "lib/state/state_verdict.h"
+#include "lib/store/open/store_open.h"
+#include "lib/sys/file.h"
+#include "lib/sys/guard.h"
+
+enum {
+	LOG_IN_MEMORY = 16 * 1024, /* of a job's page sums */
+};
+
+/* -- jobs ------------------------------------------------------------------ */
+
+struct job *
+ship_job_new(struct ship *s, const char *path, const char *key)
+{
+	struct ship_job *j = xcalloc(1, sizeof(*j));
+
+	j->ship = s;
+	j->path = xstrdup(path);
+	if (key != NULL)
+		j->rec.key = xstrdup(key);
+	return &j->job;
+}
+
+void
+ship_job_refuse(struct job *job, const struct err *e)
+{
+	struct ship_job *j = (struct ship_job *)job;
+
+	j->refused = true;
+	j->rc = -1;
+	j->e = *e;
+	j->attempts = 1;
+}
+
+void
+ship_job_then(struct job *job, struct job *next)
+{
+	((struct ship_job *)job)->then = (struct ship_job *)next;
+}
+
+struct ship_step *
+ship_job_step(struct ship_job *j, uint32_t pages, bool anew)
+{
+	struct ship_step *step;
+
+	j->steps = xrealloc(j->steps, (j->n_steps + 1) * sizeof(*j->steps));
+	step = &j->steps[j->n_steps++];
+	*step = (struct ship_step){ .pages = pages, .anew = anew };
+	spool_init(&step->log, j->ship->conf->state_dir, LOG_IN_MEMORY);
+	return step;
+}
+
+int
+ship_encode_note(struct object_enc *o, struct spool *out,
+    const struct buf *data, const struct provenance *pv, struct err *e)
+{
+	if (spool_reset(out, e) == -1 || object_enc_begin(o, out, e) == -1)
+		return -1;
+	if (data != NULL && data->len > 0 &&
+	    object_enc_add(o, data->data, data->len, e) == -1)
+		return -1;
+	return object_enc_finish(o, pv, e);
+}
+
+void
+ship_job_forget(struct ship_job *j)
+{
+	for (size_t i = 0; i < j->n_steps; i++)
+		spool_release(&j->steps[i].log);
+	free(j->steps);
+	j->steps = NULL;
+	j->n_steps = 0;
+	for (int i = 0; i < SHIP_OBJECTS; i++) {
+		if (j->staged[i] != NULL)
+			j->ship->store->ops->drop(j->ship->store, j->staged[i]);
+		j->staged[i] = NULL;
+		free(j->keys[i]);
+		j->keys[i] = NULL;
+	}
+	j->dirty = j->reread = j->ending = j->put_shrunk = false;
+}
+
+static void
+job_free(struct ship_job *j)
+{
+	ship_job_forget(j);
+	record_release(&j->rec);
+	whose_release(&j->whose);
+	free(j->foreign);
+	buf_release(&j->follows);
+	free(j->ended_key);
+	free(j->path);
+	free(j->abs);
+	free(j);
+}
+
+void
+ship_anew(struct ship_job *j, const char *why)
+{
+	j->anew = true;
+	snprintf(
+	    j->notice, sizeof(j->notice), "a new generation begins: %s", why);
+}
+
+void
+ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at)
+{
+	if (pos->offset + bytes >= roll_at) {
+		pos->index++;
+		pos->offset = 0;
+	} else {
+		pos->offset += (uint32_t)bytes;
+	}
+}
+
+/* -- work: which database, and is it to be read at all --------------------- */
+
+/* What is listed by "/generations/" must hold no other folder of that name. */
+static int
+check_name(const struct ship_job *j, const char *key, struct err *e)
+{
+	static const char word[] = "generations";
+	size_t n = sizeof(word) - 1;
+	const char *p = key;
+
+	if (!store_traits(j->ship->conf->url)->flat)
+		return 0;
+	while ((p = strstr(p, word)) != NULL) {
+		if ((p == key || p[-1] == '/') && (p[n] == '/' || p[n] == '\0'))
+			return err_set(e, ERR_CONFIG,
+			    "its name in the replica, %s, has a part called "
+			    "%s: in a bucket it would not be found again",
+			    key, word);
+		p += n;
+	}
+	return 0;
+}
+
+/* The key of a database is its path below the base, unless it is given. */
+static int
+find_key(struct ship_job *j, struct err *e)
+{
+	const char *base = j->ship->conf->base, *key = j->rec.key;
+	struct buf abs = { 0 };
+	int rc = -1;
+
+	if (path_absolute(j->path, &abs, e) == -1)
+		goto out;
+	if (key == NULL && (key = path_below(base, buf_str(&abs))) == NULL) {
+		err_set(e, ERR_CONFIG, "not below the base %s", base);
+		goto out;
+	}
+	if (check_name(j, key, e) == -1)
+		goto out;
+	j->abs = xstrdup(buf_str(&abs));
+	if (j->rec.key == NULL)
+		j->rec.key = xstrdup(key);
+	j->rec.path = xstrdup(j->abs);
+	j->rec.root = j->ship->root;
+	rc = 0;
+out:
+	buf_release(&abs);
+	return rc;
+}
+
+/* Two databases under one key would overwrite each other's history. */
+static int
+check_owner(const struct ship_job *j, const struct record *r, struct err *e)
+{
+	struct stat was, is;
+
+	if (strcmp(r->path, j->abs) == 0 || stat(r->path, &was) == -1)
+		return 0;
+	if (stat(j->abs, &is) == 0 && is.st_dev == was.st_dev &&
+	    is.st_ino == was.st_ino)
+		return 0; /* the same one, by another way */
+	err_set(e, ERR_CONFIG, "its name in the replica, %s, belongs to %s",
+	    r->key, r->path);
+	return err_hint(e, "%s",
+	    j->ship->conf->base != NULL
+		? "use one base (-C) for all runs"
+		: "give one of the two another path in the "
+		  "litestream.yml");
+}
+
+/* Take what the state says for what is known.  Needs the lock. */
+static int
+load(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	struct record r;
+	int rc;
+
+	if (w->st == NULL)
+		return 0;
+	j->troubled = j->ship->troubles->some &&
+	    state_troubled(w->st, j->ship->root, j->abs, e) == 1;
+	if (state_whose(w->st, j->ship->root, j->rec.key, &j->whose, e) == -1)
+		return -1;
+	rc = state_find(w->st, j->ship->root, j->rec.key, &r, e);
+	if (rc == -1 && e->class == ERR_CONFIG && r.id > 0) {
+		/* As good as none; what the replica holds is ours. */
+		ship_anew(j, "its record in the state is damaged");
+		j->rec.id = r.id;
+		return 0;
+	}
+	if (rc != 1)
+		return rc;
+	if (check_owner(j, &r, e) == -1) {
+		record_release(&r);
+		return -1;
+	}
+	/* Its new path is what others know it by: it is recorded. */
+	j->moved = strcmp(r.path, j->abs) != 0;
+	free(r.path);
+	r.path = xstrdup(j->abs);
+	record_release(&j->rec);
+	j->rec = r;
+	j->known = true;
+	return 0;
+}
+
+/* 1: the lock is ours; 0: another job of ours has it; -1. */
+static int
+take_lock(struct ship_job *j, struct err *e)
+{
+	int rc;
+
+	if (j->locked || j->ship->conf->dry_run)
+		return 1;
+	j->lock = dblock_id(j->ship->root, j->rec.key);
+	rc = dblock_take(
+	    j->ship->locks, j->lock, j->ship->conf->lock_wait_ms, e);
+	j->locked = rc != 0;
+	return rc;
+}
+
+/* Its signature is the shipped one: not even opened. */
+static int
+unchanged(struct ship_job *j, struct err *e)
+{
+	struct signature now;
+	bool racy;
+
+	if (signature_take(&now, j->abs, &racy, e) == -1)
+		return -1;
+	if (guard_is_own(now.db.dev, now.db.ino))
+		return guard_refuse(e);
+	return j->known && !j->anew && !j->moved && !j->rec.racy &&
+	    signature_equal(&now, &j->rec.sig);
+}
+
+/* -- work ---------------------------------------------------------------------
+ */
+
+/*
+ * Whose is the replica?  Its own record says so, as long as it stands; else
+ * what the replica holds, see ship_fence.c.
+ */
+static int
+fence(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	j->phase = SHIP_FENCE;
+	return ship_fence(w, j, e);
+}
+
+static int
+read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	int rc;
+
+	if (ship_read(w, j, e) == -1)
+		return -1;
+	rc = j->ship->conf->dry_run ? 0 : ship_stage(w, j, e);
+	if (rc == 0 || !j->known || j->ended)
+		return rc;
+	if (e->class == ERR_MISSING)
+		ship_anew(j, "the replica has lost the one it had");
+	else if (j->blind)
+		ship_anew(j,
+		    "nothing was shipped for a day, and whether the one it had "
+		    "has been pruned cannot be told without s3:GetObject");
+	else
+		return rc;
+	return fence(w, j, e);
+}
+
+/* A replica that lspp-verify found broken, or that lspp-prune began to delete,
+ * is not gone on with.  1, or -1. */
+static int
+ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	int rc = state_broken(
+	    w->st, j->ship->root, j->rec.key, j->rec.pos.generation, e);
+
+	if (rc == 1)
+		ship_anew(j,
+		    "lspp-verify found the one it had broken, or lspp-prune "
+		    "--gone-for began to delete it");
+	return rc == -1 ? -1 : 1;
+}
+
+static int
+adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	j->phase = SHIP_ADOPT;
+	if (ship_adopt(w, j, e) == 0)
+		return 0;
+	if (j->other) {
+		ship_job_forget(j);
+		ship_anew(j,
+		    "this state was lost or replaced, and is back: what "
+		    "another state of this machine shipped meanwhile is kept");
+		j->ended = true;
+		return 0;
+	}
+	if (e->class != ERR_CORRUPT && e->class != ERR_DENIED)
+		return -1;
+	/* Nor may it be looked whose it is. */
+	j->fenced = e->class == ERR_DENIED;
+	/* It cannot be gone on with: the next round is a snapshot. */
+	ship_job_forget(j);
+	ship_anew(j,
+	    "the state is older than the replica, whose tail "
+	    "cannot be adopted");
+	j->ended = true; /* something is at the position */
+	return 0;
+}
+
+/* It is ours to look at: its lock, and what the state says of it. */
+static int
+take(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	int rc;
+
+	if (j->abs == NULL && find_key(j, e) == -1)
+		return -1;
+	if ((rc = take_lock(j, e)) != 1) {
+		j->waiting = rc == 0;
+		return rc;
+	}
+	if (!j->known && load(w, j, e) == -1)
+		return -1;
+	if (!j->known && !j->fenced)
+		j->claiming = true;
+	if (j->ship->conf->new_generation && j->known && !j->anew)
+		ship_anew(j, "asked for");
+	return j->known && !j->anew ? ask_verdict(w, j, e) : 1;
+}
+
+static int
+prepare(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	int rc;
+
+	if ((rc = take(w, j, e)) != 1)
+		return rc;
+	if ((rc = unchanged(j, e)) != 0)
+		return rc == 1 ? 0 : -1;
+	if ((rc = ship_must_look(j, e)) != 0)
+		return rc == -1 ? -1 : fence(w, j, e);
+	if ((rc = ship_still_own(w, j, e)) == 1)
+		return adopt(w, j, e);
+	if (rc == -1 && (e->class != ERR_DENIED || !j->known))
+		return -1;
+	if (rc == -1)
+		ship_anew(j,
+		    "another machine ships to this root, and whether also this "
+		    "database cannot be told without s3:GetObject");
+	return read_and_stage(w, j, e);
+}
+
+void
+ship_work(struct job *job, void *worker)
+{
+	struct ship_job *j = (struct ship_job *)job;
+	struct ship_worker *w = worker;
+
+	if (j->refused)
+		return;
+	w->ship = j->ship;
+	j->waiting = j->conflict = j->more = false;
+	j->attempts++;
+	switch (j->phase) {
+	case SHIP_ADOPT: j->rc = adopt(worker, j, &j->e); break;
+	case SHIP_FENCE: j->rc = ship_fence(worker, j, &j->e); break;
+	default: j->rc = prepare(worker, j, &j->e);
+	}
+	if (j->rc == -1)
+		ship_job_forget(j);
+}
+
+/* -- finish: publish, record, report --------------------------------------- */
+
+static void
+tell(struct ship_job *j, ship_report_fn *report, void *ctx)
+{
+	const struct record *now = j->dirty ? &j->next : &j->rec;
+	struct ship_report *r = &j->report;
+
+	r->path = j->path;
+	r->rc = j->rc;
+	r->e = &j->e;
+	r->attempts = j->attempts;
+	r->healed = j->healed;
+	r->key = j->ending || j->claiming ? NULL : j->keys[0];
+	r->owner_key = j->claiming ? j->keys[0] : NULL;
+	r->ending_key = j->ending ? j->keys[0] : j->ended_key;
+	r->snapshot_key = j->keys[1];
+	if (j->known || j->dirty) {
+		r->pos = &now->pos;
+		r->captured_ns = now->captured_ns;
+		r->wal_size = (uint64_t)now->sig.wal.size;
+	}
+	r->notice = j->notice[0] != '\0' ? j->notice : NULL;
+	if (r->hint == NULL)
+		r->hint = r->read = "";
+	r->more = j->then != NULL;
+	r->failed = j->failed;
+	if (j->rc == -1)
+		ship_trouble(j);
+	report(ctx, r);
+	/* What came again had nothing left to do. */
+	r->what = SHIP_UNCHANGED;
+	r->key = r->owner_key = r->ending_key = r->snapshot_key = NULL;
+	r->reason = r->notice = NULL;
+	r->hint = r->read = "";
+	r->pages = r->healed = 0;
+	r->bytes = 0;
+	for (; j->also > 0; j->also--)
+		report(ctx, r);
+}
+
+static void
+end_job(struct ship *s, struct pool *p, struct ship_job *j,
+    ship_report_fn *report, void *ctx)
+{
+	struct job *w, *next;
+
+	tell(j, report, ctx);
+	ship_note_end(j);
+	if (j->locked)
+		for (w = dblock_release(s->locks, j->lock); w != NULL;
+		     w = next) {
+			next = w->link;
+			pool_again(p, w);
+		}
+	if (j->then != NULL) { /* in its place */
+		j->then->failed = j->failed || j->rc == -1;
+		pool_again(p, &j->then->job);
+	} else {
+		pool_done(p, &j->job);
+	}
+	job_free(j);
+}
+
+/*
+ * j has to wait for another job.  If one of the same path does already, that
+ * has not been read since, and will serve both: so of a path that comes again
+ * and again while it is in flight two jobs exist at most.
+ */
+static void
+wait_for_lock(struct ship *s, struct pool *p, struct ship_job *j)
+{
+	struct job *q = dblock_queue(s->locks, j->lock);
+	struct ship_job *w;
+
+	for (; q != NULL && j->then == NULL; q = q->link) {
+		w = (struct ship_job *)q;
+		if (w->ship != j->ship || w->then != NULL ||
+		    w->failed != j->failed || strcmp(w->path, j->path) != 0)
+			continue;
+		w->also += 1 + j->also;
+		pool_done(p, &j->job);
+		job_free(j);
+		return;
+	}
+	if (!dblock_wait(s->locks, j->lock, &j->job))
+		pool_again(p, &j->job);
+}
+
+/* Which phase comes next, if the path is not over. */
+static bool
+goes_on(struct ship_job *j)
+{
+	if (j->conflict) {
+		j->phase = j->next_phase;
+		return true;
+	}
+	if (j->rc == -1 || j->phase == SHIP_PREPARE)
+		return false;
+	if (j->phase == SHIP_ADOPT && j->dirty)
+		j->rec = j->next;
+	if (!j->more)
+		j->phase = j->phase == SHIP_ADOPT && j->ended && !j->fenced
+		    ? SHIP_FENCE
+		    : SHIP_PREPARE;
+	return true;
+}
+
+void
+ship_finish(struct ship *s, struct pool *p, struct job **jobs, size_t n,
+    ship_report_fn *report, void *ctx)
+{
+	ship_publish(jobs, n);
+	if (!s->conf->dry_run)
+		ship_record(s, jobs, n);
+	for (size_t i = 0; i < n; i++) {
+		struct ship_job *j = (struct ship_job *)jobs[i];
+
+		if (j->waiting) {
+			wait_for_lock(s, p, j);
+		} else if (goes_on(j)) {
+			ship_job_forget(j);
+			j->rc = 0;
+			pool_again(p, &j->job);
+		} else {
+			end_job(s, p, j, report, ctx);
+		}
+	}
+	ship_trouble_soon(s);
+}

@@ -1,0 +1,150 @@
+/*
+ * ship -- bring the replica of each database up to date.
+ *
+ * One job is one database.  It goes round like this:
+ *
+ *	work	lock it; unchanged by its signature? done.  Else read it at one
+ *		committed state, encode what moved, stage the objects
+ *	finish	for a batch: publish the segments, then the snapshots; then
+ *		record them all in the state, in one transaction; then report
+ *
+ * What holds at every moment, whenever a process is killed:
+ *  - a database is reported only when its objects and its record are durable;
+ *  - a generation begins with a snapshot; later snapshots are published only
+ *    behind a segment of the same step, under the next index, and are recorded
+ *    together with it.  So any progress of the replica beyond a record begins
+ *    with an object at exactly the record's position: a run with an older
+ *    record cannot pass by it (lspp-format(5) rules 1, 2, 4, 6, 9);
+ *  - a new generation of a database that had one first ends the old one, with
+ *    an empty segment at the record's position (lspp-format(5) rule 8): so
+ *    this holds for a record of an old generation, too;
+ *  - a generation that begins without a record to end has an owner's object
+ *    before its snapshot, which one writer alone can put; whoever takes over
+ *    first ends what others may go on with (ship_fence.c);
+ *  - what is pruned goes in runs, a snapshot and the segments up to the next,
+ *    snapshot first.  The object at a record's position is in the run of the
+ *    record's snapshot: so while that is there, it is, too (ship_pruned.c);
+ *  - an object at that position with other bytes means that the record is old
+ *    (then the tail is adopted, if this writer wrote it) or that somebody else
+ *    ships the database (then this path stops with ERR_BUSY);
+ *  - offsets grow from segment to segment without a hole (lspp-format(5) rule
+ *    5), and an index is left for the next when its offset passes roll_at.
+ */
+#ifndef LSPP_SHIP_SHIP_H
+#define LSPP_SHIP_SHIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+#include "lib/sys/pool.h"
+
+struct record;
+struct ship;
+struct ship_worker;
+struct store_conf;
+struct store_stats;
+struct vwal_pos;
+
+/* Numbers in the state: between which moments the clock went back, last. */
+#define SHIP_BACK_FROM "clock back from"
+#define SHIP_BACK_TO   "clock back to"
+
+struct ship_conf {
+	const char *url;                /* of the replica root; NULL: none */
+	const struct store_conf *store; /* NULL: the defaults */
+	const char *state_dir;
+	const char *base; /* absolute; keys are paths below it.  NULL: each job
+			     has a key */
+	int64_t snapshot_interval_ns;
+	uint64_t roll_at;      /* bytes of WAL in one index */
+	unsigned max_hold_ms;  /* of a lock that keeps writers waiting */
+	unsigned lock_wait_ms; /* for another run that ships the same */
+	bool new_generation;   /* begin anew, whatever the state says */
+	bool dry_run;          /* read and encode, write nothing */
+	bool fleet;            /* the paths are a fleet's, not typed by hand */
+};
+
+enum ship_what { SHIP_UNCHANGED, SHIP_SEGMENT, SHIP_SNAPSHOT, SHIP_BOTH };
+
+/* What became of a database; valid during the call of report(). */
+struct ship_report {
+	const char *path; /* as it was given */
+	int rc;
+	struct err *e; /* if rc is -1 */
+	unsigned attempts;
+	enum ship_what what;
+	const char *key, *snapshot_key; /* of the objects */
+	const char *owner_key;          /* of one that says who began */
+	const char *ending_key;         /* of one that ends an old generation */
+	uint32_t pages;                 /* in the segment, or the snapshot */
+	uint64_t bytes;                 /* of the objects, as stored */
+	const struct vwal_pos *pos;     /* that it is shipped to, or NULL */
+	int64_t captured_ns;            /* of that */
+	uint64_t wal_size;              /* of the -wal beside it */
+	const char *hint, *read;        /* "" if it was not read */
+	const char *reason;             /* of the snapshot */
+	uint32_t healed;    /* pages that an earlier run should have shipped */
+	const char *notice; /* worth a warning although all is well, or NULL */
+	/* Of several roots, the path fails if one does. */
+	bool lost;   /* the replica knows it, and the state is new */
+	bool more;   /* the path goes on to another root */
+	bool failed; /* in an earlier one */
+};
+
+typedef void ship_report_fn(void *ctx, const struct ship_report *r);
+
+/* conf must outlive it.  Opens state and store. */
+struct ship *ship_open(const struct ship_conf *conf, struct err *e);
+void ship_close(struct ship *s); /* takes NULL */
+
+/*
+ * Another root of the same run, with a conf of its own: state directory and
+ * what is not about the root are as with's.  State and locks are shared, and
+ * workers and ship_finish() serve both.  Close it first.  Any one thread, also
+ * while others work.
+ */
+struct ship *ship_join(
+    struct ship *with, const struct ship_conf *conf, struct err *e);
+
+/* Is the state new, and does nothing say which machine this is? */
+bool ship_nameless(const struct ship *s);
+
+/* What the store counted so far; any thread may ask. */
+void ship_stats(struct ship *s, struct store_stats *out);
+
+/*
+ * At the end, when all paths were read that began to come at began_ns: says so
+ * in the state if any came (none is what a program before it in the pipe leaves
+ * that failed), and forgets trouble of paths that do not come any more.  The
+ * last failure of each path is noted on the way: with one that the state does
+ * not know only if it is the fleet's.  None of this fails: it is for those who
+ * look on.
+ */
+void ship_ran(struct ship *s, int64_t began_ns, bool any);
+
+/*
+ * Is a snapshot due with the next change, once more_bytes of WAL in so many
+ * segments are shipped beyond r?  "interval", "wal size", "segments", or NULL.
+ */
+const char *ship_snapshot_due(const struct ship_conf *c, const struct record *r,
+    uint64_t more_bytes, uint32_t more_segments, int64_t now);
+
+/* What one thread needs. */
+struct ship_worker *ship_worker_new(struct ship *s, struct err *e);
+void ship_worker_free(struct ship_worker *w); /* takes NULL */
+
+/* key: its name in the replica; NULL: its path below the base. */
+struct job *ship_job_new(struct ship *s, const char *path, const char *key);
+/* Nothing is to be done for it: this is what is reported. */
+void ship_job_refuse(struct job *j, const struct err *e);
+/* next is to the same path in another root, and begins when j is over. */
+void ship_job_then(struct job *j, struct job *next);
+
+/* For pool_ops; finish() calls report once for each path that is over. */
+void ship_work(struct job *j, void *worker);
+void ship_finish(struct ship *s, struct pool *p, struct job **jobs, size_t n,
+    ship_report_fn *report, void *ctx);
+
+#endif

@@ -1,0 +1,267 @@
+/*
+ * Adopting the replica's tail: the state is older than the replica, because a
+ * run was killed between object and record, or a copy of the state was put
+ * back.  Everything from the record's position on was written by this writer,
+ * or it is not ours to go on with.
+ *
+ * GetObject is all that is needed: the next object can only have one of two
+ * names (see ship.h).
+ */
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/replica/peek.h"
+#include "lib/replica/walread.h"
+#include "lib/ship/ship_job.h"
+#include "lib/store/store.h"
+
+enum {
+	AT_ONCE = 64, /* segments adopted in one step: each holds its sums */
+};
+
+/* A segment on its way from the store into the record. */
+struct tail {
+	struct ship_worker *w;
+	struct ship_job *j;
+	struct walread wal;
+	uint32_t commit; /* of the last frame seen; 0: in a transaction */
+	uint32_t top;    /* pages up to there are known: to sums, or here */
+	struct ship_step *step;
+};
+
+/* -- decoding -------------------------------------------------------------- */
+
+static int
+broken(struct err *e)
+{
+	return err_set(e, ERR_CORRUPT, "does not continue what was shipped");
+}
+
+static int
+take_frame(
+    void *ctx, const struct wal_frame *f, const uint8_t *page, struct err *e)
+{
+	struct tail *t = ctx;
+	struct sum_entry en;
+
+	/* Of ours, a segment has each page that the database grew by. */
+	if (f->pgno > t->top && f->pgno != ++t->top)
+		return broken(e);
+	t->commit = f->commit;
+	en = (struct sum_entry){ .pgno = f->pgno,
+		.sum = pagesum_of(f->pgno, page, t->wal.hdr.page_size) };
+	return spool_write(&t->step->log, &en, sizeof(en), e);
+}
+
+static int
+take_bytes(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	struct tail *t = ctx;
+
+	if (walread_feed(&t->wal, p, n, take_frame, t, e) == -1)
+		return e->class == ERR_CORRUPT ? broken(e) : -1;
+	return 0;
+}
+
+static int
+feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return object_dec_feed(ctx, p, n, e);
+}
+
+/* -- whose it is ----------------------------------------------------------- */
+
+int
+ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
+{
+	int has = peek(s->store, key, pv, e);
+
+	return has == -1 && e->class == ERR_CORRUPT ? err_in(e, "%s", key)
+						    : has;
+}
+
+/* Is there an object of ours?  1 with *pv filled, 0, -1. */
+static int
+peek_own(struct tail *t, const char *key, struct provenance *pv, struct err *e)
+{
+	struct ship *s = t->w->ship;
+	int has = ship_peek(s, key, pv, e);
+
+	if (has == -1)
+		return e->class == ERR_MISSING ? 0 : -1;
+	if (has == 0)
+		return ship_foreign(t->j, key, e);
+	return ship_is_own(t->w, t->j, key, pv, e);
+}
+
+/* -- one object ------------------------------------------------------------ */
+
+static void
+begin_tail(struct tail *t)
+{
+	const struct vwal_pos *pos = &t->j->next.pos;
+
+	walread_start(&t->wal, pos->index, t->j->next.page_size);
+	if (pos->offset > 0) {
+		t->wal.pos = pos->offset;
+		memcpy(t->wal.hdr.salt, pos->salt, sizeof(pos->salt));
+		memcpy(t->wal.sum, pos->sum, sizeof(t->wal.sum));
+	}
+	t->commit = 0;
+	t->top = t->j->next.pages;
+	t->step = ship_job_step(t->j, 0, false);
+}
+
+static void
+pass_segment(struct tail *t, const struct provenance *pv)
+{
+	struct record *n = &t->j->next;
+	uint64_t raw = object_dec_raw(t->w->dec);
+
+	memcpy(n->pos.salt, t->wal.hdr.salt, sizeof(n->pos.salt));
+	memcpy(n->pos.sum, t->wal.sum, sizeof(n->pos.sum));
+	/* Whether its writer left the index here, the next objects tell. */
+	ship_advance(&n->pos, raw, (uint64_t)UINT32_MAX + 1);
+	n->wal_bytes += raw;
+	n->segments++;
+	n->pages = t->step->pages = pv->pages;
+	n->sum = pv->sum;
+	n->captured_ns = pv->captured_ns;
+}
+
+static int
+decode_segment(
+    struct tail *t, const char *key, const struct provenance *pv, struct err *e)
+{
+	struct store *s = t->w->ship->store;
+	struct object_dec *dec = t->w->dec;
+	struct provenance whole;
+	bool has;
+
+	begin_tail(t);
+	object_dec_begin(dec, take_bytes, t, OBJECT_SEGMENT_MAX);
+	if (s->ops->get(s, key, 0, UINT64_MAX, feed, dec, e) == -1 ||
+	    object_dec_finish(dec, &whole, &has, e) == -1)
+		return -1;
+	return walread_is_cut(&t->wal) || t->commit != pv->pages ||
+		pv->pages > t->top
+	    ? broken(e)
+	    : 0;
+}
+
+/* One that is large has a file for its sums: it is the last of its round. */
+static bool
+is_enough(const struct ship_job *j)
+{
+	size_t n = j->n_steps;
+
+	return n >= AT_ONCE || (n > 0 && j->steps[n - 1].log.fd != -1);
+}
+
+/*
+ * The segment at the position: 1 adopted, 0 there is none, -1; or 2: it goes
+ * on, but this is enough for one round; 3: it ends the generation.
+ */
+static int
+adopt_segment(struct tail *t, struct err *e)
+{
+	struct record *n = &t->j->next;
+	struct provenance pv;
+	struct buf key = { 0 };
+	int rc;
+
+	layout_segment_key(
+	    &key, n->key, n->pos.generation, n->pos.index, n->pos.offset);
+	rc = peek_own(t, buf_str(&key), &pv, e);
+	if (rc == 1 && ship_clock_met(t->w, t->j, &pv, e) == -1)
+		rc = -1;
+	if (rc == 1 && pv.length == 0) {
+		rc = 3;
+	} else if (rc == 1 && is_enough(t->j)) {
+		rc = 2; /* what it continues is a record's position */
+	} else if (rc == 1) {
+		if (decode_segment(t, buf_str(&key), &pv, e) == -1)
+			rc = err_in(e, "%s", buf_str(&key));
+		else
+			pass_segment(t, &pv);
+	}
+	buf_release(&key);
+	return rc;
+}
+
+/*
+ * The index that comes next, begun by a snapshot or by WAL alone; an index
+ * that has no WAL yet may still have got its snapshot.  1, 0, -1.
+ */
+static int
+adopt_index(struct tail *t, struct err *e)
+{
+	struct record *n = &t->j->next;
+	uint32_t index = n->pos.index + (n->pos.offset > 0);
+	struct buf key = { 0 };
+	struct provenance pv;
+	int rc;
+
+	if (index == n->snapshot_index)
+		return 0;
+	layout_snapshot_key(&key, n->key, n->pos.generation, index);
+	rc = peek_own(t, buf_str(&key), &pv, e);
+	if (rc == 1) {
+		n->snapshot_index = index;
+		n->captured_ns = pv.captured_ns;
+		n->snapshot_ns =
+		    pv.clock_ns != 0 ? pv.clock_ns : pv.captured_ns;
+		n->snapshot_size = (uint64_t)pv.pages * pv.page_size;
+		n->wal_bytes = 0;
+		n->segments = 0;
+	} else if (rc == 0 && n->pos.offset > 0) {
+		buf_reset(&key);
+		layout_segment_key(&key, n->key, n->pos.generation, index, 0);
+		rc = peek_own(t, buf_str(&key), &pv, e);
+	}
+	buf_release(&key);
+	if (rc == 1) {
+		n->pos.index = index;
+		n->pos.offset = 0;
+	}
+	return rc;
+}
+
+int
+ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	struct tail t = { .w = w, .j = j };
+	int segments, index;
+
+	walread_init(&t.wal, NULL);
+	ship_job_forget(j);
+	j->next = j->rec;
+	do {
+		index = 0;
+		if ((segments = adopt_segment(&t, e)) == 0)
+			index = adopt_index(&t, e);
+	} while (segments == 1 || index == 1);
+	walread_release(&t.wal);
+	if (segments == -1 || index == -1)
+		return -1;
+	if (segments == 3) {
+		ship_job_forget(j);
+		ship_anew(j,
+		    "the one it had was ended by a run that was "
+		    "killed, or has a newer state");
+		j->ended = true;
+		return 0;
+	}
+	j->more = segments == 2;
+	if (!j->more && ship_is_end(j, e) == -1)
+		return -1;
+	if (!j->more)
+		ship_advance(&j->next.pos, 0, w->ship->conf->roll_at);
+	/* What of the source is in it is not known: look at all of it. */
+	memset(&j->next.source, 0, sizeof(j->next.source));
+	memset(&j->next.sig, 0, sizeof(j->next.sig));
+	j->next.racy = RACY;
+	j->dirty = true;
+	return 0;
+}

@@ -1,0 +1,276 @@
+/*
+ * ship_job -- what the files of ship share; nobody else includes this.
+ */
+#ifndef LSPP_SHIP_SHIP_JOB_H
+#define LSPP_SHIP_SHIP_JOB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "lib/base/buf.h"
+#include "lib/replica/wal/object.h"
+#include "lib/replica/wal/vwal.h"
+#include "lib/ship/ship.h"
+#include "lib/state/state.h"
+#include "lib/state/state_shrunk.h"
+#include "lib/state/state_whose.h"
+#include "lib/sys/spool.h"
+
+struct store;
+struct staged;
+struct source;
+
+enum ship_phase {
+	SHIP_PREPARE, /* read, encode, stage */
+	SHIP_ADOPT,   /* the replica is ahead of the state: catch up */
+	SHIP_FENCE,   /* end what others may go on with, or stop */
+};
+
+/* Page sums to record, for one object, in the order of the objects. */
+struct ship_step {
+	struct spool log; /* of struct sum_entry */
+	uint32_t pages;
+	bool anew;
+};
+
+enum { SHIP_OBJECTS = 2 }; /* a segment, then a snapshot */
+
+struct ship_job {
+	struct job job;
+	struct ship *ship;
+	struct ship_job *then; /* the same path in the next root */
+	bool refused, failed;  /* failed: in an earlier root */
+	char *path, *abs;
+	enum ship_phase phase;
+	unsigned attempts;
+
+	int64_t lock;
+	bool locked, waiting; /* waiting: another job has the lock */
+	unsigned also;        /* the path came so often again meanwhile */
+
+	bool known;    /* rec is what the state says */
+	bool moved;    /* but for its path: it was elsewhere */
+	bool troubled; /* it failed when it was last tried */
+	struct record rec;
+	bool anew; /* the objects begin a new generation */
+	/*
+	 * Beginning anew, the first object ends the old generation, by taking
+	 * the position of the record; unless that is taken or gone already.
+	 */
+	bool ending, ended;
+	bool more; /* adopting, or fencing, is not over */
+	/*
+	 * Beginning without such a record, the first object is an owner's, of
+	 * the number 'owner'; see ship_fence.c.
+	 */
+	bool claiming;
+	bool fenced; /* what the replica holds was looked at */
+	bool blind;  /* whether it is pruned may not be looked at */
+	uint32_t owner;
+	int64_t floor_ns;   /* of what the replica holds */
+	int64_t clock_ns;   /* for the provenance: ship_clock.c */
+	struct buf follows; /* how far Litestream's generations went */
+	char *ended_key;
+
+	bool
+	    conflict; /* in this round: the next is of the phase 'next_phase' */
+	enum ship_phase next_phase;
+	unsigned conflicts;
+
+	/* What work() found. */
+	bool dirty;         /* next is to be recorded */
+	bool reread;        /* it is not: nothing new, and racy as before */
+	int64_t read_ns;    /* what was committed by then is in it */
+	struct record next; /* key and path are rec's */
+	uint32_t healed;    /* pages that an earlier run should have shipped */
+	struct ship_step *steps;
+	size_t n_steps;
+	struct staged *staged[SHIP_OBJECTS];
+	char *keys[SHIP_OBJECTS]; /* "" if there is none */
+
+	/*
+	 * Whose it is; see ship_whose.c.  foreign: the object of somebody else
+	 * that it failed for.  alien: objects were met that this state's
+	 * writer wrote and the state knows nothing of.  other: those of
+	 * another state on this machine.  own: nobody else's object stands
+	 * where the record goes on.
+	 */
+	struct whose whose;
+	char *foreign;
+	bool alien, other, own;
+	bool written; /* an object of it may be in the replica */
+
+	int rc;
+	struct err e;
+	struct ship_report report;
+	struct shrunk shrunk;
+	bool put_shrunk; /* to be recorded */
+	char notice[512];
+};
+
+/* Failures that are not in the state yet; see ship_trouble.c. */
+struct troubles {
+	struct buf list;
+	size_t n;
+	int64_t flushed_ns;
+	bool some; /* there was some in the state when the run began */
+};
+
+struct ship_worker {
+	struct ship *ship;
+	struct state *st;
+	struct object_enc *segment, *snapshot;
+	struct object_dec *dec;
+	struct vwal vwal;
+	struct spool segment_bytes, snapshot_bytes;
+	struct sums sums;
+	/* An image read while a writer in rollback mode was at work. */
+	struct spool raw, raw_sums, patch;
+	uint32_t raw_pages;
+};
+
+/* One for all roots of a run. */
+struct ship_run {
+	pthread_mutex_t lock;
+	uint64_t token;
+	bool noted;    /* the state has the token */
+	unsigned open; /* paths of which an object may not be recorded */
+	int64_t back_from_ns, back_to_ns; /* the clock went; 0: never */
+};
+
+struct ship {
+	const struct ship_conf *conf;
+	struct state *st; /* of the finishing thread */
+	bool fresh;       /* the state was not there before */
+	bool joined;      /* state and locks are another's */
+	struct store *store;
+	struct dblocks *locks;
+	struct troubles *troubles;
+	struct ship_run *run;
+	int64_t
+	    life_ns; /* when the fleet was last looked at before; 0: never */
+	int64_t guard_note; /* what the state says of the store's conditions */
+	int64_t root;
+	uint8_t writer[16];
+	atomic_bool unlisted; /* listing is not allowed */
+};
+
+struct ship_step *ship_job_step(struct ship_job *j, uint32_t pages, bool anew);
+void ship_job_forget(struct ship_job *j); /* what work() found */
+
+/* Begin a new generation, and tell the operator why. */
+void ship_anew(struct ship_job *j, const char *why);
+
+/*
+ * Move pos behind a segment of that many bytes.  Leaving an index that is long
+ * enough is part of the position, not of the next step: see ship.h.
+ */
+void ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at);
+
+/*
+ * What the last bytes of an object say.  1: *pv filled; 0: it is not of lspp;
+ * -1: ERR_MISSING, ERR_CORRUPT and others.
+ */
+int ship_peek(
+    struct ship *s, const char *key, struct provenance *pv, struct err *e);
+
+/* ERR_BUSY: somebody else, who wrote the object called key, ships it. */
+int ship_foreign(struct ship_job *j, const char *key, struct err *e);
+
+/*
+ * Was it written by this state, or is it to be gone on with all the same?  1,
+ * or -1 with ERR_BUSY; then j->other: to be begun anew without being asked.
+ */
+int ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
+    const struct provenance *pv, struct err *e);
+
+/* Before the record is relied on: did somebody else go on with it?  0; 1: it
+ * is to be adopted; -1. */
+int ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/* Before an object of j is written, and when j is over. */
+int ship_note_run(struct ship_worker *w, struct ship_job *j, struct err *e);
+void ship_note_end(struct ship_job *j);
+
+/* Within the transaction of the record, or of the failure. */
+int ship_put_whose(struct ship *s, struct ship_job *j, struct err *e);
+
+/* Encode an object of little data, or none: the frame that says whose it is. */
+int ship_encode_note(struct object_enc *o, struct spool *out,
+    const struct buf *data, const struct provenance *pv, struct err *e);
+
+/* What ship_read() found, to the store. */
+int ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/* What was staged of n jobs; those that met a conflict go round again. */
+void ship_publish(struct job **jobs, size_t n);
+
+/* What was published of n jobs, and who stopped others: one transaction. */
+void ship_record(struct ship *s, struct job **jobs, size_t n);
+
+/* j has failed: to be noted, with some others.  Of the finishing thread. */
+void ship_trouble(struct ship_job *j);
+/* The run cannot go on, or again can (NULL). */
+void ship_trouble_run(struct ship *s, const struct err *why);
+void ship_trouble_flush(struct ship *s);
+void ship_trouble_soon(struct ship *s); /* unless it was just done */
+
+/* May this job begin a generation without looking at the replica? */
+int ship_must_look(struct ship_job *j, struct err *e);
+
+/* What looks like a lost record's may be another database's.  -1: it is. */
+int ship_check_place(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/*
+ * Can lspp-prune have taken what the replica had behind a record whose last
+ * object was captured then?
+ */
+bool ship_may_be_pruned(int64_t captured_ns);
+
+/* Before and behind an object that continues the record: is what it continues
+ * there?  ERR_MISSING; ERR_DENIED, with j->blind: it cannot be told. */
+int ship_confirm(struct ship_job *j, struct err *e);
+
+/* The tail was followed to j->next: is that where the history ends?  -1:
+ * ERR_CORRUPT, what came next was pruned; ERR_DENIED. */
+int ship_is_end(struct ship_job *j, struct err *e);
+
+/* Look who ships the database, and end what is to be taken over, or fail. */
+int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/*
+ * All pages were looked at, and those in log (of struct sum_entry) are not what
+ * the record has; wal: the database is in WAL mode.  Sets healed, and says so.
+ */
+int ship_heal(struct ship_job *j, const struct source_state *st, bool wal,
+    struct spool *log, struct err *e);
+
+/* What page 1 says of the schema, if it was looked at. */
+enum ship_schema { SHIP_SCHEMA_UNSEEN, SHIP_SCHEMA_SOME, SHIP_SCHEMA_EMPTY };
+
+/* Is there much less than j->rec says?  Sets shrunk, and says so if it is news.
+ */
+int ship_shrunk(struct ship_worker *w, struct ship_job *j,
+    const struct source_state *st, enum ship_schema schema, struct err *e);
+
+/* Read and encode: fills next, steps and the worker's spools. */
+int ship_read(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/* The clock is behind j->rec, and was behind another one before: a generation
+ * says of one such jump what is to be said. */
+bool ship_went_back(struct ship_job *j, int64_t clock_ns);
+
+/* What was read when the clock said that: sets captured_ns of j->next and
+ * clock_ns, and tells and notes it if the clock went back. */
+int ship_clock(
+    struct ship_worker *w, struct ship_job *j, int64_t clock_ns, struct err *e);
+
+/* An object of ours is adopted: what follows says what the clock said if that
+ * does. */
+int ship_clock_met(struct ship_worker *w, struct ship_job *j,
+    const struct provenance *pv, struct err *e);
+
+/* Follow the replica's tail from rec on: fills next and steps. */
+int ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+#endif

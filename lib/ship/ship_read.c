@@ -1,0 +1,568 @@
+/*
+ * Reading a source into objects: one pass over the pages that may have moved,
+ * dropping those that did not, encoding the others as they come.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/ship/ship_job.h"
+#include "lib/sqlite/dbhdr.h"
+#include "lib/sys/rng.h"
+#include "lib/sys/stop.h"
+
+enum {
+	LAST_INDEX = LAYOUT_INDEX_MAX - 1,
+};
+
+/* What a pass has found so far. */
+struct pass {
+	struct ship_worker *w;
+	struct ship_job *j;
+	struct source *src;
+	const struct source_state *st;
+	struct ship_step *step;
+	bool first;    /* a snapshot begins the generation: no segment */
+	bool snapshot; /* encode all pages */
+	bool broken;   /* the state lacks a sum */
+	bool wal;      /* page 1 says so */
+	enum ship_schema schema;
+	uint32_t changed;     /* pages in the segment */
+	struct pagesum sum;   /* of the database */
+	struct pagesum known; /* of the sums that the state gave */
+	uint32_t salt[2];
+	struct stat dir; /* the database's; st_mode 0: it cannot be told */
+};
+
+/* -- the whole image ------------------------------------------------------- */
+
+/*
+ * While a writer in rollback mode is at work, a lock may be held only for
+ * moments.  So the image is copied first without one; under the lock, pages
+ * are only summed again, and those that moved are kept aside.
+ */
+static int
+keep_raw(struct pass *p, uint32_t pgno, const uint8_t *page, struct pagesum sum,
+    struct err *e)
+{
+	struct ship_worker *w = p->w;
+	struct pagesum was;
+
+	if (w->raw_pages < pgno && w->patch.size == 0 &&
+	    w->raw_pages == pgno - 1) {
+		w->raw_pages = pgno;
+		if (spool_write(&w->raw_sums, &sum, sizeof(sum), e) == -1)
+			return -1;
+		return spool_write(&w->raw, page, p->st->page_size, e);
+	}
+	if (pgno <= w->raw_pages) {
+		if (spool_read(&w->raw_sums, (pgno - 1) * sizeof(was), &was,
+			sizeof(was), e) == -1)
+			return -1;
+		if (pagesum_equal(was, sum))
+			return 0;
+	}
+	if (spool_write(&w->patch, &pgno, sizeof(pgno), e) == -1)
+		return -1;
+	return spool_write(&w->patch, page, p->st->page_size, e);
+}
+
+static int
+add_to_image(struct pass *p, uint32_t pgno, const uint8_t *page,
+    struct pagesum sum, struct err *e)
+{
+	if (p->st->read == SOURCE_JOURNAL)
+		return keep_raw(p, pgno, page, sum, e);
+	return object_enc_add(p->w->snapshot, page, p->st->page_size, e);
+}
+
+/* The image from what was copied and what was kept aside since. */
+static int
+encode_raw(struct pass *p, struct err *e)
+{
+	struct ship_worker *w = p->w;
+	uint32_t size = p->st->page_size, pgno, patched = 0;
+	uint8_t *page = xmalloc(size);
+	uint64_t at = 0;
+	int rc = 0;
+
+	for (pgno = 1; rc == 0 && pgno <= p->st->pages; pgno++) {
+		rc = stop_overdue(e);
+		if (rc == 0 && patched < pgno && at < w->patch.size) {
+			rc = spool_read(
+			    &w->patch, at, &patched, sizeof(patched), e);
+			at += sizeof(patched) + size;
+		}
+		if (rc == 0 && patched == pgno)
+			rc = spool_read(&w->patch, at - size, page, size, e);
+		else if (rc == 0)
+			rc = spool_read(&w->raw, (uint64_t)(pgno - 1) * size,
+			    page, size, e);
+		if (rc == 0)
+			rc = object_enc_add(w->snapshot, page, size, e);
+	}
+	free(page);
+	return rc;
+}
+
+/* -- one page -------------------------------------------------------------- */
+
+static int
+log_sum(struct pass *p, uint32_t pgno, struct pagesum sum, struct err *e)
+{
+	struct sum_entry en = { .pgno = pgno, .sum = sum };
+
+	return spool_write(&p->step->log, &en, sizeof(en), e);
+}
+
+/* 1: the state has the sum of this page; 0: the page is new to it; -1. */
+static int
+old_sum(struct pass *p, uint32_t pgno, struct pagesum *old, struct err *e)
+{
+	int rc;
+
+	if (p->first || pgno > p->j->rec.pages)
+		return 0;
+	if ((rc = sums_get(&p->w->sums, pgno, old, e)) == 1)
+		pagesum_xor(&p->known, *old);
+	else if (rc == 0)
+		p->broken = true;
+	return rc;
+}
+
+static int
+take_page(struct pass *p, uint32_t pgno, struct err *e)
+{
+	const uint8_t *page = source_page(p->src, pgno, e);
+	struct pagesum sum, old;
+	int had;
+
+	if (page == NULL)
+		return -1;
+	if (pgno == 1) {
+		p->wal = page[DBHDR_READ_VERSION] == 2;
+		p->schema = dbhdr_no_schema(page) ? SHIP_SCHEMA_EMPTY
+						  : SHIP_SCHEMA_SOME;
+	}
+	sum = pagesum_of(pgno, page, p->st->page_size);
+	if (p->snapshot && add_to_image(p, pgno, page, sum, e) == -1)
+		return -1;
+	if ((had = old_sum(p, pgno, &old, e)) == -1)
+		return -1;
+	if (had && pagesum_equal(old, sum))
+		return 0;
+	if (had)
+		pagesum_xor(&p->sum, old);
+	pagesum_xor(&p->sum, sum);
+	p->changed++;
+	if (!p->first && vwal_add(&p->w->vwal, pgno, page, e) == -1)
+		return -1;
+	return log_sum(p, pgno, sum, e);
+}
+
+/* -- a pass ---------------------------------------------------------------- */
+
+static int
+begin_segment(struct pass *p, struct err *e)
+{
+	const struct vwal_pos *pos = &p->j->rec.pos;
+
+	memcpy(p->salt, pos->salt, sizeof(p->salt));
+	if (pos->offset == 0 && rng_bytes(p->salt, sizeof(p->salt), e) == -1)
+		return -1;
+	if (spool_reset(&p->w->segment_bytes, e) == -1 ||
+	    object_enc_begin(p->w->segment, &p->w->segment_bytes, e) == -1)
+		return -1;
+	return vwal_begin(&p->w->vwal, p->w->segment, p->st->page_size,
+	    pos->index, pos->offset, p->salt, pos->sum, e);
+}
+
+static int
+begin_pass(struct pass *p, struct err *e)
+{
+	struct ship_worker *w = p->w;
+	struct ship_job *j = p->j;
+
+	ship_job_forget(j);
+	p->changed = 0;
+	p->schema = SHIP_SCHEMA_UNSEEN;
+	p->broken = false;
+	p->known = (struct pagesum){ 0 };
+	p->sum = p->first ? (struct pagesum){ 0 } : j->rec.sum;
+	p->step = ship_job_step(j, p->st->pages, p->first);
+	w->sums.st = w->st;
+	w->sums.id = j->rec.id;
+	w->sums.chunk = 0;
+	if (p->snapshot &&
+	    (spool_reset(&w->snapshot_bytes, e) == -1 ||
+		spool_reset(&w->patch, e) == -1 ||
+		object_enc_begin(w->snapshot, &w->snapshot_bytes, e) == -1))
+		return -1;
+	return p->first ? 0 : begin_segment(p, e);
+}
+
+/* The pages that the database lost at its end leave the sum. */
+static int
+cut_off(struct pass *p, struct err *e)
+{
+	struct pagesum old;
+
+	if (p->first)
+		return 0;
+	for (uint32_t n = p->st->pages + 1; n <= p->j->rec.pages; n++) {
+		if (stop_overdue(e) == -1 || old_sum(p, n, &old, e) == -1)
+			return -1;
+		if (!p->broken)
+			pagesum_xor(&p->sum, old);
+	}
+	return 0;
+}
+
+/*
+ * A pass that saw every page saw every sum: do they add up to the record's?
+ * If not, sums and record are of different moments and none can be trusted.
+ */
+static bool
+sums_add_up(const struct pass *p)
+{
+	if (p->first)
+		return true;
+	if (p->broken)
+		return false;
+	return p->st->hint != SOURCE_DIFF ||
+	    pagesum_equal(p->known, p->j->rec.sum);
+}
+
+/* All pages of one try.  source_end() says whether they belong together. */
+static int
+read_pages(struct pass *p, struct err *e)
+{
+	const uint8_t *page;
+	uint32_t pgno;
+
+	if (begin_pass(p, e) == -1)
+		return -1;
+	while ((pgno = source_next(p->src)) != 0)
+		if (take_page(p, pgno, e) == -1)
+			return -1;
+	if (cut_off(p, e) == -1)
+		return -1;
+	if (p->first || p->changed > 0 || p->st->pages == p->j->rec.pages)
+		return 0;
+	/* Only the size shrank: a commit needs a frame to stand in. */
+	p->changed = 1;
+	if ((page = source_page(p->src, 1, e)) == NULL)
+		return -1;
+	return vwal_add(&p->w->vwal, 1, page, e);
+}
+
+/* Why j's history cannot go on with this source; NULL: it can. */
+static const char *
+history_ends(struct ship_job *j, const struct source_state *st)
+{
+	const struct record *r = &j->rec;
+
+	if (r->page_size != st->page_size)
+		return "its page size changed";
+	if (r->pos.index >= LAST_INDEX)
+		return "its indexes are used up";
+	if (ship_went_back(j, st->captured_ns))
+		return "the clock went back again";
+	return NULL;
+}
+
+/*
+ * Read at one committed state: 0, or -1.  Tries as long as the source asks
+ * for it.
+ */
+static int
+read_state(struct pass *p, struct err *e)
+{
+	struct ship_job *j = p->j;
+	const char *why;
+	int rc = 0;
+
+	while (rc == 0) {
+		p->first = !j->known || j->anew;
+		p->snapshot |= p->first;
+		if (source_begin(p->src, p->snapshot ? NULL : &j->rec.source,
+			j->rec.pages, p->snapshot, e) == -1)
+			return -1;
+		if (!p->first && (why = history_ends(j, p->st)) != NULL) {
+			ship_anew(j, why);
+			continue;
+		}
+		if (read_pages(p, e) == -1)
+			return -1;
+		rc = source_end(p->src, e);
+	}
+	return rc == 1 ? 0 : -1;
+}
+
+/* -- the record behind it -------------------------------------------------- */
+
+static void
+provenance_of(struct pass *p, enum layout_kind kind, uint64_t length,
+    struct provenance *pv)
+{
+	const struct record *n = &p->j->next;
+
+	*pv = (struct provenance){ .captured_ns = n->captured_ns,
+		.page_size = p->st->page_size,
+		.pages = p->st->pages,
+		.sum = p->sum,
+		.mode = p->st->mode,
+		.uid = p->st->uid,
+		.gid = p->st->gid,
+		.length = length,
+		.name = { kind, n->pos.index, n->pos.offset } };
+	memcpy(pv->writer, p->w->ship->writer, sizeof(pv->writer));
+	memcpy(pv->generation, n->pos.generation, sizeof(pv->generation));
+	pv->run = p->w->ship->run->token;
+	pv->clock_ns = p->j->clock_ns;
+	pv->has_dir = p->dir.st_mode != 0;
+	pv->dir_mode = p->dir.st_mode & 0777;
+	pv->dir_uid = p->dir.st_uid;
+	pv->dir_gid = p->dir.st_gid;
+}
+
+static int
+end_segment(struct pass *p, struct err *e)
+{
+	struct vwal *v = &p->w->vwal;
+	struct record *n = &p->j->next;
+	struct provenance pv;
+	struct buf key = { 0 };
+	uint64_t raw;
+
+	if (vwal_commit(v, p->st->pages, e) == -1)
+		return -1;
+	raw = object_enc_raw(p->w->segment);
+	provenance_of(p, LAYOUT_SEGMENT, raw, &pv);
+	if (object_enc_finish(p->w->segment, &pv, e) == -1)
+		return -1;
+	layout_segment_key(&key, p->j->rec.key, n->pos.generation, n->pos.index,
+	    n->pos.offset);
+	p->j->keys[0] = xstrdup(buf_str(&key));
+	buf_release(&key);
+	memcpy(n->pos.salt, p->salt, sizeof(n->pos.salt));
+	memcpy(n->pos.sum, v->sum, sizeof(n->pos.sum));
+	n->wal_bytes += raw;
+	n->segments++;
+	ship_advance(&n->pos, raw, p->w->ship->conf->roll_at);
+	return 0;
+}
+
+static int
+new_generation(struct record *n, struct err *e)
+{
+	uint8_t random[5];
+
+	if (rng_bytes(random, sizeof(random), e) == -1)
+		return -1;
+	layout_new_generation(n->pos.generation, random);
+	n->pos.index = 0;
+	return 0;
+}
+
+static int
+end_snapshot(struct pass *p, struct err *e)
+{
+	struct record *n = &p->j->next;
+	struct provenance pv;
+	struct buf key = { 0 };
+
+	if (p->st->read == SOURCE_JOURNAL && encode_raw(p, e) == -1)
+		return -1;
+	if (p->first && new_generation(n, e) == -1)
+		return -1;
+	if (!p->first && n->pos.offset > 0)
+		n->pos.index++; /* it has WAL: the next one has none yet */
+	n->pos.offset = 0;
+	provenance_of(p, LAYOUT_SNAPSHOT, object_enc_raw(p->w->snapshot), &pv);
+	if (object_enc_finish(p->w->snapshot, &pv, e) == -1)
+		return -1;
+	layout_snapshot_key(
+	    &key, p->j->rec.key, n->pos.generation, n->pos.index);
+	p->j->keys[1] = xstrdup(buf_str(&key));
+	buf_release(&key);
+	n->snapshot_index = n->pos.index;
+	n->snapshot_ns = p->st->state_ns;
+	n->snapshot_size = (uint64_t)p->st->pages * p->st->page_size;
+	n->wal_bytes = 0;
+	n->segments = 0;
+	return 0;
+}
+
+/*
+ * End the generation that the record is in: an empty segment at its position.
+ * It changes nothing for a reader, but a run that still has the record, and
+ * would go on behind it, meets an object.
+ */
+static int
+end_old_generation(struct pass *p, struct err *e)
+{
+	const struct record *r = &p->j->rec;
+	/* Until now it was as the record says: see history.h. */
+	struct provenance pv = { .captured_ns = p->j->next.captured_ns - 1,
+		.page_size = r->page_size,
+		.pages = r->pages,
+		.sum = r->sum,
+		.mode = p->st->mode,
+		.uid = p->st->uid,
+		.gid = p->st->gid,
+		.name = { LAYOUT_SEGMENT, r->pos.index, r->pos.offset } };
+	struct buf key = { 0 };
+
+	pv.run = p->w->ship->run->token;
+	pv.clock_ns = p->j->clock_ns;
+	memcpy(pv.writer, p->w->ship->writer, sizeof(pv.writer));
+	memcpy(pv.generation, r->pos.generation, sizeof(pv.generation));
+	if (ship_encode_note(
+		p->w->segment, &p->w->segment_bytes, NULL, &pv, e) == -1)
+		return -1;
+	layout_segment_key(
+	    &key, r->key, r->pos.generation, r->pos.index, r->pos.offset);
+	p->j->keys[0] = xstrdup(buf_str(&key));
+	buf_release(&key);
+	return 0;
+}
+
+/* The object that says who began the generation, before it begins. */
+static int
+claim(struct pass *p, struct err *e)
+{
+	struct ship_job *j = p->j;
+	struct provenance pv;
+	struct buf key = { 0 };
+
+	provenance_of(p, LAYOUT_OWNER, j->follows.len, &pv);
+	pv.name = (struct layout_name){ LAYOUT_OWNER, j->owner, 0 };
+	if (ship_encode_note(
+		p->w->segment, &p->w->segment_bytes, &j->follows, &pv, e) == -1)
+		return -1;
+	layout_owner_key(&key, j->rec.key, j->owner);
+	j->keys[0] = xstrdup(buf_str(&key));
+	buf_release(&key);
+	return 0;
+}
+
+/* What the state is to say once the objects are durable. */
+static int
+end_pass(struct pass *p, struct err *e)
+{
+	struct ship_job *j = p->j;
+	struct record *n = &j->next;
+	bool moved = p->first || p->changed > 0;
+
+	*n = j->rec;
+	j->read_ns = p->st->captured_ns;
+	n->source = p->st->pos;
+	n->sig = p->st->sig;
+	n->racy = p->st->racy ? RACY : 0;
+	j->dirty = moved || j->moved || j->rec.racy != n->racy ||
+	    memcmp(&n->source, &j->rec.source, sizeof(n->source)) != 0 ||
+	    !signature_equal(&n->sig, &j->rec.sig);
+	j->reread = !j->dirty && n->racy != 0;
+	if (!moved)
+		return 0;
+	if (ship_shrunk(p->w, j, p->st, p->schema, e) == -1)
+		return -1;
+	n->page_size = p->st->page_size;
+	n->pages = p->st->pages;
+	n->sum = p->sum;
+	if (ship_clock(p->w, j, p->st->state_ns, e) == -1)
+		return -1;
+	j->ending = p->first && j->known && !j->ended;
+	if (j->ending && end_old_generation(p, e) == -1)
+		return -1;
+	if (!p->first && end_segment(p, e) == -1)
+		return -1;
+	if (p->snapshot && end_snapshot(p, e) == -1)
+		return -1;
+	return p->first && j->claiming ? claim(p, e) : 0;
+}
+
+static void
+fill_report(struct pass *p)
+{
+	struct ship_report *r = &p->j->report;
+	bool segment = p->j->keys[0] != NULL && !p->first;
+	bool snap = p->j->keys[1] != NULL;
+
+	r->what = segment ? (snap ? SHIP_BOTH : SHIP_SEGMENT)
+			  : (snap ? SHIP_SNAPSHOT : SHIP_UNCHANGED);
+	r->pages = p->changed;
+	r->hint = source_hint_name[p->st->hint];
+	r->read = source_read_name[p->st->read];
+	r->bytes = (segment ? p->w->segment_bytes.size : 0) +
+	    (snap ? p->w->snapshot_bytes.size : 0);
+}
+
+static int
+read_source(struct pass *p, struct err *e)
+{
+	const struct ship_conf *c = p->w->ship->conf;
+	struct ship_job *j = p->j;
+	const char *due = NULL;
+
+	if (j->known && !j->anew)
+		due = ship_snapshot_due(c, &j->rec, 0, 0, now_ns());
+	p->snapshot = due != NULL;
+	if (read_state(p, e) == -1)
+		return -1;
+	if (!p->snapshot && p->changed > 0 &&
+	    (due = ship_snapshot_due(c, &j->rec, object_enc_raw(p->w->segment),
+		 1, now_ns())) != NULL) {
+		p->snapshot = true;
+		if (read_state(p, e) == -1)
+			return -1;
+	}
+	if (!sums_add_up(p)) {
+		ship_anew(j, "the state disagrees with itself");
+		p->snapshot = true;
+		if (read_state(p, e) == -1)
+			return -1;
+	}
+	j->report.reason = p->first ? "first" : due;
+	if (!p->first && p->st->hint == SOURCE_DIFF && p->changed > 0 &&
+	    ship_heal(j, p->st, p->wal, &p->step->log, e) == -1)
+		return -1;
+	return end_pass(p, e);
+}
+
+/* What a restore that makes the directory anew is to give it. */
+static void
+look_at_dir(struct pass *p)
+{
+	char *dir = xstrdup(p->j->abs), *slash = strrchr(dir, '/');
+
+	if (slash != NULL)
+		slash[slash == dir] = '\0';
+	if (slash == NULL || stat(dir, &p->dir) == -1)
+		p->dir.st_mode = 0;
+	free(dir);
+}
+
+int
+ship_read(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	struct pass p = { .w = w, .j = j };
+	int rc = -1;
+
+	w->raw_pages = 0;
+	p.src = source_open(j->abs, w->ship->conf->max_hold_ms, e);
+	if (p.src == NULL)
+		return -1;
+	p.st = source_state(p.src);
+	j->healed = 0;
+	look_at_dir(&p);
+	if (spool_reset(&w->raw, e) == 0 && spool_reset(&w->raw_sums, e) == 0)
+		rc = read_source(&p, e);
+	if (rc == 0)
+		fill_report(&p);
+	source_close(p.src);
+	return rc;
+}

@@ -1,0 +1,158 @@
+/*
+ * Objects to the store: staged by a worker, published for a batch.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/ship/ship_job.h"
+#include "lib/store/store.h"
+
+enum {
+	ROUNDS = 8,  /* of adopting or fencing, and trying again */
+	OWNERS = 64, /* where they are only counted, not read */
+};
+
+/* -- staging, by a worker -------------------------------------------------- */
+
+static int
+stage(struct ship_job *j, int which, struct spool *bytes, struct err *e)
+{
+	struct store *s = j->ship->store;
+	struct buf after = { 0 };
+	struct store_stage st = { .key = j->keys[which],
+		.bytes = bytes,
+		.mtime_ns = j->next.captured_ns };
+	bool ending = which == 0 && j->ending;
+
+	if (j->keys[which] == NULL)
+		return 0;
+	if (ending)
+		st.mtime_ns = j->rec.captured_ns;
+	if (ending || (j->known && !j->anew)) {
+		layout_snapshot_key(&after, j->rec.key, j->rec.pos.generation,
+		    j->rec.snapshot_index);
+		st.after = buf_str(&after);
+	}
+	j->staged[which] = s->ops->stage(s, &st, e);
+	buf_release(&after);
+	return j->staged[which] == NULL ? -1 : 0;
+}
+
+int
+ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	const struct store_ops *ops = j->ship->store->ops;
+	struct staged **st = j->staged;
+
+	/* No owner's object for what cannot follow. */
+	if (j->claiming && j->keys[1] != NULL &&
+	    ops->can_name(j->ship->store, j->keys[1], e) == -1)
+		return -1;
+	if (ship_note_run(w, j, e) == -1)
+		return -1;
+	if (ship_confirm(j, e) == -1 || stage(j, 0, &w->segment_bytes, e) == -1)
+		return -1;
+	/* Refused already: a snapshot is never there without it. */
+	if (st[0] != NULL && st[0]->failed)
+		return 0;
+	if (ship_confirm(j, e) == -1)
+		return -1;
+	if (stage(j, 1, &w->snapshot_bytes, e) == -1)
+		return -1;
+	if (j->claiming && st[1] != NULL)
+		st[1]->behind = st[0];
+	return 0;
+}
+
+/* -- publishing, a batch --------------------------------------------------- */
+
+/*
+ * An object with other bytes is there: the state is old, or not alone.  Or
+ * somebody has begun before us, and if we have just looked, at this moment.
+ */
+static void
+met_conflict(struct ship_job *j)
+{
+	bool owner = j->phase == SHIP_PREPARE && j->claiming;
+
+	j->conflicts++;
+	if (owner && j->fenced)
+		err_in(&j->e, "another machine begins at the same moment");
+	else if (j->conflicts < (owner ? OWNERS : ROUNDS) &&
+	    (owner || j->known || j->phase == SHIP_FENCE)) {
+		j->conflict = true;
+		j->next_phase =
+		    owner || j->phase == SHIP_FENCE ? SHIP_FENCE : SHIP_ADOPT;
+	}
+}
+
+static void
+take_result(struct ship_job *j, const struct staged *st)
+{
+	if (j->rc == -1 || st == NULL || st->rc == 0)
+		return;
+	j->rc = -1;
+	j->e = st->e;
+	if (st->e.class == ERR_BUSY)
+		met_conflict(j);
+}
+
+/* An owner's object has its snapshot behind it in one list: one sync. */
+static bool
+in_round(const struct ship_job *j, int which, int round)
+{
+	return round == (j->claiming && j->phase == SHIP_PREPARE ? 1 : which);
+}
+
+static void
+publish(struct ship *s, struct job **jobs, size_t n, int round)
+{
+	struct staged **list = xcalloc(n * SHIP_OBJECTS, sizeof(*list));
+	size_t staged = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct ship_job *j = (struct ship_job *)jobs[i];
+
+		for (int o = 0; o < SHIP_OBJECTS && j->rc == 0; o++)
+			if (j->staged[o] != NULL && in_round(j, o, round))
+				list[staged++] = j->staged[o];
+	}
+	if (staged > 0)
+		s->store->ops->publish(s->store, list, staged);
+	free(list);
+	for (size_t i = 0; i < n; i++) {
+		struct ship_job *j = (struct ship_job *)jobs[i];
+
+		for (int o = 0; o < SHIP_OBJECTS; o++)
+			if (in_round(j, o, round))
+				take_result(j, j->staged[o]);
+	}
+}
+
+/* Objects of several roots, for each what is its. */
+void
+ship_publish(struct job **jobs, size_t n)
+{
+	struct job **rest = xcalloc(n, sizeof(*rest)), *j;
+	struct job **of_one = xcalloc(n, sizeof(*of_one));
+	struct ship *s;
+	size_t m, left;
+
+	for (memcpy(rest, jobs, n * sizeof(*rest)); n > 0; n = left) {
+		s = ((struct ship_job *)rest[0])->ship;
+		m = left = 0;
+		for (size_t i = 0; i < n; i++) {
+			j = rest[i];
+			if (((struct ship_job *)j)->ship == s)
+				of_one[m++] = j;
+			else
+				rest[left++] = j;
+		}
+		for (int round = 0; round < SHIP_OBJECTS; round++)
+			publish(s, of_one, m, round);
+	}
+	free(rest);
+	free(of_one);
+}

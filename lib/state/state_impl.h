@@ -1,0 +1,96 @@
+/*
+ * state_impl -- what the files of state share; nobody else includes this.
+ */
+#ifndef LSPP_STATE_STATE_IMPL_H
+#define LSPP_STATE_STATE_IMPL_H
+
+#include <sqlite3.h>
+
+#include "lib/base/buf.h"
+#include "lib/state/state.h"
+
+enum {
+	STATE_ID_SIZE = 16,
+	SQL_KEPT = 128, /* statements */
+};
+
+struct state {
+	unsigned waited_ms; /* for another's lock */
+	sqlite3 *db;
+	struct sql_kept {
+		const char *text; /* its address alone counts */
+		sqlite3_stmt *q;
+	} kept[SQL_KEPT];
+	uint8_t writer[STATE_ID_SIZE];
+	/* See state_look.c */
+	sqlite3_stmt *look;
+	bool row; /* it stands at one */
+	bool begun, standing, gap;
+	struct buf last;        /* path that was looked at */
+	struct file_sig own[3]; /* its files, which nobody else may close */
+};
+
+/* Fill e from the connection's last error; -1. */
+int state_fail(struct state *st, struct err *e);
+
+/* A value of a statement's parameter. */
+struct sql_value {
+	enum { SQL_END, SQL_NUMBER, SQL_BYTES, SQL_TEXT } kind;
+	int64_t number;
+	const void *p; /* of a text NULL is null */
+	size_t n;
+};
+
+#define NUMBER(x)   ((struct sql_value){ SQL_NUMBER, (int64_t)(x), NULL, 0 })
+#define BYTES(x, n) ((struct sql_value){ SQL_BYTES, 0, x, n })
+#define NAME(x)     BYTES(x, strlen(x)) /* a path or a key: bytes */
+#define TEXT(x)     ((struct sql_value){ SQL_TEXT, 0, x, 0 })
+#define WITH(...) \
+	((const struct sql_value[]){ __VA_ARGS__, { .kind = SQL_END } })
+
+/*
+ * One statement.  text is a literal, prepared once and kept by its address;
+ * v are the values of its parameters ?1, ?2, ... in order (WITH(), or NULL),
+ * and what they point to is only read.
+ *
+ * sql_run	a statement without a result: 0, -1
+ * sql_any	is there a row?  1, 0, -1
+ * sql_number	1 with the first column of the first row, null being 0; 0:
+ *		there is no row, and *out is as it was; -1
+ * sql_each	row() for each row until it returns other than 0, which is then
+ *		returned (-1 with e); 0
+ */
+typedef int sql_row(void *ctx, sqlite3_stmt *q, struct err *e);
+int sql_run(struct state *st, struct err *e, const char *text,
+    const struct sql_value *v);
+int sql_any(struct state *st, struct err *e, const char *text,
+    const struct sql_value *v);
+int sql_number(struct state *st, struct err *e, int64_t *out, const char *text,
+    const struct sql_value *v);
+int sql_each(struct state *st, struct err *e, sql_row *row, void *ctx,
+    const char *text, const struct sql_value *v);
+void sql_end_all(struct state *st);
+
+/* The bytes of a column, in place of what is in b. */
+void sql_column(sqlite3_stmt *q, int at, struct buf *b);
+
+/* each() for each path that is the first column; as sql_each(). */
+int state_each_path(struct state *st, const char *text,
+    const struct sql_value *v, state_each *each, void *ctx, struct err *e);
+
+/* Exactly n bytes of a column in p; false if it has another length. */
+bool state_column(sqlite3_stmt *q, int at, void *p, size_t n);
+
+/* A state that nobody has written since there is such a table has none. */
+bool state_has(struct state *st, const char *table);
+
+/* As it is kept: masked, cut; the caller frees it. */
+char *state_message(const char *text);
+
+/* Fill st->writer. */
+int state_load_writer(struct state *st, struct err *e);
+
+/* Delete all page sums of the record id. */
+int state_forget_sums(struct state *st, int64_t id, struct err *e);
+
+#endif

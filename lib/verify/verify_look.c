@@ -1,0 +1,521 @@
+/*
+ * The objects of one generation, from a snapshot to the next.
+ */
+#include "lib/verify/verify_look.h"
+#include "lib/replica/peek.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/store/store.h"
+
+/* No LZ4 frame is shorter: magic number, descriptor, end mark. */
+#define OBJECT_MIN 11
+
+/* A snapshot and the segments up to the next one. */
+struct stretch {
+	size_t snapshot; /* of g's */
+	size_t first, n; /* of its segments */
+	bool newest;     /* the newest state is in it */
+	bool wanted;     /* the sums are, whoever wrote it */
+	bool next;       /* there is a further snapshot: */
+	uint32_t next_index;
+};
+
+/* -- one object ------------------------------------------------------------ */
+
+static int
+decode(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return object_dec_feed(ctx, p, n, e);
+}
+
+static int
+snapshot_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return replay_snapshot(ctx, p, n, e);
+}
+
+static int
+wal_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return replay_wal(ctx, p, n, e);
+}
+
+static int
+no_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	(void)ctx;
+	(void)p;
+	(void)n;
+	(void)e;
+	return 0;
+}
+
+/* The provenance alone, of the object called v->key. */
+static int
+read_end(struct look *l, struct err *e)
+{
+	int has = peek(l->j->store, buf_str(&l->v->key), &l->pv, e);
+
+	if (has == -1)
+		return -1;
+	l->has = has == 1;
+	l->length = l->has ? l->pv.length : 0;
+	return 0;
+}
+
+static int
+read_all(struct look *l, object_sink *sink, uint64_t max, struct err *e)
+{
+	struct object_dec *dec = l->v->dec;
+	struct store *s = l->j->store;
+
+	object_dec_begin(dec, sink, &l->v->replay, max);
+	if (s->ops->get(
+		s, buf_str(&l->v->key), 0, UINT64_MAX, decode, dec, e) == -1 ||
+	    object_dec_finish(dec, &l->pv, &l->has, e) == -1)
+		return -1;
+	l->length = object_dec_raw(dec);
+	if (l->has && l->pv.length != l->length)
+		return err_set(e, ERR_CORRUPT,
+		    "holds %" PRIu64 " bytes instead of %" PRIu64, l->length,
+		    l->pv.length);
+	return 0;
+}
+
+struct head {
+	uint8_t p[4];
+	size_t n;
+};
+
+static int
+keep_head(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	struct head *h = ctx;
+
+	if (n > sizeof(h->p) - h->n)
+		return err_set(e, ERR_BUG, "more bytes than asked for");
+	memcpy(h->p + h->n, p, n);
+	h->n += n;
+	return 0;
+}
+
+/* Without --deep there is no more to be known of a plain one than that it
+ * begins as an LZ4 frame does. */
+static int
+check_head(struct look *l, struct err *e)
+{
+	static const uint8_t magic[] = { 0x04, 0x22, 0x4d, 0x18 };
+	struct store *s = l->j->store;
+	struct head h = { .n = 0 };
+
+	if (s->ops->get(s, buf_str(&l->v->key), 0, sizeof(magic), keep_head, &h,
+		e) == -1)
+		return -1;
+	return h.n == sizeof(magic) && memcmp(h.p, magic, h.n) == 0
+	    ? 0
+	    : err_set(e, ERR_CORRUPT, "is no LZ4 frame");
+}
+
+/*
+ * Each is what it says, and all objects of a generation are of one kind: else
+ * those without provenance are what is damaged.  In one that lspp began they
+ * all have it.
+ */
+static int
+check_kind(struct look *l, const struct layout_name *name, struct err *e)
+{
+	struct history_object plain;
+
+	if (l->has && !provenance_is(&l->pv, l->g->id, name))
+		return err_set(e, ERR_CORRUPT,
+		    "is another object under this name (index %08" PRIx32
+		    ", offset %08" PRIx32 " of generation %s)",
+		    l->pv.name.index, l->pv.name.offset, l->pv.generation);
+	if (!l->has && layout_is_own(l->g->id))
+		return err_set(e, ERR_CORRUPT,
+		    "has no provenance, though lspp began its generation");
+	if (l->kind == LOOK_UNKNOWN) {
+		l->kind = l->has ? LOOK_OURS : LOOK_PLAIN;
+		l->first = *name;
+	}
+	if (l->has == (l->kind == LOOK_OURS))
+		return l->has || l->want->deep ? 0 : check_head(l, e);
+	if (l->has) {
+		plain = (struct history_object){ .index = l->first.index,
+			.offset = l->first.offset };
+		history_key(&l->h, l->g, l->first.kind, &plain, &l->v->key);
+	}
+	return err_set(e, ERR_CORRUPT,
+	    "has no provenance, as others of its generation have");
+}
+
+static int
+read_object(struct look *l, enum layout_kind kind,
+    const struct history_object *o, object_sink *sink, struct err *e)
+{
+	struct layout_name name = { kind, o->index, o->offset };
+	int rc;
+
+	history_key(&l->h, l->g, kind, o, &l->v->key);
+	l->o = o;
+	l->out->objects++;
+	l->out->bytes += o->size;
+	if (o->size < OBJECT_MIN)
+		return err_set(e, ERR_CORRUPT,
+		    "is cut short: it holds %" PRIu64 " bytes", o->size);
+	rc = l->want->deep ? read_all(l, sink,
+				 kind == LAYOUT_SNAPSHOT ? OBJECT_SNAPSHOT_MAX
+							 : OBJECT_SEGMENT_MAX,
+				 e)
+			   : read_end(l, e);
+	if (rc == -1 || check_kind(l, &name, e) == -1)
+		return -1;
+	look_note_state(l);
+	return 0;
+}
+
+/* What the object claims of the database against what was read so far. */
+static int
+check_database(struct look *l, struct err *e)
+{
+	const struct replay *r = &l->v->replay;
+
+	if (!l->has || !l->want->deep)
+		return 0;
+	if (l->pv.page_size != r->page_size || l->pv.pages != r->pages)
+		return err_set(e, ERR_CORRUPT,
+		    "brings a database of %" PRIu32 " pages of %" PRIu32
+		    " bytes, not the %" PRIu32 " of %" PRIu32 " it says",
+		    r->pages, r->page_size, l->pv.pages, l->pv.page_size);
+	if (!pagesum_equal(l->pv.sum, r->total))
+		return err_set(e, ERR_CORRUPT,
+		    "what it brings does not have the checksum of what was "
+		    "backed up");
+	return 0;
+}
+
+/* -- a stretch ------------------------------------------------------------- */
+
+static int
+read_snapshot(struct look *l, const struct stretch *t, struct err *e)
+{
+	const struct history_object *o = &l->g->snapshots.v[t->snapshot];
+	struct replay *r = &l->v->replay;
+
+	if (read_object(l, LAYOUT_SNAPSHOT, o, snapshot_sink, e) == -1)
+		return -1;
+	l->snapshot = l->pv;
+	l->has_snapshot = l->has;
+	if (!l->want->deep)
+		return 0;
+	if (replay_snapshot_end(r, e) == -1)
+		return -1;
+	r->summing = l->has || t->wanted;
+	if (l->has && r->size % r->page_size != 0)
+		return err_set(e, ERR_CORRUPT,
+		    "holds %" PRIu64 " bytes, no whole number of pages",
+		    r->size);
+	return check_database(l, e);
+}
+
+/*
+ * A gap.  In older stretches, and behind an index that began without a
+ * snapshot, it may be what a retention run leaves that was ended: it takes a
+ * snapshot first, and then the segments from the last one on.
+ */
+static int
+missing(struct look *l, const struct stretch *t, uint32_t index,
+    uint64_t offset, struct err *e)
+{
+	struct history_object o = { .index = index,
+		.offset = (uint32_t)offset };
+
+	history_key(&l->h, l->g, LAYOUT_SEGMENT, &o, &l->v->key);
+	if (t->newest || index == l->g->snapshots.v[t->snapshot].index)
+		return err_set(e, ERR_CORRUPT, "is missing");
+	return err_set(e, ERR_EARLIER,
+	    "is missing, if it is not an lspp-prune that was ended");
+}
+
+/* Segment o follows what was read: up to 'end' of that index. */
+static int
+check_place(struct look *l, const struct stretch *t,
+    const struct history_object *o, uint32_t index, uint64_t end, struct err *e)
+{
+	if (o->index != index)
+		return missing(l, t, index, 0, e);
+	if (o->offset == end)
+		return 0;
+	/* What litestream's hold is only known when it was read. */
+	if (l->kind == LOOK_PLAIN && !l->want->deep && end > 0)
+		return 0;
+	if (o->offset > end)
+		return missing(l, t, index, end, e);
+	history_key(&l->h, l->g, LAYOUT_SEGMENT, o, &l->v->key);
+	return err_set(e, ERR_CORRUPT,
+	    "overlaps the segment before it, which ends at %08" PRIx64, end);
+}
+
+static int
+read_segments(struct look *l, const struct stretch *t, struct err *e)
+{
+	const struct history_object *v = l->g->segments.v + t->first;
+	uint32_t index = l->g->snapshots.v[t->snapshot].index;
+	struct replay *r = &l->v->replay;
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		if (i > 0 && v[i].index != v[i - 1].index) {
+			index++;
+			end = 0;
+		}
+		if (check_place(l, t, &v[i], index, end, e) == -1)
+			return -1;
+		if (v[i].offset == 0)
+			replay_index(r, index);
+		growth_read(&r->growth, v[i].size);
+		if (read_object(l, LAYOUT_SEGMENT, &v[i], wal_sink, e) == -1 ||
+		    check_database(l, e) == -1)
+			return -1;
+		/* A plain one's length is not known here: its place will do. */
+		end = v[i].offset + l->length;
+		if (l->kind == LOOK_PLAIN && !l->want->deep)
+			end = (uint64_t)v[i].offset + 1;
+		if (l->want->deep &&
+		    (i + 1 == t->n || v[i + 1].index != index) &&
+		    replay_index_end(r, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * What the last object of the stretch led to is what the next snapshot is, the
+ * one that was looked at before.  Where there are indexes between the two, a
+ * retention run has thinned out: it takes whole stretches.
+ */
+static int
+check_next(struct look *l, const struct stretch *t, bool has,
+    const struct provenance *pv, struct err *e)
+{
+	const struct history_object *o = l->g->segments.v + t->first;
+	uint32_t index = l->g->snapshots.v[t->snapshot].index;
+	struct history_object next = { .index = t->next_index };
+
+	if (!t->next)
+		return 0;
+	if (t->n == 0)
+		return missing(l, t, index, 0, e);
+	if (!has || !l->has || o[t->n - 1].index + 1 != t->next_index ||
+	    (l->pv.pages == pv->pages && l->pv.page_size == pv->page_size &&
+		pagesum_equal(l->pv.sum, pv->sum)))
+		return 0;
+	history_key(&l->h, l->g, LAYOUT_SNAPSHOT, &next, &l->v->key);
+	return err_set(e,
+	    o[t->n - 1].index == index ? ERR_CORRUPT : ERR_EARLIER,
+	    "segments that led to it are missing: those before it end with "
+	    "another state");
+}
+
+/* 0 also when there was a fault, which is noted. */
+static int
+look_stretch(struct look *l, const struct stretch *t, struct err *e)
+{
+	struct provenance next = l->snapshot;
+	bool has_next = l->has_snapshot;
+	int rc = 0;
+
+	l->has_snapshot = false;
+	if (l->want->deep)
+		rc =
+		    replay_begin(&l->v->replay, true, t->n > 0 || t->wanted, e);
+	if (rc == -1)
+		return -1;
+	rc = read_snapshot(l, t, e);
+	if (rc == 0)
+		rc = read_segments(l, t, e);
+	if (rc == 0)
+		rc = check_next(l, t, has_next, &next, e);
+	if (rc == 0)
+		return 0;
+	err_in(e, "%s", buf_str(&l->v->key));
+	return look_fault(l, t->newest, e);
+}
+
+/* The first of list with an index of at least 'index'. */
+static size_t
+lower_bound(const struct history_list *list, uint32_t index)
+{
+	size_t from = 0, to = list->n, mid;
+
+	while (from < to) {
+		mid = from + (to - from) / 2;
+		if (list->v[mid].index < index)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from;
+}
+
+static struct stretch
+stretch_of(const struct history_generation *g, size_t snapshot)
+{
+	struct stretch t = { .snapshot = snapshot };
+	size_t end = g->segments.n;
+
+	t.first = lower_bound(&g->segments, g->snapshots.v[snapshot].index);
+	if (snapshot + 1 < g->snapshots.n) {
+		t.next = true;
+		t.next_index = g->snapshots.v[snapshot + 1].index;
+		end = lower_bound(&g->segments, t.next_index);
+	}
+	t.n = end - t.first;
+	return t;
+}
+
+/* -- a generation ---------------------------------------------------------- */
+
+static void
+begin_generation(struct look *l, struct history_generation *g)
+{
+	l->g = g;
+	l->kind = LOOK_UNKNOWN;
+	l->has_snapshot = false;
+}
+
+/* It ends with an object that says that its history goes on elsewhere. */
+static int
+check_ended(struct look *l, const struct stretch *t, struct err *e)
+{
+	if (t->n == 0 || !l->has || l->length > 0)
+		return 0;
+	err_set(e, ERR_EARLIER,
+	    "says that the history goes on in another generation, and nothing "
+	    "newer is there");
+	err_in(e, "%s", buf_str(&l->v->key));
+	return look_fault(l, false, e);
+}
+
+int
+look_newest(struct look *l, struct history_generation *g, struct err *e)
+{
+	struct stretch t = stretch_of(g, g->snapshots.n - 1);
+
+	t.newest = true;
+	t.wanted = l->want->source;
+	begin_generation(l, g);
+	l->newest = g;
+	if (look_stretch(l, &t, e) == -1)
+		return -1;
+	if (l->fault.class != ERR_NONE)
+		return 0;
+	l->last = l->pv;
+	l->has_last = l->has;
+	l->last_key = xstrdup(buf_str(&l->v->key));
+	l->out->as_of_ns = l->has ? l->pv.captured_ns : l->o->mtime_ns;
+	memcpy(l->out->generation, g->id, sizeof(g->id));
+	return check_ended(l, &t, e);
+}
+
+/*
+ * What lies before the first snapshot, which nothing is restored from: a
+ * retention run was ended, or the snapshot that led there is lost.  Without any
+ * snapshot an empty segment is what ended the generation before it had one; and
+ * one that is newer than all that can be restored is a loss.
+ */
+static int
+look_before(struct look *l, size_t n, struct err *e)
+{
+	const struct history_object *v = l->g->segments.v;
+	bool bare = l->g->snapshots.n == 0, any = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		rc = read_object(l, LAYOUT_SEGMENT, &v[i], no_sink, e);
+		any |= rc == 0 && !(bare && l->has && l->length == 0);
+	}
+	if (rc == 0 && !any)
+		return 0;
+	if (rc == 0 && l->g == l->beyond)
+		err_set(e, ERR_CORRUPT,
+		    "is newer than all that can be restored, but its "
+		    "generation has no snapshot");
+	else if (rc == 0)
+		err_set(e, ERR_EARLIER,
+		    "has no snapshot before it: one is lost, if it is not an "
+		    "lspp-prune that was ended");
+	err_in(e, "%s", buf_str(&l->v->key));
+	return look_fault(l, l->g == l->beyond, e);
+}
+
+int
+look_older(struct look *l, struct history_generation *g, struct err *e)
+{
+	size_t n = g->snapshots.n, before = g->segments.n;
+	struct stretch t;
+
+	if (g != l->newest)
+		begin_generation(l, g);
+	for (size_t i = g == l->newest ? n - 1 : n; i-- > 0;) {
+		t = stretch_of(g, i);
+		if (look_stretch(l, &t, e) == -1)
+			return -1;
+	}
+	if (n > 0)
+		before = lower_bound(&g->segments, g->snapshots.v[0].index);
+	if (look_before(l, before, e) == -1)
+		return -1;
+	l->plain |= l->kind == LOOK_PLAIN;
+	return 0;
+}
+
+/* -- the rest -------------------------------------------------------------- */
+
+static int
+read_owner(struct look *l, const struct history_object *o, struct err *e)
+{
+	struct layout_name name = { LAYOUT_OWNER, o->index, 0 };
+
+	l->out->objects++;
+	l->out->bytes += o->size;
+	if ((l->want->deep ? read_all(l, no_sink, 0, e) : read_end(l, e)) == -1)
+		return -1;
+	if (!l->has || !provenance_is(&l->pv, l->pv.generation, &name))
+		return err_set(
+		    e, ERR_CORRUPT, "is not the owner's object it should be");
+	return 0;
+}
+
+int
+look_owners(struct look *l, struct err *e)
+{
+	for (size_t i = 0; i < l->h.owners.n; i++) {
+		buf_reset(&l->v->key);
+		layout_owner_key(&l->v->key, l->j->db, l->h.owners.v[i].index);
+		if (read_owner(l, &l->h.owners.v[i], e) == 0)
+			continue;
+		err_in(e, "%s", buf_str(&l->v->key));
+		if (look_fault(l, false, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+look_last(struct look *l, struct history_generation *g, struct provenance *pv,
+    struct err *e)
+{
+	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	bool snapshot = w->n == 0 ||
+	    (s->n > 0 && s->v[s->n - 1].index > w->v[w->n - 1].index);
+
+	history_key(&l->h, g, snapshot ? LAYOUT_SNAPSHOT : LAYOUT_SEGMENT,
+	    snapshot ? &s->v[s->n - 1] : &w->v[w->n - 1], &l->v->key);
+	if (read_end(l, e) == -1)
+		return err_in(e, "%s", buf_str(&l->v->key));
+	*pv = l->pv;
+	return l->has;
+}
