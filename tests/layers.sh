@@ -4,7 +4,7 @@
 #  - a file includes only from its own room or from one before it, and once it
 #    is built its object calls only into these (nm); so there is no circle;
 #  - NAME_impl.h is included only within its own room, sub-rooms among it;
-#  - a room has at most 25 files;
+#  - a room has at most 25 files, and one header says what it is for;
 #  - nothing includes a .c file; our own headers are spelled from the root.
 #
 # bin/ and tests/ may include any.  $LAYERS lists the rooms, lowest first, a
@@ -28,6 +28,9 @@ for layer in $LAYERS; do
 	[ -n "$files" ] || complain "lib/$layer: no such room, or it is empty"
 	n=$(echo "$files" | wc -l)
 	[ "$n" -le 25 ] || complain "lib/$layer has $n files, 25 at most"
+	n=$(grep -lE "^ \* Room $layer:" lib/"$layer"/*.h | wc -l)
+	[ "$n" -eq 1 ] || complain \
+		"lib/$layer: $n headers say \"Room $layer:\" and what it is for"
 	for file in $files; do
 		for dep in $(sed -n 's|^# *include "lib/\(.*\)/[^/]*".*|\1|p' \
 			"$file" | sort -u); do

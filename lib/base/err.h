@@ -9,6 +9,11 @@
  * object or file only where the caller cannot know it.  A likely cause goes
  * into the hint.  What a URL in either should not show is masked
  * (lib/base/mask.h).
+ *
+ * Room base: what every file needs and what knows nothing of databases:
+ *     errors, memory that does not fail, bits, time.
+ * Used by: all rooms.
+ * Never: prints, exits, waits, opens a file.
  */
 #ifndef LSPP_BASE_ERR_H
 #define LSPP_BASE_ERR_H

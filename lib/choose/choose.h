@@ -11,6 +11,11 @@
  * No two choices of one chooser have one target: a database that a pattern
  * finds again is passed over, everything else is a choice that failed.  With
  * files, nor is the target of one where SQLite has the log of another's.
+ *
+ * Room choose: which databases of a replica an operand means, where each goes,
+ *     and a sample of them.
+ * Used by: bin (restore, verify).
+ * Never: reads an object, writes a file.
  */
 #ifndef LSPP_CHOOSE_CHOOSE_H
 #define LSPP_CHOOSE_CHOOSE_H

@@ -6,6 +6,19 @@
  *
  *	stdout	results only, one path a line, or with --json one object
  *	stderr	"lspp-ship: PATH: message", one write(2) a line
+ *
+ * Room cli: what all programs do alike: options, messages, reports, progress,
+ *     reading paths, the exit status.
+ * Used by: bin alone.
+ * Never: knows of databases.
+ *
+ * Why it is so:
+ *
+ * What is told of many is said once (cli_same.c): what two messages have in
+ * common is what is left without path, object, numbers and request
+ * (err_kind.h), so no part of the library has to know who else fails.  Some
+ * kinds are remembered, not paths, and what is counted is told again behind a
+ * minute, for a run that never ends.
  */
 #ifndef LSPP_CLI_CLI_H
 #define LSPP_CLI_CLI_H

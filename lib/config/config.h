@@ -21,6 +21,11 @@
  *			the name is the rest, its variables filled in
  *
  * The name may be empty, where P is a bucket or just below "/".
+ *
+ * Room config: a litestream.yml: which databases there are, and where each
+ *     one's replica is.
+ * Used by: scan, choose, hot, ship.
+ * Never: opens a database or a store.
  */
 #ifndef LSPP_CONFIG_CONFIG_H
 #define LSPP_CONFIG_CONFIG_H

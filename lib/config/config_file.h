@@ -3,6 +3,19 @@
  *
  * A program opens it once; all threads may look things up.  The keys in it
  * reach the stores of their own roots, and nothing else: no message, no state.
+ *
+ * Why it is so:
+ *
+ * config.c makes databases, roots and names of the text, and touches nothing.
+ * This file adds the file, the environment and a store_conf for each root.  In
+ * Litestream the path of a replica is one database.  Here many databases share
+ * a root, so the path is split: its parent is the root, the rest is the name.
+ * So a file with a thousand entries in one bucket opens one store, and the
+ * state, whose records are by root and name, needs to know nothing of it.  To
+ * ship to several roots there is one struct ship for each; they share state,
+ * locks and workers (ship_join).  What is only about a root (the probe of
+ * conditions on PUT) is put inside the path of the first database, since
+ * rights may end there.
  */
 #ifndef LSPP_CONFIG_CONFIG_FILE_H
 #define LSPP_CONFIG_CONFIG_FILE_H

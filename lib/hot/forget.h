@@ -3,6 +3,13 @@
  *
  * Its replica stays as it is.  If the database is shipped again some day, that
  * begins a new generation, as without a state (ship_fence.c).
+ *
+ * Why it is so:
+ *
+ * What is known and does not come stays so until somebody acknowledges it
+ * (forget): the record goes, under the lock of a ship, and the replica is left
+ * alone.  Nothing else could tell a tenant that left from one that was deleted
+ * by mistake.
  */
 #ifndef LSPP_HOT_FORGET_H
 #define LSPP_HOT_FORGET_H

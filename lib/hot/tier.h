@@ -22,6 +22,35 @@
  *		read or reached.  So is one that came and turns out to be so
  *	left	there and well: the scan leaves it out.  What is written to it
  *	out	is noted as waiting, as of any other
+ *
+ * Room hot: which databases have to be shipped, which should have come and did
+ *     not, and looking again and again.
+ * Used by: bin (lspp-hot).
+ * Never: opens a replica; reads more of a database than its signature and
+ *     header.
+ *
+ * Why it is so:
+ *
+ * -- Tiers --
+ *
+ * The state does not keep whether a database is hot or cold.  Its signature,
+ * its record and the clock tell, so the answer cannot be out of step with
+ * them.  The state keeps only since when a database has been dirty.  lspp-hot
+ * notes that.  The transaction that records a ship takes the note back, if the
+ * ship has read what was written by then.  A write that was not noticed before
+ * is not older than the last ship, nor than the last pass over the fleet,
+ * which would have noticed it; of these the later one counts.  So --stale may
+ * call a write older than it is, by one pass, and never younger.  The times of
+ * files would do the opposite: they tell of the newest write.
+ *
+ * lspp-hot asks in the order of paths, and so reads the state's index from end
+ * to end, not 100,000 times from the top.
+ *
+ * -- What did not come --
+ *
+ * A write that nobody noticed is not older than the last pass that brought the
+ * database, which may be an hour ago although another round came a minute ago:
+ * the bits know that, too.
  */
 #ifndef LSPP_HOT_TIER_H
 #define LSPP_HOT_TIER_H

@@ -23,6 +23,26 @@
  * 15 seconds are a few hundredths of a processor.
  *
  * About 50 bytes and the path for each database.  One thread.
+ *
+ * Why it is so:
+ *
+ * --watch polls: hot databases every second, of the others so many that each
+ * is looked at in 15 seconds, and 4,096 at least.  It does so from the first
+ * path on: one thread polls its input and the time of the next looks.  What
+ * takes longer than an interval, reading or looking, gets no more time than
+ * the other, so neither starves, and on a slow disk the looks at cold
+ * databases end after an interval, for the hot ones.  A pass is noted only
+ * when the input has ended and all that came of it were looked at.  Measured
+ * with 100,000, one minute with nothing written is 1.6 seconds of a processor,
+ * a fifth of that for the first look.  What the kernel offers is not better
+ * there.  inotify wants a watch for each directory: with one directory a
+ * tenant that is 1.5 seconds to set up, in every run, and inode and directory
+ * entry of each held in memory, more than 1.3 KB; then idling is free, but a
+ * commit is three to four events, and 500 commits a second cost the reader 1 %
+ * of a processor, more than to look at the thousand hot ones.  It says nothing
+ * of what came through a mapping or from another machine, so the polling would
+ * stay.  fanotify for a whole file system needs privileges, and tells of all
+ * that others do there.
  */
 #ifndef LSPP_HOT_WATCH_H
 #define LSPP_HOT_WATCH_H

@@ -43,6 +43,98 @@
  *	last	owner's objects, of a database that goes as a whole
  *
  * If something of a wave cannot be removed, the database's later ones are left.
+ *
+ * Room prune: which objects of a replica may go, and removing them (invariant
+ *     9).
+ * Used by: ship, for what is promised (PRUNE_TRUST_NS); bin.
+ * Never: removes what a restore that has begun may need; reads the state.
+ *
+ * Why it is so:
+ *
+ * -- What may be pruned, and an old state all the same --
+ *
+ * lspp-prune removes the very objects that a run with an old state would meet.
+ * Such a run could then put a segment at a position that is free again.  No
+ * restore would ever use that segment, and the run would print the path.  We
+ * cannot keep a few segments as markers: any segment may be the one that some
+ * old record points at, so we would keep them all.  Nor is it enough that the
+ * last object of a record is there: the next one may be gone.  This is enough:
+ *
+ *  - lspp-prune removes whole runs.  It removes the snapshot first and alone,
+ *    and the rest when the snapshot is durably gone.  What follows a record is
+ *    always in the run of the record's snapshot (invariant 7).  So while that
+ *    snapshot is there, so is the object at the record's position (invariant
+ *    9).
+ *  - A directory is asked for the snapshot at every object: when the object is
+ *    staged, and again when it is linked.  That is free.
+ *  - On S3 that would be one more request for each object.  So lspp-ship
+ *    relies on a record that is younger than 24 h, and lspp-prune leaves on S3
+ *    what was superseded less than 48 h ago.  The difference is for clocks.
+ *    For an older record lspp-ship makes two small reads, before the PUT and
+ *    after it.  The second one is needed because the snapshot may be pruned
+ *    between the first one and the PUT; then the object is not acknowledged.
+ *  - If the snapshot is gone, or if looking for it is denied, lspp-ship begins
+ *    a new generation by way of the fence (ship.h).  By then the interval of
+ *    snapshots is over, so a snapshot is due anyway.
+ *  - A run that adopts a tail may follow it through a run that is kept to one
+ *    that is not.  So at the end of the tail it asks whether that is the end:
+ *    is anything behind it in its generation, or newer in another generation?
+ *    In a directory it always asks, on S3 if the end is older than 24 h.  If
+ *    there is something, or if the question is denied, a new generation
+ *    begins.
+ *  - A generation of which anything is kept keeps its last run, so that the
+ *    object that ended it stays.  Owner's objects stay as long as there is
+ *    anything else.  They go last, with a database that goes as a whole.
+ *
+ * What decides is the age of the record, not that of the state as a whole.  If
+ * a machine is rolled back by an hour, databases included, its state is young
+ * and it has nothing to ship.  What it had shipped in that hour may be pruned
+ * before it ships again.
+ *
+ * If lspp-prune is killed after it removed the snapshots, the segments lead
+ * from no snapshot.  The next run removes them; behind a run that is kept it
+ * leaves them, since they continue that run.  If it is killed between the
+ * segments: see the order of removal above.  If it is killed in a database
+ * that is gone: the record says so before the first object goes, and from then
+ * on a ship begins anew.  Two prunes at once: removing is idempotent, and
+ * neither needs more of what it keeps than the other one leaves alone, unless
+ * their policies differ.  A ship at the same time: it writes behind the newest
+ * state, and that is kept with all that follows; what the listing was too
+ * early for is in no plan.  If a listing breaks off, the database it was at is
+ * not planned for.
+ *
+ * -- Retention --
+ *
+ * A plan is a pure function of a listing and a policy (prune_plan.c), which a
+ * model with a restore of its own checks.  The policy is applied as of --grace
+ * ago: that alone makes it safe for restores that have begun, since whatever
+ * they may need was kept by every run since.  Times are those of the listing:
+ * for the times of capture each object would have to be read.  S3's are later,
+ * never earlier, so keeping by them keeps more.  But not across generations: a
+ * copy's times are in the order of copying, and the newest would go.  So where
+ * something is to go and there are several, each one's last object is asked
+ * for its capture.
+ *
+ * What goes is decided by the clock, so a clock that is wrong by days would
+ * delete what is promised.  The store has one, too: each answer of a server
+ * says what it is, and in a directory a file's time does.  If the two differ
+ * by minutes one is wrong, and nobody knows which: nothing is deleted.
+ *
+ * Why whole runs?  With a ship an hour a run is a day, and a policy of days
+ * deletes next to nothing of it, though the snapshot alone would do for a
+ * state of that day.  But a record in that run would still find its snapshot,
+ * and put its object at a position that is free.  What could tell: the run's
+ * first segment, gone before the others, for a record behind it; for one right
+ * behind the snapshot nothing of a known name, only a LIST, since what led to
+ * the snapshot has an offset that the record does not know.  So a run may only
+ * be cut to its snapshot once a ship asks for both names, in a directory at
+ * each object, and lists where it stands right behind a snapshot or, on S3, is
+ * older than a day.  Shorter runs do not help: they are more snapshots
+ * (bench/RESULTS.md).
+ *
+ * One listing streams through for a whole root, a database at a time;
+ * deletions of many databases share the waves.  Ids of generations tell whose
+ * they are, since a read for each would cost more than the listing.
  */
 #ifndef LSPP_PRUNE_PRUNE_H
 #define LSPP_PRUNE_PRUNE_H

@@ -14,6 +14,20 @@
  * with the name of its last segment; "-" stands for what there was none of.
  * What is now no further than that is older than all that was captured since
  * the owner's object was.
+ *
+ * This is how invariant 11 (ARCHITECTURE.md) holds.
+ *
+ * Why it is so:
+ *
+ * A time of the store is never compared with a time of capture.  The first is
+ * from the clock of the store, or of the machine that copied the replica last.
+ * The second is from the clock of the machine that shipped.  So lspp's
+ * generations are in the order of their captures, and Litestream's in that of
+ * the store.  How the two lie to each other only an owner's object tells: a
+ * generation that it names, and that is no further now, is older than what was
+ * captured since.  If no object tells, the restore has status 3, and so has
+ * lspp-verify, and lspp-prune --foreign refuses.  On S3 that look is a LIST
+ * for each database without a record, once.
  */
 #ifndef LSPP_REPLICA_FOLLOW_H
 #define LSPP_REPLICA_FOLLOW_H

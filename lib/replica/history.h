@@ -11,6 +11,33 @@
  * what is before it in the generation is of an earlier time, or the same, and
  * that is taken: so it is not passed over for being too new, and what is wrong
  * with it is found out when it is restored.
+ *
+ * Room replica: what a replica holds of a database: generations, their order,
+ *     runs and moments, the plan that leads to a state, and what a restore
+ *     would make, without a file.
+ * Used by: restore, prune, ship, verify, bin.
+ * Never: writes or removes an object; asks the state.
+ *
+ * Why it is so:
+ *
+ * -- Which generation is the newest --
+ *
+ * The empty segment that ends a generation carries the moment at which the
+ * next generation begins: one nanosecond before the capture of its snapshot,
+ * or the moment of a takeover.  So a restore of a later time that still
+ * arrives at this generation knows that what it was asked for is gone.  So
+ * does a restore of the newest state, without a link from one generation to
+ * the next.  The state is that of the object before the end.  Only the
+ * provenance of the end has that time; its file, by which Litestream chooses,
+ * has not.
+ *
+ * -- Restoring one database --
+ *
+ * An object that does not say when it was captured is not dated by the store:
+ * in a copy of a replica every time of the store is new.  A damaged object of
+ * lspp has the time of the object before it.  So it stays in the plan, and the
+ * restore meets it.  Otherwise one bad byte would cut off what is behind it,
+ * or make an old generation the newest.
  */
 #ifndef LSPP_REPLICA_HISTORY_H
 #define LSPP_REPLICA_HISTORY_H

@@ -6,6 +6,28 @@
  * of these on every object says what the clock said, too (provenance.h).  Those
  * before it with a time that is later than that were captured before it, and
  * when is not known.
+ *
+ * Why it is so:
+ *
+ * A clock that was ahead once (ship_clock.c, jump.h).  Times never go back
+ * within a history, so all that follows would have times of then, for years.
+ * From the first ship on at which the clock is more than a minute behind the
+ * last capture, each object says what the clock said, too, also when it has
+ * caught up: so a reader finds the first by a binary search, at the cost of
+ * one more small read with a wanted time.  What the right clock said orders
+ * what follows; what is before it, and dated later than that, was captured
+ * until then.  Was the clock ahead, or is it behind now?  Nobody can tell from
+ * inside; but a time that is yet to come, by a reader's clock, was not right.
+ * So while it is, a wanted time is by the new clock; afterwards, by either:
+ * status 3.  Between what was captured before the clock was ahead and the
+ * moment it went back nothing is certain: 3.  A second jump would break that
+ * order, and begins a generation.  A snapshot's due time is by the clock, not
+ * the capture.  lspp-prune asks, in a directory, those objects that are yet to
+ * come or a nanosecond behind another.  A bucket has its own times, and takes
+ * no request of a clock that is off by more than minutes.  What leaves no
+ * trace is a clock that was behind and jumps forward; one that was ahead for
+ * longer than it was ahead by; and one that was ahead, for a database that was
+ * not written to again until that time had come, or of which that was pruned.
  */
 #ifndef LSPP_REPLICA_JUMP_H
 #define LSPP_REPLICA_JUMP_H

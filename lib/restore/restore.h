@@ -15,6 +15,30 @@
  *
  * Unfinished files are locked (flock) while somebody works on them: what a
  * killed run left is removed when a directory is first used again.
+ *
+ * Room restore: one database from a replica to a file (invariant 4); and
+ *     lspp-new's template to many files.
+ * Used by: verify (--sql), bin.
+ * Never: gives a file its name before the proof and the sync; writes to a
+ *     replica.
+ *
+ * Why it is so:
+ *
+ * Objects stream through the decoder onto the file, frame by frame.  What is
+ * large does so on several threads, as many as -j has places for (crew.h): one
+ * fetches and unpacks, one writes (relay.h), others get the next segments
+ * (restore_ahead), one object of at most 1 MiB each, so that 256 segments on
+ * S3 do not cost 256 round trips in turn.  So memory follows -j, and with -j
+ * 1, or when every worker has a database of its own, there are no such
+ * threads.
+ *
+ * The disk begins with each 8 MiB, not with the sync at the end; room is made
+ * 32 MiB ahead, which halves the cost of writing on ext4, and given back.
+ *
+ * Each frame is written when it comes, also if a later one replaces it: to
+ * write only the newest one needs a map of the pages, whose size follows the
+ * database's, and saves little, as a virtual WAL holds a page once for each
+ * ship.
  */
 #ifndef LSPP_RESTORE_RESTORE_H
 #define LSPP_RESTORE_RESTORE_H

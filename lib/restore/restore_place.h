@@ -4,6 +4,8 @@
  *
  * Everything is done relative to a descriptor of the directory, so that what is
  * renamed or removed is what was looked at, whatever becomes of the path.
+ *
+ * Invariant 4 (ARCHITECTURE.md) is kept here and in restore_publish.c.
  */
 #ifndef LSPP_RESTORE_RESTORE_PLACE_H
 #define LSPP_RESTORE_RESTORE_PLACE_H

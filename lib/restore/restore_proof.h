@@ -1,6 +1,16 @@
 /*
  * restore_proof -- is what lies in a file the database that was backed up?
  * Private to restore.
+ *
+ * Why it is so:
+ *
+ * The proof reads the file back, once all is written, rather than add up what
+ * is handed to the kernel on the way.  That costs a sixth of the processor
+ * time of a restore, and covers what is between the two: a page at the wrong
+ * place, one that a later frame should have replaced, a hole.  XOR knows no
+ * order, so idle places help, and the disk goes on writing meanwhile.  It sees
+ * what the kernel holds, not what the disk does; for that there is the result
+ * of the sync, before the name.
  */
 #ifndef LSPP_RESTORE_RESTORE_PROOF_H
 #define LSPP_RESTORE_RESTORE_PROOF_H

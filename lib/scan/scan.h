@@ -10,6 +10,11 @@
  * are met on the way, unless asked.
  *
  * A scan ends early, without an error, once a stop is requested.
+ *
+ * Room scan: which databases there are: below directories, by pattern, in
+ *     replicas, by a litestream.yml.
+ * Used by: choose, prune, bin.
+ * Never: reads more of a file than its first bytes; asks the state.
  */
 #ifndef LSPP_SCAN_SCAN_H
 #define LSPP_SCAN_SCAN_H

@@ -29,6 +29,101 @@
  *    ships the database (then this path stops with ERR_BUSY);
  *  - offsets grow from segment to segment without a hole (lspp-format(5) rule
  *    5), and an index is left for the next when its offset passes roll_at.
+ *
+ * Room ship: brings the replica of each database up to date.
+ * Used by: stat, for when a snapshot is due; bin.
+ * Never: writes to a source (invariant 1); reports a path before its record is
+ *     durable (2); puts an object elsewhere than at its record's position (7);
+ *     overwrites an object (8).
+ *
+ * Why it is so:
+ *
+ * -- Two machines, one replica --
+ *
+ * A record is a fence: a run whose record is old meets an object.  A ship
+ * without a record (the state is new or lost, or has --new-generation, or the
+ * replica lost the generation) has another fence, the owner's object,
+ * generations/owner-N.lz4.  Its data says how far Litestream's generations
+ * went, if there are any.  Its provenance says who begins which generation
+ * (ship_fence.c).
+ *
+ * Where there is no record:
+ *
+ *	nothing is there	LIST; PUT owner-0 if there is none; snapshot;
+ *				record: three requests, once
+ *	something is there	LIST, and read the tails: who?
+ *	  another machine	75, names its last object; nothing is written
+ *	  this machine, or	end every generation that is not ended; PUT
+ *	  --new-generation	owner-N+1; snapshot; record
+ *
+ * A record that has not its own end to put takes the same LIST.
+ *
+ * All machines compute the same name.  So of two that begin at once one
+ * creates the object.  It is put before the snapshot, so the other machine has
+ * written nothing by then.  No other ship looks at it: a ship with a record of
+ * today asks nothing, and one change stays one PUT.
+ *
+ * To end the generation of another machine, lspp-ship puts an empty segment
+ * where that machine goes on: behind the last object.  It cannot see whether
+ * that machine has left the index, or is about to leave it with a snapshot on
+ * its way.  So it puts an empty segment into this index, the end, and then one
+ * into the next index, the guard.  If the other machine was faster, the end is
+ * refused; then lspp-ship reads again, eight times at most.  The order is
+ * never the other way round.  Both segments repeat what the last object says
+ * of the database.  A guard that stood there before the end was refused would
+ * be newer, by its name, than what the other machine has shipped since.
+ *
+ * Who else ships the database: ship_whose.c has the table.  The token of a run
+ * is in the state before the run writes its first object, and in the
+ * provenance of each object.  So an object that this state's writer wrote, and
+ * that the state does not know, is from another copy of the state.  A copy
+ * that was put back and a clone that is at work look alike the first time.  A
+ * clone comes again.  So lspp-ship goes on the first time, and says so; the
+ * second time within a week it stops.  Where one database has met such an
+ * object, the other databases of the root may have been taken as well, also
+ * idle ones.  So one statement marks all records of the root as contended.  A
+ * ship clears the mark of a record by one look at its position.  A record that
+ * is written meanwhile keeps the mark, unless the ship put an object there.
+ *
+ * If the last object of a generation is damaged, its length is still known
+ * where its LZ4 frame is whole.  Then the generation can be ended.  Otherwise
+ * nobody can tell where its writer goes on, and the takeover fails: two
+ * machines that acknowledge one database are worse.
+ *
+ * The first half of a writer's id stands for the machine: LSPP_MACHINE, else
+ * /etc/machine-id.  A machine that has neither is never the same as another.
+ * A lost state therefore costs a LIST, a GET for each generation and a
+ * snapshot, and no manual step.  An id that is wrong does no harm: if two
+ * machines have one id, the second one takes over, and the first one stops at
+ * its next ship.
+ *
+ * If lspp-ship is killed behind owner-N, the next run finds its own name and
+ * puts owner-N+1.  Killed between end and guard: the last segment is empty and
+ * not the first of its index; the next run puts the guard.  Killed after both
+ * end objects: no machine writes until one starts a new generation; the other
+ * machine then fails with status 75.  Killed before the record: a generation
+ * of its own with which nobody goes on; the next run ends it and begins
+ * another.  An old copy of the state is behind, by its record.  A state that
+ * was lost, and is found again after another one has begun, goes on once, in a
+ * generation of its own (ship_whose.c).  A server that ignores conditions:
+ * lspp-ship looks before each PUT; two PUTs at the very same moment are not
+ * told apart, and the warning says so.  If looking is denied, an owner's
+ * object that cannot be read counts as that of another machine (75), also when
+ * a first ship was killed behind it; --new-generation counts on to a free
+ * number, says that the other generation was not ended, and goes on.
+ *
+ * Litestream does not look for other writers, and it overwrites.  So its
+ * generations cannot be ended; lspp-ship leaves them alone and warns.  The
+ * first ship beside them looks at them once, and its owner's object says how
+ * far each went (follow.h).
+ *
+ * -- When a snapshot is due --
+ *
+ * A snapshot is due after 24 h (--snapshot-interval), when the WAL shipped
+ * since the last one exceeds the size of the database and 1 MiB, or at 256
+ * segments.  The 1 MiB is there because a restore that reads less is not worth
+ * a second object: without it a database of a few pages would get a snapshot
+ * at every other ship.
  */
 #ifndef LSPP_SHIP_SHIP_H
 #define LSPP_SHIP_SHIP_H

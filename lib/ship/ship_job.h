@@ -1,5 +1,9 @@
 /*
  * ship_job -- what the files of ship share; nobody else includes this.
+ *
+ * Invariants 2, 7, 8 and 10 (ARCHITECTURE.md) are kept by these files: the
+ * order of objects in ship_stage.c, the record in ship_record.c, conflicts in
+ * ship_adopt.c and ship_whose.c, the owner's object in ship_fence.c.
  */
 #ifndef LSPP_SHIP_SHIP_JOB_H
 #define LSPP_SHIP_SHIP_JOB_H

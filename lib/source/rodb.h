@@ -6,6 +6,8 @@
  * written either.  What needs a write (a hot journal, a recovery) is an error.
  * The first use also keeps SQLite from changing owners of files, in the whole
  * process.
+ *
+ * This is how invariant 1 (ARCHITECTURE.md) holds where SQLite reads.
  */
 #ifndef LSPP_SOURCE_RODB_H
 #define LSPP_SOURCE_RODB_H

@@ -14,6 +14,8 @@
  * s; FAT: 2 s), a multiple of 100 ms of one that keeps tenths; any other moves
  * with the kernel's timer, 10 ms at the slowest.  A time of a fine clock looks
  * coarse once in ten million, and costs a wait.
+ *
+ * Invariant 3 (ARCHITECTURE.md) rests on this.
  */
 #ifndef LSPP_SOURCE_SIGNATURE_H
 #define LSPP_SOURCE_SIGNATURE_H

@@ -47,6 +47,76 @@
  * sources on one file wait for each other.
  *
  * A source is for one thread at a time.
+ *
+ * Room source: a live database, held still for reading and never written
+ *     (invariant 1): its files, SQLite over a VFS that only reads, the WAL's
+ *     frames over the file, its signature, and what may have changed since a
+ *     position.
+ * Used by: state, restore (templates), hot, ship, verify.
+ * Never: writes, creates or deletes anything; holds a lock for longer than it
+ *     was told; knows of replicas.
+ *
+ * Why it is so:
+ *
+ * Lock-free first.  A WAL in use is read without any lock, as one reads under
+ * a sequence lock: the wal-index header gives the committed end and nBackfill;
+ * afterwards the salts must be the same, no checkpoint may have gone past that
+ * end (nothing was published since, or the counts were equal and are the
+ * same), and the paths must still name the same files.  Frames that are
+ * appended meanwhile lie behind the end and do not matter.  Only when that
+ * fails does SQLite take a read transaction.  So a quiet fleet is not touched
+ * at all, not even the reader marks in its -shm files, and nothing more than
+ * read permission is needed.
+ *
+ * Whether anybody is connected is asked of the kernel.  A -shm that nobody
+ * holds a lock on is what a dead process left: its mxFrame may be behind or
+ * ahead of the WAL (it is never synced).  Then the chain of frames decides, as
+ * in SQLite's recovery.  Else the chain decides nothing: SQLite up to 3.40
+ * leaves frames without salts inside of what it commits, and its connections
+ * never look.  So the pages of frames come from the wal-index's own list.  And
+ * recovered demands that all behind the old chain's end, to the last byte, is
+ * of earlier WALs.  Where the index is in the heap of an application
+ * (locking_mode=EXCLUSIVE) and commits stand behind the end of the chain, the
+ * path is refused.
+ *
+ * Times prove what their clock can tell apart.  A time without fractions of a
+ * second is of a file system that has none.  There a signature is racy for
+ * three seconds, a read by signature waits for two, and a position in a WAL
+ * says of the main file only what a later change could not have left as it was
+ * (SOURCE_POS_SETTLED).  A busy writer with a rollback journal on such a file
+ * system is read under the lock, and checked by its change counter.
+ *
+ * A look at a file is an interval.  The clock is read before and after it, and
+ * in between a process may stand still for any time.  So what was written in
+ * it may be a moment old, or a second: it counts as both, unsettled and racy.
+ *
+ * A state has two times.  What was committed by the earlier one is in it: by
+ * that, notes of what waits are taken back.  What is in it was committed by
+ * the later one, which is taken when the last commit is known: it is the
+ * object's, so that a restore as of a time brings nothing that was committed
+ * after it.
+ *
+ * A moment is not a fault.  A connection that has locked the file and is about
+ * to make its -wal, or has just deleted it, looks as one whose WAL is
+ * elsewhere.  Refused is what looks so at each of eight looks in a row.
+ *
+ * What proves a read is what a commit must change.  Rollback mode: the main
+ * file.  WAL mode: the main file only by a checkpoint, so while its times
+ * stand still, the frames up to the one that was used do, too, if the WAL's
+ * header does: it is rewritten before any frame is.  Therefore neither
+ * locking_mode=EXCLUSIVE at any rate of commits nor an application that opens
+ * the database for each write is in the way.  The latter's last close
+ * checkpoints each time; a SHARED lock of ours keeps it from being the last.
+ * That lock delays nobody (a connection in WAL mode rests with the same),
+ * leaves the WAL there until the next close, and where checkpoints run by
+ * themselves all the time, the next connection to come along is used for a
+ * read transaction.
+ *
+ * A lock of ours proves nothing by itself.  Over NFS or SMB, from within a
+ * virtual machine, with nolock=1, the writer does not mind it.  So the file is
+ * proved unchanged under it all the same.  What cannot be told: such a writer
+ * who keeps his journal in memory, and rests with a half of a transaction in
+ * the file.
  */
 #ifndef LSPP_SOURCE_SOURCE_H
 #define LSPP_SOURCE_SOURCE_H

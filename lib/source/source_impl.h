@@ -1,5 +1,15 @@
 /*
  * source_impl -- what the files of source share; nobody else includes this.
+ *
+ * Why it is so:
+ *
+ * Written is not published.  A commit stands in the WAL, is synced, perhaps
+ * for seconds, and only then published, by a store that no file's time tells
+ * of.  A signature from between says "unchanged" for ever.  The write lock
+ * tells: source_lock.c has the order of looks, and why no interleaving escapes
+ * it.  Then the signature counts as racy.  Frames without a commit are of a
+ * transaction that goes on or was rolled back, perhaps for days; what it
+ * commits, it writes later.
  */
 #ifndef LSPP_SOURCE_SOURCE_IMPL_H
 #define LSPP_SOURCE_SOURCE_IMPL_H

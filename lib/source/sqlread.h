@@ -15,6 +15,21 @@
  *		that could be read: SQLite follows its WAL as after a crash, in
  *		memory.  Locks are not taken: source/source must hold it still
  *		by its signature, from before to behind it.
+ *
+ * Why it is so:
+ *
+ * A second opinion (--against-source) must not share what it is to find the
+ * errors of.  So SQLite reads the database (sqlread.h), and not by a query,
+ * since it is pages that are compared: a backup to nowhere makes its pager
+ * read each one, and a VFS listens (pagetap.h).  The pages that the backup
+ * writes would do but for page 1, of which it changes the change counter and
+ * three more fields.  In WAL mode that is one transaction.  In rollback mode
+ * it is SHARED for 256 KiB at a time, and SQLite begins again if something was
+ * committed in between, so a writer waits for a moment.  A WAL database that
+ * nobody has open cannot be read so, since its wal-index would have to be
+ * made: there SQLite gets no locks and makes an index in its memory, over the
+ * same chain that source.h follows by itself, and the signature holds it
+ * still.  What is left goes by the files.
  */
 #ifndef LSPP_SOURCE_SQLREAD_H
 #define LSPP_SOURCE_SQLREAD_H

@@ -2,6 +2,12 @@
  * dbhdr -- the 100 bytes at the start of an SQLite database.
  *
  * Source: sqlite.org/fileformat2.html section 1.3.
+ *
+ * Room sqlite: SQLite's own bytes: the header of a database, a WAL and its
+ *     frames, the wal-index, the names of the files beside a database; and the
+ *     sum of a page.  A frame is parsed in wal.h.
+ * Used by: source, replica, state, scan, choose, restore, hot, ship.
+ * Never: opens a file, calls SQLite, trusts a number that it read.
  */
 #ifndef LSPP_SQLITE_DBHDR_H
 #define LSPP_SQLITE_DBHDR_H

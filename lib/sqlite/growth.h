@@ -16,6 +16,15 @@
  * what the size in a commit frame can cost.
  *
  * Pure.
+ *
+ * Why it is so:
+ *
+ * What a hostile replica can cost: the first bytes of a snapshot and each
+ * frame's checksum are looked at before anything behind them is unpacked; a
+ * commit cannot make a database larger than what was read can pay for
+ * (growth.h, the one bound, which verification and the reading of a source
+ * share); a listing ends at 4096 generations.  A snapshot that begins like a
+ * database can still fill the disk, as an honest one can.
  */
 #ifndef LSPP_SQLITE_GROWTH_H
 #define LSPP_SQLITE_GROWTH_H

@@ -22,6 +22,12 @@
  *
  * SQLite before 3.10 knows of no nBackfillAttempted: it leaves there what it
  * finds, 0 or what a later one stored, so it is no part of that sense.
+ *
+ * Why it is so:
+ *
+ * The wal-index is memory that changes under a read.  walindex.h reads it in
+ * the order that its writers make consistent, twice, and refuses numbers that
+ * make no sense together.  No single read of it is trusted, however short.
  */
 #ifndef LSPP_SQLITE_WALINDEX_H
 #define LSPP_SQLITE_WALINDEX_H

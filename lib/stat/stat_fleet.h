@@ -21,6 +21,20 @@
  *
  * Lag is how long its oldest write that is not shipped has waited, at most: 0
  * if none is known of.
+ *
+ * Room stat: how a fleet is, judged by the state alone.
+ * Used by: bin.
+ * Never: looks at a database or at a replica.
+ *
+ * Why it is so:
+ *
+ * lspp-stat looks at no database.  It reads the three tables side by side in
+ * the order of paths, so memory is that of one database; in that order a
+ * directory's databases are together, so --by keeps only the directories from
+ * the base down to the present one.  What it cannot know, it bounds: a lag is
+ * never told shorter than it is, and what was written since the last pass is
+ * as old as that at most, so a pass that is too long ago is as unhealthy as a
+ * lag.
  */
 #ifndef LSPP_STAT_STAT_FLEET_H
 #define LSPP_STAT_STAT_FLEET_H

@@ -14,6 +14,41 @@
  *
  * A handle is for one thread at a time; several handles of one state may be
  * open, one of them writing.
+ *
+ * Room state: what is known about each database of each root, in one SQLite
+ *     file; and the lock of a database.  fleet/ reads the same across all
+ *     databases.
+ * Used by: hot, ship, verify, stat, bin.
+ * Never: looks at a database or at a replica.
+ *
+ * Why it is so:
+ *
+ * -- State --
+ *
+ * One SQLite database: a record for each database of each root, and the page
+ * sums in rows of 240, so that a record and its sums change in one transaction
+ * and cannot disagree, whichever copy of the state is put back.  (Files of
+ * their own would need a protocol for exactly that, a sync each, and 100,000
+ * inodes.)  Every full pass checks that the sums add up to the record's.
+ * Locks are byte ranges of one file, a byte for each database.
+ *
+ * A bit that flips in it must not lead to an object that nobody can restore,
+ * and SQLite does not see it.  So what of a record decides about the next
+ * object has a checksum, and each row of sums; what does not hold counts as
+ * lost, and begins anew.
+ *
+ * -- What did not come --
+ *
+ * The state also holds what looks on from outside need: the last failure of
+ * each path (state_trouble), and when a pass over the fleet or a run that was
+ * piped one last began.  Such a run is only believed where lspp-hot never
+ * passed, and if any path came: otherwise an lspp-hot that fails each time
+ * would leave signs of life.  Failures are noted some at a time, in
+ * transactions of their own, since a note lost with a process costs nothing; a
+ * success takes its own back in the transaction that records it.  What nobody
+ * takes back that way, because the file vanished or another run was faster,
+ * the next pass of lspp-hot does, which looks at everything anyway; but not a
+ * pass that saw nothing.  Notes never fail anything.
  */
 #ifndef LSPP_STATE_STATE_H
 #define LSPP_STATE_STATE_H

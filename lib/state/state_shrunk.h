@@ -3,6 +3,15 @@
  * one before.  They are shipped as any other; this is for those who look on.
  *
  * A row also says of a database that has no tables that this is nothing new.
+ *
+ * Why it is so:
+ *
+ * What is there and well may be all but empty, by a DELETE without its WHERE
+ * or an application that began anew.  lspp-ship sees it in passing
+ * (ship_shrunk): less than half of the pages, or a sqlite_schema that is a
+ * leaf without a cell, on page 1, which every change of the schema writes.
+ * That is told and counted, never refused: it may be meant, and what was
+ * stays.
  */
 #ifndef LSPP_STATE_STATE_SHRUNK_H
 #define LSPP_STATE_STATE_SHRUNK_H

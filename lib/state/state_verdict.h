@@ -15,6 +15,14 @@
  * that goes on with a marked generation records it as racy, which lspp-hot
  * prints.  Who records another generation takes the mark away in the same
  * transaction.
+ *
+ * Why it is so:
+ *
+ * The mark names the generation that is broken, not the database.  So it needs
+ * no protocol with lspp-ship: a ship under way may go on with that generation,
+ * and then records itself as racy, in the same transaction that looks for the
+ * mark; a record of another generation makes it void.  lspp-hot knows only of
+ * racy records.
  */
 #ifndef LSPP_STATE_STATE_VERDICT_H
 #define LSPP_STATE_STATE_VERDICT_H

@@ -18,6 +18,13 @@
  * A driver embeds struct store as its first member.  stage, get and list may
  * be called by many threads at once; what publishes or removes by one at a
  * time.
+ *
+ * Room store: objects by key, wherever they are.  What all drivers share is
+ *     here; dir/ and s3/ are the drivers, aws/ is how s3/ talks to its server,
+ *     open/ knows which drivers there are.
+ * Used by: config, replica, scan, choose, restore, prune, ship, verify, bin.
+ * Never: knows what an object holds.  A user of it never asks which driver it
+ *     has, only for its traits.
  */
 #ifndef LSPP_STORE_STORE_H
 #define LSPP_STORE_STORE_H

@@ -3,6 +3,12 @@
  *
  * Every descriptor made here is close-on-exec.  Nothing here follows errno
  * conventions outward: failures are records.
+ *
+ * Room sys: the kernel as the other rooms see it: files and paths, names in a
+ *     directory, spools, threads with their jobs, signals, random numbers, and
+ *     guards for POSIX locks.
+ * Used by: all rooms from text upward.
+ * Never: knows what is in a file.
  */
 #ifndef LSPP_SYS_FILE_H
 #define LSPP_SYS_FILE_H

@@ -13,6 +13,8 @@
  *
  * Threads share nothing but the jobs, and a job is in one place at a time, so
  * jobs need no lock.  At most 'limit' jobs exist at once.
+ *
+ * Invariant 5 (ARCHITECTURE.md): a job fails alone.
  */
 #ifndef LSPP_SYS_POOL_H
 #define LSPP_SYS_POOL_H

@@ -12,6 +12,12 @@
  * The time is bounded by the product of the two lengths.  Unlike there, an
  * alternative is matched as it stands: its stars do not join with those beside
  * the braces, and a class may hold braces and commas.
+ *
+ * Room text: from text to values and back: patterns, options, numbers for
+ *     people, JSON, metrics, UTF-8, kinds of messages, progress.
+ * Used by: store (options, counters), config, scan, choose, prune, ship, stat,
+ *     cli, bin.
+ * Never: knows of databases or stores; prints.
  */
 #ifndef LSPP_TEXT_GLOB_H
 #define LSPP_TEXT_GLOB_H

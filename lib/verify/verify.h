@@ -33,6 +33,39 @@
  *
  * A replica may be written and pruned meanwhile.  A fault is told only when two
  * looks, each with a listing of its own, agree on it.
+ *
+ * Room verify: does a replica restore, and is it what the state and the live
+ *     database say?
+ * Used by: bin.
+ * Never: writes to a replica or to a source; tells a fault that it saw but
+ *     once (invariant 12).
+ *
+ * Why it is so:
+ *
+ * A restore proves itself; verify.h proves the same of every state that the
+ * replica holds, without a file.  What a restore would write is known by 16
+ * bytes a page (replay.h, sumtable.h): a forward pass over a snapshot and its
+ * segments keeps the sum of each page's newest image and so, since the sum of
+ * a database is the XOR of those of its pages, its checksum after each object.
+ * So each object is compared with its own provenance, and a fault is found at
+ * the object.  Beyond 65,536 pages the sums are in a temporary file.  Going
+ * backwards with a bit a page would need less, but the frames' checksums chain
+ * forward.
+ *
+ * Which states?  All, the newest first: whether that is affected decides
+ * whether to begin anew.  What is a hole?  A missing segment and one that was
+ * pruned look alike.  Since lspp-prune takes whole runs, a snapshot and the
+ * segments up to the next, snapshot first, a run that is there must be
+ * complete: its first index begins, its segments join, and where the next
+ * snapshot has the next index, both have the same sum.  Only what follows an
+ * index that began without a snapshot, or no snapshot at all, may be what a
+ * retention run leaves that was ended, or is at work: that is told with status
+ * 3, after a time in which nothing moved.
+ *
+ * Two looks.  A listing of a directory that is written to may lack a name and
+ * have a later one; objects vanish behind a listing.  So a fault counts if a
+ * second look, with a listing of its own, finds the same, and no fewer
+ * objects.
  */
 #ifndef LSPP_VERIFY_VERIFY_H
 #define LSPP_VERIFY_VERIFY_H

@@ -14,6 +14,19 @@
  * behind.  A page that is written back to what it was once is no proof of
  * anything by itself; SQLite's change counter never goes back, but need not
  * move in WAL mode, or while a connection keeps its lock.
+ *
+ * Why it is so:
+ *
+ * Behind, wrong or ahead is decided by verify_judge.h, a pure function of what
+ * was found, and of which a table is the test.  Equal signatures, but other
+ * pages, are wrong.  Ahead needs a proof that the database was there before:
+ * it is what an older object brings, or the record, and its times are earlier,
+ * or its change counter, or it is another file.  A content that was there once
+ * is no proof, since a page may be written back (in WAL mode without a trace
+ * in page 1), nor are times, since clocks jump.  Where the record is old, a
+ * ship may have been killed, by one step; beyond that a database that has none
+ * of the pages which the later objects brought, and some as the record had
+ * them, never was what they were shipped from.
  */
 #ifndef LSPP_VERIFY_VERIFY_JUDGE_H
 #define LSPP_VERIFY_VERIFY_JUDGE_H

@@ -6,6 +6,12 @@
  * gen is 16, index and offset are 8 lower-case hex digits; index is the number
  * of one WAL file, offset the position in it, uncompressed, of the object's
  * first byte.  <db> may be empty: a replica root that is one database.
+ *
+ * Room replica/wal: the bytes of a replica in the layout of Litestream 0.3:
+ *     names of objects, the LZ4 frames, the provenance at their end, the
+ *     virtual WAL in segments.  lspp-format(5) is its manual.
+ * Used by: replica, state, scan, choose, restore, prune, ship, verify, bin.
+ * Never: reads or writes a store or a file.
  */
 #ifndef LSPP_REPLICA_WAL_LAYOUT_H
 #define LSPP_REPLICA_WAL_LAYOUT_H

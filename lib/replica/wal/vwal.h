@@ -9,6 +9,22 @@
  *
  * Bytes go to an object encoder.  The last page is held back, because only the
  * end of the changeset tells which frame commits.
+ *
+ * Why it is so:
+ *
+ * What goes out is not a copy of the application's WAL but one that lspp
+ * writes: for each index a header with salts of its own, for each ship one
+ * transaction with each changed page once.  So an application may checkpoint,
+ * restart or delete its WAL as it likes, rollback databases ship incrementally
+ * too, a page rewritten fifty times is sent once, and there is one writer of
+ * segments whatever the source.  Litestream 0.3 and 0.5 restore it.
+ *
+ * Whether a page changed is decided by its sum (XXH3-128) against the sum in
+ * the state.  Which pages are looked at is only a hint, and need only be a
+ * superset: tail (frames behind the last position in the same WAL), recovered
+ * (the WAL restarted once since, and the old frames still stand, up to one
+ * that does not belong to them: where the file ends instead, it may have been
+ * cut by journal_size_limit), diff (all pages).
  */
 #ifndef LSPP_REPLICA_WAL_VWAL_H
 #define LSPP_REPLICA_WAL_VWAL_H

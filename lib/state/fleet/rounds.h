@@ -14,6 +14,47 @@
  * moment: then others answer for what it brought.
  *
  * Fixed in memory: a bit for each record and round.
+ *
+ * Why it is so:
+ *
+ * An empty answer means safe only if everything was looked at.  lspp-scan
+ * drops what has no header, and what it cannot read: so a database that was
+ * emptied or encrypted would leave the fleet without a word.  So at the end of
+ * a pass what the state knows and nobody brought is looked at (tier_missing,
+ * look): gone is told once, lost each time, and what is left out but there is
+ * noted as waiting if it was written to, so that its lag grows as any other's.
+ *
+ * What should have come?  A pass knows what came, not what its scan was asked
+ * for, and several may share a state: two lines of cron for two directories,
+ * or patterns; a few databases every minute and all every hour.  Asking each
+ * to answer for all would make every pass look at all that others bring.  So
+ * the state keeps what came in the last pass of each round, a bit for each
+ * record, 12 KB for 100,000: a pass is of the round that it is most like.  Of
+ * it is asked what the state knows, less what other rounds brought.  So
+ * whatever came in no round is asked of each, and nothing is asked of nobody:
+ * a round that has not come for twice its time is not relied on, and what it
+ * brought is asked of the others, who find it left out.  That is how a dead
+ * second line of cron shows.  Nor is one that came but once, by hand, for
+ * longer than two minutes.
+ *
+ * A few of a round came.  Is it another, or is the rest lost?  Nobody can tell
+ * before having looked.  So the rest is looked at: if most of it is well it is
+ * another round, and known as such from then on; if not, it is that round in
+ * trouble.  Not where a pass brings one in sixteen or less, and the round
+ * comes regularly and is not due: else who pipes a few paths each second,
+ * always others, would look at a fleet each second.  Nor does a scan that died
+ * prove anything: what is true of a file is noted, that it is left out is only
+ * said as long as the next pass does not bring it.  After a signal nothing is
+ * looked at.
+ *
+ * If nothing at all came and all is gone, that is a volume that is not
+ * mounted, as like as not: it is told in one line, in every pass, and nothing
+ * is noted as gone.  Many gone ones of several are noted, since each is a
+ * fact, and taken back when they come.
+ *
+ * What it costs: nothing, if all came in order, since then the index was read
+ * without a gap; else one more look through the index.  Lost and gone ones
+ * stay with their round, so that one line of cron tells of them.
  */
 #ifndef LSPP_STATE_FLEET_ROUNDS_H
 #define LSPP_STATE_FLEET_ROUNDS_H

@@ -4,6 +4,12 @@
  *
  * Lost is a database that was shipped, and whose file is there but is none any
  * more, or cannot be reached or read.  Kept is since when, and why.
+ *
+ * Room state/fleet: the state read across the whole fleet, in the order of
+ *     paths: which databases came in which passes, which are gone, lost or
+ *     failed, rows for stat.
+ * Used by: hot, stat; prune's programs ask who is gone.
+ * Never: looks at a database; decides.
  */
 #ifndef LSPP_STATE_FLEET_STATE_KNOWN_H
 #define LSPP_STATE_FLEET_STATE_KNOWN_H

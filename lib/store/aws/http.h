@@ -8,6 +8,12 @@
  * A handle is for one thread at a time.  Nothing is retried here, but that
  * libcurl sends a request anew when a kept connection turns out to be dead:
  * so a request may have been carried out twice, and the answer be the second's.
+ *
+ * Room store/aws: how one talks to a server of AWS's kind: one request, its
+ *     signature, whose keys, how many requests and when, XML and JSON of the
+ *     answers.
+ * Used by: store/s3.
+ * Never: knows of objects or of struct store; tries again.
  */
 #ifndef LSPP_STORE_AWS_HTTP_H
 #define LSPP_STORE_AWS_HTTP_H

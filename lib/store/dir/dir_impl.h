@@ -29,6 +29,18 @@
  *	dir_publish.c	publish
  *	dir_read.c	get, list
  *	dir_remove.c	remove, what is unfinished
+ *
+ * Room store/dir: the driver of a directory.
+ * Used by: store/open, by its one struct store_driver.
+ * Never: overwrites a name; shows an object before its data is durable; writes
+ *     through a symbolic link below the root.
+ *
+ * Why it is so:
+ *
+ * An object is written without a name, the data of a batch is synced, the
+ * names are linked (a link never overwrites), the directories are synced.
+ * syncfs waits twice for a batch of any size.  Restores are made durable the
+ * same way.
  */
 #ifndef LSPP_STORE_DIR_DIR_IMPL_H
 #define LSPP_STORE_DIR_DIR_IMPL_H

@@ -2,6 +2,10 @@
  * store_open -- from a URL to a store, and what the URL means.
  *
  * The one place that knows which drivers there are: all others see store.h.
+ *
+ * Room store/open: from a URL to a store.
+ * Used by: config, choose, state, hot, ship, bin.
+ * Never: does more than find the driver and ask it.
  */
 #ifndef LSPP_STORE_OPEN_STORE_OPEN_H
 #define LSPP_STORE_OPEN_STORE_OPEN_H

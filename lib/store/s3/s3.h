@@ -35,6 +35,55 @@
  * may be about one object) fails at once for the rest of the run.
  *
  * Any function may be called by any thread.
+ *
+ * Room store/s3: the driver of a bucket.
+ * Used by: store/open, by its one struct store_driver.
+ * Never: overwrites an object; keeps a part of an object in memory; sends
+ *     another request once all of them are going to fail.
+ *
+ * Why it is so:
+ *
+ * s3.h says what a caller may rely on, man/lspp-s3.7 what a user may.  The
+ * parts, each usable by itself: sigv4 and s3_xml (pure), http (one request
+ * over libcurl), creds (whose keys), s3_place (what a URL means), pace (how
+ * many requests, and when), s3_request (one request with all its tries), and
+ * on top of that put, parts, get, list, delete.
+ *
+ * Staging is the PUT.  The workers upload side by side, and publishing only
+ * hands out results.  So an object may be in the replica although the run
+ * failed afterwards; that is no new case, since a kill between publishing and
+ * recording has the same result, and invariant 7 covers both.  What is new is
+ * order: a snapshot is only staged when its segment was not refused.
+ *
+ * 412 is a question, not an answer.  It may be ours: an upload whose answer
+ * was lost, one that libcurl sent twice over a dead connection, or one of a
+ * run that was killed.  So what lies there is always compared.  Where a policy
+ * forbids looking, it counts as somebody else's; then shipping with a record
+ * finds that it may not adopt either and begins a new generation.  That costs
+ * a snapshot, and s3:PutObject stays all that is needed; but two machines with
+ * copies of one state are told apart only where s3:GetObject is allowed.
+ *
+ * Conditions are probed, not trusted.  Some servers answer 200 to a PUT with
+ * If-None-Match that overwrites, some refuse the header, some honour it for
+ * those that come one by one and let several win that come at once.  So eight
+ * requests create one object at the same moment (s3_probe), under a random
+ * name, since one that is there already shows nothing of that.  The state
+ * remembers the outcome, before the root itself is recorded, so that a kill in
+ * between asks again; a day later the first PUT asks again, and a run with
+ * nothing to put never does.  Where no condition holds each PUT looks first.
+ *
+ * An answer is not the object.  What a proxy makes of an object, or an error
+ * with status 200, would be taken for damage, and a sound replica be begun
+ * anew.  So a GET is only believed unencoded, and as the part that was asked
+ * for; an object below 4 MiB is kept until its MD5 is the ETag's, or, since
+ * not every ETag is one, until a HEAD says that it has that length.
+ *
+ * Failures that concern all are told once.  Wrong keys, no such bucket, nobody
+ * there who ever answered: the first request finds out, and no other is sent.
+ * A server that has answered before is waited for, up to --timeout; when it
+ * has served nobody for that long, the rest of the run is given up rather than
+ * waited for path by path.  Those paths are told of the root, not of the
+ * object that the failed request was for.
  */
 #ifndef LSPP_STORE_S3_S3_H
 #define LSPP_STORE_S3_S3_H
