@@ -12,6 +12,7 @@
 
 #include "bin/prune.h"
 #include "lib/base/buf.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/state/dblock.h"
 #include "lib/store/open/store_open.h"
 #include "lib/sys/file.h"
@@ -408,12 +409,10 @@ abort_uploads(struct run *run)
 static int
 fit(struct run *run, struct err *e)
 {
-	struct file_needs n = { .run = 12, .worker = 8 };
+	const struct file_needs n = { .run = 12, .worker = 8 };
 	size_t jobs = LIMIT;
 
-	if (run->by_file != NULL)
-		n.run += config_file_descriptors(&run->file);
-	return file_fit(&n, &run->cli.jobs, &jobs, e);
+	return cli_fit(&run->cli, &run->file, n, &jobs, e);
 }
 
 static int
@@ -515,25 +514,6 @@ open_replica(struct run *run, char **operands, struct err *e)
 }
 
 static int
-whoami(struct run *run, struct err *e)
-{
-	struct buf b = { 0 };
-	int rc;
-
-	cli_unmeasured(&run->cli);
-	if (run->cli.replica == NULL && run->cli.config == NULL)
-		cli_usage(
-		    &run->cli, "no replica: -r URL, LSPP_REPLICA or -c FILE");
-	rc = run->cli.config != NULL
-	    ? config_file_whoami(&run->file, &b, e)
-	    : store_whoami(run->cli.replica, &run->conf, &b, e);
-	if (rc == 0)
-		(void)fputs(buf_str(&b), stdout);
-	buf_release(&b);
-	return rc;
-}
-
-static int
 prune(struct run *run, char **operands, struct err *e)
 {
 	if (open_replica(run, operands, e) == -1 ||
@@ -567,12 +547,13 @@ main(int argc, char *argv[])
 	if (run.cli.config != NULL &&
 	    config_file_open(&run.file, run.cli.config, &run.conf, &e) == -1)
 		goto out;
+	if (run.conf.whoami)
+		return cli_whoami(&run.cli, &run.file, &run.conf);
 	if (path_absolute(
 		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
 		goto out;
 	run.target.base = buf_str(&base);
-	rc =
-	    run.conf.whoami ? whoami(&run, &e) : prune(&run, argv + optind, &e);
+	rc = prune(&run, argv + optind, &e);
 out:
 	cli_watch(&run.cli, NULL, NULL);
 	for (size_t i = 0; i < run.places; i++)

@@ -13,6 +13,7 @@
 #include "bin/restore.h"
 #include "lib/base/buf.h"
 #include "lib/choose/choose.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/restore/restore.h"
 #include "lib/restore/restore_live.h"
 #include "lib/state/state.h"
@@ -343,38 +344,14 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 	lines_flush();
 }
 
-/* --whoami: instead of everything else. */
-static int
-whoami(struct run *run)
-{
-	struct buf b = { 0 };
-	struct err e;
-	int rc;
-
-	cli_unmeasured(&run->cli);
-	if (run->cli.replica == NULL && run->cli.config == NULL)
-		cli_usage(
-		    &run->cli, "no replica: -r URL, LSPP_REPLICA or -c FILE");
-	rc = run->cli.config != NULL
-	    ? config_file_whoami(&run->file, &b, &e)
-	    : store_whoami(run->cli.replica, &run->conf, &b, &e);
-	if (rc == 0)
-		(void)fputs(buf_str(&b), stdout);
-	buf_release(&b);
-	config_file_close(&run->file);
-	return rc == -1 ? cli_fatal(&run->cli, &e) : cli_finish(&run->cli);
-}
-
 /* An unfinished file holds two descriptors, its own and the directory's. */
 static int
 fit(struct run *run, size_t *jobs, struct err *e)
 {
-	struct file_needs n = { .run = 12, .worker = 12, .job = 2 };
+	const struct file_needs n = { .run = 12, .worker = 12, .job = 2 };
 
-	if (run->by_file != NULL)
-		n.run += config_file_descriptors(&run->file);
 	*jobs = LIMIT;
-	return file_fit(&n, &run->cli.jobs, jobs, e);
+	return cli_fit(&run->cli, &run->file, n, jobs, e);
 }
 
 static int
@@ -480,7 +457,7 @@ main(int argc, char *argv[])
 	    config_file_open(&run.file, run.cli.config, &run.conf, &e) == -1)
 		goto out;
 	if (run.conf.whoami)
-		return whoami(&run);
+		return cli_whoami(&run.cli, &run.file, &run.conf);
 	if (path_absolute(
 		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
 		goto out;

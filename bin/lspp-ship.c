@@ -6,6 +6,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/cli/cli.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/cli/lines.h"
 #include "lib/ship/ship.h"
 #include "lib/ship/ship_fleet.h"
@@ -323,12 +324,10 @@ fit(struct run *r, struct err *e)
 {
 	struct file_needs n = needs;
 
-	if (r->cli.config != NULL)
-		n.run += config_file_descriptors(&r->file);
-	else if (store_traits(r->cli.replica)->remote)
+	if (r->cli.config == NULL && store_traits(r->cli.replica)->remote)
 		n.job = 2; /* staged objects are not here */
 	r->in_flight = IN_FLIGHT;
-	return file_fit(&n, &r->cli.jobs, &r->in_flight, e);
+	return cli_fit(&r->cli, &r->file, n, &r->in_flight, e);
 }
 
 static int
@@ -472,25 +471,6 @@ ship_fleet(struct run *r, const struct ship_conf *conf, struct err *e)
 	return rc;
 }
 
-/* --whoami: instead of everything else. */
-static int
-whoami(struct run *r, const struct store_conf *conf)
-{
-	struct cli *c = &r->cli;
-	struct buf b = { 0 };
-	struct err e;
-	int rc;
-
-	cli_unmeasured(c);
-	rc = c->config != NULL ? config_file_whoami(&r->file, &b, &e)
-			       : store_whoami(c->replica, conf, &b, &e);
-	if (rc == 0)
-		(void)fputs(buf_str(&b), stdout);
-	buf_release(&b);
-	config_file_close(&r->file);
-	return rc == -1 ? cli_fatal(c, &e) : cli_finish(c);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -521,7 +501,7 @@ main(int argc, char **argv)
 	    config_file_open(&r.file, r.cli.config, &store, &e) == -1)
 		return cli_fatal(&r.cli, &e);
 	if (store.whoami)
-		return whoami(&r, &store);
+		return cli_whoami(&r.cli, &r.file, &store);
 	if (lines_open(&r.in, argv + optind, r.cli.end, &e) == -1)
 		cli_usage(&r.cli, "%s", e.msg);
 	rc = path_absolute(r.cli.base != NULL ? r.cli.base : "/", &base, &e);

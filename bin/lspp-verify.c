@@ -12,6 +12,7 @@
 
 #include "bin/verify.h"
 #include "lib/base/when.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/state/state.h"
 #include "lib/state/state_compared.h"
 #include "lib/state/state_verdict.h"
@@ -368,12 +369,10 @@ open_input(struct run *run, char **operands, struct err *e)
 static int
 fit(struct run *run, struct err *e)
 {
-	struct file_needs n = { .run = 12, .worker = 20 };
+	const struct file_needs n = { .run = 12, .worker = 20 };
 	size_t jobs = LIMIT;
 
-	if (run->by_file != NULL)
-		n.run += config_file_descriptors(&run->file);
-	return file_fit(&n, &run->cli.jobs, &jobs, e);
+	return cli_fit(&run->cli, &run->file, n, &jobs, e);
 }
 
 static int
@@ -426,28 +425,6 @@ verify_all(struct run *run, char **operands, struct err *e)
 	return rc;
 }
 
-/* --whoami: instead of everything else. */
-static int
-whoami(struct run *run)
-{
-	struct buf b = { 0 };
-	struct err e;
-	int rc;
-
-	cli_unmeasured(&run->cli);
-	if (run->cli.replica == NULL && run->cli.config == NULL)
-		cli_usage(
-		    &run->cli, "no replica: -r URL, LSPP_REPLICA or -c FILE");
-	rc = run->cli.config != NULL
-	    ? config_file_whoami(&run->file, &b, &e)
-	    : store_whoami(run->cli.replica, &run->conf, &b, &e);
-	if (rc == 0)
-		(void)fputs(buf_str(&b), stdout);
-	buf_release(&b);
-	config_file_close(&run->file);
-	return rc == -1 ? cli_fatal(&run->cli, &e) : cli_finish(&run->cli);
-}
-
 int
 main(int argc, char *argv[])
 {
@@ -467,7 +444,7 @@ main(int argc, char *argv[])
 	    config_file_open(&run.file, run.cli.config, &run.conf, &e) == -1)
 		goto out;
 	if (run.conf.whoami)
-		return whoami(&run);
+		return cli_whoami(&run.cli, &run.file, &run.conf);
 	if (path_absolute(
 		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
 		goto out;

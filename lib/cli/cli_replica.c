@@ -1,0 +1,35 @@
+#include "lib/cli/cli_replica.h"
+
+#include <stdio.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/store/open/store_open.h"
+
+int
+cli_whoami(struct cli *c, struct config_file *f, const struct store_conf *conf)
+{
+	struct buf b = { 0 };
+	struct err e;
+	int rc;
+
+	cli_unmeasured(c);
+	if (c->replica == NULL && c->config == NULL)
+		cli_usage(c, "no replica: -r URL, LSPP_REPLICA or -c FILE");
+	rc = c->config != NULL ? config_file_whoami(f, &b, &e)
+			       : store_whoami(c->replica, conf, &b, &e);
+	if (rc == 0)
+		(void)fputs(buf_str(&b), stdout);
+	buf_release(&b);
+	config_file_close(f);
+	return rc == -1 ? cli_fatal(c, &e) : cli_finish(c);
+}
+
+int
+cli_fit(struct cli *c, const struct config_file *f, struct file_needs n,
+    size_t *jobs, struct err *e)
+{
+	if (c->config != NULL)
+		n.run += config_file_descriptors(f);
+	return file_fit(&n, &c->jobs, jobs, e);
+}
