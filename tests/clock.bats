@@ -183,7 +183,7 @@ jump() {
 	}
 	R=file://$R
 	run -0 --separate-stderr fleet --newer-than 3d
-	assert_output $'out/b.db\nout/c.db'
+	assert_equal "$(sort <<<"$output")" $'out/b.db\nout/c.db'
 	assert_equal "$stderr" \
 		"lspp-restore: 1 database has nothing newer than that: passed over"
 	[ ! -e out/a.db ]
