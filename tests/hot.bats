@@ -72,6 +72,25 @@ teardown() {
 	assert_output ''
 }
 
+@test "--stale: what waits since the last ship waits since then in each pass" {
+	local shipped
+	db a.db
+	echo a.db >list
+	hot <list >/dev/null
+	settled a.db
+	change a.db
+	# Nobody looked between ship and write: it may be as old as the ship.
+	for _ in 1 2 3; do
+		run -0 hot <list
+		assert_output a.db
+		shipped=$(sqlite3 "$S/state.db" 'SELECT captured_ns FROM db')
+		run -0 sqlite3 "$S/state.db" 'SELECT since_ns FROM pending'
+		assert_output "$shipped"
+		# The newest write is of no help: it is newer than that pass.
+		change a.db
+	done
+}
+
 @test "--stale: if nobody has looked, a write may be as old as the last ship" {
 	db a.db n.db
 	settled a.db

@@ -52,8 +52,9 @@ since(struct tiers *t, const struct state_seen *seen, int64_t now,
 
 	if (rc == -1)
 		return -1;
-	/* A note from before it was last read is done with. */
-	if (rc == 1 && noted > captured && noted <= now) {
+	/* A note from before it was last read is done with; one of just then is
+	 * not, since the ship would have taken it back.  0 says nothing. */
+	if (rc == 1 && noted > 0 && noted >= captured && noted <= now) {
 		out->since_ns = noted;
 		return 0;
 	}
