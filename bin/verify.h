@@ -40,6 +40,7 @@ struct run {
 	bool warned;
 
 	uint64_t told, verified, broken;
+	uint64_t contended; /* by another machine, or a prune without end */
 	uint64_t compared[VERIFY_AHEAD + 1]; /* by what came of it */
 	uint64_t never;                      /* of the state's */
 	int64_t oldest_ns;

@@ -39,6 +39,14 @@ is_ahead(const struct request *q)
 	    q->out.source == VERIFY_AHEAD;
 }
 
+/* Somebody else writes to the replica; that the source is busy is not it. */
+static bool
+is_contended(const struct request *q)
+{
+	return q->c.rc == -1 && q->c.e.class == ERR_BUSY &&
+	    q->c.store != NULL && !q->out.unread;
+}
+
 /* Sound, but an older state may be lost. */
 static bool
 is_earlier(const struct request *q)
@@ -158,6 +166,7 @@ fail(struct run *run, struct request *q)
 	bool broken = is_broken(q);
 
 	run->broken += broken && !is_wrong(q);
+	run->contended += is_contended(q);
 	if (broken)
 		hint(run, q, &q->c.e);
 	/* A path may have several. */
@@ -320,6 +329,8 @@ verify_measure(void *ctx, struct metrics *m)
 	    m, METRIC_DATABASES, "state=\"verified\"", (double)run->verified);
 	metrics_add(
 	    m, METRIC_DATABASES, "state=\"broken\"", (double)run->broken);
+	metrics_add(
+	    m, METRIC_DATABASES, "state=\"contended\"", (double)run->contended);
 	metrics_add(
 	    m, METRIC_DATABASES, "state=\"unverified\"", (double)run->never);
 	for (int i = VERIFY_EQUAL; i <= VERIFY_AHEAD; i++)

@@ -128,6 +128,30 @@ every_program() {
 	assert_equal "$(value lspp_last_run_exit_code scan.prom)" 1
 }
 
+@test "what somebody else writes to is counted, whatever the others fail for" {
+	cp a.db b.db
+	lspp-ship -q a.db b.db >/dev/null
+	lspp-verify --metrics "$F" a.db b.db >/dev/null
+	assert_equal "$(value 'lspp_databases{state="contended"}')" 0
+	sqlite3 a.db "INSERT INTO t VALUES (2)"
+	LSPP_MACHINE=other lspp-ship -q -s s2 --new-generation a.db
+	# Of three one is another machine's, one is not there: neither 75 nor 66.
+	run -1 lspp-verify --metrics "$F" a.db b.db gone.db
+	assert_equal "$(value lspp_last_run_exit_code)" 1
+	assert_equal "$(value 'lspp_databases{state="contended"}')" 1
+	assert_equal "$(value 'lspp_databases{state="failed"}')" 2
+	run -75 lspp-verify --metrics "$F" a.db
+	assert_equal "$(value 'lspp_databases{state="contended"}')" 1
+	# A live database that cannot be read now is nobody's but its own.
+	sqlite3 b.db 'PRAGMA cache_size = 1' 'BEGIN' \
+		'UPDATE t SET a = randomblob(90000)' '.shell kill -KILL $PPID' || :
+	[ -s b.db-journal ]
+	run -75 lspp-verify --against-source --metrics "$F" b.db
+	assert_equal "$(value 'lspp_databases{state="contended"}')" 0
+	assert_equal "$(value 'lspp_databases{state="failed"}')" 1
+	sound "$F"
+}
+
 @test "a run that a signal ends, and one that was busy" {
 	mkfifo in
 	lspp-ship --metrics "$F" <in >out 3>&- &
