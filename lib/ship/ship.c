@@ -89,7 +89,7 @@ ship_job_forget(struct ship_job *j)
 		free(j->keys[i]);
 		j->keys[i] = NULL;
 	}
-	j->dirty = j->reread = j->ending = j->put_shrunk = false;
+	j->dirty = j->reread = j->put_shrunk = false;
 }
 
 static void
@@ -109,7 +109,8 @@ job_free(struct ship_job *j)
 void
 ship_anew(struct ship_job *j, const char *why)
 {
-	j->anew = true;
+	if (j->start == SHIP_GOES_ON)
+		j->start = SHIP_ENDS;
 	snprintf(
 	    j->notice, sizeof(j->notice), "a new generation begins: %s", why);
 }
@@ -228,6 +229,7 @@ load(struct ship_worker *w, struct ship_job *j, struct err *e)
 	record_release(&j->rec);
 	j->rec = r;
 	j->known = true;
+	j->start = SHIP_GOES_ON;
 	return 0;
 }
 
@@ -257,7 +259,7 @@ unchanged(struct ship_job *j, struct err *e)
 		return -1;
 	if (guard_is_own(now.db.dev, now.db.ino))
 		return guard_refuse(e);
-	return j->known && !j->anew && !j->moved && !j->rec.racy &&
+	return j->start == SHIP_GOES_ON && !j->moved && !j->rec.racy &&
 	    signature_equal(&now, &j->rec.sig);
 }
 
@@ -283,7 +285,7 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (ship_read(w, j, e) == -1)
 		return -1;
 	rc = j->ship->conf->dry_run ? 0 : ship_stage(w, j, e);
-	if (rc == 0 || !j->known || j->ended)
+	if (rc == 0 || j->start == SHIP_ENDED || j->start == SHIP_CLAIMS)
 		return rc;
 	if (e->class == ERR_MISSING)
 		ship_anew(j, "the replica has lost the one it had");
@@ -322,7 +324,7 @@ adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 		ship_anew(j,
 		    "this state was lost or replaced, and is back: what "
 		    "another state of this machine shipped meanwhile is kept");
-		j->ended = true;
+		j->start = SHIP_ENDED;
 		return 0;
 	}
 	if (e->class != ERR_CORRUPT && e->class != ERR_DENIED)
@@ -334,7 +336,7 @@ adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	ship_anew(j,
 	    "the state is older than the replica, whose tail "
 	    "cannot be adopted");
-	j->ended = true; /* something is at the position */
+	j->start = SHIP_ENDED; /* something is at the position */
 	return 0;
 }
 
@@ -352,11 +354,11 @@ take(struct ship_worker *w, struct ship_job *j, struct err *e)
 	}
 	if (!j->known && load(w, j, e) == -1)
 		return -1;
-	if (!j->known && !j->fenced)
-		j->claiming = true;
-	if (j->ship->conf->new_generation && j->known && !j->anew)
+	if (!j->known)
+		j->start = SHIP_CLAIMS;
+	if (j->ship->conf->new_generation && j->start == SHIP_GOES_ON)
 		ship_anew(j, "asked for");
-	return j->known && !j->anew ? ask_verdict(w, j, e) : 1;
+	return j->start == SHIP_GOES_ON ? ask_verdict(w, j, e) : 1;
 }
 
 static int
@@ -407,6 +409,9 @@ static void
 tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 {
 	const struct record *now = j->dirty ? &j->next : &j->rec;
+	bool claims = j->start == SHIP_CLAIMS;
+	bool ends = j->start == SHIP_ENDS && j->phase == SHIP_PREPARE &&
+	    j->keys[0] != NULL;
 	struct ship_report *r = &j->report;
 
 	r->path = j->path;
@@ -414,9 +419,9 @@ tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 	r->e = &j->e;
 	r->attempts = j->attempts;
 	r->healed = j->healed;
-	r->key = j->ending || j->claiming ? NULL : j->keys[0];
-	r->owner_key = j->claiming ? j->keys[0] : NULL;
-	r->ending_key = j->ending ? j->keys[0] : j->ended_key;
+	r->key = ends || claims ? NULL : j->keys[0];
+	r->owner_key = claims ? j->keys[0] : NULL;
+	r->ending_key = ends ? j->keys[0] : j->ended_key;
 	r->snapshot_key = j->keys[1];
 	if (j->known || j->dirty) {
 		r->pos = &now->pos;
@@ -503,7 +508,8 @@ goes_on(struct ship_job *j)
 	if (j->phase == SHIP_ADOPT && j->dirty)
 		j->rec = j->next;
 	if (!j->more)
-		j->phase = j->phase == SHIP_ADOPT && j->ended && !j->fenced
+		j->phase = j->phase == SHIP_ADOPT && j->start == SHIP_ENDED &&
+			!j->fenced
 		    ? SHIP_FENCE
 		    : SHIP_PREPARE;
 	return true;

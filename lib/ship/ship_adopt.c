@@ -250,7 +250,7 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 		ship_anew(j,
 		    "the one it had was ended by a run that was "
 		    "killed, or has a newer state");
-		j->ended = true;
+		j->start = SHIP_ENDED;
 		return 0;
 	}
 	j->more = segments == 2;

@@ -537,7 +537,8 @@ begin(struct look *l)
 	    !is_foreign(l, l->writer) &&
 	    memcmp(l->writer, l->ship->writer, sizeof(l->writer)) != 0;
 	j->owner = l->owned ? l->owner + 1 : 0;
-	j->claiming = j->fenced = j->ended = true;
+	j->start = SHIP_CLAIMS;
+	j->fenced = true;
 }
 
 /*

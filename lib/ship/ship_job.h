@@ -30,6 +30,26 @@ enum ship_phase {
 	SHIP_FENCE,   /* end what others may go on with, or stop */
 };
 
+/*
+ * How the next objects of a database begin, once PREPARE has the lock.
+ *
+ *	            the record is   objects: the first, and the snapshot
+ *	GOES_ON     relied on       a segment at its position; a snapshot if due
+ *	ENDS        left            an empty segment at its position, which ends
+ *	                            the old generation; the first snapshot
+ *	ENDED       left            the first snapshot alone: an object is at
+ *	                            that position, or the position is gone
+ *	CLAIMS      left, or there  an owner's object; the first snapshot
+ *	            is none
+ */
+enum ship_start {
+	SHIP_UNDECIDED, /* there is no lock, or the state was not asked */
+	SHIP_GOES_ON,
+	SHIP_ENDS,
+	SHIP_ENDED,
+	SHIP_CLAIMS,
+};
+
 /* Page sums to record, for one object, in the order of the objects. */
 struct ship_step {
 	struct spool log; /* of struct sum_entry */
@@ -56,21 +76,11 @@ struct ship_job {
 	bool moved;    /* but for its path: it was elsewhere */
 	bool troubled; /* it failed when it was last tried */
 	struct record rec;
-	bool anew; /* the objects begin a new generation */
-	/*
-	 * Beginning anew, the first object ends the old generation, by taking
-	 * the position of the record; unless that is taken or gone already.
-	 */
-	bool ending, ended;
-	bool more; /* adopting, or fencing, is not over */
-	/*
-	 * Beginning without such a record, the first object is an owner's, of
-	 * the number 'owner'; see ship_fence.c.
-	 */
-	bool claiming;
-	bool fenced; /* what the replica holds was looked at */
-	bool blind;  /* whether it is pruned may not be looked at */
-	uint32_t owner;
+	enum ship_start start;
+	bool more;          /* adopting, or fencing, is not over */
+	bool fenced;        /* what the replica holds was looked at */
+	bool blind;         /* whether it is pruned may not be looked at */
+	uint32_t owner;     /* of SHIP_CLAIMS, the number of its object */
 	int64_t floor_ns;   /* of what the replica holds */
 	int64_t clock_ns;   /* for the provenance: ship_clock.c */
 	struct buf follows; /* how far Litestream's generations went */
@@ -162,7 +172,8 @@ struct ship {
 struct ship_step *ship_job_step(struct ship_job *j, uint32_t pages, bool anew);
 void ship_job_forget(struct ship_job *j); /* what work() found */
 
-/* Begin a new generation, and tell the operator why. */
+/* Begin a new generation, and tell the operator why: GOES_ON becomes ENDS; of
+ * the others each is a beginning already. */
 void ship_anew(struct ship_job *j, const char *why);
 
 /*

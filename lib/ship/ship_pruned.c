@@ -43,7 +43,7 @@ ship_may_be_pruned(int64_t captured_ns)
 static bool
 is_old(const struct ship_job *j)
 {
-	return j->known && !j->anew && !j->ship->store->ops->traits.looks &&
+	return j->start == SHIP_GOES_ON && !j->ship->store->ops->traits.looks &&
 	    ship_may_be_pruned(j->rec.captured_ns);
 }
 

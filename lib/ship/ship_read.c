@@ -285,7 +285,7 @@ read_state(struct pass *p, struct err *e)
 	int rc = 0;
 
 	while (rc == 0) {
-		p->first = !j->known || j->anew;
+		p->first = j->start != SHIP_GOES_ON;
 		p->snapshot |= p->first;
 		if (source_begin(p->src, p->snapshot ? NULL : &j->rec.source,
 			j->rec.pages, p->snapshot, e) == -1)
@@ -475,14 +475,13 @@ end_pass(struct pass *p, struct err *e)
 	n->sum = p->sum;
 	if (ship_clock(p->w, j, p->st->state_ns, e) == -1)
 		return -1;
-	j->ending = p->first && j->known && !j->ended;
-	if (j->ending && end_old_generation(p, e) == -1)
+	if (j->start == SHIP_ENDS && end_old_generation(p, e) == -1)
 		return -1;
 	if (!p->first && end_segment(p, e) == -1)
 		return -1;
 	if (p->snapshot && end_snapshot(p, e) == -1)
 		return -1;
-	return p->first && j->claiming ? claim(p, e) : 0;
+	return j->start == SHIP_CLAIMS ? claim(p, e) : 0;
 }
 
 static void
@@ -508,7 +507,7 @@ read_source(struct pass *p, struct err *e)
 	struct ship_job *j = p->j;
 	const char *due = NULL;
 
-	if (j->known && !j->anew)
+	if (j->start == SHIP_GOES_ON)
 		due = ship_snapshot_due(c, &j->rec, 0, 0, now_ns());
 	p->snapshot = due != NULL;
 	if (read_state(p, e) == -1)

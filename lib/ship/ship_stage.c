@@ -24,13 +24,13 @@ stage(struct ship_job *j, int which, struct spool *bytes, struct err *e)
 	struct store_stage st = { .key = j->keys[which],
 		.bytes = bytes,
 		.mtime_ns = j->next.captured_ns };
-	bool ending = which == 0 && j->ending;
+	bool ending = which == 0 && j->start == SHIP_ENDS;
 
 	if (j->keys[which] == NULL)
 		return 0;
 	if (ending)
 		st.mtime_ns = j->rec.captured_ns;
-	if (ending || (j->known && !j->anew)) {
+	if (ending || j->start == SHIP_GOES_ON) {
 		layout_snapshot_key(&after, j->rec.key, j->rec.pos.generation,
 		    j->rec.snapshot_index);
 		st.after = buf_str(&after);
@@ -47,7 +47,7 @@ ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	struct staged **st = j->staged;
 
 	/* No owner's object for what cannot follow. */
-	if (j->claiming && j->keys[1] != NULL &&
+	if (j->start == SHIP_CLAIMS && j->keys[1] != NULL &&
 	    ops->can_name(j->ship->store, j->keys[1], e) == -1)
 		return -1;
 	if (ship_note_run(w, j, e) == -1)
@@ -61,7 +61,7 @@ ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return -1;
 	if (stage(j, 1, &w->snapshot_bytes, e) == -1)
 		return -1;
-	if (j->claiming && st[1] != NULL)
+	if (j->start == SHIP_CLAIMS && st[1] != NULL)
 		st[1]->behind = st[0];
 	return 0;
 }
@@ -75,7 +75,7 @@ ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 static void
 met_conflict(struct ship_job *j)
 {
-	bool owner = j->phase == SHIP_PREPARE && j->claiming;
+	bool owner = j->phase == SHIP_PREPARE && j->start == SHIP_CLAIMS;
 
 	j->conflicts++;
 	if (owner && j->fenced)
@@ -103,7 +103,9 @@ take_result(struct ship_job *j, const struct staged *st)
 static bool
 in_round(const struct ship_job *j, int which, int round)
 {
-	return round == (j->claiming && j->phase == SHIP_PREPARE ? 1 : which);
+	bool claims = j->start == SHIP_CLAIMS && j->phase == SHIP_PREPARE;
+
+	return round == (claims ? 1 : which);
 }
 
 static void

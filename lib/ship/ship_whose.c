@@ -146,7 +146,7 @@ ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return 0;
 	if (j->whose.object != NULL && !j->ship->conf->new_generation)
 		return still_stopped(w, j, e);
-	if (!j->known || j->anew || (j->rec.racy & CONTENDED) == 0)
+	if (j->start != SHIP_GOES_ON || (j->rec.racy & CONTENDED) == 0)
 		return 0;
 	layout_segment_key(
 	    &key, j->rec.key, pos->generation, pos->index, pos->offset);
