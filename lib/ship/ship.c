@@ -1,5 +1,6 @@
 #include "lib/ship/ship.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,8 @@ ship_job_refuse(struct job *job, const struct err *e)
 {
 	struct ship_job *j = (struct ship_job *)job;
 
-	j->refused = true;
-	j->rc = -1;
+	j->phase = SHIP_OVER;
+	j->outcome = SHIP_FAILED;
 	j->e = *e;
 	j->attempts = 1;
 }
@@ -104,6 +105,43 @@ job_free(struct ship_job *j)
 	free(j->path);
 	free(j->abs);
 	free(j);
+}
+
+bool
+ship_job_failed(const struct ship_job *j)
+{
+	return j->outcome == SHIP_FAILED || j->outcome == SHIP_CONFLICT;
+}
+
+/* What comes behind a round that is done. */
+static enum ship_phase
+behind(const struct ship_job *j)
+{
+	if (j->phase == SHIP_PREPARE)
+		return SHIP_OVER;
+	if (j->phase == SHIP_ADOPT && j->start == SHIP_ENDED && !j->fenced)
+		return SHIP_FENCE;
+	return SHIP_PREPARE;
+}
+
+enum ship_phase
+ship_job_next(const struct ship_job *j)
+{
+	bool prepare = j->phase == SHIP_PREPARE;
+
+	switch (j->outcome) {
+	case SHIP_DONE: return behind(j);
+	case SHIP_MORE: assert(!prepare); return j->phase;
+	case SHIP_WAITS: assert(prepare); return SHIP_PREPARE;
+	case SHIP_AHEAD: assert(prepare); return SHIP_ADOPT;
+	case SHIP_UNSURE: assert(prepare); return SHIP_FENCE;
+	case SHIP_CONFLICT:
+		assert(j->phase != SHIP_ADOPT);
+		return prepare && j->start != SHIP_CLAIMS ? SHIP_ADOPT
+							  : SHIP_FENCE;
+	case SHIP_FAILED: break;
+	}
+	return SHIP_OVER;
 }
 
 void
@@ -266,17 +304,6 @@ unchanged(struct ship_job *j, struct err *e)
 /* -- work ---------------------------------------------------------------------
  */
 
-/*
- * Whose is the replica?  Its own record says so, as long as it stands; else
- * what the replica holds, see ship_fence.c.
- */
-static int
-fence(struct ship_worker *w, struct ship_job *j, struct err *e)
-{
-	j->phase = SHIP_FENCE;
-	return ship_fence(w, j, e);
-}
-
 static int
 read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
@@ -295,7 +322,8 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 		    "has been pruned cannot be told without s3:GetObject");
 	else
 		return rc;
-	return fence(w, j, e);
+	j->outcome = SHIP_UNSURE;
+	return 0;
 }
 
 /* A replica that lspp-verify found broken, or that lspp-prune began to delete,
@@ -316,7 +344,6 @@ ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
 static int
 adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
-	j->phase = SHIP_ADOPT;
 	if (ship_adopt(w, j, e) == 0)
 		return 0;
 	if (j->other) {
@@ -348,10 +375,10 @@ take(struct ship_worker *w, struct ship_job *j, struct err *e)
 
 	if (j->abs == NULL && find_key(j, e) == -1)
 		return -1;
-	if ((rc = take_lock(j, e)) != 1) {
-		j->waiting = rc == 0;
+	if ((rc = take_lock(j, e)) == 0)
+		j->outcome = SHIP_WAITS;
+	if (rc != 1)
 		return rc;
-	}
 	if (!j->known && load(w, j, e) == -1)
 		return -1;
 	if (!j->known)
@@ -370,10 +397,15 @@ prepare(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return rc;
 	if ((rc = unchanged(j, e)) != 0)
 		return rc == 1 ? 0 : -1;
-	if ((rc = ship_must_look(j, e)) != 0)
-		return rc == -1 ? -1 : fence(w, j, e);
-	if ((rc = ship_still_own(w, j, e)) == 1)
-		return adopt(w, j, e);
+	/* Its own record says whose it is, as long as it stands. */
+	if ((rc = ship_must_look(j, e)) == 1)
+		j->outcome = SHIP_UNSURE;
+	if (rc != 0)
+		return rc == 1 ? 0 : -1;
+	if ((rc = ship_still_own(w, j, e)) == 1) {
+		j->outcome = SHIP_AHEAD;
+		return 0;
+	}
 	if (rc == -1 && (e->class != ERR_DENIED || !j->known))
 		return -1;
 	if (rc == -1)
@@ -383,24 +415,45 @@ prepare(struct ship_worker *w, struct ship_job *j, struct err *e)
 	return read_and_stage(w, j, e);
 }
 
+static void
+work(struct ship_worker *w, struct ship_job *j)
+{
+	int rc = 0;
+
+	j->outcome = SHIP_DONE;
+	switch (j->phase) {
+	case SHIP_PREPARE: rc = prepare(w, j, &j->e); break;
+	case SHIP_ADOPT:
+		assert(j->known && j->start != SHIP_CLAIMS);
+		rc = adopt(w, j, &j->e);
+		break;
+	case SHIP_FENCE:
+		assert(j->start != SHIP_UNDECIDED && j->start != SHIP_GOES_ON);
+		rc = ship_fence(w, j, &j->e);
+		break;
+	case SHIP_OVER: break;
+	}
+	if (rc == -1) {
+		j->outcome = SHIP_FAILED;
+		ship_job_forget(j);
+	}
+}
+
 void
 ship_work(struct job *job, void *worker)
 {
 	struct ship_job *j = (struct ship_job *)job;
 	struct ship_worker *w = worker;
 
-	if (j->refused)
+	if (j->phase == SHIP_OVER) /* refused */
 		return;
 	w->ship = j->ship;
-	j->waiting = j->conflict = j->more = false;
 	j->attempts++;
-	switch (j->phase) {
-	case SHIP_ADOPT: j->rc = adopt(worker, j, &j->e); break;
-	case SHIP_FENCE: j->rc = ship_fence(worker, j, &j->e); break;
-	default: j->rc = prepare(worker, j, &j->e);
+	work(w, j);
+	if (j->outcome == SHIP_AHEAD || j->outcome == SHIP_UNSURE) {
+		j->phase = ship_job_next(j);
+		work(w, j);
 	}
-	if (j->rc == -1)
-		ship_job_forget(j);
 }
 
 /* -- finish: publish, record, report --------------------------------------- */
@@ -415,7 +468,7 @@ tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 	struct ship_report *r = &j->report;
 
 	r->path = j->path;
-	r->rc = j->rc;
+	r->rc = ship_job_failed(j) ? -1 : 0;
 	r->e = &j->e;
 	r->attempts = j->attempts;
 	r->healed = j->healed;
@@ -433,7 +486,7 @@ tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 		r->hint = r->read = "";
 	r->more = j->then != NULL;
 	r->failed = j->failed;
-	if (j->rc == -1)
+	if (r->rc == -1)
 		ship_trouble(j);
 	report(ctx, r);
 	/* What came again had nothing left to do. */
@@ -462,7 +515,7 @@ end_job(struct ship *s, struct pool *p, struct ship_job *j,
 			pool_again(p, w);
 		}
 	if (j->then != NULL) { /* in its place */
-		j->then->failed = j->failed || j->rc == -1;
+		j->then->failed = j->failed || ship_job_failed(j);
 		pool_again(p, &j->then->job);
 	} else {
 		pool_done(p, &j->job);
@@ -495,24 +548,24 @@ wait_for_lock(struct ship *s, struct pool *p, struct ship_job *j)
 		pool_again(p, &j->job);
 }
 
-/* Which phase comes next, if the path is not over. */
-static bool
-goes_on(struct ship_job *j)
+/* j has been round, and its objects and record are durable, or it failed. */
+static void
+move_on(struct ship *s, struct pool *p, struct ship_job *j,
+    ship_report_fn *report, void *ctx)
 {
-	if (j->conflict) {
-		j->phase = j->next_phase;
-		return true;
-	}
-	if (j->rc == -1 || j->phase == SHIP_PREPARE)
-		return false;
-	if (j->phase == SHIP_ADOPT && j->dirty)
+	bool adopted = j->phase == SHIP_ADOPT && j->dirty;
+
+	if (adopted && !ship_job_failed(j))
 		j->rec = j->next;
-	if (!j->more)
-		j->phase = j->phase == SHIP_ADOPT && j->start == SHIP_ENDED &&
-			!j->fenced
-		    ? SHIP_FENCE
-		    : SHIP_PREPARE;
-	return true;
+	j->phase = ship_job_next(j);
+	if (j->outcome == SHIP_WAITS) {
+		wait_for_lock(s, p, j);
+	} else if (j->phase == SHIP_OVER) {
+		end_job(s, p, j, report, ctx);
+	} else {
+		ship_job_forget(j);
+		pool_again(p, &j->job);
+	}
 }
 
 void
@@ -522,18 +575,7 @@ ship_finish(struct ship *s, struct pool *p, struct job **jobs, size_t n,
 	ship_publish(jobs, n);
 	if (!s->conf->dry_run)
 		ship_record(s, jobs, n);
-	for (size_t i = 0; i < n; i++) {
-		struct ship_job *j = (struct ship_job *)jobs[i];
-
-		if (j->waiting) {
-			wait_for_lock(s, p, j);
-		} else if (goes_on(j)) {
-			ship_job_forget(j);
-			j->rc = 0;
-			pool_again(p, &j->job);
-		} else {
-			end_job(s, p, j, report, ctx);
-		}
-	}
+	for (size_t i = 0; i < n; i++)
+		move_on(s, p, (struct ship_job *)jobs[i], report, ctx);
 	ship_trouble_soon(s);
 }

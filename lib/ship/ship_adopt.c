@@ -253,10 +253,11 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 		j->start = SHIP_ENDED;
 		return 0;
 	}
-	j->more = segments == 2;
-	if (!j->more && ship_is_end(j, e) == -1)
+	if (segments == 2)
+		j->outcome = SHIP_MORE;
+	else if (ship_is_end(j, e) == -1)
 		return -1;
-	if (!j->more)
+	else
 		ship_advance(&j->next.pos, 0, w->ship->conf->roll_at);
 	/* What of the source is in it is not known: look at all of it. */
 	memset(&j->next.source, 0, sizeof(j->next.source));

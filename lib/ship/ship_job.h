@@ -1,9 +1,66 @@
 /*
- * ship_job -- what the files of ship share; nobody else includes this.
+ * ship_job -- a job of lspp-ship as a table, and what the files of ship share;
+ * nobody else includes this.
  *
- * Invariants 2, 7, 8 and 10 (ARCHITECTURE.md) are kept by these files: the
- * order of objects in ship_stage.c, the record in ship_record.c, conflicts in
- * ship_adopt.c and ship_whose.c, the owner's object in ship_fence.c.
+ * A job is one path in one root.  It goes round: a worker works on it
+ * (ship_work), then the finishing thread publishes what was staged
+ * (ship_stage.c), records it (ship_record.c) and asks ship_job_next() for what
+ * comes next.  Two things say where a job stands: its phase, and its start,
+ * which is how its next object begins.  What a round came to is its outcome.
+ *
+ *   phase    what the worker does       outcome   next
+ *   PREPARE  takes the lock, asks the   WAITS     PREPARE, behind the job that
+ *            state, reads the database            has the lock
+ *            and stages what changed    AHEAD     ADOPT, in the same round
+ *                                       UNSURE    FENCE, in the same round
+ *                                       CONFLICT  FENCE if it claims; else ADOPT
+ *                                       DONE      OVER: the path is reported,
+ *                                                 for it is recorded
+ *                                                 (invariant 2)
+ *   ADOPT    follows the replica's      MORE      ADOPT, from the record on
+ *            tail from the record on              that was just put
+ *            (invariant 7)              DONE      FENCE if start is ENDED and
+ *                                                 the fence was not asked;
+ *                                                 else PREPARE
+ *   FENCE    looks who ships the        MORE      FENCE
+ *            database, and stages the   CONFLICT  FENCE
+ *            end of one generation      DONE      PREPARE: none is left to end
+ *            (invariant 10)
+ *   OVER     nothing: it was refused    FAILED    OVER
+ *   any      failed                     FAILED    OVER: the failure is reported
+ *
+ * A conflict is that an object with other bytes is there already (invariant 8).
+ * A job meets 8 of them, or 64 while it claims, and then fails.  It fails at
+ * once if it claims behind the fence: somebody else has begun at this moment.
+ * ADOPT stages nothing, so it has no conflict.
+ *
+ *   start      the objects that PREPARE stages
+ *   UNDECIDED  none: it has not asked the state yet
+ *   GOES_ON    a segment at the record's position, and a snapshot if it is due
+ *   ENDS       an empty segment at the record's position, which ends the old
+ *              generation (invariant 7); the first snapshot of a new one
+ *   ENDED      the first snapshot alone: an object is at that position already
+ *   CLAIMS     an owner's object, the first snapshot (invariant 10)
+ *
+ *   from                 to       when
+ *   UNDECIDED            GOES_ON  PREPARE: the state has a record
+ *   UNDECIDED            CLAIMS   PREPARE: it has none, or a damaged one
+ *   GOES_ON              ENDS     PREPARE: the record is not to be gone on with
+ *                                 (ship_anew() says why); if the replica lost
+ *                                 what it continues, or whether it did cannot
+ *                                 be told, the outcome is UNSURE
+ *   GOES_ON, ENDS,       ENDED    ADOPT: the tail ends, or is not to be adopted
+ *     ENDED
+ *   ENDS, ENDED, CLAIMS  CLAIMS   FENCE: none is left to end
+ *
+ * So there is a record (known) in GOES_ON, ENDS and ENDED, and maybe in CLAIMS;
+ * ADOPT is never in CLAIMS, FENCE never in GOES_ON.  A worker asserts both.
+ *
+ * These stay flags beside the table, since each can be so with any of the
+ * others: fenced, which can be set in ENDS and ENDED (the store did not
+ * allow to look), and is unset when adopting fails behind it; blind,
+ * which the last look at an old record's snapshot left; and what was met in the
+ * tail, alien and other, of two objects maybe, and own.
  */
 #ifndef LSPP_SHIP_SHIP_JOB_H
 #define LSPP_SHIP_SHIP_JOB_H
@@ -28,22 +85,23 @@ enum ship_phase {
 	SHIP_PREPARE, /* read, encode, stage */
 	SHIP_ADOPT,   /* the replica is ahead of the state: catch up */
 	SHIP_FENCE,   /* end what others may go on with, or stop */
+	SHIP_OVER,    /* to be reported; or nothing was ever to be done */
 };
 
-/*
- * How the next objects of a database begin, once PREPARE has the lock.
- *
- *	            the record is   objects: the first, and the snapshot
- *	GOES_ON     relied on       a segment at its position; a snapshot if due
- *	ENDS        left            an empty segment at its position, which ends
- *	                            the old generation; the first snapshot
- *	ENDED       left            the first snapshot alone: an object is at
- *	                            that position, or the position is gone
- *	CLAIMS      left, or there  an owner's object; the first snapshot
- *	            is none
- */
+/* What a round came to: so the worker says, then the store, then the state. */
+enum ship_outcome {
+	SHIP_DONE,
+	SHIP_MORE,     /* ADOPT, FENCE: as far as one round goes */
+	SHIP_WAITS,    /* PREPARE: another job of this process has the lock */
+	SHIP_AHEAD,    /* PREPARE: the replica is to be adopted, at once */
+	SHIP_UNSURE,   /* PREPARE: whose it is is to be looked at, at once */
+	SHIP_CONFLICT, /* another object is there; e says so */
+	SHIP_FAILED,   /* e says why */
+};
+
+/* See above. */
 enum ship_start {
-	SHIP_UNDECIDED, /* there is no lock, or the state was not asked */
+	SHIP_UNDECIDED,
 	SHIP_GOES_ON,
 	SHIP_ENDS,
 	SHIP_ENDED,
@@ -63,21 +121,20 @@ struct ship_job {
 	struct job job;
 	struct ship *ship;
 	struct ship_job *then; /* the same path in the next root */
-	bool refused, failed;  /* failed: in an earlier root */
+	bool failed;           /* in an earlier root */
 	char *path, *abs;
 	enum ship_phase phase;
 	unsigned attempts;
 
 	int64_t lock;
-	bool locked, waiting; /* waiting: another job has the lock */
-	unsigned also;        /* the path came so often again meanwhile */
+	bool locked;
+	unsigned also; /* the path came so often again meanwhile */
 
 	bool known;    /* rec is what the state says */
 	bool moved;    /* but for its path: it was elsewhere */
 	bool troubled; /* it failed when it was last tried */
 	struct record rec;
 	enum ship_start start;
-	bool more;          /* adopting, or fencing, is not over */
 	bool fenced;        /* what the replica holds was looked at */
 	bool blind;         /* whether it is pruned may not be looked at */
 	uint32_t owner;     /* of SHIP_CLAIMS, the number of its object */
@@ -86,10 +143,7 @@ struct ship_job {
 	struct buf follows; /* how far Litestream's generations went */
 	char *ended_key;
 
-	bool
-	    conflict; /* in this round: the next is of the phase 'next_phase' */
-	enum ship_phase next_phase;
-	unsigned conflicts;
+	unsigned conflicts; /* of all rounds */
 
 	/* What work() found. */
 	bool dirty;         /* next is to be recorded */
@@ -114,7 +168,7 @@ struct ship_job {
 	bool alien, other, own;
 	bool written; /* an object of it may be in the replica */
 
-	int rc;
+	enum ship_outcome outcome;
 	struct err e;
 	struct ship_report report;
 	struct shrunk shrunk;
@@ -171,6 +225,15 @@ struct ship {
 
 struct ship_step *ship_job_step(struct ship_job *j, uint32_t pages, bool anew);
 void ship_job_forget(struct ship_job *j); /* what work() found */
+
+/*
+ * The table: from what a round came to, what comes next.  SHIP_AHEAD and
+ * SHIP_UNSURE go on in the same round, SHIP_WAITS behind who has the lock.
+ */
+enum ship_phase ship_job_next(const struct ship_job *j);
+
+/* Has this round failed, be it for good or for a conflict? */
+bool ship_job_failed(const struct ship_job *j);
 
 /* Begin a new generation, and tell the operator why: GOES_ON becomes ENDS; of
  * the others each is a beginning already. */

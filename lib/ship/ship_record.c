@@ -9,7 +9,7 @@
 static void
 fail_job(struct ship_job *j, const struct err *e)
 {
-	j->rc = -1;
+	j->outcome = SHIP_FAILED;
 	j->e = *e;
 }
 
@@ -66,8 +66,9 @@ record_job(struct ship *s, struct ship_job *j, struct err *e)
 
 	if (state_step_begin(s->st, e) == -1)
 		return -1;
-	rc = j->rc == -1 ? ship_put_whose(s, j, &why) : put_record(s, j, &why);
-	if (rc == -1 && j->rc == 0 && j->dirty)
+	rc = ship_job_failed(j) ? ship_put_whose(s, j, &why)
+				: put_record(s, j, &why);
+	if (rc == -1 && !ship_job_failed(j) && j->dirty)
 		fail_job(j, &why);
 	return state_step_end(s->st, rc == 0, e);
 }
@@ -76,11 +77,11 @@ record_job(struct ship *s, struct ship_job *j, struct err *e)
 static bool
 to_record(const struct ship_job *j)
 {
-	if (j->rc == -1)
-		return j->foreign != NULL && !j->conflict;
+	if (ship_job_failed(j))
+		return j->foreign != NULL && j->outcome == SHIP_FAILED;
 	return j->dirty || j->reread || j->whose.object != NULL ||
-	    (j->troubled && j->phase == SHIP_PREPARE && !j->conflict &&
-		!j->waiting);
+	    (j->troubled && j->phase == SHIP_PREPARE &&
+		j->outcome == SHIP_DONE);
 }
 
 /* One transaction for all: it is durable, or none of it happened. */
@@ -109,7 +110,7 @@ ship_record(struct ship *s, struct job **jobs, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct ship_job *j = (struct ship_job *)jobs[i];
 
-		if (j->rc == 0 && j->dirty)
+		if (!ship_job_failed(j) && j->dirty)
 			fail_job(j, &e);
 	}
 }

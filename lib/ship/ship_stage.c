@@ -80,20 +80,16 @@ met_conflict(struct ship_job *j)
 	j->conflicts++;
 	if (owner && j->fenced)
 		err_in(&j->e, "another machine begins at the same moment");
-	else if (j->conflicts < (owner ? OWNERS : ROUNDS) &&
-	    (owner || j->known || j->phase == SHIP_FENCE)) {
-		j->conflict = true;
-		j->next_phase =
-		    owner || j->phase == SHIP_FENCE ? SHIP_FENCE : SHIP_ADOPT;
-	}
+	else if (j->conflicts < (owner ? OWNERS : ROUNDS))
+		j->outcome = SHIP_CONFLICT;
 }
 
 static void
 take_result(struct ship_job *j, const struct staged *st)
 {
-	if (j->rc == -1 || st == NULL || st->rc == 0)
+	if (ship_job_failed(j) || st == NULL || st->rc == 0)
 		return;
-	j->rc = -1;
+	j->outcome = SHIP_FAILED;
 	j->e = st->e;
 	if (st->e.class == ERR_BUSY)
 		met_conflict(j);
@@ -117,7 +113,7 @@ publish(struct ship *s, struct job **jobs, size_t n, int round)
 	for (size_t i = 0; i < n; i++) {
 		struct ship_job *j = (struct ship_job *)jobs[i];
 
-		for (int o = 0; o < SHIP_OBJECTS && j->rc == 0; o++)
+		for (int o = 0; o < SHIP_OBJECTS && !ship_job_failed(j); o++)
 			if (j->staged[o] != NULL && in_round(j, o, round))
 				list[staged++] = j->staged[o];
 	}

@@ -181,7 +181,7 @@ ship_note_end(struct ship_job *j)
 	struct ship_run *r = j->ship->run;
 
 	pthread_mutex_lock(&r->lock);
-	if (j->written && j->rc == 0)
+	if (j->written && !ship_job_failed(j))
 		r->open--;
 	pthread_mutex_unlock(&r->lock);
 }
@@ -198,7 +198,7 @@ is_news(const struct ship_job *j)
 {
 	if (j->rec.racy & CONTENDED)
 		return false;
-	if (j->rc == -1)
+	if (ship_job_failed(j))
 		return !same(j->foreign, j->whose.object);
 	return (j->alien || j->other) && !was_told(j);
 }
@@ -206,14 +206,15 @@ is_news(const struct ship_job *j)
 int
 ship_put_whose(struct ship *s, struct ship_job *j, struct err *e)
 {
-	struct whose w = { .object = j->rc == -1 ? j->foreign : NULL,
+	bool failed = ship_job_failed(j);
+	struct whose w = { .object = failed ? j->foreign : NULL,
 		.taken_ns = j->whose.taken_ns };
 
 	if (is_news(j) && state_contend(s->st, j->ship->root, e) == -1)
 		return -1;
-	if (j->rc == 0 && j->ship->conf->new_generation)
+	if (!failed && j->ship->conf->new_generation)
 		w.taken_ns = 0;
-	else if (j->rc == 0 && (j->alien || j->other) && !was_told(j))
+	else if (!failed && (j->alien || j->other) && !was_told(j))
 		w.taken_ns = now_ns();
 	if (w.taken_ns == j->whose.taken_ns && same(w.object, j->whose.object))
 		return 0;
