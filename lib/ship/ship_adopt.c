@@ -11,7 +11,6 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/replica/peek.h"
 #include "lib/replica/walread.h"
 #include "lib/ship/ship_job.h"
 #include "lib/store/store.h"
@@ -71,15 +70,6 @@ feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
 }
 
 /* -- whose it is ----------------------------------------------------------- */
-
-int
-ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
-{
-	int has = peek(s->store, key, pv, e);
-
-	return has == -1 && e->class == ERR_CORRUPT ? err_in(e, "%s", key)
-						    : has;
-}
 
 /* Is there an object of ours?  1 with *pv filled, 0, -1. */
 static int

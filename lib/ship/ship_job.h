@@ -223,6 +223,7 @@ struct ship {
 	atomic_bool unlisted; /* listing is not allowed */
 };
 
+void ship_job_free(struct ship_job *j);
 struct ship_step *ship_job_step(struct ship_job *j, uint32_t pages, bool anew);
 void ship_job_forget(struct ship_job *j); /* what work() found */
 

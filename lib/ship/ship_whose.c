@@ -23,6 +23,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/peek.h"
 #include "lib/ship/ship_job.h"
 
 #define TOLD_NS INT64_C(604800000000000) /* 7 days */
@@ -30,6 +31,15 @@
 static const char to_take_back[] =
     "end one of the two; to take the whole fleet back: lspp-scan ... | "
     "lspp-ship --new-generation ...";
+
+int
+ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
+{
+	int has = peek(s->store, key, pv, e);
+
+	return has == -1 && e->class == ERR_CORRUPT ? err_in(e, "%s", key)
+						    : has;
+}
 
 static int
 stop(struct ship_job *j, const char *key, const char *who, struct err *e)

@@ -1,0 +1,144 @@
+/*
+ * A job: its parts, and the table of ship_job.h.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/buf.h"
+#include "lib/ship/ship_job.h"
+#include "lib/store/store.h"
+
+enum {
+	LOG_IN_MEMORY = 16 * 1024, /* of a job's page sums */
+};
+
+struct job *
+ship_job_new(struct ship *s, const char *path, const char *key)
+{
+	struct ship_job *j = xcalloc(1, sizeof(*j));
+
+	j->ship = s;
+	j->path = xstrdup(path);
+	if (key != NULL)
+		j->rec.key = xstrdup(key);
+	return &j->job;
+}
+
+void
+ship_job_refuse(struct job *job, const struct err *e)
+{
+	struct ship_job *j = (struct ship_job *)job;
+
+	j->phase = SHIP_OVER;
+	j->outcome = SHIP_FAILED;
+	j->e = *e;
+	j->attempts = 1;
+}
+
+void
+ship_job_then(struct job *job, struct job *next)
+{
+	((struct ship_job *)job)->then = (struct ship_job *)next;
+}
+
+struct ship_step *
+ship_job_step(struct ship_job *j, uint32_t pages, bool anew)
+{
+	struct ship_step *step;
+
+	j->steps = xrealloc(j->steps, (j->n_steps + 1) * sizeof(*j->steps));
+	step = &j->steps[j->n_steps++];
+	*step = (struct ship_step){ .pages = pages, .anew = anew };
+	spool_init(&step->log, j->ship->conf->state_dir, LOG_IN_MEMORY);
+	return step;
+}
+
+void
+ship_job_forget(struct ship_job *j)
+{
+	for (size_t i = 0; i < j->n_steps; i++)
+		spool_release(&j->steps[i].log);
+	free(j->steps);
+	j->steps = NULL;
+	j->n_steps = 0;
+	for (int i = 0; i < SHIP_OBJECTS; i++) {
+		if (j->staged[i] != NULL)
+			j->ship->store->ops->drop(j->ship->store, j->staged[i]);
+		j->staged[i] = NULL;
+		free(j->keys[i]);
+		j->keys[i] = NULL;
+	}
+	j->dirty = j->reread = j->put_shrunk = false;
+}
+
+void
+ship_job_free(struct ship_job *j)
+{
+	ship_job_forget(j);
+	record_release(&j->rec);
+	whose_release(&j->whose);
+	free(j->foreign);
+	buf_release(&j->follows);
+	free(j->ended_key);
+	free(j->path);
+	free(j->abs);
+	free(j);
+}
+
+bool
+ship_job_failed(const struct ship_job *j)
+{
+	return j->outcome == SHIP_FAILED || j->outcome == SHIP_CONFLICT;
+}
+
+/* What comes behind a round that is done. */
+static enum ship_phase
+behind(const struct ship_job *j)
+{
+	if (j->phase == SHIP_PREPARE)
+		return SHIP_OVER;
+	if (j->phase == SHIP_ADOPT && j->start == SHIP_ENDED && !j->fenced)
+		return SHIP_FENCE;
+	return SHIP_PREPARE;
+}
+
+enum ship_phase
+ship_job_next(const struct ship_job *j)
+{
+	bool prepare = j->phase == SHIP_PREPARE;
+
+	switch (j->outcome) {
+	case SHIP_DONE: return behind(j);
+	case SHIP_MORE: assert(!prepare); return j->phase;
+	case SHIP_WAITS: assert(prepare); return SHIP_PREPARE;
+	case SHIP_AHEAD: assert(prepare); return SHIP_ADOPT;
+	case SHIP_UNSURE: assert(prepare); return SHIP_FENCE;
+	case SHIP_CONFLICT:
+		assert(j->phase != SHIP_ADOPT);
+		return prepare && j->start != SHIP_CLAIMS ? SHIP_ADOPT
+							  : SHIP_FENCE;
+	case SHIP_FAILED: break;
+	}
+	return SHIP_OVER;
+}
+
+void
+ship_anew(struct ship_job *j, const char *why)
+{
+	if (j->start == SHIP_GOES_ON)
+		j->start = SHIP_ENDS;
+	snprintf(
+	    j->notice, sizeof(j->notice), "a new generation begins: %s", why);
+}
+
+void
+ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at)
+{
+	if (pos->offset + bytes >= roll_at) {
+		pos->index++;
+		pos->offset = 0;
+	} else {
+		pos->offset += (uint32_t)bytes;
+	}
+}
