@@ -96,7 +96,8 @@ load(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return 0;
 	j->troubled = j->ship->troubles->some &&
 	    state_troubled(w->st, j->ship->root, j->abs, e) == 1;
-	if (state_whose(w->st, j->ship->root, j->rec.key, &j->whose, e) == -1)
+	if (state_whose(w->st, j->ship->root, j->rec.key, &j->whose.noted, e) ==
+	    -1)
 		return -1;
 	rc = state_find(w->st, j->ship->root, j->rec.key, &r, e);
 	if (rc == -1 && e->class == ERR_CONFIG && r.id > 0) {
@@ -128,12 +129,12 @@ take_lock(struct ship_job *j, struct err *e)
 {
 	int rc;
 
-	if (j->locked || j->ship->conf->dry_run)
+	if (j->lock.held || j->ship->conf->dry_run)
 		return 1;
-	j->lock = dblock_id(j->ship->root, j->rec.key);
+	j->lock.id = dblock_id(j->ship->root, j->rec.key);
 	rc = dblock_take(
-	    j->ship->locks, j->lock, j->ship->conf->lock_wait_ms, e);
-	j->locked = rc != 0;
+	    j->ship->locks, j->lock.id, j->ship->conf->lock_wait_ms, e);
+	j->lock.held = rc != 0;
 	return rc;
 }
 
@@ -166,7 +167,7 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return rc;
 	if (e->class == ERR_MISSING)
 		ship_anew(j, "the replica has lost the one it had");
-	else if (j->blind)
+	else if (j->fence.blind)
 		ship_anew(j,
 		    "nothing was shipped for a day, and whether the one it had "
 		    "has been pruned cannot be told without s3:GetObject");
@@ -196,7 +197,7 @@ adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
 	if (ship_adopt(w, j, e) == 0)
 		return 0;
-	if (j->other) {
+	if (j->whose.other) {
 		ship_job_forget(j);
 		ship_anew(j,
 		    "this state was lost or replaced, and is back: what "
@@ -207,7 +208,7 @@ adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (e->class != ERR_CORRUPT && e->class != ERR_DENIED)
 		return -1;
 	/* Nor may it be looked whose it is. */
-	j->fenced = e->class == ERR_DENIED;
+	j->fence.asked = e->class == ERR_DENIED;
 	/* It cannot be gone on with: the next round is a snapshot. */
 	ship_job_forget(j);
 	ship_anew(j,
@@ -324,7 +325,7 @@ tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 	r->healed = j->healed;
 	r->key = ends || claims ? NULL : j->keys[0];
 	r->owner_key = claims ? j->keys[0] : NULL;
-	r->ending_key = ends ? j->keys[0] : j->ended_key;
+	r->ending_key = ends ? j->keys[0] : j->fence.ended_key;
 	r->snapshot_key = j->keys[1];
 	if (j->known || j->dirty) {
 		r->pos = &now->pos;
@@ -358,8 +359,8 @@ end_job(struct ship *s, struct pool *p, struct ship_job *j,
 
 	tell(j, report, ctx);
 	ship_note_end(j);
-	if (j->locked)
-		for (w = dblock_release(s->locks, j->lock); w != NULL;
+	if (j->lock.held)
+		for (w = dblock_release(s->locks, j->lock.id); w != NULL;
 		     w = next) {
 			next = w->link;
 			pool_again(p, w);
@@ -381,7 +382,7 @@ end_job(struct ship *s, struct pool *p, struct ship_job *j,
 static void
 wait_for_lock(struct ship *s, struct pool *p, struct ship_job *j)
 {
-	struct job *q = dblock_queue(s->locks, j->lock);
+	struct job *q = dblock_queue(s->locks, j->lock.id);
 	struct ship_job *w;
 
 	for (; q != NULL && j->then == NULL; q = q->link) {
@@ -394,7 +395,7 @@ wait_for_lock(struct ship *s, struct pool *p, struct ship_job *j)
 		ship_job_free(j);
 		return;
 	}
-	if (!dblock_wait(s->locks, j->lock, &j->job))
+	if (!dblock_wait(s->locks, j->lock.id, &j->job))
 		pool_again(p, &j->job);
 }
 

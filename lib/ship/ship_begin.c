@@ -44,7 +44,7 @@ ship_must_look(struct ship_job *j, struct err *e)
 	bool any = false;
 	int rc = 0;
 
-	if (j->fenced || j->ship->conf->dry_run)
+	if (j->fence.asked || j->ship->conf->dry_run)
 		return 0;
 	if (j->known)
 		return j->ship->conf->new_generation;

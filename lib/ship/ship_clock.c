@@ -131,7 +131,7 @@ ship_clock(
 	bool back;
 	int rc = 0;
 
-	captured_ns = not_before(captured_ns, j->floor_ns);
+	captured_ns = not_before(captured_ns, j->fence.floor_ns);
 	back = captured_ns - clock_ns > JUMP_STEP_NS;
 	j->next.captured_ns = captured_ns;
 	pthread_mutex_lock(&r->lock);

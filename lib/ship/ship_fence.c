@@ -434,8 +434,8 @@ end(struct ship_worker *w, struct ship_job *j, const struct past *p,
 		return 0;
 	if (!p->guarded && stage_empty(w, j, p, 1, e) == -1)
 		return -1;
-	free(j->ended_key);
-	j->ended_key = xstrdup(j->keys[p->ended ? 1 : 0]);
+	free(j->fence.ended_key);
+	j->fence.ended_key = xstrdup(j->keys[p->ended ? 1 : 0]);
 	return 0;
 }
 
@@ -463,7 +463,7 @@ note_litestream(struct look *l)
 	const struct past *newest = NULL;
 	size_t n = 0, said = strlen(j->notice);
 
-	buf_reset(&j->follows);
+	buf_reset(&j->fence.follows);
 	for (const struct past *p = l->v; p < l->v + l->n; p++) {
 		struct follow_end end = { .has_snapshot = p->has_snapshot,
 			.has_segment = p->has_segment,
@@ -473,7 +473,7 @@ note_litestream(struct look *l)
 		if (p->ours || layout_is_own(p->gen))
 			continue;
 		memcpy(end.generation, p->gen, sizeof(end.generation));
-		follow_write(&j->follows, &end);
+		follow_write(&j->fence.follows, &end);
 		if (newest == NULL || p->mtime_ns > newest->mtime_ns)
 			newest = p;
 		n++;
@@ -496,8 +496,8 @@ find_floor(struct look *l)
 	bool times = l->ship->store->ops->traits.times;
 
 	for (const struct past *p = l->v; p < l->v + l->n; p++)
-		if ((p->ours || times) && dated(p) > l->j->floor_ns)
-			l->j->floor_ns = dated(p);
+		if ((p->ours || times) && dated(p) > l->j->fence.floor_ns)
+			l->j->fence.floor_ns = dated(p);
 }
 
 /*
@@ -536,9 +536,9 @@ begin(struct look *l)
 	j->report.lost = l->ship->fresh && !j->known && l->owned &&
 	    !is_foreign(l, l->writer) &&
 	    memcmp(l->writer, l->ship->writer, sizeof(l->writer)) != 0;
-	j->owner = l->owned ? l->owner + 1 : 0;
+	j->fence.owner = l->owned ? l->owner + 1 : 0;
 	j->start = SHIP_CLAIMS;
-	j->fenced = true;
+	j->fence.asked = true;
 }
 
 /*
@@ -552,15 +552,15 @@ blind(struct ship_job *j, struct err *e)
 	int rc = 0;
 
 	if (j->known) {
-		j->fenced = true;
+		j->fence.asked = true;
 		return 0;
 	}
-	layout_owner_key(&key, j->rec.key, j->owner);
+	layout_owner_key(&key, j->rec.key, j->fence.owner);
 	if (j->ship->conf->new_generation) {
 		ship_anew(j,
 		    "asked for; looking whether another machine ships it, too, "
 		    "is not allowed");
-		j->owner++;
+		j->fence.owner++;
 	} else {
 		rc = err_set(e, ERR_BUSY,
 		    "%s is there: another machine ships this database, or the "

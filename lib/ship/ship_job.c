@@ -77,10 +77,10 @@ ship_job_free(struct ship_job *j)
 {
 	ship_job_forget(j);
 	record_release(&j->rec);
-	whose_release(&j->whose);
-	free(j->foreign);
-	buf_release(&j->follows);
-	free(j->ended_key);
+	whose_release(&j->whose.noted);
+	free(j->whose.foreign);
+	buf_release(&j->fence.follows);
+	free(j->fence.ended_key);
 	free(j->path);
 	free(j->abs);
 	free(j);
@@ -98,7 +98,7 @@ behind(const struct ship_job *j)
 {
 	if (j->phase == SHIP_PREPARE)
 		return SHIP_OVER;
-	if (j->phase == SHIP_ADOPT && j->start == SHIP_ENDED && !j->fenced)
+	if (j->phase == SHIP_ADOPT && j->start == SHIP_ENDED && !j->fence.asked)
 		return SHIP_FENCE;
 	return SHIP_PREPARE;
 }

@@ -57,10 +57,10 @@
  * ADOPT is never in CLAIMS, FENCE never in GOES_ON.  A worker asserts both.
  *
  * These stay flags beside the table, since each can be so with any of the
- * others: fenced, which can be set in ENDS and ENDED (the store did not
- * allow to look), and is unset when adopting fails behind it; blind,
+ * others: fence.asked, which can be set in ENDS and ENDED (the store did not
+ * allow to look), and is unset when adopting fails behind it; fence.blind,
  * which the last look at an old record's snapshot left; and what was met in the
- * tail, alien and other, of two objects maybe, and own.
+ * tail, whose.alien and whose.other (of two objects), and whose.own.
  */
 #ifndef LSPP_SHIP_SHIP_JOB_H
 #define LSPP_SHIP_SHIP_JOB_H
@@ -118,61 +118,71 @@ struct ship_step {
 enum { SHIP_OBJECTS = 2 }; /* a segment, then a snapshot */
 
 struct ship_job {
-	struct job job;
+	struct job job; /* the pool's: it is the first */
 	struct ship *ship;
+	char *path, *abs;      /* as it was given; and absolute */
 	struct ship_job *then; /* the same path in the next root */
 	bool failed;           /* in an earlier root */
-	char *path, *abs;
+	unsigned also; /* it came so often again while this one waited */
+
+	/* Where it stands: see above. */
 	enum ship_phase phase;
-	unsigned attempts;
+	enum ship_start start;
+	enum ship_outcome outcome;
+	struct err e;
+	unsigned attempts, conflicts; /* rounds; and conflicts in all of them */
 
-	int64_t lock;
-	bool locked;
-	unsigned also; /* the path came so often again meanwhile */
+	struct {
+		int64_t id;
+		bool held; /* release it, and go on with who waits for it */
+	} lock;
 
-	bool known;    /* rec is what the state says */
+	/* What the state says of it.  Adopting moves rec on. */
+	struct record rec;
+	bool known;    /* there is a record; otherwise rec is key and path */
 	bool moved;    /* but for its path: it was elsewhere */
 	bool troubled; /* it failed when it was last tried */
-	struct record rec;
-	enum ship_start start;
-	bool fenced;        /* what the replica holds was looked at */
-	bool blind;         /* whether it is pruned may not be looked at */
-	uint32_t owner;     /* of SHIP_CLAIMS, the number of its object */
-	int64_t floor_ns;   /* of what the replica holds */
-	int64_t clock_ns;   /* for the provenance: ship_clock.c */
-	struct buf follows; /* how far Litestream's generations went */
-	char *ended_key;
 
-	unsigned conflicts; /* of all rounds */
+	/* What the replica holds of others, and of lost states: ship_fence.c;
+	 * blind: ship_pruned.c. */
+	struct {
+		bool asked;         /* it was looked at, or that is denied */
+		bool blind;         /* may not look whether it is pruned */
+		uint32_t owner;     /* the number of the object that claims */
+		int64_t floor_ns;   /* what begins is captured later */
+		struct buf follows; /* how far Litestream's went */
+		char *ended_key;    /* the end that was put last */
+	} fence;
 
-	/* What work() found. */
+	/*
+	 * Who else ships it: ship_whose.c.  alien: objects were met that this
+	 * state's writer wrote and the state knows nothing of.  other: those of
+	 * another state on this machine.  own: where the record goes on there
+	 * is no object.
+	 */
+	struct {
+		struct whose noted; /* what the state says */
+		char *foreign;      /* the object of others it failed for */
+		bool alien, other, own;
+	} whose;
+	bool written; /* an object of it may be in the replica */
+
+	/* What the worker found.  ship_job_forget() drops objects and sums. */
 	bool dirty;         /* next is to be recorded */
 	bool reread;        /* it is not: nothing new, and racy as before */
 	int64_t read_ns;    /* what was committed by then is in it */
+	int64_t clock_ns;   /* for the provenance: ship_clock.c */
 	struct record next; /* key and path are rec's */
-	uint32_t healed;    /* pages that an earlier run should have shipped */
 	struct ship_step *steps;
 	size_t n_steps;
 	struct staged *staged[SHIP_OBJECTS];
-	char *keys[SHIP_OBJECTS]; /* "" if there is none */
-
-	/*
-	 * Whose it is; see ship_whose.c.  foreign: the object of somebody else
-	 * that it failed for.  alien: objects were met that this state's
-	 * writer wrote and the state knows nothing of.  other: those of
-	 * another state on this machine.  own: nobody else's object stands
-	 * where the record goes on.
-	 */
-	struct whose whose;
-	char *foreign;
-	bool alien, other, own;
-	bool written; /* an object of it may be in the replica */
-
-	enum ship_outcome outcome;
-	struct err e;
-	struct ship_report report;
+	char *keys[SHIP_OBJECTS]; /* NULL if there is none */
 	struct shrunk shrunk;
 	bool put_shrunk; /* to be recorded */
+
+	/* For the operator. */
+	uint32_t healed; /* pages that an earlier run should have shipped */
+	struct ship_report report;
 	char notice[512];
 };
 
@@ -258,7 +268,7 @@ int ship_foreign(struct ship_job *j, const char *key, struct err *e);
 
 /*
  * Was it written by this state, or is it to be gone on with all the same?  1,
- * or -1 with ERR_BUSY; then j->other: to be begun anew without being asked.
+ * or -1 with ERR_BUSY; then j->whose.other: to be begun anew without being asked.
  */
 int ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
     const struct provenance *pv, struct err *e);
@@ -307,7 +317,7 @@ int ship_check_place(struct ship_worker *w, struct ship_job *j, struct err *e);
 bool ship_may_be_pruned(int64_t captured_ns);
 
 /* Before and behind an object that continues the record: is what it continues
- * there?  ERR_MISSING; ERR_DENIED, with j->blind: it cannot be told. */
+ * there?  ERR_MISSING; ERR_DENIED, with j->fence.blind: it cannot be told. */
 int ship_confirm(struct ship_job *j, struct err *e);
 
 /* The tail was followed to j->next: is that where the history ends?  -1:

@@ -60,7 +60,7 @@ ship_confirm(struct ship_job *j, struct err *e)
 	layout_snapshot_key(&key, r->key, r->pos.generation, r->snapshot_index);
 	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
 	buf_release(&key);
-	j->blind = rc == -1 && e->class == ERR_DENIED;
+	j->fence.blind = rc == -1 && e->class == ERR_DENIED;
 	/* One that is damaged is there. */
 	return rc == -1 && e->class != ERR_CORRUPT ? -1 : 0;
 }

@@ -438,12 +438,12 @@ claim(struct pass *p, struct err *e)
 	struct provenance pv;
 	struct buf key = { 0 };
 
-	provenance_of(p, LAYOUT_OWNER, j->follows.len, &pv);
-	pv.name = (struct layout_name){ LAYOUT_OWNER, j->owner, 0 };
-	if (ship_encode_note(
-		p->w->segment, &p->w->segment_bytes, &j->follows, &pv, e) == -1)
+	provenance_of(p, LAYOUT_OWNER, j->fence.follows.len, &pv);
+	pv.name = (struct layout_name){ LAYOUT_OWNER, j->fence.owner, 0 };
+	if (ship_encode_note(p->w->segment, &p->w->segment_bytes,
+		&j->fence.follows, &pv, e) == -1)
 		return -1;
-	layout_owner_key(&key, j->rec.key, j->owner);
+	layout_owner_key(&key, j->rec.key, j->fence.owner);
 	j->keys[0] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	return 0;

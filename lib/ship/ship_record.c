@@ -17,7 +17,7 @@ fail_job(struct ship_job *j, const struct err *e)
 static bool
 shows_own(const struct ship_job *j)
 {
-	return j->keys[0] != NULL || j->own || j->phase != SHIP_PREPARE;
+	return j->keys[0] != NULL || j->whose.own || j->phase != SHIP_PREPARE;
 }
 
 /* What was found broken, or contended, meanwhile stays dirty. */
@@ -78,8 +78,8 @@ static bool
 to_record(const struct ship_job *j)
 {
 	if (ship_job_failed(j))
-		return j->foreign != NULL && j->outcome == SHIP_FAILED;
-	return j->dirty || j->reread || j->whose.object != NULL ||
+		return j->whose.foreign != NULL && j->outcome == SHIP_FAILED;
+	return j->dirty || j->reread || j->whose.noted.object != NULL ||
 	    (j->troubled && j->phase == SHIP_PREPARE &&
 		j->outcome == SHIP_DONE);
 }

@@ -90,7 +90,7 @@ met_conflict(struct ship_job *j)
 	bool owner = j->phase == SHIP_PREPARE && j->start == SHIP_CLAIMS;
 
 	j->conflicts++;
-	if (owner && j->fenced)
+	if (owner && j->fence.asked)
 		err_in(&j->e, "another machine begins at the same moment");
 	else if (j->conflicts < (owner ? OWNERS : ROUNDS))
 		j->outcome = SHIP_CONFLICT;

@@ -44,10 +44,10 @@ ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
 static int
 stop(struct ship_job *j, const char *key, const char *who, struct err *e)
 {
-	char *copy = xstrdup(key); /* it may be j->foreign itself */
+	char *copy = xstrdup(key); /* it may be j->whose.foreign itself */
 
-	free(j->foreign);
-	j->foreign = copy;
+	free(j->whose.foreign);
+	j->whose.foreign = copy;
 	err_set(e, ERR_BUSY, "%s was written by %s", copy, who);
 	return err_hint(e, "%s", to_take_back);
 }
@@ -65,9 +65,9 @@ ship_foreign(struct ship_job *j, const char *key, struct err *e)
 static bool
 was_told(const struct ship_job *j)
 {
-	int64_t ago = now_ns() - j->whose.taken_ns;
+	int64_t ago = now_ns() - j->whose.noted.taken_ns;
 
-	return j->whose.taken_ns != 0 && ago < TOLD_NS && ago > -TOLD_NS;
+	return j->whose.noted.taken_ns != 0 && ago < TOLD_NS && ago > -TOLD_NS;
 }
 
 /* This state's writer, but did this state? */
@@ -83,19 +83,19 @@ is_known(struct ship_worker *w, struct ship_job *j, const char *key,
 	if ((known = state_knows_run(w->st, pv->run, e)) != 0)
 		return known;
 	/* Of what is adopted in this try, the first object told. */
-	if (was_told(j) && !j->alien)
+	if (was_told(j) && !j->whose.alien)
 		return stop(j, key,
 		    "somebody else: a clone of this machine, with its id and a "
 		    "copy of its state, ships this database, too "
 		    "(LSPP_MACHINE gives it an id of its own)",
 		    e);
-	if (!j->alien)
+	if (!j->whose.alien)
 		snprintf(j->notice, sizeof(j->notice),
 		    "the replica is ahead of this state: an older copy of the "
 		    "state was put back, or of the whole machine, or a clone "
 		    "of it is at work; this goes on behind %s",
 		    key);
-	j->alien = true;
+	j->whose.alien = true;
 	return 1;
 }
 
@@ -114,7 +114,7 @@ ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
 		    "somebody else: another state (-s) on this machine ships "
 		    "this database, too",
 		    e);
-	j->other = true;
+	j->whose.other = true;
 	return err_set(e, ERR_BUSY, "%s is of another state", key);
 }
 
@@ -135,12 +135,12 @@ ask(struct ship_worker *w, struct ship_job *j, const char *key, struct err *e)
 static int
 still_stopped(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
-	int rc = ask(w, j, j->whose.object, e);
+	int rc = ask(w, j, j->whose.noted.object, e);
 
-	if (rc == -1 && j->foreign != NULL)
+	if (rc == -1 && j->whose.foreign != NULL)
 		return -1;
 	/* Whatever else it is: what follows finds out. */
-	j->other = j->alien = false;
+	j->whose.other = j->whose.alien = false;
 	j->notice[0] = '\0';
 	return 0;
 }
@@ -152,9 +152,9 @@ ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e)
 	struct buf key = { 0 };
 	int rc;
 
-	if (j->ship->conf->dry_run || j->fenced || j->own)
+	if (j->ship->conf->dry_run || j->fence.asked || j->whose.own)
 		return 0;
-	if (j->whose.object != NULL && !j->ship->conf->new_generation)
+	if (j->whose.noted.object != NULL && !j->ship->conf->new_generation)
 		return still_stopped(w, j, e);
 	if (j->start != SHIP_GOES_ON || (j->rec.racy & CONTENDED) == 0)
 		return 0;
@@ -162,10 +162,10 @@ ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e)
 	    &key, j->rec.key, pos->generation, pos->index, pos->offset);
 	rc = ask(w, j, buf_str(&key), e);
 	buf_release(&key);
-	j->own = rc == 0;
+	j->whose.own = rc == 0;
 	/* Adopting meets the same object, and judges. */
-	j->alien = false;
-	return rc == -1 && j->other ? 1 : rc;
+	j->whose.alien = false;
+	return rc == -1 && j->whose.other ? 1 : rc;
 }
 
 int
@@ -209,29 +209,30 @@ is_news(const struct ship_job *j)
 	if (j->rec.racy & CONTENDED)
 		return false;
 	if (ship_job_failed(j))
-		return !same(j->foreign, j->whose.object);
-	return (j->alien || j->other) && !was_told(j);
+		return !same(j->whose.foreign, j->whose.noted.object);
+	return (j->whose.alien || j->whose.other) && !was_told(j);
 }
 
 int
 ship_put_whose(struct ship *s, struct ship_job *j, struct err *e)
 {
 	bool failed = ship_job_failed(j);
-	struct whose w = { .object = failed ? j->foreign : NULL,
-		.taken_ns = j->whose.taken_ns };
+	struct whose w = { .object = failed ? j->whose.foreign : NULL,
+		.taken_ns = j->whose.noted.taken_ns };
 
 	if (is_news(j) && state_contend(s->st, j->ship->root, e) == -1)
 		return -1;
 	if (!failed && j->ship->conf->new_generation)
 		w.taken_ns = 0;
-	else if (!failed && (j->alien || j->other) && !was_told(j))
+	else if (!failed && (j->whose.alien || j->whose.other) && !was_told(j))
 		w.taken_ns = now_ns();
-	if (w.taken_ns == j->whose.taken_ns && same(w.object, j->whose.object))
+	if (w.taken_ns == j->whose.noted.taken_ns &&
+	    same(w.object, j->whose.noted.object))
 		return 0;
 	if (state_put_whose(s->st, j->ship->root, j->rec.key, &w, e) == -1)
 		return -1;
-	free(j->whose.object);
-	j->whose = w;
-	j->whose.object = w.object != NULL ? xstrdup(w.object) : NULL;
+	free(j->whose.noted.object);
+	j->whose.noted = w;
+	j->whose.noted.object = w.object != NULL ? xstrdup(w.object) : NULL;
 	return 0;
 }
