@@ -127,6 +127,37 @@ all_say() {
 	assert_output --partial 'is s3:GetObject allowed?'
 }
 
+@test "no permission, and a record of two days: it fails, and does not go round" {
+	R=s3://$BUCKET/other
+	s3_faulty
+	lspp-ship -C src -s state -r "$R" src/a.db
+	sqlite3 state/state.db 'UPDATE db SET
+		captured_ns = captured_ns - 172800000000000'
+	sqlite3 src/a.db 'INSERT INTO t VALUES(1)'
+	rules '* * - status 403 AccessDenied'
+	run --separate-stderr timeout -s KILL 60 lspp-ship -C src -s state \
+		-r "$R" src/a.db
+	assert_equal "$status" 77
+	[[ $stderr == *'is s3:PutObject allowed?'* ]]
+	# once the right is there again, it ships
+	rules 'GET * - status 403 AccessDenied'
+	run --separate-stderr -0 lspp-ship -C src -s state -r "$R" src/a.db
+	[[ $stderr == *'a new generation begins: nothing was shipped for a day'* ]]
+}
+
+@test "a lost state, and no s3:GetObject: --new-generation counts on" {
+	s3_faulty
+	rules 'GET lz4 - status 403 AccessDenied'
+	run --separate-stderr timeout -s KILL 60 lspp-ship -C src -s state \
+		-r "$R" src/a.db
+	assert_equal "$status" 75
+	run --separate-stderr timeout -s KILL 60 lspp-ship -C src -s state \
+		-r "$R" --new-generation src/a.db
+	assert_equal "$status" 0
+	[[ $stderr == *'looking whether another machine ships it'* ]]
+	s3_objects | grep a.db/generations/owner-00000001.lz4
+}
+
 @test "a wrong region" {
 	[ "$S3_KIND" = versitygw ] || skip "the other is the same to us"
 	local wrong="$R?region=eu-west-9"

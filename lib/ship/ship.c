@@ -165,6 +165,9 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	rc = j->ship->conf->dry_run ? 0 : ship_stage(w, j, e);
 	if (rc == 0 || j->start == SHIP_ENDED || j->start == SHIP_CLAIMS)
 		return rc;
+	/* The fence has nothing to say that it has not said. */
+	if (j->fence.asked)
+		return rc;
 	if (e->class == ERR_MISSING)
 		ship_anew(j, "the replica has lost the one it had");
 	else if (j->fence.blind)

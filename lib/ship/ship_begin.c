@@ -48,6 +48,9 @@ ship_must_look(struct ship_job *j, struct err *e)
 		return 0;
 	if (j->known)
 		return j->ship->conf->new_generation;
+	/* The fence may not look, and only counts. */
+	if (j->fence.owner > 0)
+		return 0;
 	if (atomic_load(&j->ship->unlisted) || !can_begin(j))
 		return 0;
 	layout_generation_prefix(&prefix, j->rec.key, NULL);

@@ -46,9 +46,9 @@
  *   UNDECIDED            GOES_ON  PREPARE: the state has a record
  *   UNDECIDED            CLAIMS   PREPARE: it has none, or a damaged one
  *   GOES_ON              ENDS     PREPARE: the record is not to be gone on with
- *                                 (ship_anew() says why); if the replica lost
- *                                 what it continues, or whether it did cannot
- *                                 be told, the outcome is UNSURE
+ *                                 (ship_anew() says why).  The outcome is UNSURE
+ *                                 if the replica lost what it continues, or
+ *                                 whether it did cannot be told
  *   GOES_ON, ENDS,       ENDED    ADOPT: the tail ends, or is not to be adopted
  *     ENDED
  *   ENDS, ENDED, CLAIMS  CLAIMS   FENCE: none is left to end
@@ -56,11 +56,16 @@
  * So there is a record (known) in GOES_ON, ENDS and ENDED, and maybe in CLAIMS;
  * ADOPT is never in CLAIMS, FENCE never in GOES_ON.  A worker asserts both.
  *
- * These stay flags beside the table, since each can be so with any of the
- * others: fence.asked, which can be set in ENDS and ENDED (the store did not
- * allow to look), and is unset when adopting fails behind it; fence.blind,
- * which the last look at an old record's snapshot left; and what was met in the
- * tail, whose.alien and whose.other (of two objects), and whose.own.
+ * Where looking is denied, the fence has nothing to say, and the job must not
+ * come back to it for that (it would go round for ever).  With a record it says
+ * so by fence.asked: then UNSURE is not an outcome.  Without one it counts up
+ * fence.owner (--new-generation), and comes back after a conflict alone.
+ *
+ * These stay flags beside the table, since each can be so with several of the
+ * others: fence.asked, which is set in CLAIMS, or in ENDS and ENDED where
+ * looking is denied, and unset when adopting fails behind it; fence.blind, which
+ * the last look at an old record's snapshot left; and what was met in the tail,
+ * whose.alien and whose.other (of two objects), and whose.own.
  */
 #ifndef LSPP_SHIP_SHIP_JOB_H
 #define LSPP_SHIP_SHIP_JOB_H
