@@ -19,7 +19,8 @@
 static bool
 is_plain(const char *s, size_t n)
 {
-	unsigned char c = (unsigned char)s[0], d = (unsigned char)s[n > 1];
+	unsigned char c = (unsigned char)s[0],
+		      d = n > 1 ? (unsigned char)s[1] : 0;
 
 	if (n == 1)
 		return c >= 0x20 && c != 0x7f;

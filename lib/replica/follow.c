@@ -1,6 +1,7 @@
 #include "lib/replica/follow.h"
 
 #include <inttypes.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +28,22 @@ follow_write(struct buf *b, const struct follow_end *end)
 }
 
 /* A line, less its newline.  False: it is none. */
+/* Eight hex digits, as they are written. */
+static bool
+number(const char *s, uint32_t *v)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *d;
+
+	*v = 0;
+	for (int i = 0; i < 8; i++) {
+		if (s[i] == '\0' || (d = strchr(digits, s[i])) == NULL)
+			return false;
+		*v = *v << 4 | (uint32_t)(d - digits);
+	}
+	return true;
+}
+
 static bool
 parse(struct follow_end *end, const char *line)
 {
@@ -41,14 +58,12 @@ parse(struct follow_end *end, const char *line)
 	end->has_snapshot = strcmp(snapshot, "-") != 0;
 	end->has_segment = strcmp(segment, "-") != 0;
 	if (end->has_snapshot &&
-	    (strlen(snapshot) != 8 ||
-		sscanf(snapshot, "%8" SCNx32 "%c", &end->snapshot, &extra) !=
-		    1))
+	    (strlen(snapshot) != 8 || !number(snapshot, &end->snapshot)))
 		return false;
 	return !end->has_segment ||
-	    (strlen(segment) == 17 &&
-		sscanf(segment, "%8" SCNx32 "_%8" SCNx32 "%c",
-		    &end->segment.index, &end->segment.offset, &extra) == 2);
+	    (strlen(segment) == 17 && segment[8] == '_' &&
+		number(segment, &end->segment.index) &&
+		number(segment + 9, &end->segment.offset));
 }
 
 /* Is all that there is of g now within end? */

@@ -137,7 +137,7 @@ moments_around(struct history *h, int64_t at_ns, size_t each, struct moment **v,
 	*n = 0;
 	for (size_t i = 0; i < h->n && rc == 0; i++) {
 		struct states s = { .h = h, .g = &h->v[i] };
-		size_t until, from, to;
+		size_t until = 0, from, to;
 
 		collect(&s);
 		rc = jump_find(h, s.g, &s.jump, e);

@@ -73,7 +73,7 @@ static int
 fit(struct restored *r, const char *path, struct err *e)
 {
 	uint8_t live[DBHDR_SIZE], own[DBHDR_SIZE];
-	struct dbhdr to, from;
+	struct dbhdr to = { 0 }, from = { 0 };
 
 	if (look_at(path, live, &to, e) == -1 ||
 	    read_header(r->fd, own, &from, e) == -1)

@@ -73,7 +73,7 @@ dbhdr_check(const uint8_t p[DBHDR_SIZE], uint32_t page_size, uint32_t pages,
     struct err *e)
 {
 	static const uint8_t fractions[] = { 64, 32, 32 };
-	struct dbhdr h;
+	struct dbhdr h = { .page_size = page_size };
 
 	if (dbhdr_parse(&h, p, e) == -1)
 		return -1;

@@ -33,7 +33,7 @@ check_of(const struct record *r)
 	memcpy(p + 8, r->pos.generation, LAYOUT_GENERATION);
 	be32_put(p + 28, r->pos.index);
 	be32_put(p + 32, r->pos.offset);
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		be32_put(p + 36 + 4 * i, r->pos.salt[i]);
 		be32_put(p + 44 + 4 * i, r->pos.sum[i]);
 	}

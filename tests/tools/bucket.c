@@ -118,7 +118,7 @@ set(struct objects *o, const char *key, const void *p, size_t n)
 	x->n = n;
 	(void)EVP_Digest(p, n, md, NULL, EVP_md5(), NULL);
 	x->etag[0] = '"';
-	for (int k = 0; k < 16; k++)
+	for (size_t k = 0; k < 16; k++)
 		(void)snprintf(x->etag + 1 + 2 * k, 4, "%02x\"", md[k]);
 	return x;
 }
@@ -261,7 +261,7 @@ allowed(const struct request *q, const char *mode, bool there, struct answer *a)
 static void
 put_object(const struct request *q, struct answer *a)
 {
-	static const struct timespec moment = { 0, 20 * 1000000 };
+	static const struct timespec moment = { 0, 20000000 };
 	struct object *x;
 
 	if (!allowed(q, how.put, find(&objects, q->path) != NULL, a))
@@ -344,7 +344,7 @@ get_object(const struct request *q, struct answer *a)
 		refuse(a, 403, "AccessDenied");
 	else if (x == NULL)
 		refuse(a, 404, "NoSuchKey");
-	if (a->status != 200)
+	if (x == NULL || a->status != 200)
 		goto out;
 	to = x->n;
 	if (range != NULL && strncmp(range, "bytes=", 6) == 0) {

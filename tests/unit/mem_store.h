@@ -143,7 +143,7 @@ mem_list(struct store *s, const char *prefix, bool delimited, store_each *each,
 			    (int)(slash + 1 - o->key), o->key);
 			if (strcmp(name, last) == 0)
 				continue;
-			(void)strcpy(last, name);
+			(void)snprintf(last, sizeof(last), "%s", name);
 			en =
 			    (struct store_entry){ .key = name, .prefix = true };
 		}

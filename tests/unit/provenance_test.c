@@ -184,7 +184,9 @@ test_version_1(void)
 	    "without what it lacks");
 	is_int(provenance_parse(&pv, p, PROVENANCE_V1, &e), 1, "alone");
 	is_int(provenance_parse(&pv, p + 1, PROVENANCE_V1 - 1, &e), 0, "cut");
-	memcpy(p - more + 8, "lspp", 4);
+	for (size_t i = 0; i < 4; i++)
+		object[sizeof(object) - PROVENANCE_SIZE + 8 + i] =
+		    (uint8_t) "lspp"[i];
 	is_int(provenance_parse(&pv, object, sizeof(object), &e), 1,
 	    "behind data that looks like a tag");
 	memset(p - more, 0, more);

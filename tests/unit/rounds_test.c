@@ -196,7 +196,7 @@ test_many(void)
 
 	pass(&r, 0, 10000);
 	for (int i = 0; i < 200; i++, now += MINUTE / 60)
-		pass(&r, i * 40, i * 40 + 20);
+		pass(&r, INT64_C(40) * i, INT64_C(40) * i + 20);
 	is_int((long long)r.n, ROUNDS_MAX, "no more than that");
 	for (size_t i = 0; i < r.n; i++)
 		kept = kept || bits_count(&r.v[i].came) == 10000;
@@ -260,7 +260,7 @@ test_state(void)
 	must(rounds_load(&b, st, 0, &e), &e);
 	is_int((long long)b.n, 0, "those of another root are others");
 	/* One that is over here has come again meanwhile. */
-	now += 60 * 24 * 60 * MINUTE;
+	now += INT64_C(60) * 24 * 60 * MINUTE;
 	rounds_release(&b);
 	must(rounds_load(&b, st, 7, &e), &e);
 	come(&b, 0, 100);

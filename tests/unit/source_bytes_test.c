@@ -180,7 +180,8 @@ first_page(void)
 		refused(what, why);
 	}
 	make(&db, &log);
-	page_one(&log)[18] = 3;
+	p = page_one(&log);
+	p[18] = 3;
 	damage_resum(&log);
 	damage_store(&log, wal);
 	same("write version 3");
@@ -218,7 +219,7 @@ cut(void)
 	pid_t app;
 
 	make(&db, &log);
-	db.len -= 3 * PAGE;
+	db.len -= (size_t)3 * PAGE;
 	damage_store(&db, path);
 	same("the pages that are missing stand in the log");
 	make(&db, &log);
@@ -245,6 +246,8 @@ drop_leaves(struct buf *log)
 	for (p = first; p < end; p += step)
 		if (be32(p) == 1)
 			one = p + WAL_FRAME_HDR_SIZE;
+	if (one == NULL)
+		damage_die("no page 1 in the log");
 	for (trunk = be32(one + 32); trunk != 0;) {
 		kept[trunk] = true;
 		for (p = first; be32(p) != trunk; p += step)

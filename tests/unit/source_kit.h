@@ -185,7 +185,8 @@ is_committed(const struct image *img, const char *path)
 		    db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		must(db, "BEGIN; SELECT * FROM sqlite_schema");
 		p = sqlite3_serialize(db, "main", &n, 0);
-		_exit(p == NULL || (size_t)n != img->bytes.len ||
+		_exit(p == NULL || img->bytes.data == NULL ||
+		    (size_t)n != img->bytes.len ||
 		    memcmp(p, img->bytes.data, (size_t)n) != 0);
 	}
 	waitpid(pid, &status, 0);

@@ -75,7 +75,7 @@ static int
 list(struct store *s, const char *prefix, bool delimited, store_each *each,
     void *ctx, struct err *e)
 {
-	struct object *sorted[OBJECTS];
+	struct object *sorted[OBJECTS] = { 0 };
 	size_t n = 0;
 	int rc = 0;
 

@@ -6,8 +6,8 @@
 #include "lib/state/fleet/state_known.h"
 
 #define MINUTE INT64_C(60000000000)
-#define LEAST  (2 * MINUTE)       /* cron is late, a pass takes longer */
-#define MOST   (24 * 60 * MINUTE) /* between two passes of a round */
+#define LEAST  (2 * MINUTE) /* cron is late, a pass takes longer */
+#define MOST   (INT64_C(24) * 60 * MINUTE) /* between two passes of a round */
 
 enum { FEW = 10 };
 
@@ -151,7 +151,8 @@ end_one(struct rounds *r)
 			needless = is;
 		}
 	}
-	worst->over = true;
+	if (worst != NULL)
+		worst->over = true;
 }
 
 /*
