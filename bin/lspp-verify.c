@@ -127,7 +127,7 @@ each_path(void *ctx, const char *path, struct err *e)
 	buf_release(&abs);
 	if (stop_requested())
 		return 1;
-	return named ? choose_config(run->by_file, path) : 0;
+	return named ? choose_config_path(run->by_file, path) : 0;
 }
 
 static int

@@ -563,6 +563,45 @@ $T/t/eu/b.db"
 	assert_equal "$(sort -u <<<"$output" | wc -l)" "$(wc -l <all)"
 }
 
+@test "a database called as what stands for all: nothing is guessed" {
+	local name
+	mkdir r
+	for name in '**' a.db 'eu/**' eu/b.db; do
+		db "t/$name"
+	done
+	yml <<'END'
+dbs:
+- dir: __T__/t
+  pattern: '*'
+  recursive: true
+  replica: {type: file, path: __T__/r}
+END
+	find t -type f ! -name '*-wal' ! -name '*-shm' | lspp-ship -q -c c.yml >all
+	assert_equal "$(wc -l <all)" 4
+	for name in 't/**' "$T/t/**" "$T/t/eu/**"; do
+		for what in verify 'restore -o out' 'prune --yes --keep-last 1'; do
+			# shellcheck disable=SC2086  # words on purpose
+			run -2 --separate-stderr lspp-$what -c c.yml "$name"
+			assert_output ''
+			[[ $stderr == *"{${name#/}}'"* ]] || fail "$stderr"
+		done
+	done
+	[[ $stderr == *"'/{${T#/}/t/eu/**}'"* ]] || fail "$stderr"
+	[[ $stderr == *"the name '$T/t/eu/\\*\\*'"* ]] || fail "$stderr"
+	assert_not_exist out
+	for name in '{t/**}' "/{${T#/}/t/**}"; do
+		run -0 lspp-verify -c c.yml "$name"
+		assert_equal "${#lines[@]}" 4
+	done
+	# The hint's other way is that one alone; the others are named as ever.
+	run -0 lspp-verify -c c.yml "$T/t/eu/\\*\\*" t/a.db
+	assert_output --partial "$T/t/eu/**"
+	assert_equal "${#lines[@]}" 2
+	# What the state knows is a path, whatever it looks like.
+	run -0 lspp-verify -c c.yml --sample 9
+	assert_equal "${#lines[@]}" 4
+}
+
 @test "restore: multi-db, from the names back to the paths" {
 	db data/{P,Q}/databases/D/branches/B/tenants/{S,T}.db flat/p/x.db \
 		deep/P/databases/D/t.db

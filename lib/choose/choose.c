@@ -275,13 +275,24 @@ choose_hint_below(struct store *s, const char *key, struct err *e)
 	free(prefix);
 }
 
-static bool
-has_any_depth(const char *key)
+bool
+choose_is_any_depth(const char *operand)
 {
-	for (const char *p = key; (p = strstr(p, "**")) != NULL; p += 2)
-		if ((p == key || p[-1] == '/') && (p[2] == '\0' || p[2] == '/'))
+	for (const char *p = operand; (p = strstr(p, "**")) != NULL; p += 2)
+		if ((p == operand || p[-1] == '/') &&
+		    (p[2] == '\0' || p[2] == '/'))
 			return true;
 	return false;
+}
+
+int
+choose_refuse(const char *operand, const char *name, struct err *e)
+{
+	err_set(
+	    e, ERR_USAGE, "is the name of a database, and a pattern for many");
+	return err_hint(e,
+	    "the pattern is also written '%s{%s}', and the name %s",
+	    *operand == '/' ? "/" : "", operand + (*operand == '/'), name);
 }
 
 /* A tenant's file called "**" must not take all the others out of a run. */
@@ -290,14 +301,9 @@ name_or_all(struct store *s, const char *key, struct err *e)
 {
 	int rc = choose_is_name(s, key, e);
 
-	if (rc != 1 || !has_any_depth(key))
+	if (rc != 1 || !choose_is_any_depth(key))
 		return rc;
-	err_set(
-	    e, ERR_USAGE, "is the name of a database, and a pattern for many");
-	return err_hint(e,
-	    "the pattern is also written '{%s}', and the name as lspp-scan -r "
-	    "prints it",
-	    key);
+	return choose_refuse(key, "as lspp-scan -r prints it", e);
 }
 
 int

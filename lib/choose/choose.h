@@ -81,6 +81,11 @@ void choose_release(struct chooser *h); /* not what it borrows */
 /* Has the store a database that is really called so?  1, 0 or -1. */
 int choose_is_name(struct store *s, const char *key, struct err *e);
 
+/* Is "**" a component of it? */
+bool choose_is_any_depth(const char *operand);
+/* Such a one is both; name tells how the name is written.  -1, ERR_USAGE. */
+int choose_refuse(const char *operand, const char *name, struct err *e);
+
 /* For e, which says that there is no such database: if there are some below that
  * name, as in a directory, the hint says how they are named.  One listing. */
 void choose_hint_below(struct store *s, const char *key, struct err *e);

@@ -225,8 +225,8 @@ choose_replica(struct config_chooser *x, const char *operand,
 	return x->h->chosen(x->h->ctx, &c);
 }
 
-static int
-choose_one(struct config_chooser *x, const char *operand)
+int
+choose_config_path(struct config_chooser *x, const char *operand)
 {
 	struct choice c = { .rc = -1 };
 	const struct config_db *d;
@@ -498,35 +498,58 @@ choose_matching(struct config_chooser *x, const char *operand)
 	return s.ended ? -1 : 0;
 }
 
-/* Is it the path of a database, which then wins over a pattern? */
+/* Is it the path of a database, which then wins over a pattern?  abs gets it. */
 static bool
-is_path(struct config_chooser *x, const char *operand)
+is_path(struct config_chooser *x, const char *operand, struct buf *abs)
 {
-	struct buf abs = { 0 }, name = { 0 };
+	struct buf name = { 0 };
 	const struct config_db *d;
 	struct store *store;
 	struct err e;
 	bool is = false;
 	size_t i = 0;
 
-	d = config_file_find(x->f, operand, &abs, &e);
+	d = config_file_find(x->f, operand, abs, &e);
 	if (d != NULL)
 		is = d->kind == CONFIG_PATH || !glob_is_pattern(operand) ||
 		    (pick(x, d, &i, &store, &e) == 0 &&
-			config_file_name(
-			    x->f, d, i, buf_str(&abs), &name, &e) == 0 &&
+			config_file_name(x->f, d, i, buf_str(abs), &name, &e) ==
+			    0 &&
 			choose_is_name(store, buf_str(&name), &e) == 1);
-	buf_release(&abs);
 	buf_release(&name);
 	return is;
+}
+
+/* A tenant's file called "**" must not take all the others out of a run. */
+static int
+choose_refused(struct config_chooser *x, const char *operand, const char *abs)
+{
+	struct choice c = { .name = xstrdup(operand) };
+	struct buf name = { 0 };
+
+	buf_adds(&name, "'");
+	glob_literal(abs, &name);
+	buf_adds(&name, "'");
+	c.rc = choose_refuse(operand, buf_str(&name), &c.e);
+	buf_release(&name);
+	return x->h->chosen(x->h->ctx, &c);
 }
 
 int
 choose_config(struct config_chooser *x, const char *operand)
 {
+	struct buf abs = { 0 };
+	bool is = is_path(x, operand, &abs);
+	int rc;
+
 	/* "a.db" may be a path here, or else a name anywhere. */
-	if (!is_path(x, operand) &&
+	if (is && choose_is_any_depth(operand))
+		rc = choose_refused(x, operand, buf_str(&abs));
+	else if (!is &&
 	    (glob_is_pattern(operand) || strchr(operand, '/') == NULL))
-		return choose_matching(x, operand);
-	return choose_one(x, operand);
+		rc = choose_matching(x, operand);
+	else
+		rc = choose_config_path(x, operand);
+	buf_release(&abs);
+	return rc;
 }

@@ -3,9 +3,9 @@
  *
  * As lib/choose/choose.h, but an operand is the path of a database that the
  * file names, or else a pattern for such paths (one without a slash: for their
- * last component), and each comes from the replicas that the file gives it: one
- * choice has all that are not refused, or there is one for each of them
- * (every_replica).  For an
+ * last component).  One with a component "**" that is both is wrong use.  Each
+ * database comes from the replicas that the file gives it: one choice has all
+ * that are not refused, or there is one for each of them (every_replica).  For an
  * entry with a directory or patterns that is what its replica has, not what is
  * still on this machine.
  *
@@ -30,6 +30,8 @@ void config_chooser_close(struct config_chooser *x);
 
 /* All that operand names.  0, or -1 if chosen() said so. */
 int choose_config(struct config_chooser *x, const char *operand);
+/* The same where operand is known to be the path of a database. */
+int choose_config_path(struct config_chooser *x, const char *operand);
 
 /* What the stores of all roots counted. */
 void config_chooser_stats(struct config_chooser *x, struct store_stats *out);
