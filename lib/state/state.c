@@ -103,8 +103,8 @@ state_fail(struct state *st, struct err *e)
 	}
 }
 
-static int
-run(struct state *st, const char *text, struct err *e)
+int
+state_exec(struct state *st, const char *text, struct err *e)
 {
 	return sqlite3_exec(st->db, text, NULL, NULL, NULL) == SQLITE_OK
 	    ? 0
@@ -138,15 +138,15 @@ create(struct state *st, struct err *e)
 	    "INSERT INTO meta VALUES('id', x'%s'); COMMIT",
 	    VERSION, buf_str(&hex));
 	buf_release(&hex);
-	if (run(st, schema, e) == -1 || run(st, later, e) == -1)
+	if (state_exec(st, schema, e) == -1 || state_exec(st, later, e) == -1)
 		return -1;
-	return run(st, text, e);
+	return state_exec(st, text, e);
 }
 
 int
 state_complete(struct state *st, struct err *e)
 {
-	return run(st, later, e);
+	return state_exec(st, later, e);
 }
 
 bool
@@ -171,7 +171,7 @@ check_version(struct state *st, bool write, struct err *e)
 		return err_set(e, ERR_CONFIG,
 		    "state: the database is not a state of lspp");
 	if (version == VERSION)
-		return write ? run(st, later, e) : 0;
+		return write ? state_exec(st, later, e) : 0;
 	if (version == 0 && !write) /* somebody is about to make it */
 		return err_set(e, ERR_MISSING, "state: there is none yet");
 	if (version != 0)
@@ -179,11 +179,11 @@ check_version(struct state *st, bool write, struct err *e)
 		    "state: version %lld is not known to this program",
 		    (long long)version);
 	/* Two programs may come here at once: the second finds it made. */
-	if (run(st, "BEGIN IMMEDIATE", e) == -1 ||
+	if (state_exec(st, "BEGIN IMMEDIATE", e) == -1 ||
 	    number(st, "PRAGMA user_version", &version, e) == -1)
 		return -1;
 	if (version == VERSION)
-		return run(st, "COMMIT", e);
+		return state_exec(st, "COMMIT", e);
 	return create(st, e);
 }
 
@@ -198,7 +198,7 @@ use_wal(struct state *st, struct err *e)
 	int rc;
 
 	for (int ms = 0; ms < BUSY_MS; ms += 20) {
-		rc = run(st, "PRAGMA journal_mode = WAL", e);
+		rc = state_exec(st, "PRAGMA journal_mode = WAL", e);
 		if (rc == 0 || e->class != ERR_BUSY || stop_since(1000))
 			break;
 		nanosleep(&pause, NULL);
@@ -217,8 +217,9 @@ sign(struct state *st, struct err *e)
 
 	if (number(st, "SELECT count(*) FROM sqlite_schema", &tables, e) == -1)
 		return -1;
-	return tables > 0 ? 0
-			  : run(st, "PRAGMA application_id = 0x6c737070", e);
+	return tables > 0
+	    ? 0
+	    : state_exec(st, "PRAGMA application_id = 0x6c737070", e);
 }
 
 /* SQLite asks for the n-th time: 1, try again; 0, give up. */
@@ -252,7 +253,7 @@ open_file(struct state *st, const char *path, bool write, struct err *e)
 		return err_in(e, "%s", path);
 	}
 	sqlite3_busy_handler(st->db, wait_for_lock, st);
-	if (run(st,
+	if (state_exec(st,
 		"PRAGMA cache_size = -512; PRAGMA synchronous = FULL;"
 		"PRAGMA journal_size_limit = 1048576",
 		e) == -1)
@@ -263,11 +264,11 @@ open_file(struct state *st, const char *path, bool write, struct err *e)
 	if (!write &&
 	    (sqlite3_db_config(st->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
 		 (int *)NULL) != SQLITE_OK ||
-		run(st, "PRAGMA synchronous = NORMAL", e) == -1))
+		state_exec(st, "PRAGMA synchronous = NORMAL", e) == -1))
 		return -1;
 	if (check_version(st, write, e) == -1)
 		return -1;
-	if (write && run(st, "BEGIN IMMEDIATE; ROLLBACK", e) == -1)
+	if (write && state_exec(st, "BEGIN IMMEDIATE; ROLLBACK", e) == -1)
 		return -1;
 	return state_load_writer(st, e);
 }

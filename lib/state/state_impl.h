@@ -33,6 +33,10 @@ struct state {
 /* Fill e from the connection's last error; -1. */
 int state_fail(struct state *st, struct err *e);
 
+/* Statements without parameters, each prepared anew: those that make tables, and
+ * a PRAGMA, of which SQLite prepares each run anew itself. */
+int state_exec(struct state *st, const char *text, struct err *e);
+
 /* A value of a statement's parameter. */
 struct sql_value {
 	enum { SQL_END, SQL_NUMBER, SQL_BYTES, SQL_TEXT } kind;

@@ -15,11 +15,10 @@ state_put_run(struct state *st, uint64_t token, struct err *e)
 {
 	int rc;
 
-	if (sql_run(st, e, "PRAGMA synchronous = FULL", NULL) == -1)
+	if (state_exec(st, "PRAGMA synchronous = FULL", e) == -1)
 		return -1;
 	rc = sql_run(st, e, "REPLACE INTO run VALUES(?)", WITH(NUMBER(token)));
-	(void)sqlite3_exec(
-	    st->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+	(void)state_exec(st, "PRAGMA synchronous = NORMAL", &(struct err){ 0 });
 	return rc;
 }
 

@@ -395,8 +395,7 @@ main(int argc, char **argv)
 		command(s, argv + optind + 1, argc - optind - 1, own.jobs);
 	if (own.stats)
 		print_stats(s);
-	free(s->url);
-	s->ops->close(s);
+	store_close(s);
 	if (fflush(stdout) != 0)
 		status = 74;
 	return status;

@@ -63,7 +63,7 @@ state_put_going(struct state *st, int64_t root, const char *key, struct err *e)
 	int rc;
 
 	/* To be durable before anything goes: who only looks has it not so. */
-	if (sql_run(st, e, "PRAGMA synchronous = FULL", NULL) == -1 ||
+	if (state_exec(st, "PRAGMA synchronous = FULL", e) == -1 ||
 	    state_begin(st, e) == -1)
 		return -1;
 	rc = sql_run(st, e,
