@@ -231,6 +231,7 @@ cli_end(struct cli *c, int status)
 	int sig = stop_signal();
 
 	status = cli_write_metrics(c, sig != 0 ? 128 + sig : status);
+	cli_tell_rest(c); /* of these, too */
 	if (sig != 0) {
 		(void)fflush(stdout);
 		(void)signal(sig, SIG_DFL);
