@@ -61,15 +61,32 @@ tell_left(struct run *run, const struct task *t)
 		    db->plan.foreign);
 }
 
+/* --erase has not done what it says as long as anything is left. */
+static void
+check_erased(struct task *t)
+{
+	const struct history *h = &t->db->h;
+
+	if (h->unknown == 0)
+		return;
+	t->rc = err_set(&t->e, ERR_EXISTS,
+	    "%zu objects of unknown names are left; one is %s", h->unknown,
+	    h->first_unknown);
+	err_hint(
+	    &t->e, "lspp did not write them: look, and delete them by hand");
+}
+
 void
 prune_report(struct run *run, struct task *t)
 {
 	run->told++;
+	if (t->rc == 0 && run->erase)
+		check_erased(t);
 	if (t->rc == -1)
 		cli_fail(&run->cli, t->name, &t->e, 1);
 	else if (!t->failed)
 		cli_pass(&run->cli);
-	if (t->db != NULL)
+	if (t->db != NULL && !run->erase)
 		tell_left(run, t);
 	run->pruned += t->any;
 }

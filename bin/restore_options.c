@@ -152,6 +152,8 @@ check_time_options(struct run *run)
 		    &run->cli, "--index and --timestamp exclude each other");
 	if (w->index >= 0 && w->generation == NULL)
 		cli_usage(&run->cli, "--index needs --generation");
+	if (run->if_existed && w->at_ns == INT64_MAX)
+		cli_usage(&run->cli, "--if-existed needs --timestamp");
 	if (run->around && !run->list)
 		cli_usage(&run->cli, "--around needs --list");
 	if (run->list &&

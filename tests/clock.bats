@@ -168,6 +168,8 @@ jump() {
 	[ -s pruned ]
 	run -1 --separate-stderr fleet --if-existed
 	assert_regex "$stderr" "a.db: there is nothing as old"
+	run -2 --separate-stderr lspp-restore -r "$R" -o out --if-existed a.db
+	assert_regex "$stderr" "--if-existed needs --timestamp"
 }
 
 @test "tenants that left are left out by their age, found, and deleted" {

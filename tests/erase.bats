@@ -70,6 +70,16 @@ of_tenant() {
 	diff before <(replica_list)
 }
 
+@test "what is left of it is a failure, and named" {
+	rm a.db
+	echo text >text
+	replica_put a.db/generations/note.txt text
+	erase --yes a.db
+	assert_failure 73
+	assert_regex "$stderr" "a.db: 1 objects of unknown names are left; one is a.db/generations/note.txt"
+	assert_equal "$(of_tenant)" a.db/generations/note.txt
+}
+
 @test "one that a new state does not know is deleted by its name" {
 	S=$T/other
 	rm a.db

@@ -2,8 +2,8 @@
  * driver -- a kind of store: how it is named, what is true of it, what it does.
  *
  * A driver is a folder's worth of files that ends in one struct store_driver;
- * store.c lists the drivers, a line each.  Who uses a store asks for its traits
- * and never which driver it is.  For drivers and store.c alone.
+ * store_open.c lists the drivers, a line each.  Who uses a store asks for its traits
+ * and never which driver it is.  For drivers and store_open.c alone.
  */
 #ifndef LSPP_STORE_DRIVER_H
 #define LSPP_STORE_DRIVER_H
