@@ -188,18 +188,16 @@ count(struct run *run, const struct ship_report *r)
 static void
 tell_price(struct run *run)
 {
-	double price = run->store->price_put;
-
 	if (!run->cli.dry_run)
 		return;
-	if (price > 0)
+	if (run->store->priced)
 		cli_warn(&run->cli, NULL,
 		    "would send %llu objects, %llu bytes, with %llu PUT "
 		    "requests: $%.6f",
 		    (unsigned long long)run->objects,
 		    (unsigned long long)run->bytes,
 		    (unsigned long long)run->puts,
-		    (double)run->puts * price / 1000);
+		    store_conf_price(run->store, run->puts, 0, 0));
 	else
 		cli_note(&run->cli, NULL,
 		    "would send %llu objects, %llu bytes, with %llu PUT "

@@ -221,13 +221,12 @@ restore_note_requests(struct run *run)
 		cli_warn(&run->cli, NULL,
 		    "%" PRIu64 " database%s did not exist then: passed over",
 		    run->younger, run->younger == 1 ? "" : "s");
-	if (run->cli.dry_run && (c->price_get > 0 || c->price_put > 0))
+	if (run->cli.dry_run && c->priced)
 		cli_warn(&run->cli, NULL,
 		    "would read %" PRIu64 " bytes, with %" PRIu64
 		    " GET and %" PRIu64 " LIST requests: $%.6f",
 		    run->bytes, run->gets, run->lists,
-		    (double)run->gets * c->price_get / 1000 +
-			(double)run->lists * c->price_put / 1000);
+		    store_conf_price(c, 0, run->lists, run->gets));
 
 	count_requests(run, &run->stats);
 	if (stats_text(&run->stats, run->cli.json, &b))

@@ -475,6 +475,43 @@ has_requests() {
 	refute [ -e out ]
 }
 
+@test "--price: what requests cost at a provider" {
+	databases 4
+	local store price
+	while read -r store price; do
+		run --separate-stderr ship -n --price "$store"
+		assert_success
+		[[ $stderr == *" with 8 PUT requests: \$$price" ]] ||
+			fail "$store: $stderr"
+	done <<-'END'
+		aws 0.000040
+		r2 0.000036
+		gcs 0.000040
+		b2 0.000000
+	END
+	ship >/dev/null
+	while read -r store price; do
+		run --separate-stderr lspp-restore -n --price "$store" \
+			-r "$R" -o out 1/1.db 2/2.db
+		assert_success
+		[[ $stderr == *" with 2 GET and 2 LIST requests: \$$price" ]] ||
+			fail "$store: $stderr"
+	done <<-'END'
+		aws 0.000011
+		r2 0.000010
+		gcs 0.000011
+		b2 0.000009
+	END
+	# A LIST has a price of its own, and one price replaces that of a list.
+	run --separate-stderr lspp-restore -n --price b2 --price-list 1 \
+		-r "$R" -o out 1/1.db
+	[[ $stderr == *': $0.001000' ]] || fail "$stderr"
+	run -2 --separate-stderr ship -n --price azure
+	[[ $stderr == *'--price: "azure" is not aws, r2, gcs or b2'* ]]
+	run -2 --separate-stderr ship -n --price-list -1
+	refute [ -e out ]
+}
+
 @test "memory follows the parts under way, not the database" {
 	need measure
 	sqlite3 src/small.db 'CREATE TABLE t(x)'

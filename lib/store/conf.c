@@ -29,7 +29,9 @@ enum {
 	RETRY_MAX_WAIT,
 	RATE,
 	MAX_REQUESTS,
+	PRICE,
 	PRICE_PUT,
+	PRICE_LIST,
 	PRICE_GET,
 	WHOAMI,
 	DEBUG,
@@ -63,9 +65,11 @@ const struct cli_opt store_options[] = {
 	{ "rate", 0, "N/s", "requests a second at most", RATE },
 	{ "max-requests", 0, "N", "end the run (75) after so many",
 	    MAX_REQUESTS },
-	{ "price-put", 0, "USD", "of 1000 PUT and LIST, for --dry-run",
-	    PRICE_PUT },
-	{ "price-get", 0, "USD", "of 1000 GET, for --dry-run", PRICE_GET },
+	{ "price", 0, "STORE", "aws, r2, gcs or b2: what requests cost there",
+	    PRICE },
+	{ "price-put", 0, "USD", "of 1000 PUT, for --dry-run", PRICE_PUT },
+	{ "price-list", 0, "USD", "of 1000 LIST [as PUT]", PRICE_LIST },
+	{ "price-get", 0, "USD", "of 1000 GET", PRICE_GET },
 	{ "whoami", 0, NULL, "print which credentials are used", WHOAMI },
 	{ "debug", 0, "sign", "print what is signed", DEBUG },
 	{ 0 },
@@ -134,15 +138,46 @@ take_debug(struct store_conf *c, const char *arg, struct err *e)
 	return 0;
 }
 
+/* US dollars of 1000 requests, as their price lists were on 2026-11-29: S3
+ * Standard in us-east-1, R2's class A and B, Cloud Storage's in one region,
+ * B2's class A (free), C and B. */
+static const struct {
+	const char *name;
+	double put, list, get;
+} price_lists[] = {
+	{ "aws", 0.005, 0.005, 0.0004 },
+	{ "r2", 0.0045, 0.0045, 0.00036 },
+	{ "gcs", 0.005, 0.005, 0.0004 },
+	{ "b2", 0, 0.004, 0.0004 },
+};
+
 static int
-take_price(const char *name, const char *arg, double *out, struct err *e)
+take_price_list(struct store_conf *c, const char *arg, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(price_lists) / sizeof(price_lists[0]);
+	     i++)
+		if (strcmp(arg, price_lists[i].name) == 0) {
+			c->priced = true;
+			c->price_put = price_lists[i].put;
+			c->price_list = price_lists[i].list;
+			c->price_get = price_lists[i].get;
+			return 0;
+		}
+	return err_set(
+	    e, ERR_USAGE, "--price: \"%s\" is not aws, r2, gcs or b2", arg);
+}
+
+static int
+take_price(struct store_conf *c, const char *name, const char *arg, double *out,
+    struct err *e)
 {
 	char *end;
 
 	*out = strtod(arg, &end);
-	if (end == arg || *end != '\0' || !(*out > 0 && *out < 1e6))
+	if (end == arg || *end != '\0' || !(*out >= 0 && *out < 1e6))
 		return err_set(e, ERR_USAGE,
 		    "--%s: \"%s\" is not a price like 0.005", name, arg);
+	c->priced = true;
 	return 0;
 }
 
@@ -164,8 +199,12 @@ take_number(struct store_conf *c, int value, const char *arg, struct err *e)
 	case RETRY_MAX_WAIT:
 		return opt_duration("retry-max-wait", arg, &c->retry_wait_s, e);
 	case RATE: return take_rate(c, arg, e);
-	case PRICE_PUT: return take_price("price-put", arg, &c->price_put, e);
-	case PRICE_GET: return take_price("price-get", arg, &c->price_get, e);
+	case PRICE_PUT:
+		return take_price(c, "price-put", arg, &c->price_put, e);
+	case PRICE_LIST:
+		return take_price(c, "price-list", arg, &c->price_list, e);
+	case PRICE_GET:
+		return take_price(c, "price-get", arg, &c->price_get, e);
 	case MAX_REQUESTS:
 		return opt_number("max-requests", arg, 1, UINT64_MAX / 2,
 		    &c->max_requests, e);
@@ -195,6 +234,7 @@ store_conf_take(struct store_conf *c, int value, const char *arg, struct err *e)
 	case STORAGE_CLASS: c->storage_class = arg; return 0;
 	case HEADER: return take_header(c, arg, e);
 	case WHOAMI: c->whoami = true; return 0;
+	case PRICE: return take_price_list(c, arg, e);
 	case DEBUG: return take_debug(c, arg, e);
 	default: return take_number(c, value, arg, e);
 	}
@@ -231,4 +271,15 @@ store_conf_puts(const struct store_conf *c, uint64_t bytes)
 	if (bytes <= c->part_size)
 		return 1;
 	return 2 + (bytes + c->part_size - 1) / c->part_size;
+}
+
+double
+store_conf_price(
+    const struct store_conf *c, uint64_t puts, uint64_t lists, uint64_t gets)
+{
+	double list = c->price_list < 0 ? c->price_put : c->price_list;
+
+	return ((double)puts * c->price_put + (double)lists * list +
+		   (double)gets * c->price_get) /
+	    1000;
 }

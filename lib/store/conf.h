@@ -52,7 +52,9 @@ struct store_conf {
 
 	size_t keep; /* connections to keep that nobody uses */
 
-	double price_put, price_get; /* of 1000 requests; 0: not asked */
+	bool priced; /* the prices of 1000 requests were given, in dollars */
+	double price_put, price_get;
+	double price_list; /* negative: as price_put */
 
 	bool whoami;     /* the program is to say who it is, and end */
 	bool debug_sign; /* debug gets what is signed */
@@ -64,7 +66,7 @@ struct store_conf {
 	{                                                                 \
 		.part_size = 16 << 20, .timeout_s = 120, .connect_s = 5,  \
 		.stall_s = 30, .retries = UINT64_MAX, .retry_wait_s = 20, \
-		.keep = SIZE_MAX                                          \
+		.keep = SIZE_MAX, .price_list = -1                        \
 	}
 
 /* The options: names, arguments, help; values from STORE_OPTION on. */
@@ -80,6 +82,10 @@ int store_conf_take(
 
 /* The PUT requests that an object of so many bytes needs. */
 uint64_t store_conf_puts(const struct store_conf *c, uint64_t bytes);
+
+/* What so many requests cost in US dollars, by c's prices. */
+double store_conf_price(
+    const struct store_conf *c, uint64_t puts, uint64_t lists, uint64_t gets);
 
 /* Whom to tell. */
 void store_conf_tell(
