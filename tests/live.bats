@@ -166,6 +166,46 @@ waits() {
 	assert_equal "$(sqlite3 state/state.db 'SELECT count(*) FROM db')" 1
 }
 
+@test "--live does not write where an application would not see it" {
+	local n
+	database wal
+	ln src/a.db src/b.db
+	run -73 --separate-stderr lspp-restore --live "$T/src/a.db"
+	assert_regex "$stderr" 'it has hard links'
+	rm src/b.db
+	for n in -wal -shm; do
+		open_app
+		tell 'INSERT INTO t VALUES(3); SELECT 1;'
+		rm "src/a.db$n"
+		run -75 --separate-stderr lspp-restore --live "$T/src/a.db"
+		assert_output ''
+		assert_regex "$stderr" 'in use, but its -wal is not beside this name'
+		tell 'SELECT count(*) FROM t;'
+		kill "$APP"
+		wait "$APP" || :
+		exec 8>&- 9<&-
+		rm -f ask answer src/a.db*
+		lspp-restore -q "$T/src/a.db"
+	done
+}
+
+@test "--live into what is replaced meanwhile is no success" {
+	local mode at
+	sqlite3 keep.db 'CREATE TABLE t(x)'
+	for mode in wal delete; do
+		rm -rf src rep state
+		mkdir src
+		database $mode
+		at=a.db-wal
+		[ $mode = wal ] || at=a.db-journal
+		run -75 --separate-stderr atcall -k write -f $at -n 1 \
+			-x 'cp -p keep.db new.db; mv new.db src/a.db' \
+			lspp-restore --live --timestamp "@$FIRST" "$T/src/a.db"
+		assert_output ''
+		assert_regex "$stderr" 'a\.db: it was moved or replaced while'
+	done
+}
+
 @test "--live says what to do where the page size is another" {
 	database wal 4096
 	rm src/a.db

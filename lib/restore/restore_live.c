@@ -12,8 +12,10 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/restore/restore.h"
+#include "lib/source/source.h"
 #include "lib/sqlite/dbhdr.h"
 #include "lib/sys/file.h"
+#include "lib/sys/guard.h"
 #include "lib/sys/stop.h"
 
 enum { AT_VERSIONS = 18, VERSIONS = 2 }; /* for writing, for reading */
@@ -33,7 +35,13 @@ live_check(const char *path, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return err_set(
 		    e, ERR_EXISTS, "--live: it is a link, or no regular file");
-	return 0;
+	if (st.st_nlink > 1) {
+		err_set(e, ERR_EXISTS,
+		    "--live: it has hard links, and what is beside another of "
+		    "its names cannot be seen");
+		return err_hint(e, "remove the other link");
+	}
+	return source_by_name(path, e);
 }
 
 static int
@@ -91,6 +99,26 @@ fit(struct restored *r, const char *path, struct err *e)
 	    VERSIONS)
 		return err_sys(e, "the unfinished file");
 	return 0;
+}
+
+/*
+ * Is what was opened, and by now written to, what path leads to?  To open the
+ * file here, even for a moment, would drop what locks SQLite has on it.
+ */
+static int
+is_there(sqlite3 *to, const char *path, const struct stat *was, struct err *e)
+{
+	struct stat is;
+	int moved = 0;
+
+	(void)sqlite3_file_control(to, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (!moved && stat(path, &is) == 0 && is.st_dev == was->st_dev &&
+	    is.st_ino == was->st_ino)
+		return 0;
+	err_set(e, ERR_BUSY,
+	    "it was moved or replaced while it was written to: what is there "
+	    "now is not what was restored");
+	return err_hint(e, "run it again");
 }
 
 /* -- writing --------------------------------------------------------------- */
@@ -228,22 +256,43 @@ open_live(const char *path, int wait_ms, struct err *e)
 	return db;
 }
 
-int
-restored_live(struct restored *r, const char *path, int wait_ms, struct err *e)
+static int
+write_live(const struct restored *r, const char *path, const struct stat *st,
+    int wait_ms, struct err *e)
 {
 	struct patience patience = { .ms = wait_ms };
-	sqlite3 *from = NULL, *to = NULL;
+	sqlite3 *from = open_state(r, e), *to = NULL;
 	int rc = -1;
 
-	if (fit(r, path, e) == -1 || (from = open_state(r, e)) == NULL ||
-	    (to = open_live(path, wait_ms, e)) == NULL)
+	if (from == NULL || (to = open_live(path, wait_ms, e)) == NULL)
 		goto out;
 	sqlite3_busy_handler(to, wait_for_lock, &patience);
-	rc = copy(from, to, wait_ms, e);
+	rc = is_there(to, path, st, e);
+	if (rc == 0)
+		rc = copy(from, to, wait_ms, e);
+	if (rc == 0)
+		rc = is_there(to, path, st, e);
 out:
 	if (to != NULL && sqlite3_close(to) != SQLITE_OK && rc == 0)
 		rc = err_set(e, ERR_BUG, "the live database is still open");
 	sqlite3_close(from);
+	return rc;
+}
+
+int
+restored_live(struct restored *r, const char *path, int wait_ms, struct err *e)
+{
+	struct stat st;
+	int rc = live_check(path, e);
+
+	if (rc == 0 && (rc = stat(path, &st)) == -1)
+		err_sys(e, "--live");
+	if (rc == 0) {
+		guard_enter((int64_t)st.st_dev, (int64_t)st.st_ino);
+		if ((rc = fit(r, path, e)) == 0)
+			rc = write_live(r, path, &st, wait_ms, e);
+		guard_leave((int64_t)st.st_dev, (int64_t)st.st_ino);
+	}
 	if (r->tmp[0] != '\0')
 		(void)unlinkat(r->dir, r->tmp, 0);
 	r->tmp[0] = '\0';

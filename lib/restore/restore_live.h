@@ -13,7 +13,10 @@
 struct err;
 struct restored;
 
-/* Can path be written into?  ERR_MISSING: there is none to be written into. */
+/*
+ * Can path be written into?  ERR_MISSING: there is none to be written into.
+ * ERR_BUSY, ERR_EXISTS: those who have it open have another -wal, or may have.
+ */
 int live_check(const char *path, struct err *e);
 
 /*
@@ -21,7 +24,7 @@ int live_check(const char *path, struct err *e);
  * remove r's file.  Waits up to wait_ms for the lock of a writer, and in
  * rollback mode for readers.
  *	ERR_BUSY	it was not to be had, or a signal came (stop.h): nothing
- *			was changed
+ *			was changed; or path leads to another file by now
  *	ERR_CONFIG	another page size, in WAL mode
  *	ERR_CORRUPT	what is at path is no database, or a state of lspp
  */

@@ -200,6 +200,16 @@ open_and_choose(struct source *s, struct err *e)
 	}
 }
 
+int
+source_by_name(const char *path, struct err *e)
+{
+	struct source *s = source_open(path, 0, e);
+	int rc = s == NULL ? -1 : open_and_choose(s, e);
+
+	source_close(s);
+	return rc;
+}
+
 /*
  * 1; 0: look again; -1.  What is held by its signature must be still until the
  * clock has left its last change.  A writer in rollback mode can be locked out

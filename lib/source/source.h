@@ -194,6 +194,12 @@ struct source *source_open(
 void source_close(struct source *s); /* takes NULL */
 
 /*
+ * Does who opens path see what those see who have it open, and they what he
+ * does?  ERR_BUSY: no, as above.  For who is to write there.
+ */
+int source_by_name(const char *path, struct err *e);
+
+/*
  * since is the position up to which pages are known, with that many pages in
  * the database then, or NULL: look at all.  full: look at all, whatever moved.
  * ERR_BUSY when the database is written faster than it can be read, or has a
