@@ -147,20 +147,28 @@ feed_pattern(struct run *run, const char *operand, const char *pattern)
 	return rc == -1 ? put_failed(run, operand, &e) : 0;
 }
 
+/* What is to be erased may be under way. */
+static void
+add_database(struct run *run, struct store *s, const char *key)
+{
+	struct buf place = { 0 };
+
+	layout_generation_prefix(&place, key, NULL);
+	add_place(run, s, buf_str(&place));
+	buf_release(&place);
+}
+
 static int
 feed_operand(struct run *run, const char *operand)
 {
-	struct buf key = { 0 }, place = { 0 };
+	struct buf key = { 0 };
 	struct err e;
 	int rc, is = choose_key_of(&run->target, run->store, operand, &key, &e);
 
 	if (is == 0 && run->erase)
 		is = err_set(&e, ERR_USAGE, "--erase wants names, no pattern");
-	if (is == 1 && run->erase) {
-		layout_generation_prefix(&place, buf_str(&key), NULL);
-		add_place(run, run->store, buf_str(&place));
-	}
-	buf_release(&place);
+	if (is == 1 && run->erase)
+		add_database(run, run->store, buf_str(&key));
 	if (is == -1)
 		rc = put_failed(run, operand, &e);
 	else if (is == 0)
@@ -186,7 +194,9 @@ chosen(void *ctx, struct choice *c)
 	if (c->rc == -1)
 		rc = put_failed(run, c->name, &c->e);
 	else if (is_new(run, c->store, buf_str(&c->key))) {
-		if (glob_is_pattern(c->name))
+		if (run->erase)
+			add_database(run, c->store, buf_str(&c->key));
+		else if (glob_is_pattern(c->name))
 			add_place(run, c->store, "");
 		rc = put_database(run, c->name, c->store,
 		    prune_db_new(c->store, buf_str(&c->key)), false);
@@ -486,6 +496,7 @@ open_config(struct run *run)
 		check_grace(run, run->file.c.root[i].url);
 	run->chooser.end = run->cli.end;
 	run->chooser.every_replica = true;
+	run->chooser.paths_only = run->erase;
 	run->chooser.chosen = chosen;
 	run->chooser.ctx = run;
 	run->chooser.mode = run->cli.dry_run ? STORE_READ : STORE_REMOVE;

@@ -88,3 +88,38 @@ of_tenant() {
 	[ -z "$(of_tenant)" ]
 	lspp-restore -r "$R" -o out kept.db
 }
+
+@test "of a litestream.yml all replicas of a path go, and no pattern is one" {
+	local p
+	mkdir tenants
+	sqlite3 tenants/a.db "CREATE TABLE t(x)"
+	sqlite3 tenants/b.db "CREATE TABLE t(x)"
+	cat >"$T/l.yml" <<-END
+		dbs:
+		  - path: $D/tenants/a.db
+		    replicas:
+		      - {type: file, path: $T/y/one}
+		      - {type: file, path: $T/y/two, name: second}
+		  - dir: $D/tenants
+		    pattern: "b*"
+		    replica: {type: file, path: $T/y/all}
+	END
+	lspp-ship -q -c "$T/l.yml" -s "$S" tenants/*.db >/dev/null
+	find "$T/y" -type f | sort >before
+	run -0 --separate-stderr lspp-verify -s "$S" -c "$T/l.yml" --deep '**'
+	assert_equal "$(sort <<<"$output" | uniq -c | tr -s ' ')" \
+		" 2 $D/tenants/a.db
+ 1 $D/tenants/b.db"
+	rm tenants/a.db tenants/b.db
+	for p in '**' '*.db' "$D/tenants/*.db" b.db; do
+		run --separate-stderr lspp-prune -c "$T/l.yml" -s "$S" \
+			--erase --yes "$p"
+		assert_failure 2
+		assert_regex "$stderr" 'any number of databases: give a path'
+		diff before <(find "$T/y" -type f | sort)
+	done
+	run -0 --separate-stderr lspp-prune -c "$T/l.yml" -s "$S" \
+		--erase --yes "$D/tenants/a.db"
+	assert_equal "$stderr" ""
+	diff <(grep /all/ before) <(find "$T/y" -type f | sort)
+}

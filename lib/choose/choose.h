@@ -64,6 +64,7 @@ struct chooser {
 	bool files;
 	/* choose_config(): of each path all replicas, as often. */
 	bool every_replica;
+	bool paths_only; /* choose_config(): a pattern is wrong use */
 	/* Takes over what c holds.  -1: no more choices are wanted. */
 	int (*chosen)(void *ctx, struct choice *c);
 	/* Of what else a pattern may find, after a listing: give each key there

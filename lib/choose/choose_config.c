@@ -179,7 +179,8 @@ place(struct config_chooser *x, struct choice *c, const char *path)
 	if (x->h->files && choice_apart(c, &x->h->seen) == -1)
 		return true;
 	if (x->h->every_replica)
-		target = xasprintf("%s\n%s", c->store->url, path);
+		target = xasprintf(
+		    "%s\n%s\n%s", c->store->url, buf_str(&c->key), path);
 	new = target_set_add(&x->h->seen,
 		  target != NULL ? target : buf_str(&c->path),
 		  path) == TARGET_NEW;
@@ -520,6 +521,17 @@ is_path(struct config_chooser *x, const char *operand, struct buf *abs)
 	return is;
 }
 
+/* Where one name is to be one database: that may be any number. */
+static int
+choose_no_pattern(struct config_chooser *x, const char *operand)
+{
+	struct choice c = { .name = xstrdup(operand) };
+
+	c.rc = err_set(
+	    &c.e, ERR_USAGE, "it may be any number of databases: give a path");
+	return x->h->chosen(x->h->ctx, &c);
+}
+
 /* A tenant's file called "**" must not take all the others out of a run. */
 static int
 choose_refused(struct config_chooser *x, const char *operand, const char *abs)
@@ -547,7 +559,8 @@ choose_config(struct config_chooser *x, const char *operand)
 		rc = choose_refused(x, operand, buf_str(&abs));
 	else if (!is &&
 	    (glob_is_pattern(operand) || strchr(operand, '/') == NULL))
-		rc = choose_matching(x, operand);
+		rc = x->h->paths_only ? choose_no_pattern(x, operand)
+				      : choose_matching(x, operand);
 	else
 		rc = choose_config_path(x, operand);
 	buf_release(&abs);

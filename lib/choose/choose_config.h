@@ -21,8 +21,8 @@
 struct store_stats;
 struct config_chooser;
 
-/* Both are borrowed; of h what is private, end, into, every_replica and
- * chosen(). */
+/* Both are borrowed; of h what is private, end, into, every_replica, paths_only
+ * and chosen(). */
 struct config_chooser *config_chooser_open(
     const struct config_file *f, struct chooser *h);
 /* When all that was chosen is done with: it holds the stores.  Takes NULL. */
