@@ -41,25 +41,31 @@ is_better(const struct found *a, const struct found *b)
 }
 
 /* May it have something newer than the best?  What has nothing of it has not,
- * but one that is not there at all may not be mounted. */
+ * but one that is not there at all may not be mounted.  What is damaged does
+ * not say of when it is. */
 static bool
 may_be_newer(const struct choice_other *o, const struct found *f,
     const struct found *best)
 {
 	if (f->rc == -1)
 		return o->rc == -1 || f->e.class != ERR_MISSING;
-	return f != best && f->plan.plain != best->plan.plain;
+	return f != best &&
+	    (f->plan.unsure || f->plan.plain != best->plan.plain);
 }
 
 static void
 note_unseen(
     struct request *q, const struct choice_other *o, const struct found *f)
 {
+	const char *what = "";
+
 	if (q->unseen != NULL)
 		return;
+	if (f->rc == 0)
+		what = f->plan.unsure ? "what is newest is damaged in "
+				      : "what Litestream wrote to ";
 	q->unseen = xasprintf("another replica may have a newer one: %s%s",
-	    f->rc == -1 ? "" : "what Litestream wrote to ",
-	    f->rc == -1 ? f->e.msg : o->store->url);
+	    what, f->rc == -1 ? f->e.msg : o->store->url);
 }
 
 /* The error that says most: nobody has it, if it is that of all. */

@@ -172,6 +172,38 @@ jump() {
 	assert_regex "$stderr" "--if-existed needs --timestamp"
 }
 
+@test "what is damaged, or gone on elsewhere, is not left out as old" {
+	local object
+	fleet() {
+		rm -rf out
+		run --separate-stderr at_time -f +510h lspp-restore -r "$R" \
+			-o out --newer-than 3d "$@"
+	}
+	at 1
+	sqlite3 a.db "INSERT INTO t VALUES(500)"
+	NO_FAKE_STAT=1 at_time -f +500h lspp-ship -r "$R" -C "$D" -s "$S" \
+		--snapshot-interval 100d a.db
+	fleet a.db
+	assert_success
+	object=$(replica_list a.db/ | grep /wal/ | tail -1)
+	truncate -s -5 "$R/$object"
+	fleet a.db
+	assert_failure 65
+	fleet --to-last-good a.db
+	assert_failure 3
+	assert_output out/a.db
+	# Of the generation that it went on in, the snapshot is lost.
+	sqlite3 b.db "CREATE TABLE t(x)"
+	at_time -f +1h lspp-ship -r "$R" -C "$D" -s "$S" b.db
+	sqlite3 b.db "INSERT INTO t VALUES(1)"
+	replica_list b.db/ >before
+	at_time -f +500h lspp-ship --new-generation -r "$R" -C "$D" -s "$S" b.db
+	replica_rm "$(replica_list b.db/ | comm -13 before - | grep snapshot)"
+	fleet b.db
+	assert_failure 3
+	assert_output out/b.db
+}
+
 @test "tenants that left are left out by their age, found, and deleted" {
 	START=$(date +%s)
 	local left

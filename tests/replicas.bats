@@ -90,6 +90,18 @@ both_even() {
 	assert_regex "$stderr" "/r2 is not a directory"
 }
 
+@test "one whose newest object is damaged may have a newer one" {
+	local object
+	both
+	behind 2
+	object=$(find r1 -name '*.wal.lz4' | LC_ALL=C sort | tail -1)
+	truncate -s -5 "$object"
+	# In the other order: of the same time the first is taken.
+	mv r1 r0; mv r2 r1; mv r0 r2
+	gives 3 2 -c one.yml src/a.db
+	assert_regex "$stderr" "another replica may have a newer one: what is newest is damaged in .*/r2"
+}
+
 @test "--if-replica-exists passes over what none of them has" {
 	both
 	rm -r r1/a.db

@@ -75,7 +75,9 @@ restore_too_old(
 {
 	char until[WHEN_SIZE];
 
-	p->older = w->newer_ns != 0 && p->until_ns < w->newer_ns;
+	/* What is damaged, or not there any more, may be newer. */
+	p->older = w->newer_ns != 0 && p->until_ns < w->newer_ns &&
+	    !p->unsure && !p->earlier;
 	if (!p->older)
 		return 0;
 	return err_set(e, ERR_MISSING, "its newest state is of %s",
