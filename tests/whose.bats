@@ -220,6 +220,32 @@ damage_last() {
 	holds busy 5
 }
 
+@test "a history that no record leads to is told: a clone's, or a forgotten one" {
+	on a lspp-ship src/idle.db
+	cp -r state.a state.clone
+	on a lspp-ship src/busy.db
+	mv state.a state.keep && mv state.clone state.a
+	run --separate-stderr on a lspp-ship src/busy.db
+	assert_success
+	assert_regex "$stderr" 'busy.db: a new generation begins: this machine has shipped it, but'
+	mv state.keep state.a
+	rm src/idle.db
+	on a lspp-hot --forget src/idle.db
+	sqlite3 src/idle.db 'CREATE TABLE t(x); INSERT INTO t VALUES(7)'
+	run --separate-stderr on a lspp-ship src/idle.db
+	assert_success
+	assert_regex "$stderr" 'idle.db: a new generation begins: this machine has shipped it, but .* was forgotten'
+	# A run that was killed before it had a record says nothing.
+	for n in 2 5 8 11 14 17 20; do
+		sqlite3 src/new$n.db 'CREATE TABLE t(x)'
+		on a atcall -k write -n $n lspp-ship src/new$n.db \
+			>/dev/null 2>&1 || :
+		run --separate-stderr on a lspp-ship src/new$n.db
+		assert_success
+		refute_regex "$stderr" 'new generation'
+	done
+}
+
 @test "a run that was killed behind its object is no clone" {
 	local n
 	on a lspp-ship src/busy.db

@@ -65,8 +65,8 @@ struct look {
 	struct past *v;
 	size_t n;
 	bool owned;
-	uint32_t owner; /* the newest */
-	uint8_t writer[16];
+	uint32_t owner;       /* the newest */
+	struct provenance pv; /* of that */
 };
 
 /* -- what is there --------------------------------------------------------- */
@@ -309,7 +309,7 @@ find_owner(struct look *l, struct err *e)
 	if (rc == 0)
 		rc = err_set(e, ERR_CORRUPT, "%s is damaged", buf_str(&key));
 	if (rc == 1) {
-		memcpy(l->writer, pv.writer, sizeof(l->writer));
+		l->pv = pv;
 		expect_snapshot(l, &pv);
 	} else if (e->class == ERR_CORRUPT && l->ship->conf->new_generation) {
 		rc = 0;
@@ -373,7 +373,7 @@ check(struct look *l, struct err *e)
 		return 0;
 	if (p != NULL)
 		return ship_foreign(l->j, buf_str(&p->key), e);
-	if (!l->owned || !is_foreign(l, l->writer))
+	if (!l->owned || !is_foreign(l, l->pv.writer))
 		return 0;
 	layout_owner_key(&key, l->j->rec.key, l->owner);
 	ship_foreign(l->j, buf_str(&key), e);
@@ -526,16 +526,14 @@ static void
 begin(struct look *l)
 {
 	struct ship_job *j = l->j;
+	bool unrecorded = l->owned && !j->known;
 
 	note_litestream(l);
 	find_floor(l);
-	if (newest_foreign(l) == NULL && l->owned && !j->known &&
-	    is_foreign(l, l->writer))
+	if (unrecorded && !is_foreign(l, l->pv.writer))
+		ship_unrecorded(l->w, j, &l->pv);
+	else if (unrecorded && newest_foreign(l) == NULL)
 		ship_anew(j, "asked for");
-	/* The state was lost: nothing else leads here on this machine. */
-	j->report.lost = l->ship->fresh && !j->known && l->owned &&
-	    !is_foreign(l, l->writer) &&
-	    memcmp(l->writer, l->ship->writer, sizeof(l->writer)) != 0;
 	j->fence.owner = l->owned ? l->owner + 1 : 0;
 	j->start = SHIP_CLAIMS;
 	j->fence.asked = true;

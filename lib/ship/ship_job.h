@@ -278,6 +278,11 @@ int ship_foreign(struct ship_job *j, const char *key, struct err *e);
 int ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
     const struct provenance *pv, struct err *e);
 
+/* A generation is to begin where this machine has begun one before, as the
+ * newest owner's object says, and no record tells: of what it says so. */
+void ship_unrecorded(struct ship_worker *w, struct ship_job *j,
+    const struct provenance *owner);
+
 /* Before the record is relied on: did somebody else go on with it?  0; 1: it
  * is to be adopted; -1. */
 int ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e);

@@ -118,6 +118,25 @@ ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
 	return err_set(e, ERR_BUSY, "%s is of another state", key);
 }
 
+void
+ship_unrecorded(
+    struct ship_worker *w, struct ship_job *j, const struct provenance *owner)
+{
+	struct err e;
+
+	/* The state was lost: told once, for all. */
+	j->report.lost = j->ship->fresh &&
+	    memcmp(owner->writer, j->ship->writer, sizeof(owner->writer)) != 0;
+	if (j->ship->fresh || owner->run == 0 ||
+	    owner->run == j->ship->run->token ||
+	    state_knows_run(w->st, owner->run, &e) != 0)
+		return;
+	ship_anew(j,
+	    "this machine has shipped it, but not with this state as it is: it "
+	    "was forgotten, or an older copy of the state put back, or another "
+	    "state or a clone of the machine is at work");
+}
+
 /* The object of that name, if it is there: 1 own, 0 there is none, -1. */
 static int
 ask(struct ship_worker *w, struct ship_job *j, const char *key, struct err *e)
