@@ -1,0 +1,69 @@
+#include "lib/replica/ltx/ltx_sum.h"
+
+#include <pthread.h>
+
+#include "lib/base/be.h"
+
+#define POLY UINT64_C(0xd800000000000000)
+
+enum { SLICES = 8 };
+
+/* table[k][b] is what byte b does to the CRC k bytes later. */
+static uint64_t table[SLICES][256];
+static pthread_once_t made = PTHREAD_ONCE_INIT;
+
+static void
+make(void)
+{
+	for (unsigned b = 0; b < 256; b++) {
+		uint64_t crc = b;
+
+		for (int i = 0; i < 8; i++)
+			crc = crc >> 1 ^ (crc & 1 ? POLY : 0);
+		table[0][b] = crc;
+	}
+	for (int k = 1; k < SLICES; k++)
+		for (unsigned b = 0; b < 256; b++)
+			table[k][b] = table[k - 1][b] >> 8 ^
+			    table[0][table[k - 1][b] & 0xff];
+}
+
+/* 8 bytes, the first of which is the lowest. */
+static uint64_t
+le64(const uint8_t *p)
+{
+	uint64_t v = 0;
+
+	for (int i = 7; i >= 0; i--)
+		v = v << 8 | p[i];
+	return v;
+}
+
+uint64_t
+ltx_crc(uint64_t crc, const void *data, size_t n)
+{
+	const uint8_t *p = data;
+
+	(void)pthread_once(&made, make);
+	crc = ~crc;
+	for (; n >= SLICES; p += SLICES, n -= SLICES) {
+		crc ^= le64(p);
+		crc = table[7][crc & 0xff] ^ table[6][crc >> 8 & 0xff] ^
+		    table[5][crc >> 16 & 0xff] ^ table[4][crc >> 24 & 0xff] ^
+		    table[3][crc >> 32 & 0xff] ^ table[2][crc >> 40 & 0xff] ^
+		    table[1][crc >> 48 & 0xff] ^ table[0][crc >> 56];
+	}
+	for (; n > 0; n--)
+		crc = table[0][(crc ^ *p++) & 0xff] ^ crc >> 8;
+	return ~crc;
+}
+
+uint64_t
+ltx_page_sum(uint32_t pgno, const uint8_t *page, uint32_t size)
+{
+	uint8_t number[4];
+
+	be32_put(number, pgno);
+	return ltx_crc(ltx_crc(0, number, sizeof(number)), page, size) |
+	    LTX_SUM_FLAG;
+}
