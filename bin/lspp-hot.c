@@ -363,21 +363,11 @@ go_on_watching(struct run *r, struct err *e)
 
 /* -- options --------------------------------------------------------------- */
 
-static int64_t
-duration(struct run *r, const char *opt, const char *arg)
-{
-	uint64_t s = cli_duration(&r->cli, opt, arg);
-
-	if (s > INT32_MAX)
-		cli_usage(&r->cli, "--%s: \"%s\" is too long", opt, arg);
-	return (int64_t)s * SECOND;
-}
-
 /* A time between looks. */
 static int64_t
 interval(struct run *r, const char *opt, const char *arg)
 {
-	int64_t ns = duration(r, opt, arg);
+	int64_t ns = cli_duration_ns(&r->cli, opt, arg);
 
 	if (ns == 0)
 		cli_usage(&r->cli, "--%s: at least 1s", opt);
@@ -412,7 +402,7 @@ take_option(struct run *r, struct store_conf *conf, int o, const char *arg)
 		r->longest.max =
 		    (size_t)cli_number(c, "max-hot", arg, 1, 1000000);
 		break;
-	case STALE: r->stale_ns = duration(r, "stale", arg); break;
+	case STALE: r->stale_ns = cli_duration_ns(&r->cli, "stale", arg); break;
 	case WAL_OVER:
 		r->wal_over = cli_number(c, "wal-over", arg, 0, INT64_MAX);
 		break;

@@ -247,16 +247,6 @@ measure(void *ctx, struct metrics *m)
 
 /* -- options --------------------------------------------------------------- */
 
-static int64_t
-duration(struct run *r, const char *opt, const char *arg)
-{
-	uint64_t s = cli_duration(&r->stat.cli, opt, arg);
-
-	if (s > INT32_MAX)
-		cli_usage(&r->stat.cli, "--%s: \"%s\" is too long", opt, arg);
-	return (int64_t)s * SECOND;
-}
-
 static void
 set_mode(struct run *r, enum stat_mode mode)
 {
@@ -309,7 +299,10 @@ take_option(struct run *r, struct store_conf *conf, int o, const char *arg)
 	case PROMETHEUS: set_mode(r, STAT_PROMETHEUS); break;
 	case HEALTH: set_mode(r, STAT_HEALTH); break;
 	case HTML: take_html(r, arg); break;
-	case MAX_LAG: r->stat.max_lag_ns = duration(r, "max-lag", arg); break;
+	case MAX_LAG:
+		r->stat.max_lag_ns =
+		    cli_duration_ns(&r->stat.cli, "max-lag", arg);
+		break;
 	case MAX_FAILED:
 		r->stat.max_failed =
 		    cli_number(c, "max-failed", arg, 0, INT64_MAX);
@@ -318,10 +311,12 @@ take_option(struct run *r, struct store_conf *conf, int o, const char *arg)
 		r->stat.expected =
 		    cli_number(c, "expect-min", arg, 0, INT64_MAX);
 		break;
-	case HOT_FOR: sc->hot_for_ns = duration(r, "hot-for", arg); break;
+	case HOT_FOR:
+		sc->hot_for_ns = cli_duration_ns(&r->stat.cli, "hot-for", arg);
+		break;
 	case SNAPSHOT_INTERVAL:
 		sc->snapshot_interval_ns =
-		    duration(r, "snapshot-interval", arg);
+		    cli_duration_ns(&r->stat.cli, "snapshot-interval", arg);
 		break;
 	default:
 		if (store_conf_take(conf, o, arg, &e) == -1)

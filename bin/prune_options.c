@@ -52,16 +52,6 @@ const struct cli_opt prune_more_table[] = {
 	{ 0 },
 };
 
-static int64_t
-duration(struct run *run, const char *opt, const char *arg)
-{
-	uint64_t s = cli_duration(&run->cli, opt, arg);
-
-	if (s > INT32_MAX)
-		cli_usage(&run->cli, "--%s: \"%s\" is too long", opt, arg);
-	return (int64_t)s * SECOND;
-}
-
 static uint32_t
 number(struct run *run, const char *opt, const char *arg)
 {
@@ -77,7 +67,9 @@ take_option(struct run *run, int o, const char *arg)
 	struct err e;
 
 	switch (o) {
-	case KEEP_FOR: p->keep_for_ns = duration(run, "keep-for", arg); break;
+	case KEEP_FOR:
+		p->keep_for_ns = cli_duration_ns(&run->cli, "keep-for", arg);
+		break;
 	case KEEP_LAST: p->last = number(run, "keep-last", arg); break;
 	case KEEP_HOURLY:
 	case KEEP_DAILY:
@@ -86,9 +78,15 @@ take_option(struct run *run, int o, const char *arg)
 		o -= KEEP_HOURLY;
 		p->count[o] = number(run, names[o], arg);
 		break;
-	case GONE_FOR: run->gone_for_ns = duration(run, "gone-for", arg); break;
-	case GRACE: p->grace_ns = duration(run, "grace", arg); break;
-	case UPLOADS: run->uploads_ns = duration(run, "uploads", arg); break;
+	case GONE_FOR:
+		run->gone_for_ns = cli_duration_ns(&run->cli, "gone-for", arg);
+		break;
+	case GRACE:
+		p->grace_ns = cli_duration_ns(&run->cli, "grace", arg);
+		break;
+	case UPLOADS:
+		run->uploads_ns = cli_duration_ns(&run->cli, "uploads", arg);
+		break;
 	case ERASE: run->erase = true; break;
 	case FOREIGN: p->foreign = true; break;
 	case OWN_CLOCK: run->own_clock = true; break;

@@ -7,6 +7,7 @@
 
 #include "bin/prune.h"
 #include "lib/base/buf.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/text/json_write.h"
 #include "lib/text/metrics.h"
 #include "lib/text/progress.h"
@@ -91,15 +92,6 @@ prune_report(struct run *run, struct task *t)
 	run->pruned += t->any;
 }
 
-static void
-count_requests(struct run *run, struct store_stats *x)
-{
-	if (run->by_file != NULL)
-		config_chooser_stats(run->by_file, x);
-	else
-		store_stats(run->store, x);
-}
-
 void
 prune_note(struct run *run)
 {
@@ -114,7 +106,7 @@ prune_note(struct run *run)
 	    "%" PRIu64 " objects of %" PRIu64 " databases, %" PRIu64 " bytes%s",
 	    n, run->pruned, bytes,
 	    run->cli.dry_run ? " would be deleted" : " deleted");
-	count_requests(run, &run->stats);
+	cli_requests(run->by_file, run->store, &run->stats);
 	if (stats_text(&run->stats, run->cli.json, &b))
 		cli_note(&run->cli, NULL, "requests: %s", buf_str(&b));
 	buf_release(&b);
@@ -146,7 +138,7 @@ prune_watch(void *ctx, struct progress *p)
 	struct run *run = ctx;
 	struct store_stats x;
 
-	count_requests(run, &x);
+	cli_requests(run->by_file, run->store, &x);
 	p->requests = stats_requests(&x);
 }
 

@@ -9,6 +9,7 @@
 #include "bin/restore.h"
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/state/state.h"
 #include "lib/text/json_write.h"
 #include "lib/text/metrics.h"
@@ -147,24 +148,12 @@ restore_measure(void *ctx, struct metrics *m)
 	stats_metrics(&run->stats, m);
 }
 
-static void
-count_requests(struct run *run, struct store_stats *x)
-{
-	if (run->by_file != NULL)
-		config_chooser_stats(run->by_file, x);
-	else
-		store_stats(run->chooser.store, x);
-}
-
 void
 restore_watch(void *ctx, struct progress *p)
 {
 	struct run *run = ctx;
-	struct store_stats x;
 
-	count_requests(run, &x);
-	p->bytes = x.sent + x.received;
-	p->requests = stats_requests(&x);
+	cli_requests_progress(run->by_file, run->chooser.store, p);
 }
 
 void
@@ -228,7 +217,7 @@ restore_note_requests(struct run *run)
 		    run->bytes, run->gets, run->lists,
 		    store_conf_price(c, 0, run->lists, run->gets));
 
-	count_requests(run, &run->stats);
+	cli_requests(run->by_file, run->chooser.store, &run->stats);
 	if (stats_text(&run->stats, run->cli.json, &b))
 		cli_note(&run->cli, NULL, "requests: %s", buf_str(&b));
 	buf_release(&b);

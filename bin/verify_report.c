@@ -9,6 +9,7 @@
 #include "bin/verify.h"
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/state/state.h"
 #include "lib/state/state_compared.h"
 #include "lib/state/state_verdict.h"
@@ -271,25 +272,12 @@ verify_report(struct run *run, struct request *q)
 
 /* -- the run --------------------------------------------------------------- */
 
-static void
-count_requests(struct run *run, struct store_stats *x)
-{
-	*x = (struct store_stats){ 0 };
-	if (run->by_file != NULL)
-		config_chooser_stats(run->by_file, x);
-	else if (run->chooser.store != NULL)
-		store_stats(run->chooser.store, x);
-}
-
 void
 verify_watch(void *ctx, struct progress *p)
 {
 	struct run *run = ctx;
-	struct store_stats x;
 
-	count_requests(run, &x);
-	p->bytes = x.sent + x.received;
-	p->requests = stats_requests(&x);
+	cli_requests_progress(run->by_file, run->chooser.store, p);
 }
 
 void
@@ -299,7 +287,7 @@ verify_sum_up(struct run *run)
 	struct buf b = { 0 };
 	struct err e;
 
-	count_requests(run, &run->stats);
+	cli_requests(run->by_file, run->chooser.store, &run->stats);
 	if (stats_text(&run->stats, run->cli.json, &b))
 		cli_note(&run->cli, NULL, "requests: %s", buf_str(&b));
 	buf_release(&b);

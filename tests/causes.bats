@@ -3,15 +3,7 @@
 # count; each path in the reports; and no path is told another's object.
 
 load lib/hard
-load lib/s3
-
-setup_file() {
-	s3_start
-}
-
-teardown_file() {
-	s3_stop
-}
+load lib/s3_up
 
 N=150
 

@@ -11,10 +11,6 @@ setup() {
 	prune_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # at HOURS -- insert the hours into the database, and ship it then.
 at() {
 	sqlite3 a.db "INSERT INTO t VALUES($1)"

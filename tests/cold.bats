@@ -8,10 +8,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # Something that happens to a database; never what leaves no trace.
 act() {
 	local p=$1

@@ -2,10 +2,7 @@
 # from there.
 
 load lib/lspp
-load lib/s3
-
-setup_file() { s3_start; }
-teardown_file() { s3_stop; }
+load lib/s3_up
 
 setup() {
 	s3_clean_environment "$T"

@@ -13,10 +13,6 @@ setup() {
 	declare -gA NUMBER ACKED
 }
 
-teardown() {
-	hard_teardown
-}
-
 # write_some -- transactions in all three; their numbers are in NUMBER.
 write_some() {
 	local db

@@ -65,6 +65,14 @@ mailed() {
 	[ "$(mails)" -gt 0 ] && grep -q "$1" "$ROOT"/mail/*
 }
 
+# twenty_shipped -- tenants, by the lines of a minute.
+twenty_shipped() {
+	tenants 20
+	boot '2026-01-01 03:00:57'
+	wait_for shipped 20
+	halt
+}
+
 @test "every hour: a volume that is not there is mail" {
 	tenants 3
 	boot '2026-01-01 03:06:57'
@@ -96,10 +104,7 @@ mailed() {
 }
 
 @test "every night: no mail when all is well, mail for what is damaged" {
-	tenants 20
-	boot '2026-01-01 03:00:57'
-	wait_for shipped 20
-	halt
+	twenty_shipped
 	prom=$ROOT/var/lib/prometheus/node-exporter/lspp_drill.prom
 	boot '2026-01-01 03:22:57'
 	drilled() { [ -s "$prom" ]; }
@@ -119,10 +124,7 @@ mailed() {
 }
 
 @test "every night: a second opinion, and mail for what is wrong" {
-	tenants 20
-	boot '2026-01-01 03:00:57'
-	wait_for shipped 20
-	halt
+	twenty_shipped
 	prom=$ROOT/var/lib/prometheus/node-exporter/lspp_compare.prom
 	boot '2026-01-01 03:52:57'
 	compared() { [ -s "$prom" ]; }

@@ -11,10 +11,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # fleet_of N -- small new databases in $T/list, with a WAL, and two of so many
 # pages that what is kept of them is in files.
 fleet_of() {

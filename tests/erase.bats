@@ -17,10 +17,6 @@ setup() {
 	ship --new-generation a.db >/dev/null 2>&1
 }
 
-teardown() {
-	hard_teardown
-}
-
 erase() {
 	run --separate-stderr lspp-prune -r "$R" -C "$D" -s "$S" --erase "$@"
 }

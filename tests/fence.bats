@@ -6,15 +6,7 @@
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
 load lib/lspp
-load lib/s3
-
-setup_file() {
-	s3_start
-}
-
-teardown_file() {
-	s3_stop
-}
+load lib/s3_up
 
 setup() {
 	need lspp-ship lspp-restore atcall faulty sqlite3
@@ -329,8 +321,9 @@ races() {
 	races all "$(cat calls)" "$(count 1000 20)"
 }
 
-@test "killed at any call of a takeover: the next run goes on" {
-	local n calls
+# before_a_takeover -- by b, of what a shipped; rep.0 and a.0 are copies, and
+# calls is how often a takeover writes.
+before_a_takeover() {
 	R=$PWD/rep
 	on a lspp-ship x.db
 	change
@@ -339,6 +332,11 @@ races() {
 	cp -r state.a a.0
 	on b atcall -k write -o calls lspp-ship --new-generation x.db 2>/dev/null
 	calls=$(cat calls)
+}
+
+@test "killed at any call of a takeover: the next run goes on" {
+	local n calls
+	before_a_takeover
 	for ((n = 1; n <= calls; n += $(count 1 7))); do
 		rm -rf rep state.?
 		cp -r rep.0 rep
@@ -359,14 +357,7 @@ races() {
 
 @test "a takeover that is killed, and one that is raced: what the other acknowledged restores" {
 	local n calls acked=0
-	R=$PWD/rep
-	on a lspp-ship x.db
-	change
-	on a lspp-ship x.db
-	cp -r rep rep.0
-	cp -r state.a a.0
-	on b atcall -k write -o calls lspp-ship --new-generation x.db 2>/dev/null
-	calls=$(cat calls)
+	before_a_takeover
 	change
 	# LSPP_MACHINE=a in between: behind the kill, or at call n of b's.
 	# shellcheck disable=SC2016  # $HERE is exported for it
@@ -399,20 +390,8 @@ races() {
 }
 
 @test "s3:PutObject alone: an owner that cannot be read is another's" {
-	[ "$S3_KIND" = versitygw ] ||
-		skip "users are made with versitygw's own command"
 	R=s3://$BUCKET/fleet
-	"$VERSITYGW" admin --access "$S3_KEY" --secret "$S3_SECRET" \
-		--endpoint-url "http://127.0.0.1:$S3_PORT" create-user \
-		--access "fenced$BATS_TEST_NUMBER" --secret fencedsecret \
-		--role user >admin.log 2>&1
-	cat >policy <<-END
-	{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-	 "Principal": {"AWS": ["fenced$BATS_TEST_NUMBER"]},
-	 "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
-	 "Resource": ["arn:aws:s3:::$BUCKET/*"]}]}
-	END
-	s3tool "$R" policy policy
+	s3_putter fenced "$R"
 	putter() {
 		AWS_ACCESS_KEY_ID=fenced$BATS_TEST_NUMBER \
 			AWS_SECRET_ACCESS_KEY=fencedsecret on "$@"

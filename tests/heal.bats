@@ -13,10 +13,6 @@ setup() {
 	export LSPP_STATE=$S
 }
 
-teardown() {
-	hard_teardown
-}
-
 compare() {
 	lspp-verify -r "$R" -s "$S" -C "$D" --against-source --json "$@"
 }

@@ -10,10 +10,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # attempt -- ship once; what -v says goes to $T/log.  What was committed when
 # it began is in BEFORE.
 attempt() {

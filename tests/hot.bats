@@ -8,10 +8,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 @test "a database is hot until it is shipped, and for a while after its last write" {
 	db a.db b.db
 	run -0 hot --tiers a.db b.db

@@ -10,10 +10,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # Sets STEP to the SQL of the n-th ship, and OPTION to what lspp-ship is told.
 # Between them: growth and shrink, overflow pages, VACUUM, both kinds of
 # auto_vacuum, a change of page 1 alone, a commit that only shrinks, nothing at

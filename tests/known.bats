@@ -3,6 +3,7 @@
 # in a pass is gone, lost, or left out, and each is told.
 
 load lib/lspp
+load lib/srv
 
 setup() {
 	need lspp-hot lspp-scan lspp-ship lspp-stat
@@ -19,21 +20,6 @@ teardown() {
 	done
 }
 
-# db FILE... -- a database below srv.
-db() {
-	local f
-	for f; do
-		mkdir -p "srv/$(dirname "$f")"
-		[ -e template ] || sqlite3 template 'CREATE TABLE t AS SELECT 1 x'
-		cp template "srv/$f"
-	done
-}
-change() { # FILE...
-	local f
-	for f; do
-		sqlite3 "srv/$f" 'INSERT INTO t VALUES (random())'
-	done
-}
 # pass [DIR...] -- one line of cron; what it says is in err.
 pass() {
 	lspp-scan "${@:-srv}" 2>scan.err | lspp-hot 2>err |

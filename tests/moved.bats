@@ -14,10 +14,6 @@ setup() {
 	cd "$T" || return
 }
 
-teardown() {
-	hard_teardown
-}
-
 # minute MACHINE -- the line of cron there: srv of that machine, and its state.
 minute() {
 	run --separate-stderr sh -c 'lspp-scan "$1" |

@@ -13,10 +13,6 @@ setup() {
 	chmod 0640 t.db
 }
 
-teardown() {
-	hard_teardown
-}
-
 @test "each path becomes a database like the template, and is printed" {
 	seq -f 'a/%03.0f/x.db' 300 >list
 	run -0 --separate-stderr lspp-new -t t.db <list

@@ -9,10 +9,6 @@ setup() {
 	prune_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 @test "-n says what goes, the real run agrees, and the newest state restores" {
 	history 8
 	replica_list >before

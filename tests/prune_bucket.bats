@@ -4,15 +4,8 @@
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
 load lib/lspp
-load lib/s3
-
-setup_file() {
-	s3_start
-}
-
-teardown_file() {
-	s3_stop
-}
+load lib/s3_up
+load lib/later
 
 setup() {
 	need lspp-prune lspp-ship faketime s3tool faulty
@@ -25,22 +18,6 @@ setup() {
 
 teardown() {
 	s3_faulty_stop
-}
-
-# later DAYS PROGRAM...
-later() {
-	local days=$1 rc=0 args=() word
-	shift
-	for word; do
-		args+=("$word")
-		[ "$word" != lspp-prune ] || args+=(--own-clock)
-	done
-	set -- "${args[@]}"
-	ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0 \
-		NO_FAKE_STAT=1 "$LSPP_ROOT/tests/lib/faketime" -f \
-		"+${days}d" "$@" 2>later.err || rc=$?
-	sed '/: this machine.s clock is/d' later.err >&2
-	return $rc
 }
 
 change() {
@@ -91,19 +68,7 @@ requests() {
 }
 
 @test "where looking is not allowed, an older one begins a generation" {
-	[ "$S3_KIND" = versitygw ] ||
-		skip "users are made with versitygw's own command"
-	"$VERSITYGW" admin --access "$S3_KEY" --secret "$S3_SECRET" \
-		--endpoint-url "http://127.0.0.1:$S3_PORT" create-user \
-		--access "pruned$BATS_TEST_NUMBER" --secret prunedsecret \
-		--role user >admin.log 2>&1
-	cat >policy <<-END
-	{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-	 "Principal": {"AWS": ["pruned$BATS_TEST_NUMBER"]},
-	 "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
-	 "Resource": ["arn:aws:s3:::$BUCKET/*"]}]}
-	END
-	s3tool "$R" policy policy
+	s3_putter pruned "$R"
 	export AWS_ACCESS_KEY_ID=pruned$BATS_TEST_NUMBER
 	export AWS_SECRET_ACCESS_KEY=prunedsecret
 	ship

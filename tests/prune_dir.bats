@@ -6,10 +6,6 @@ setup() {
 	prune_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 @test "what was superseded within the grace stays" {
 	history 8
 	replica_list >before

@@ -8,10 +8,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # fleet_of N -- the databases of $T/list, below here, shipped.
 fleet_of() {
 	seq -f 'w%04.0f.db' "$1" >"$T/list"

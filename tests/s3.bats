@@ -4,15 +4,7 @@
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
 load lib/lspp
-load lib/s3
-
-setup_file() {
-	s3_start
-}
-
-teardown_file() {
-	s3_stop
-}
+load lib/s3_up
 
 setup() {
 	need lspp-ship lspp-restore lspp-scan lspp-hot s3tool faulty sqlite3
@@ -237,19 +229,7 @@ find_object() {
 }
 
 @test "s3:PutObject is all that shipping needs" {
-	[ "$S3_KIND" = versitygw ] ||
-		skip "users are made with versitygw's own command"
-	"$VERSITYGW" admin --access "$S3_KEY" --secret "$S3_SECRET" \
-		--endpoint-url "http://127.0.0.1:$S3_PORT" create-user \
-		--access "putter$BATS_TEST_NUMBER" --secret puttersecret \
-		--role user >admin.log 2>&1
-	cat >policy <<-END
-	{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-	 "Principal": {"AWS": ["putter$BATS_TEST_NUMBER"]},
-	 "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
-	 "Resource": ["arn:aws:s3:::$BUCKET/*"]}]}
-	END
-	s3tool "$R" policy policy
+	s3_putter putter "$R"
 	putter() {
 		AWS_ACCESS_KEY_ID=putter$BATS_TEST_NUMBER \
 			AWS_SECRET_ACCESS_KEY=puttersecret "$@"

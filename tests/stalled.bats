@@ -10,10 +10,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # content FILE -- of a database, all of it; not its journal mode.
 content() {
 	sqlite3 "$1" 'PRAGMA integrity_check; PRAGMA page_size' .dump | sha1sum

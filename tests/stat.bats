@@ -2,6 +2,7 @@
 # put there for it.
 
 load lib/lspp
+load lib/srv
 load lib/metrics
 
 setup() {
@@ -10,21 +11,6 @@ setup() {
 	mkdir srv
 }
 
-# db FILE... -- a database of one row below srv.
-db() {
-	local f
-	for f; do
-		mkdir -p "srv/$(dirname "$f")"
-		[ -e template ] || sqlite3 template 'CREATE TABLE t AS SELECT 1 x'
-		cp template "srv/$f"
-	done
-}
-change() { # FILE...
-	local f
-	for f; do
-		sqlite3 "srv/$f" 'INSERT INTO t VALUES (random())'
-	done
-}
 pass() {
 	lspp-scan srv | lspp-hot | lspp-ship >/dev/null
 }

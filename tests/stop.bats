@@ -3,15 +3,7 @@
 # wait for half a minute or more.
 
 load lib/hard
-load lib/s3
-
-setup_file() {
-	s3_start
-}
-
-teardown_file() {
-	s3_stop
-}
+load lib/s3_up
 
 LIMIT=12 # seconds; two would do on a machine with nothing else to do
 
@@ -51,19 +43,20 @@ has_open() {
 	readlink "/proc/$PID/fd/"* 2>/dev/null | grep -q "$1"
 }
 
-# A server that takes connections, and no more.
+# silent -- R is on a server that takes connections, and no more; a.db, shipped to
+# it before, has changed.
 silent() {
-	STOPPED=$(cat "$T/faulty.pid")
-	kill -STOP "$STOPPED"
-}
-
-@test "a server that is silent" {
 	sqlite3 a.db 'CREATE TABLE t (x)'
 	s3_bucket
 	s3_faulty
 	R=s3://$BUCKET/fleet
 	ship a.db >/dev/null
 	sqlite3 a.db 'INSERT INTO t VALUES (1)'
+	STOPPED=$(cat "$T/faulty.pid")
+	kill -STOP "$STOPPED"
+}
+
+@test "a server that is silent" {
 	silent
 	for sig in TERM HUP; do
 		begin lspp-ship -r "$R" -C "$D" -s "$S" a.db
@@ -88,12 +81,6 @@ silent() {
 }
 
 @test "another run that has the database" {
-	sqlite3 a.db 'CREATE TABLE t (x)'
-	s3_bucket
-	s3_faulty
-	R=s3://$BUCKET/fleet
-	ship a.db >/dev/null
-	sqlite3 a.db 'INSERT INTO t VALUES (1)'
 	silent
 	begin lspp-ship -r "$R" -C "$D" -s "$S" a.db
 	wait_for has_open socket

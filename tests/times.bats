@@ -13,10 +13,6 @@ setup() {
 	OLD=0123456789abcdef
 }
 
-teardown() {
-	hard_teardown
-}
-
 # by_litestream -- a generation as Litestream makes it, without our provenance.
 by_litestream() {
 	lz4 -qc a.db >"$T/snap"

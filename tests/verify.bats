@@ -14,10 +14,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 verify() {
 	lspp-verify --settle 2s -r "$R" -s "$S" "$@"
 }

@@ -109,8 +109,8 @@ damage() {
 		"${@:2}" x.db
 }
 
-@test "each of many seeded damages is found, and named" {
-	local k n
+# two_histories -- x.db, to be harmed, and y.db; x.db is in sound, too.
+two_histories() {
 	seed
 	history y.db 12
 	history x.db 24
@@ -118,6 +118,11 @@ damage() {
 	mapfile -t ALL < <(find "$R/x.db" -type f | LC_ALL=C sort)
 	mapfile -t YOURS < <(find "$R/y.db" -type f | LC_ALL=C sort)
 	mapfile -t NEEDED < <(needed)
+}
+
+@test "each of many seeded damages is found, and named" {
+	local k n
+	two_histories
 	assert [ "${#ALL[@]}" -ge 30 ]
 	assert [ "$(find "$R/x.db" -name '*.snapshot.lz4' | wc -l)" -ge 5 ]
 	run -0 lspp-verify -r "$R" -s "$S" --deep x.db y.db
@@ -140,13 +145,7 @@ damage() {
 
 @test "without --deep all is found that is not inside of an object" {
 	local k n found=0 inside=0
-	seed
-	history y.db 12
-	history x.db 24
-	cp -r "$R/x.db" sound
-	mapfile -t ALL < <(find "$R/x.db" -type f | LC_ALL=C sort)
-	mapfile -t YOURS < <(find "$R/y.db" -type f | LC_ALL=C sort)
-	mapfile -t NEEDED < <(needed)
+	two_histories
 	run -0 lspp-verify -r "$R" -s "$S" x.db y.db
 	n=$(count 1000 25)
 	for ((k = 0; k < n; k++)); do

@@ -10,10 +10,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # objects DB KIND -- keys; the last one is the newest.
 objects() {
 	replica_list "$1/generations/" | grep "/$2/"

@@ -8,10 +8,6 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # watch ARGUMENT... -- in the background, its output in $T/watched; paths from
 # $T/list.
 watch() {

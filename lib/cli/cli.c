@@ -437,33 +437,13 @@ cli_option(struct cli *c, const char **arg)
 	}
 }
 
-/* All of s as a decimal number of at most max; false if it is none. */
-static bool
-number(const char *s, size_t len, uint64_t max, uint64_t *out)
-{
-	uint64_t v = 0, digit;
-
-	if (len == 0)
-		return false;
-	for (; len > 0; s++, len--) {
-		if (*s < '0' || *s > '9')
-			return false;
-		digit = (uint64_t)(*s - '0');
-		if (v > (max - digit) / 10 || digit > max)
-			return false;
-		v = v * 10 + digit;
-	}
-	*out = v;
-	return true;
-}
-
 uint64_t
 cli_number(
     struct cli *c, const char *opt, const char *arg, uint64_t min, uint64_t max)
 {
 	uint64_t v;
 
-	if (!number(arg, strlen(arg), max, &v) || v < min)
+	if (!opt_decimal(arg, strlen(arg), max, &v) || v < min)
 		cli_usage(c, "%s: \"%s\" is not a number from %llu to %llu",
 		    opt, arg, (unsigned long long)min, (unsigned long long)max);
 	return v;
@@ -479,9 +459,19 @@ cli_duration(struct cli *c, const char *opt, const char *arg)
 	uint64_t v;
 
 	if (unit == NULL ||
-	    !number(arg, len - 1, INT64_MAX / seconds[unit - letters], &v))
+	    !opt_decimal(arg, len - 1, INT64_MAX / seconds[unit - letters], &v))
 		cli_usage(c,
 		    "%s: \"%s\" is not a duration like 90s, 5m, 24h or 7d", opt,
 		    arg);
 	return v * seconds[unit - letters];
+}
+
+int64_t
+cli_duration_ns(struct cli *c, const char *opt, const char *arg)
+{
+	uint64_t s = cli_duration(c, opt, arg);
+
+	if (s > INT32_MAX)
+		cli_usage(c, "--%s: \"%s\" is too long", opt, arg);
+	return (int64_t)s * 1000000000;
 }

@@ -155,6 +155,8 @@ uint64_t cli_number(struct cli *c, const char *opt, const char *arg,
     uint64_t min, uint64_t max);
 /* A duration in seconds ("90s", "5m", "24h", "7d"; a unit is needed). */
 uint64_t cli_duration(struct cli *c, const char *opt, const char *arg);
+/* Likewise of a long option, in nanoseconds; at most 68 years. */
+int64_t cli_duration_ns(struct cli *c, const char *opt, const char *arg);
 
 /* Two lines on stderr, exit 2. */
 void cli_usage(struct cli *c, const char *fmt, ...)

@@ -5,6 +5,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/store/open/store_open.h"
+#include "lib/store/stats.h"
 
 int
 cli_whoami(struct cli *c, struct config_file *f, const struct store_conf *conf)
@@ -32,4 +33,26 @@ cli_fit(struct cli *c, const struct config_file *f, struct file_needs n,
 	if (c->config != NULL)
 		n.run += config_file_descriptors(f);
 	return file_fit(&n, &c->jobs, jobs, e);
+}
+
+void
+cli_requests(
+    struct config_chooser *by_file, struct store *store, struct store_stats *x)
+{
+	*x = (struct store_stats){ 0 };
+	if (by_file != NULL)
+		config_chooser_stats(by_file, x);
+	else if (store != NULL)
+		store_stats(store, x);
+}
+
+void
+cli_requests_progress(
+    struct config_chooser *by_file, struct store *store, struct progress *p)
+{
+	struct store_stats x;
+
+	cli_requests(by_file, store, &x);
+	p->bytes = x.sent + x.received;
+	p->requests = stats_requests(&x);
 }

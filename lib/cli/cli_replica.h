@@ -5,10 +5,13 @@
 #ifndef LSPP_CLI_CLI_REPLICA_H
 #define LSPP_CLI_CLI_REPLICA_H
 
+#include "lib/choose/choose_config.h"
 #include "lib/cli/cli.h"
 #include "lib/config/config_file.h"
 #include "lib/store/conf.h"
+#include "lib/store/store.h"
 #include "lib/sys/file.h"
+#include "lib/text/progress.h"
 
 /*
  * --whoami: prints who we are for the server, of each root, instead of all
@@ -21,5 +24,14 @@ int cli_whoami(
  * added to n. */
 int cli_fit(struct cli *c, const struct config_file *f, struct file_needs n,
     size_t *jobs, struct err *e);
+
+/* The requests until now, to *x: of the roots of by_file, or where it is NULL of
+ * store; none if that is, too. */
+void cli_requests(
+    struct config_chooser *by_file, struct store *store, struct store_stats *x);
+
+/* The same for a line of progress. */
+void cli_requests_progress(
+    struct config_chooser *by_file, struct store *store, struct progress *p);
 
 #endif

@@ -272,8 +272,12 @@ source_read_wal_hdr(struct source *s, struct err *e)
 }
 
 static int
-parse_header(struct dbhdr *h, const uint8_t p[DBHDR_SIZE], struct err *e)
+parse_header(struct dbhdr *h, const uint8_t *p, size_t n, struct err *e)
 {
+	if (n == 0)
+		return err_set(e, ERR_CORRUPT, "empty file");
+	if (n < DBHDR_SIZE || !dbhdr_magic(p, n))
+		return err_set(e, ERR_CORRUPT, "not a database");
 	if (dbhdr_parse(h, p, e) == -1)
 		return -1;
 	if (h->application_id == DBHDR_APPLICATION_ID)
@@ -294,11 +298,7 @@ source_size_from_header(struct source *s, struct err *e)
 		return -1;
 	if (fstat(s->fd, &now) == -1)
 		return err_sys(e, "stat");
-	if (n == 0)
-		return err_set(e, ERR_CORRUPT, "empty file");
-	if (n < DBHDR_SIZE || !dbhdr_magic(p, (size_t)n))
-		return err_set(e, ERR_CORRUPT, "not a database");
-	if (parse_header(&h, p, e) == -1)
+	if (parse_header(&h, p, (size_t)n, e) == -1)
 		return -1;
 	s->counter = h.change_counter;
 	s->st.page_size = h.page_size;
@@ -328,11 +328,7 @@ source_check_page_size(struct source *s, struct err *e)
 	 */
 	if (n == 0 && s->st.read != SOURCE_CHAIN)
 		return 0;
-	if (n == 0)
-		return err_set(e, ERR_CORRUPT, "empty file");
-	if (n < DBHDR_SIZE || !dbhdr_magic(p, (size_t)n))
-		return err_set(e, ERR_CORRUPT, "not a database");
-	if (parse_header(&h, p, e) == -1)
+	if (parse_header(&h, p, (size_t)n, e) == -1)
 		return -1;
 	if (h.page_size != s->hdr.page_size)
 		return err_set(e, ERR_CORRUPT,

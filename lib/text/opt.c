@@ -5,9 +5,8 @@
 
 #include "lib/base/err.h"
 
-/* len bytes of s as a decimal number of at most max; false if they are none. */
-static bool
-number(const char *s, size_t len, uint64_t max, uint64_t *out)
+bool
+opt_decimal(const char *s, size_t len, uint64_t max, uint64_t *out)
 {
 	uint64_t v = 0, digit;
 
@@ -29,7 +28,7 @@ int
 opt_number(const char *name, const char *arg, uint64_t min, uint64_t max,
     uint64_t *out, struct err *e)
 {
-	if (number(arg, strlen(arg), max, out) && *out >= min)
+	if (opt_decimal(arg, strlen(arg), max, out) && *out >= min)
 		return 0;
 	return err_set(e, ERR_USAGE,
 	    "--%s: \"%s\" is not a number from %llu to %llu", name, arg,
@@ -45,7 +44,8 @@ opt_duration(const char *name, const char *arg, uint64_t *out, struct err *e)
 	const char *unit = len > 0 ? strchr(letters, arg[len - 1]) : NULL;
 
 	if (unit == NULL || *unit == '\0' ||
-	    !number(arg, len - 1, INT64_MAX / seconds[unit - letters], out))
+	    !opt_decimal(
+		arg, len - 1, INT64_MAX / seconds[unit - letters], out))
 		return err_set(e, ERR_USAGE,
 		    "--%s: \"%s\" is not a duration like 90s, 5m, 24h or 7d",
 		    name, arg);
@@ -66,7 +66,7 @@ opt_size(const char *name, const char *arg, uint64_t min, uint64_t max,
 		shift = 10 * (unsigned)(unit - letters + 1);
 		len--;
 	}
-	if (!number(arg, len, max >> shift, out) || (*out << shift) < min)
+	if (!opt_decimal(arg, len, max >> shift, out) || (*out << shift) < min)
 		return err_set(e, ERR_USAGE,
 		    "--%s: \"%s\" is not a size from %llu to %llu, like "
 		    "65536, 8M or 1G",

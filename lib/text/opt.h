@@ -7,6 +7,8 @@
 #ifndef LSPP_TEXT_OPT_H
 #define LSPP_TEXT_OPT_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct err;
@@ -19,6 +21,10 @@ struct cli_opt {
 	const char *help; /* one line */
 	int value;        /* what cli_option() returns for it; > 255 */
 };
+
+/* The len bytes of s as a decimal number of at most max, to *out.  False if they
+ * are none; *out is then as before. */
+bool opt_decimal(const char *s, size_t len, uint64_t max, uint64_t *out);
 
 /* Each: 0, or -1 with ERR_USAGE that names the option and the argument. */
 int opt_number(const char *name, const char *arg, uint64_t min, uint64_t max,

@@ -344,33 +344,17 @@ look_stretch(struct look *l, const struct stretch *t, struct err *e)
 	return look_fault(l, t->newest, e);
 }
 
-/* The first of list with an index of at least 'index'. */
-static size_t
-lower_bound(const struct history_list *list, uint32_t index)
-{
-	size_t from = 0, to = list->n, mid;
-
-	while (from < to) {
-		mid = from + (to - from) / 2;
-		if (list->v[mid].index < index)
-			from = mid + 1;
-		else
-			to = mid;
-	}
-	return from;
-}
-
 static struct stretch
 stretch_of(const struct history_generation *g, size_t snapshot)
 {
 	struct stretch t = { .snapshot = snapshot };
 	size_t end = g->segments.n;
 
-	t.first = lower_bound(&g->segments, g->snapshots.v[snapshot].index);
+	t.first = history_below(&g->segments, g->snapshots.v[snapshot].index);
 	if (snapshot + 1 < g->snapshots.n) {
 		t.next = true;
 		t.next_index = g->snapshots.v[snapshot + 1].index;
-		end = lower_bound(&g->segments, t.next_index);
+		end = history_below(&g->segments, t.next_index);
 	}
 	t.n = end - t.first;
 	return t;
@@ -465,7 +449,7 @@ look_older(struct look *l, struct history_generation *g, struct err *e)
 			return -1;
 	}
 	if (n > 0)
-		before = lower_bound(&g->segments, g->snapshots.v[0].index);
+		before = history_below(&g->segments, g->snapshots.v[0].index);
 	if (look_before(l, before, e) == -1)
 		return -1;
 	l->plain |= l->kind == LOOK_PLAIN;

@@ -5,11 +5,7 @@
 #	LIVE	process ids of what to end when the test is over
 
 load lib/replica
-
-# at_time ARGUMENT... -- as faketime(1).
-at_time() {
-	"$LSPP_ROOT/tests/lib/faketime" "$@"
-}
+load lib/later
 
 # hard_setup [DIR] -- everything in DIR, or the test's own directory.
 hard_setup() {
@@ -163,4 +159,9 @@ app_quit() {
 rows() {
 	echo "WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c
 		WHERE i < $1) INSERT INTO t(x) SELECT randomblob($2) FROM c"
+}
+
+# A file with more to end has one of its own.
+teardown() {
+	hard_teardown
 }

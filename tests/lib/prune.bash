@@ -10,20 +10,6 @@ prune_setup() {
 	STEP=0
 }
 
-# later DAYS PROGRAM... -- so many days from now; files keep their times.
-later() {
-	local days=$1 rc=0 args=() word
-	shift
-	for word; do
-		args+=("$word")
-		[ "$word" != lspp-prune ] || args+=(--own-clock)
-	done
-	set -- "${args[@]}"
-	NO_FAKE_STAT=1 at_time -f "+${days}d" "$@" 2>"$T/later.$BASHPID" || rc=$?
-	sed '/: this machine.s clock is/d' "$T/later.$BASHPID" >&2
-	return $rc
-}
-
 # prune ARGUMENT... -- in three days, when all that there is now is old.
 prune() {
 	later 3 lspp-prune -r "$R" "$@"

@@ -161,3 +161,22 @@ rules() {
 requests() {
 	grep -c "^${1:-}" "$T/requests" || true
 }
+
+# s3_putter NAME ROOT -- a user who may put objects into BUCKET and do nothing
+# else, with the secret NAMEsecret: AWS_ACCESS_KEY_ID is NAME and the test's
+# number.  ROOT is a URL in it.
+s3_putter() {
+	[ "$S3_KIND" = versitygw ] ||
+		skip "users are made with versitygw's own command"
+	"$VERSITYGW" admin --access "$S3_KEY" --secret "$S3_SECRET" \
+		--endpoint-url "http://127.0.0.1:$S3_PORT" create-user \
+		--access "$1$BATS_TEST_NUMBER" --secret "$1secret" \
+		--role user >admin.log 2>&1
+	cat >policy <<-END
+	{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+	 "Principal": {"AWS": ["$1$BATS_TEST_NUMBER"]},
+	 "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
+	 "Resource": ["arn:aws:s3:::$BUCKET/*"]}]}
+	END
+	s3tool "$2" policy policy
+}

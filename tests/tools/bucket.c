@@ -36,6 +36,7 @@
 #include "lib/base/err.h"
 #include "lib/store/aws/s3_xml.h"
 #include "lib/sys/file.h"
+#include "tests/tools/loopback.h"
 
 struct object {
 	char *key; /* of a part: "ID/NUMBER" */
@@ -567,34 +568,8 @@ take_word(const char *word)
 int
 main(int argc, char **argv)
 {
-	struct sockaddr_in me = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(me);
-	int fd, c;
-
 	log_file = argc < 2 ? "/dev/null" : argv[1];
 	for (int i = 2; i < argc; i++)
 		take_word(argv[i]);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1 || bind(fd, (struct sockaddr *)&me, sizeof(me)) == -1 ||
-	    listen(fd, 128) == -1 ||
-	    getsockname(fd, (struct sockaddr *)&me, &len) == -1) {
-		perror("bucket");
-		return 71;
-	}
-	printf("%d\n", ntohs(me.sin_port));
-	fflush(stdout);
-	while ((c = accept(fd, NULL, NULL)) != -1) {
-		int *one = xmalloc(sizeof(*one));
-		pthread_t t;
-
-		*one = c;
-		if (pthread_create(&t, NULL, serve, one) == 0) {
-			(void)pthread_detach(t);
-			continue;
-		}
-		file_close(c);
-		free(one);
-	}
-	return 0;
+	return loopback("bucket", serve);
 }

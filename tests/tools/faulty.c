@@ -52,6 +52,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/sys/file.h"
+#include "tests/tools/loopback.h"
 
 #define RULES 64
 
@@ -447,37 +448,11 @@ serve(void *ctx)
 int
 main(int argc, char **argv)
 {
-	struct sockaddr_in me = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(me);
-	pthread_t t;
-	int fd, c;
-
 	if (argc < 3)
 		return 2;
 	rules_file = argv[1];
 	log_file = argv[2];
 	keep = getenv("FAULTY_KEEP") != NULL;
 	upstream = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0;
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1 || bind(fd, (struct sockaddr *)&me, sizeof(me)) == -1 ||
-	    listen(fd, 128) == -1 ||
-	    getsockname(fd, (struct sockaddr *)&me, &len) == -1) {
-		perror("faulty");
-		return 71;
-	}
-	printf("%d\n", ntohs(me.sin_port));
-	fflush(stdout);
-	while ((c = accept(fd, NULL, NULL)) != -1) {
-		int *one = xmalloc(sizeof(*one));
-
-		*one = c;
-		if (pthread_create(&t, NULL, serve, one) == 0) {
-			(void)pthread_detach(t);
-			continue;
-		}
-		file_close(c);
-		free(one);
-	}
-	return 0;
+	return loopback("faulty", serve);
 }

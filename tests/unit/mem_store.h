@@ -18,6 +18,14 @@
 #include "lib/store/stats.h"
 #include "lib/store/store.h"
 
+#define S INT64_C(1000000000)
+/* Keys of objects of a.db. */
+#define SNAPSHOT(i)                                                          \
+	"a.db/generations/0123456789abcdef/snapshots/0000000" i ".snapshot." \
+	"lz4"
+#define SEGMENT(i, o) \
+	"a.db/generations/0123456789abcdef/wal/0000000" i "_" o ".wal.lz4"
+
 #define MEM_FN __attribute__((unused)) static
 
 struct mem_object {

@@ -7,13 +7,6 @@
 #include "tests/unit/mem_store.h"
 #include "tests/unit/tap.h"
 
-#define S INT64_C(1000000000)
-#define SNAPSHOT(i)                                                          \
-	"a.db/generations/0123456789abcdef/snapshots/0000000" i ".snapshot." \
-	"lz4"
-#define SEGMENT(i, o) \
-	"a.db/generations/0123456789abcdef/wal/0000000" i "_" o ".wal.lz4"
-
 /* Snapshot at 100 s; segments at 110, 120; snapshot at 200; segment at 210. */
 static void
 make(void)

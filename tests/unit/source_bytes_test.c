@@ -5,9 +5,8 @@
 #include "lib/source/source.h"
 
 #include "tests/unit/damage_kit.h"
-#include "tests/unit/tap.h"
+#include "tests/unit/tmp_kit.h"
 
-static char dir[] = "/tmp/lspp-bytes-XXXXXX";
 static char *path, *wal, *shm;
 static struct damage_image img;
 static struct err e;
@@ -314,10 +313,7 @@ empty(void)
 int
 main(void)
 {
-	char cmd[64];
-
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	dir_begin();
 	path = xasprintf("%s/a.db", dir);
 	wal = xasprintf("%s-wal", path);
 	shm = xasprintf("%s-shm", path);
@@ -328,8 +324,5 @@ main(void)
 	cut();
 	free_pages();
 	empty();
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	if (system(cmd) != 0)
-		return 1;
-	return done();
+	return dir_done();
 }

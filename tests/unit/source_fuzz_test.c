@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "tests/unit/damage_kit.h"
-#include "tests/unit/tap.h"
+#include "tests/unit/tmp_kit.h"
 
 enum {
 	WORKERS = 8,  /* most of the time is waiting for a file to settle */
@@ -25,8 +25,6 @@ enum {
 };
 
 static const char *const suffix[FILES] = { "", "-wal", "-shm", "-journal" };
-static char dir[] = "/tmp/lspp-fuzz-XXXXXX";
-
 /* -- what is drawn --------------------------------------------------------- */
 
 static uint64_t state;
@@ -575,10 +573,8 @@ main(void)
 	const char *one = getenv("LSPP_ROUND");
 	unsigned long long seed = tap_seed();
 	struct round r = { 0 };
-	char cmd[64];
 
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	dir_begin();
 	for (int i = 0; i < BASES; i++)
 		make(&bases[i]);
 	if (one != NULL) {
@@ -589,8 +585,5 @@ main(void)
 		return done();
 	}
 	play_all(seed, getenv("LSPP_SOAK") != NULL ? 40000 : 600);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	if (system(cmd) != 0)
-		return 1;
-	return done();
+	return dir_done();
 }

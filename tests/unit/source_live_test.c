@@ -356,10 +356,7 @@ no_sense(void)
 int
 main(void)
 {
-	char cmd[64];
-
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	dir_begin();
 	broken_chain();
 	broken_and_restarted();
 	unsettled();
@@ -370,8 +367,5 @@ main(void)
 	checkpointed_for_each();
 	old_sqlite();
 	no_sense();
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	if (system(cmd) != 0)
-		return 1;
-	return done();
+	return dir_done();
 }

@@ -427,10 +427,7 @@ two_of_us(const char *what, bool leave_wal, enum source_read read_as)
 int
 main(void)
 {
-	char cmd[64];
-
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	dir_begin();
 	exclusive_wal();
 	exclusive_broken();
 	exclusive_journal();
@@ -443,8 +440,5 @@ main(void)
 	stood_still("stillwal.db", "PRAGMA journal_mode=WAL");
 	two_of_us("two of us, and a -wal", true, SOURCE_CHAIN);
 	two_of_us("two of us, and none", false, SOURCE_PLAIN);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	if (system(cmd) != 0)
-		return 1;
-	return done();
+	return dir_done();
 }

@@ -250,10 +250,7 @@ refused(void)
 int
 main(void)
 {
-	char cmd[64];
-
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	dir_begin();
 	plain();
 	shared();
 	chain();
@@ -262,8 +259,5 @@ main(void)
 	journal();
 	no_journal();
 	refused();
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	if (system(cmd) != 0)
-		return 1;
-	return done();
+	return dir_done();
 }

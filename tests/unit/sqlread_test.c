@@ -17,99 +17,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "tests/unit/tap.h"
-
-static char dir[] = "/tmp/lspp-sqlread-XXXXXX";
-
-static char *
-db_path(const char *name)
-{
-	return xasprintf("%s/%s", dir, name);
-}
-
-static sqlite3 *
-must_open(const char *path)
-{
-	sqlite3 *db;
-
-	if (sqlite3_open(path, &db) != SQLITE_OK)
-		abort();
-	sqlite3_busy_timeout(db, 60000);
-	return db;
-}
-
-static void
-must(sqlite3 *db, const char *sql)
-{
-	char *why = NULL;
-
-	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK) {
-		fprintf(stderr, "%s: %s\n", sql, why);
-		abort();
-	}
-}
-
-/* -- an application in a process of its own -------------------------------- */
-
-struct app {
-	pid_t pid;
-	int to, from; /* SQL, a line each; an empty answer for each */
-};
-
-static void
-app_main(const char *path, int in, int out)
-{
-	sqlite3 *db = must_open(path);
-	FILE *f = fdopen(in, "r");
-	char line[4096];
-
-	while (fgets(line, sizeof(line), f) != NULL) {
-		must(db, line);
-		if (write(out, "\n", 1) != 1)
-			_exit(1);
-	}
-	sqlite3_close(db);
-	_exit(0);
-}
-
-static struct app
-app_start(const char *path)
-{
-	int down[2], up[2];
-	struct app a;
-
-	if (pipe(down) == -1 || pipe(up) == -1 || (a.pid = fork()) == -1)
-		abort();
-	if (a.pid == 0) {
-		close(down[1]);
-		close(up[0]);
-		app_main(path, down[0], up[1]);
-	}
-	close(down[0]);
-	close(up[1]);
-	a.to = down[1];
-	a.from = up[0];
-	return a;
-}
-
-static void
-app_do(struct app *a, const char *sql)
-{
-	char answer;
-
-	if (dprintf(a->to, "%s\n", sql) < 0 || read(a->from, &answer, 1) != 1)
-		abort();
-}
-
-static void
-app_end(struct app *a, int sig)
-{
-	if (sig != 0)
-		kill(a->pid, sig);
-	close(a->to);
-	waitpid(a->pid, NULL, 0);
-	close(a->from);
-}
+#include "tests/unit/app_kit.h"
 
 /* -- what was read --------------------------------------------------------- */
 
@@ -168,29 +76,6 @@ read_into(struct image *img, const char *path, bool alone, struct err *e)
 	return rc;
 }
 
-/* What SQLite sees, from a process of its own: closing drops no lock. */
-static bool
-is_committed(const struct image *img, const char *path)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		sqlite3 *db = must_open(path);
-		sqlite3_int64 n = 0;
-		unsigned char *p;
-
-		sqlite3_db_config(
-		    db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-		must(db, "BEGIN; SELECT * FROM sqlite_schema");
-		p = sqlite3_serialize(db, "main", &n, 0);
-		_exit(p == NULL || (size_t)n != img->bytes.len ||
-		    memcmp(p, img->bytes.data, (size_t)n) != 0);
-	}
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
 static bool
 exists(const char *path, const char *suffix)
 {
@@ -218,7 +103,7 @@ check(const char *what, const char *path, bool alone, bool wal)
 		ok(exists(path, "-shm") == had_shm &&
 			exists(path, "-wal") == had_wal,
 		    "%s: nothing is left beside it", what);
-		ok(is_committed(&img, path), "%s: is what SQLite sees", what);
+		ok(sees(path, &img.bytes), "%s: is what SQLite sees", what);
 	}
 	buf_release(&img.bytes);
 }
@@ -485,10 +370,7 @@ written(const char *name, const char *setup, bool wal_mode)
 int
 main(void)
 {
-	char cmd[64];
-
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	dir_begin();
 	journal();
 	wal();
 	hot_journal();
@@ -496,8 +378,5 @@ main(void)
 	lock_page();
 	written("busy-wal.db", "PRAGMA journal_mode = WAL", true);
 	written("busy-journal.db", "PRAGMA auto_vacuum = 2", false);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	if (system(cmd) != 0)
-		return 1;
-	return done();
+	return dir_done();
 }

@@ -10,13 +10,11 @@
 #include "lib/stat/stat_fleet.h"
 #include "lib/state/state.h"
 #include "lib/text/err_kind.h"
-#include "tests/unit/tap.h"
+#include "tests/unit/tmp_kit.h"
 
 #define S INT64_C(1000000000)
 
 enum { NOW = 1000000 }; /* seconds; "now" in all tests */
-
-static char dir[] = "/tmp/lspp-stat-XXXXXX";
 
 static void
 must(int rc, const struct err *e)
@@ -373,10 +371,8 @@ int
 main(void)
 {
 	struct stat_fleet f = { 0 };
-	char *rm;
 
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	dir_begin();
 	test_tiers(&f);
 	test_trouble(&f);
 	test_kinds(&f);
@@ -386,8 +382,5 @@ main(void)
 	test_verdicts(&f);
 	stat_fleet_release(&f);
 	buf_release(&groups);
-	rm = xasprintf("rm -rf %s", dir);
-	is_int(system(rm), 0, "cleaned up");
-	free(rm);
-	return done();
+	return dir_done();
 }

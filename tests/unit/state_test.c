@@ -11,9 +11,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/state/state_whose.h"
-#include "tests/unit/tap.h"
-
-static char dir[] = "/tmp/lspp-state-XXXXXX";
+#include "tests/unit/tmp_kit.h"
 
 /* In place of libc's: SQLite's syncs come here. */
 static unsigned syncs;
@@ -396,10 +394,10 @@ main(void)
 {
 	struct err e = { 0 };
 	struct state *st;
-	char cmd[64];
 
-	if (setenv("LSPP_MACHINE", "one", 1) == -1 || mkdtemp(dir) == NULL)
+	if (setenv("LSPP_MACHINE", "one", 1) == -1)
 		return 1;
+	dir_begin();
 	if (ok((st = state_open(dir, true, &e)) != NULL, "opened %s", e.msg)) {
 		records(st);
 		shipped(st);
@@ -411,8 +409,5 @@ main(void)
 		runs();
 	}
 	state_close(st);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	if (system(cmd) != 0)
-		return 1;
-	return done();
+	return dir_done();
 }

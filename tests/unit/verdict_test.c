@@ -9,12 +9,10 @@
 #include "lib/choose/choose.h"
 #include "lib/choose/sample.h"
 #include "lib/state/state.h"
-#include "tests/unit/tap.h"
+#include "tests/unit/tmp_kit.h"
 
 #define OLD "0123456789abcdef"
 #define NEW "fedcba9876543210"
-
-static char dir[] = "/tmp/lspp-verdict-XXXXXX";
 
 static void
 ship_to(struct state *st, const char *key, const char *generation)
@@ -196,18 +194,13 @@ main(void)
 {
 	struct state *st;
 	struct err e;
-	char cmd[64];
 
-	if (mkdtemp(dir) == NULL)
-		return 1;
+	dir_begin();
 	if (ok((st = state_open(dir, true, &e)) != NULL, "opened")) {
 		test_mark(st);
 		test_times(st);
 	}
 	state_close(st);
 	test_sample();
-	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	if (system(cmd) != 0)
-		return 1;
-	return done();
+	return dir_done();
 }

@@ -3,13 +3,6 @@
 #include "tests/unit/mem_store.h"
 #include "tests/unit/tap.h"
 
-#define S INT64_C(1000000000)
-#define SNAPSHOT(i)                                                          \
-	"a.db/generations/0123456789abcdef/snapshots/0000000" i ".snapshot." \
-	"lz4"
-#define SEGMENT(i, o) \
-	"a.db/generations/0123456789abcdef/wal/0000000" i "_" o ".wal.lz4"
-
 static struct verifier *verifier;
 
 /* Two runs; the second snapshot is of what led to it. */

@@ -208,6 +208,8 @@ int s3_get(struct store *st, const char *key, uint64_t off, uint64_t n,
 int s3_list(struct store *st, const char *prefix, bool delimited,
     store_each *each, void *ctx, struct err *e);
 int s3_remove(struct store *st, const char *key, struct err *e);
+/* Delete the object, or with upload that upload of it; none is no error. */
+int s3_delete(struct s3 *s, const char *key, const char *upload, struct err *e);
 int s3_uploads(struct store *st, const char *prefix, store_upload_each *each,
     void *ctx, struct err *e);
 int s3_abort(struct store *st, const struct store_upload *u, struct err *e);

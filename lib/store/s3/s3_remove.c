@@ -11,9 +11,8 @@
 enum { MANY = 1000 };
 
 int
-s3_remove(struct store *st, const char *key, struct err *e)
+s3_delete(struct s3 *s, const char *key, const char *upload, struct err *e)
 {
-	struct s3 *s = (struct s3 *)st;
 	struct http_response r = { 0 };
 	struct buf full = { 0 };
 	struct s3_call c = { .method = "DELETE",
@@ -23,11 +22,19 @@ s3_remove(struct store *st, const char *key, struct err *e)
 	int rc = s3_full_key(s, key, &full, e);
 
 	c.key = buf_str(&full);
+	if (upload != NULL)
+		s3_param(&c, "uploadId", upload);
 	if (rc == 0)
 		rc = s3_do(s, &c, &r, e);
 	buf_release(&full);
 	http_response_release(&r);
 	return rc;
+}
+
+int
+s3_remove(struct store *st, const char *key, struct err *e)
+{
+	return s3_delete((struct s3 *)st, key, NULL, e);
 }
 
 /* -- many ------------------------------------------------------------------ */

@@ -201,20 +201,5 @@ s3_uploads(struct store *st, const char *prefix, store_upload_each *each,
 int
 s3_abort(struct store *st, const struct store_upload *u, struct err *e)
 {
-	struct s3 *s = (struct s3 *)st;
-	struct http_response r = { 0 };
-	struct buf full = { 0 };
-	struct s3_call c = { .method = "DELETE",
-		.class = STORE_REQUEST_DELETE,
-		.finish = true,
-		.expect = 404 };
-	int rc = s3_full_key(s, u->key, &full, e);
-
-	c.key = buf_str(&full);
-	s3_param(&c, "uploadId", u->id);
-	if (rc == 0)
-		rc = s3_do(s, &c, &r, e);
-	buf_release(&full);
-	http_response_release(&r);
-	return rc;
+	return s3_delete((struct s3 *)st, u->key, u->id, e);
 }

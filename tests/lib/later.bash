@@ -1,0 +1,20 @@
+# For tests in which days go by.
+
+# at_time ARGUMENT... -- as faketime(1).
+at_time() {
+	"$LSPP_ROOT/tests/lib/faketime" "$@"
+}
+
+# later DAYS PROGRAM... -- so many days from now; files keep their times.
+later() {
+	local days=$1 rc=0 args=() word
+	shift
+	for word; do
+		args+=("$word")
+		[ "$word" != lspp-prune ] || args+=(--own-clock)
+	done
+	set -- "${args[@]}"
+	NO_FAKE_STAT=1 at_time -f "+${days}d" "$@" 2>"$T/later.$BASHPID" || rc=$?
+	sed '/: this machine.s clock is/d' "$T/later.$BASHPID" >&2
+	return $rc
+}

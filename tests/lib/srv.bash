@@ -1,0 +1,17 @@
+# Databases below srv, here.
+
+# db FILE... -- a database of one row below srv.
+db() {
+	local f
+	for f; do
+		mkdir -p "srv/$(dirname "$f")"
+		[ -e template ] || sqlite3 template 'CREATE TABLE t AS SELECT 1 x'
+		cp template "srv/$f"
+	done
+}
+change() { # FILE...
+	local f
+	for f; do
+		sqlite3 "srv/$f" 'INSERT INTO t VALUES (random())'
+	done
+}
