@@ -1,0 +1,230 @@
+/*
+ * Tiers: what makes a database hot, what cold, since when it waits, and what
+ * the end of a pass says of those that did not come.
+ */
+#include "lib/hot/tier.h"
+
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/when.h"
+#include "lib/state/state.h"
+#include "tests/unit/tmp_kit.h"
+
+#define S INT64_C(1000000000)
+
+static void
+must(bool it, const struct err *e)
+{
+	if (it)
+		return;
+	printf("not ok - %s\n", e->msg);
+	exit(1);
+}
+
+static char *
+path_of(const char *name)
+{
+	return xasprintf("%s/%s", dir, name);
+}
+
+static void
+run_sql(const char *name, const char *sql)
+{
+	char *path = path_of(name);
+	sqlite3 *db;
+
+	if (sqlite3_open(path, &db) != SQLITE_OK ||
+	    sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		abort();
+	sqlite3_close(db);
+	free(path);
+}
+
+/* A write that shows in the signature: not in the tick of the one before. */
+static void
+write_to(const char *name)
+{
+	struct signature was, is;
+	char *path = path_of(name);
+	struct err e;
+	bool racy;
+
+	must(signature_take(&was, path, &racy, &e) == 0, &e);
+	do {
+		run_sql(name, "INSERT INTO t VALUES(2)");
+		must(signature_take(&is, path, &racy, &e) == 0, &e);
+	} while (signature_equal(&was, &is));
+	free(path);
+}
+
+/* A record as lspp-ship leaves it: of the file as it is, and not racy. */
+static void
+shipped(struct state *st, const char *name)
+{
+	struct record r = { .root = 1, .page_size = 4096, .pages = 2 };
+	struct err e;
+	bool racy;
+
+	if (state_find(st, 1, name, &r, &e) != 1) {
+		r.key = xstrdup(name);
+		r.path = path_of(name);
+	}
+	r.captured_ns = now_ns();
+	memcpy(r.pos.generation, "0123456789abcdef", sizeof(r.pos.generation));
+	must(signature_take(&r.sig, r.path, &racy, &e) == 0, &e);
+	must(state_begin(st, &e) == 0 && state_put(st, &r, &e) == 0 &&
+		state_settled(st, 1, r.path, r.captured_ns, &e) == 0 &&
+		state_commit(st, &e) == 0,
+	    &e);
+	record_release(&r);
+}
+
+static struct tier
+look(struct tiers *t, const char *name)
+{
+	char *path = path_of(name);
+	struct tier tier;
+	struct err e;
+
+	must(tier_look(t, path, &tier, &e) == 0, &e);
+	free(path);
+	return tier;
+}
+
+static void
+begin(struct tiers *t, struct state *st)
+{
+	struct err e;
+
+	*t = (struct tiers){ .st = st, .root = 1, .keep = true };
+	must(tiers_begin(t, &e) == 0, &e);
+}
+
+static void
+end(struct tiers *t)
+{
+	struct err e;
+
+	must(tiers_flush(t, &e) == 0, &e);
+	tiers_release(t);
+}
+
+static void
+one(struct state *st)
+{
+	struct tier tier;
+	struct tiers t;
+	int64_t since, before;
+
+	run_sql("a.db", "CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+	begin(&t, st);
+	tier = look(&t, "a.db");
+	ok(tier.dirty && tier.hot, "one that was never shipped is hot");
+	is_str(tier.why, "new", "since it is new");
+	shipped(st, "a.db");
+	tier = look(&t, "a.db");
+	ok(!tier.dirty && !tier.hot, "shipped is cold");
+	t.hot_for_ns = 3600 * S;
+	tier = look(&t, "a.db");
+	ok(!tier.dirty && tier.hot, "or hot for a while");
+	t.hot_for_ns = 0;
+	before = now_ns();
+	write_to("a.db");
+	tier = look(&t, "a.db");
+	ok(tier.dirty && tier.hot, "a write makes it hot");
+	is_str(tier.why, "changed", "since it changed");
+	end(&t);
+	begin(&t, st);
+	since = look(&t, "a.db").since_ns;
+	ok(since != 0 && since <= now_ns(), "since when is kept");
+	write_to("a.db");
+	is_int(look(&t, "a.db").since_ns, since, "it is of the first write");
+	ok(since >= before - 3600 * S, "and of today");
+	shipped(st, "a.db");
+	end(&t);
+	begin(&t, st);
+	ok(!look(&t, "a.db").dirty, "a ship takes it back");
+	end(&t);
+}
+
+/* What did not come. */
+struct seen {
+	enum look how[8];
+	char name[8][16];
+	size_t n;
+	bool news, dirty;
+};
+
+static void
+missing(void *ctx, const struct missing *m)
+{
+	struct seen *s = ctx;
+	const char *slash = strrchr(m->path, '/');
+
+	(void)snprintf(s->name[s->n], sizeof(s->name[0]), "%s", slash + 1);
+	s->how[s->n++] = m->how;
+	s->news = m->news;
+	s->dirty = m->tier != NULL && m->tier->dirty;
+}
+
+/* A pass in which a.db alone comes. */
+static struct seen
+pass(struct state *st)
+{
+	struct seen s = { .n = 0 };
+	int64_t began = now_ns();
+	struct tiers t;
+	struct err e;
+
+	begin(&t, st);
+	t.missing = missing;
+	t.missing_ctx = &s;
+	(void)look(&t, "a.db");
+	must(tiers_passed(&t, began, 1, true, &e) == 0, &e);
+	end(&t);
+	return s;
+}
+
+static void
+what_did_not_come(struct state *st)
+{
+	char *b = path_of("b.db");
+	struct seen s;
+	FILE *f;
+
+	run_sql("b.db", "CREATE TABLE t(x)");
+	shipped(st, "b.db");
+	s = pass(st);
+	is_int(s.n, 1, "one did not come");
+	is_str(s.name[0], "b.db", "its name");
+	is_int(s.how[0], LOOK_WELL, "it is there and well");
+	ok(!s.dirty, "and shipped");
+	write_to("b.db");
+	ok(pass(st).dirty, "what is written to it waits");
+	if ((f = fopen(b, "w")) == NULL || fclose(f) != 0)
+		abort();
+	s = pass(st);
+	is_int(s.how[0], LOOK_LOST, "an empty file is lost");
+	ok(s.news, "which is news");
+	ok(!pass(st).news, "once");
+	(void)unlink(b);
+	is_int(pass(st).how[0], LOOK_GONE, "no file is gone");
+	free(b);
+}
+
+int
+main(void)
+{
+	struct state *st;
+	struct err e;
+
+	dir_begin();
+	must(setenv("LSPP_MACHINE", "one", 1) == 0, &e);
+	must((st = state_open(dir, true, &e)) != NULL, &e);
+	one(st);
+	what_did_not_come(st);
+	state_close(st);
+	return dir_done();
+}
