@@ -171,7 +171,7 @@ found(void *ctx, const char *url)
 	return found_key(f, *key == '/' ? key + 1 : key);
 }
 
-/* What the listing brought is passed over. */
+/* Passes over the keys that the listing has brought. */
 static int
 add_known(void *search, const char *key)
 {

@@ -33,7 +33,7 @@ int choose_config(struct config_chooser *x, const char *operand);
 /* The same where operand is known to be the path of a database. */
 int choose_config_path(struct config_chooser *x, const char *operand);
 
-/* What the stores of all roots counted. */
+/* The requests that the stores of all roots counted. */
 void config_chooser_stats(struct config_chooser *x, struct store_stats *out);
 
 #endif

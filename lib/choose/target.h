@@ -34,7 +34,7 @@ struct target_conf {
 	const char *into; /* a directory, or NULL: the original place */
 };
 
-/* What the key of an operand is. */
+/* Kinds of operands. */
 enum target_kind {
 	TARGET_NAME,
 	TARGET_EITHER, /* a name if there is one, else a pattern */

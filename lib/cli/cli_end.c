@@ -88,7 +88,7 @@ report_path(struct cli *c, const char *path)
 	buf_release(&b);
 }
 
-/* What the path itself says about its failure. */
+/* The hint that the path itself gives for its failure. */
 static const char *
 hint_of(const struct cli *c, const char *path, const struct err *e)
 {

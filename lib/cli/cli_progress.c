@@ -29,7 +29,7 @@ enum {
 	LINE_MS = 10000,
 };
 
-/* Of standard error, which is the process's. */
+/* Standard error belongs to the process, and so does this. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool drawn;
 static atomic_bool over;

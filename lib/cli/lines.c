@@ -14,7 +14,7 @@
 #define CHUNK     65536
 #define TOTAL_MAX (64 << 20) /* of a list that is read twice */
 
-/* Of stdout, which is the process's, too. */
+/* stdout belongs to the process, and so does this. */
 static int put_errnum;
 
 int
@@ -129,7 +129,8 @@ record(struct lines *in, int *ms, const char **path, size_t *len)
 			*ms = NO_MORE;
 		if (rc == 1)
 			continue;
-		/* What an error or a signal cut short may be another's path. */
+		/* A line that an error or a signal cut short may name another
+		 * file. */
 		if (in->errnum != 0 || stop_requested() ||
 		    in->at == in->buf.len)
 			return -1;

@@ -6,7 +6,7 @@
 #include "lib/config/config_impl.h"
 #include "lib/text/glob.h"
 
-/* What a key of a daemon comes to, where cron starts short runs. */
+/* Why keys of a daemon have no effect on short runs from cron. */
 #define CRON   "it is cron that decides how often lspp runs"
 #define DAEMON "there is no daemon"
 #define PRUNE  "lspp-ship deletes nothing"
@@ -40,7 +40,7 @@ const struct key settings_keys[] = {
 	{ "sign-accept-encoding", KEY_NOTED, 0, "lspp sends no such header" },
 	{ "require-content-md5", KEY_NOTED, 0, "lspp sends it as needed" },
 	{ "put-object-content-md5", KEY_NOTED, 0, "lspp always sends it" },
-	/* What only refused types ask for. */
+	/* Keys that only refused types of replicas have. */
 	{ "account-name", KEY_FINE, 0, NULL },
 	{ "account-key", KEY_FINE, 0, NULL },
 	{ "sas-token", KEY_FINE, 0, NULL },
@@ -226,7 +226,7 @@ add_replicas(struct parse *p, struct config_db *d, const struct db_values *v,
 	return 0;
 }
 
-/* What matches: the names in the directory, or in all that are below it. */
+/* The pattern for names in the directory, or in all directories below it. */
 static int
 make_glob(struct parse *p, struct config_db *d, const struct db_values *v)
 {

@@ -87,7 +87,7 @@ struct config {
 	size_t n_paths;
 };
 
-/* What the text may refer to.  get may return NULL. */
+/* Where variables in the text come from.  get may return NULL. */
 struct config_env {
 	const char *(*get)(void *ctx, const char *name);
 	void *ctx;

@@ -11,7 +11,7 @@
 #include "lib/base/err.h"
 #include "lib/config/config.h"
 
-/* What stands behind a key.  { 0 }: nothing, or null. */
+/* The value of a key.  { 0 }: none, or null. */
 struct value {
 	const char *s; /* of a scalar */
 	yaml_node_t *node;
@@ -36,7 +36,7 @@ struct key {
 	const char *note;
 };
 
-/* What a replica may say, and the file for all of them. */
+/* The keys that a replica may have, and the file for all replicas. */
 struct settings {
 	struct value key_id, secret, region, bucket, endpoint, path_style,
 	    insecure, storage_class, part_size, sse_c_key, sse_c_file, sse_kms,
@@ -77,7 +77,7 @@ unsigned node_line(const yaml_node_t *n);
 int node_fill(struct parse *p, yaml_node_t *node, const char *what,
     const struct key *keys, const struct key *more, void *base);
 
-/* Of values whose kind was looked at by node_fill(). */
+/* For values whose kind node_fill() has checked. */
 bool value_true(const struct value *v);
 int64_t value_seconds(const struct value *v);
 uint64_t value_size(const struct value *v);

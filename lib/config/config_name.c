@@ -237,7 +237,7 @@ without(struct part p, const char *end)
 	return p;
 }
 
-/* What litestreampp takes out of the path of a database. */
+/* The values of litestreampp's variables, from the path of a database. */
 static void
 values_of(const char *path, struct part v[VARIABLES])
 {
@@ -357,7 +357,7 @@ is(struct part p, const char *text)
 	return p.n == strlen(text) && memcmp(p.s, text, p.n) == 0;
 }
 
-/* What stood where the pattern has a component with wildcards. */
+/* Puts in place of a component with wildcards the name that stood there. */
 static bool
 resolve(const char *pattern, struct part c, const struct part v[VARIABLES],
     struct buf *out)

@@ -201,7 +201,8 @@ find_s3(struct parse *p, const struct replica_values *v, struct url *u,
 	if (v->url.s != NULL) {
 		s->host = xstrdup(u->host);
 		replace(&s->path, config_clean(u->path));
-		/* Of a URL the slash that begins the path is none of it. */
+		/* The slash before the path of a URL is not part of the path.
+		 */
 		memmove(s->path, s->path + (*s->path == '/'),
 		    strlen(s->path) + (*s->path != '/'));
 		if (take_query(p, s, u->query, v->url.line) == -1)
@@ -263,7 +264,7 @@ has_elements(struct parse *p, const struct value *v)
 
 	if (v->node == NULL)
 		return false;
-	/* What is not understood may be meant to encrypt. */
+	/* A key that is not understood may ask for encryption. */
 	if (v->node->type != YAML_MAPPING_NODE ||
 	    node_fill(p, v->node, "age", keys, NULL, &age) == -1)
 		return true;
@@ -430,7 +431,7 @@ make_root(struct parse *p, const struct config_db *d,
 
 /* -- a replica ------------------------------------------------------------- */
 
-/* What the top level says of all replicas. */
+/* The keys of the top level that are about all replicas. */
 static void
 inherit(struct settings *s, const struct settings *from)
 {

@@ -398,7 +398,7 @@ make(struct work *w, struct err *e)
 	    &w->r->place, w->out, w->t->own, w->has ? &w->pv : NULL, e);
 }
 
-/* What was there of the snapshot may have been something else. */
+/* The bytes that were there may be those of another file. */
 static int
 start_over(struct work *w, struct err *e)
 {
@@ -409,7 +409,8 @@ start_over(struct work *w, struct err *e)
 	return make(w, e);
 }
 
-/* It goes when the file has its name, or at once if it is worth nothing. */
+/* The unfinished file stays until the target has its name.  One of no use is
+ * removed at once. */
 static void
 keep_part(struct work *w, int rc, const struct err *e)
 {

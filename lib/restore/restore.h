@@ -53,7 +53,7 @@
 struct crew;
 struct store;
 
-/* What SQLite is asked to say about the file, beyond the checks above. */
+/* The checks that SQLite itself makes of the file, beyond those above. */
 enum restore_check {
 	RESTORE_CHECK_AUTO, /* quick_check where there is no provenance */
 	RESTORE_CHECK_NONE,
@@ -130,7 +130,7 @@ struct restorer;
 struct restorer *restorer_new(struct crew *crew);
 void restorer_free(struct restorer *r); /* takes NULL */
 
-/* What is at the place of a target? */
+/* Which kind of file is at the place of a target? */
 enum restore_there {
 	RESTORE_NOTHING,
 	RESTORE_WHOLE,   /* what the plan leads to, page for page */

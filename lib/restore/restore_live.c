@@ -174,7 +174,7 @@ fail(sqlite3 *db, int rc, int wait_ms, struct err *e)
 	}
 }
 
-/* What nobody else has open needs no lock. */
+/* A file that nobody else has open needs no lock. */
 static sqlite3 *
 open_state(const struct restored *r, struct err *e)
 {

@@ -19,7 +19,7 @@ enum {
 	WORTH = 16 << 20, /* bytes for one of them */
 };
 
-/* What is summed up by several threads: each takes the next PROOF_BUF bytes. */
+/* Several threads sum a file up: each takes the next PROOF_BUF bytes. */
 struct summing {
 	int fd;
 	uint64_t size;

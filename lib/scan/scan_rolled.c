@@ -75,7 +75,7 @@ matches(const char *pattern, const char *path)
 	return glob_match(pattern, path, &e) == 1;
 }
 
-/* What comes behind everything below dir, which ends in a slash. */
+/* The first key after all keys below dir, which ends in a slash. */
 static char *
 behind_all(const char *dir)
 {
@@ -287,7 +287,7 @@ report(struct rolled *w, struct range *g)
 		w->s->pause(w->s->ctx);
 }
 
-/* What is held and has its turn, or is not wanted any more. */
+/* A key that was held back and is due now, or is not wanted any more. */
 static void
 report_held(struct rolled *w, struct pool *p)
 {

@@ -163,7 +163,7 @@ struct ship_conf {
 
 enum ship_what { SHIP_UNCHANGED, SHIP_SEGMENT, SHIP_SNAPSHOT, SHIP_BOTH };
 
-/* What became of a database; valid during the call of report(). */
+/* The result for one database; valid during the call of report(). */
 struct ship_report {
 	const char *path; /* as it was given */
 	int rc;
@@ -206,7 +206,7 @@ struct ship *ship_join(
 /* Is the state new, and does nothing say which machine this is? */
 bool ship_nameless(const struct ship *s);
 
-/* What the store counted so far; any thread may ask. */
+/* The requests that the store has counted so far; any thread may ask. */
 void ship_stats(struct ship *s, struct store_stats *out);
 
 /*
@@ -226,7 +226,7 @@ void ship_ran(struct ship *s, int64_t began_ns, bool any);
 const char *ship_snapshot_due(const struct ship_conf *c, const struct record *r,
     uint64_t more_bytes, uint32_t more_segments, int64_t now);
 
-/* What one thread needs. */
+/* The buffers and connections of one thread. */
 struct ship_worker *ship_worker_new(struct ship *s, struct err *e);
 void ship_worker_free(struct ship_worker *w); /* takes NULL */
 

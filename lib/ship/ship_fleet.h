@@ -28,7 +28,8 @@ struct ship *ship_fleet_base(struct ship_fleet *s);
 /* The job of a path.  Always from one thread. */
 struct job *ship_fleet_job(struct ship_fleet *s, const char *path);
 
-/* What the stores of all roots counted; when no job is made meanwhile. */
+/* The requests that the stores of all roots counted.  No job may be made
+ * meanwhile. */
 void ship_fleet_stats(struct ship_fleet *s, struct store_stats *out);
 
 #endif

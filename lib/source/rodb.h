@@ -31,7 +31,7 @@ void rodb_end(struct sqlite3 *db);
 /* For one who opens it another way: the name of that VFS, and path as a URI. */
 const char *rodb_vfs(void);
 void rodb_uri(struct buf *b, const char *path);
-/* What opening or reading failed with, as above; -1. */
+/* Fills e for an opening or a reading that failed with rc, as above; -1. */
 int rodb_fail(struct sqlite3 *db, int rc, struct err *e);
 
 #endif

@@ -424,7 +424,8 @@ source_begin(struct source *s, const struct source_pos *since,
 			s->page = xmalloc(WAL_FRAME_HDR_SIZE + s->st.page_size);
 			rc = source_sound(s, e);
 		}
-		/* What looks damaged may be in the middle of a change. */
+		/* A file that looks damaged may be in the middle of a change.
+		 */
 		if (rc == -1 && e->class == ERR_CORRUPT && s->tries < CERTAIN)
 			rc = 0;
 	} while (rc == 0);

@@ -169,7 +169,7 @@ struct source_pos {
 	struct file_sig db; /* the file then */
 };
 
-/* What source_begin() found. */
+/* The result of source_begin(). */
 struct source_state {
 	struct signature sig; /* as it was before anything was read */
 	bool racy;

@@ -111,7 +111,7 @@ find_lacking(const struct source *s, struct lacking *l, uint32_t in_file)
 		}
 }
 
-/* It is free. */
+/* The page is free. */
 static void
 strike(struct lacking *l, uint32_t pgno, uint32_t pages)
 {

@@ -292,7 +292,8 @@ held(struct source *s, struct err *e)
 						      : rc;
 }
 
-/* What cannot be may have moved meanwhile; only what did not is at fault. */
+/* A file with impossible content may have changed during the read.  Only one
+ * that did not change is at fault. */
 int
 source_sound(struct source *s, struct err *e)
 {

@@ -175,7 +175,7 @@ begin(struct pass *p, sqlite3 *db)
 	p->r->wal = h.wal;
 	if (p->r->alone && !h.wal) /* it has a lock that can be had */
 		return SQLITE_BUSY;
-	/* What the pager has no more of it reads again; page 1 stays. */
+	/* The pager reads again what it has dropped; it keeps page 1. */
 	sqlite3_db_release_memory(db);
 	return h.wal ? SQLITE_OK : sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 }

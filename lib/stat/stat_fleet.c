@@ -218,7 +218,7 @@ add_db(struct stat_fleet *f, const struct stat_conf *c, const struct stat_db *d)
 	f->lag[i]++;
 }
 
-/* What failed before any database. */
+/* Failures of a run before its first database. */
 static void
 add_run(
     struct stat_fleet *f, const struct stat_conf *c, const struct stat_row *row)

@@ -56,7 +56,7 @@ enum stat_tier {
 	STAT_GONE,
 	STAT_TIERS
 };
-/* What --top may ask for. */
+/* The kinds of databases that --top may ask for. */
 enum stat_kind {
 	STAT_WORST, /* whatever waits, or is not well */
 	STAT_IS_GONE,

@@ -85,7 +85,7 @@ add_replica(const struct stat_conf *conf, const struct stat_replica *r,
 	}
 }
 
-/* What a second opinion said; a snapshot since then stands by itself. */
+/* The result of the last comparison.  A snapshot since then makes it void. */
 static void
 add_compared(const struct stat_conf *conf, const struct stat_row *row,
     const struct stat_compared *c, struct stat_db *d)
@@ -136,7 +136,7 @@ add_note(const struct stat_conf *c, const struct stat_row *row,
 		wait_since(d, n->since_ns);
 }
 
-/* What failed may hold a write that nobody has noted. */
+/* A database that failed may hold a write that no pass has noted. */
 static void
 add_trouble(const struct stat_conf *c, const struct stat_row *row,
     const struct stat_trouble *t, struct stat_db *d)

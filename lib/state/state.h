@@ -161,7 +161,7 @@ int state_set_number(
 int state_find(struct state *st, int64_t root, const char *key,
     struct record *r, struct err *e);
 
-/* What is known of the database at a path. */
+/* The state's knowledge of the database at a path. */
 struct state_seen {
 	bool known;            /* it has been shipped */
 	bool changed;          /* since then, by its signature */
@@ -272,7 +272,7 @@ int state_trouble(struct state *st, const struct trouble *t, const char *path,
 int state_troubled(
     struct state *st, int64_t root, const char *path, struct err *e);
 int state_any_trouble(struct state *st, struct err *e); /* 1, 0, -1 */
-/* It is there and shipped. */
+/* The database is there and shipped. */
 int state_untrouble(
     struct state *st, int64_t root, const char *path, struct err *e);
 int state_note_back(struct state *st, const char *path, struct err *e);

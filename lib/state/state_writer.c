@@ -11,7 +11,7 @@
 
 enum { WRITER_MACHINE = STATE_ID_SIZE / 2 };
 
-/* What this machine is called: "" if nothing says so. */
+/* The name of this machine; "" if nothing tells it. */
 static void
 machine_name(struct buf *out)
 {

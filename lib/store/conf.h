@@ -83,7 +83,7 @@ int store_conf_take(
 /* The PUT requests that an object of so many bytes needs. */
 uint64_t store_conf_puts(const struct store_conf *c, uint64_t bytes);
 
-/* What so many requests cost in US dollars, by c's prices. */
+/* The price of so many requests in US dollars, by c's prices. */
 double store_conf_price(
     const struct store_conf *c, uint64_t puts, uint64_t lists, uint64_t gets);
 

@@ -40,7 +40,7 @@ struct buf;
 struct store;
 struct store_stats;
 
-/* What was staged; owned by the caller until published or dropped. */
+/* A staged object; owned by the caller until published or dropped. */
 struct staged {
 	int rc; /* after publish: 0, or -1 with e filled */
 	struct err e;
@@ -56,7 +56,7 @@ struct staged {
 /* Bytes of an object in order; -1 ends the get with that error. */
 typedef int store_sink(void *ctx, const uint8_t *p, size_t n, struct err *e);
 
-/* What list() reports, in byte order of keys. */
+/* An object as list() reports it, in byte order of keys. */
 struct store_entry {
 	const char *key; /* full key; with delimited listing a common prefix
 			    ends in '/' */
@@ -67,10 +67,10 @@ struct store_entry {
 /* 0: go on; 1: stop, list returns 0; -1: list fails with e. */
 typedef int store_each(void *ctx, const struct store_entry *en, struct err *e);
 
-/* What became of key i of a remove_many(), in any order. */
+/* The result for key i of a remove_many(), in any order. */
 typedef void store_removed(void *ctx, size_t i, int rc, const struct err *e);
 
-/* What was begun and has not become an object. */
+/* An upload that was begun and has not become an object. */
 struct store_upload {
 	const char *key; /* that it is for; of a directory its own name */
 	const char *id;  /* "" in a directory */

@@ -66,7 +66,8 @@ stop_on_signals(void)
 	sa.sa_flags = SA_RESTART;
 	sigemptyset(&sa.sa_mask);
 	for (unsigned i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
-		/* What nohup or a shell's "&" ignores for us stays ignored. */
+		/* A signal that nohup or a shell's "&" has us ignore stays
+		 * ignored. */
 		if (sigaction(sigs[i], NULL, &old) == 0 &&
 		    old.sa_handler != SIG_IGN)
 			(void)sigaction(sigs[i], &sa, NULL);

@@ -380,7 +380,7 @@ step(struct glob *g, uint32_t c)
 	return false;
 }
 
-/* What the rest of a pattern has had when the path is over. */
+/* The parts that the rest of a pattern has had when the path ends. */
 enum rest { REST_ALL, REST_SLASH, REST_STARS, REST_NONE };
 
 /*

@@ -32,7 +32,7 @@ quote(struct buf *b, const char *text)
 	buf_add(b, "\"", 1);
 }
 
-/* What parts a member from what is before it, and its name. */
+/* Writes the comma before a member, if one is needed, and its name. */
 static void
 begin_member(struct buf *b, const char *name)
 {

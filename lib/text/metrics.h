@@ -27,7 +27,7 @@ enum metric {
 	METRIC_HEALED,
 	METRIC_WAL_MAX,
 	METRIC_OLDEST,
-	/* Of lspp-stat: what the state knows. */
+	/* These are lspp-stat's: it counts what the state knows. */
 	METRIC_FLEET, /* tier */
 	METRIC_FLEET_WAITING,
 	METRIC_FLEET_FAILED,

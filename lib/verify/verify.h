@@ -123,8 +123,8 @@ struct verified {
 };
 void verified_release(struct verified *out);
 
-/* What one worker needs; one thread at a time.  dir (borrowed) is for temporary
- * files. */
+/* The buffers and connections of one worker; one thread at a time.  dir
+ * (borrowed) is for temporary files. */
 struct verifier;
 struct verifier *verifier_new(const char *dir);
 void verifier_free(struct verifier *v); /* takes NULL */

@@ -1,4 +1,4 @@
-/* What lspp-hot asks of the state, and leaves there. */
+/* The statements of lspp-hot on the state. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -160,7 +160,7 @@ local_url(const char *url)
 	if (strncasecmp(url, "http://", 7) != 0)
 		return false;
 	url += 7;
-	/* What stands before an "@" is no host, whatever it looks like. */
+	/* The part before an "@" is no host, whatever it looks like. */
 	if (memchr(url, '@', strcspn(url, "/?#")) != NULL)
 		return false;
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {

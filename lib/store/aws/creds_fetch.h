@@ -21,7 +21,7 @@ int creds_from_container(
     const struct creds_conf *conf, struct creds *out, struct err *e);
 int creds_from_imds(
     const struct creds_conf *conf, struct creds *out, struct err *e);
-/* What a shell command prints, within conf->timeout_s; then it is ended. */
+/* The output of a shell command.  It is ended after conf->timeout_s. */
 int creds_from_process(const struct creds_conf *conf, const char *command,
     struct creds *out, struct err *e);
 

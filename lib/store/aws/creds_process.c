@@ -60,7 +60,7 @@ collect(struct process *p, struct buf *out)
 	int ms;
 
 	while (n != 0 && out->len < CREDS_SMALL && (ms = time_left(p)) > 0) {
-		/* What it had to say is in the pipe when it has ended. */
+		/* Its whole output is in the pipe once it has ended. */
 		ended = has_ended(p);
 		if (poll(&fd, 1, ended ? 0 : ms > 20 ? 20 : ms) <= 0) {
 			n = ended ? 0 : 1;
@@ -117,7 +117,7 @@ start(struct process *p, const char *command, struct err *e)
 	return err_sys(e, "/bin/sh");
 }
 
-/* What it prints, in *text, if it ends well and in time. */
+/* Its output, in *text, if it ends well and in time. */
 static int
 run(const char *command, uint64_t timeout_s, struct buf *text, struct err *e)
 {

@@ -104,7 +104,7 @@ dir_blame_root(struct dir *d, struct err *e)
 
 /* Parent directories */
 
-/* What stands in the way of directory key[0..len)? */
+/* Which file stands where directory key[0..len) must be? */
 static int
 blame(struct dir *d, const char *key, size_t len, struct err *e)
 {

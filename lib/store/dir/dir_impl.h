@@ -60,7 +60,7 @@
 #define DIR_FLAGS  (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 #define DIR_SYNCFS 4 /* from so many objects on, one syncfs is cheaper */
 
-/* What the driver asks of the system: all true and real but in tests. */
+/* The system as the driver sees it; other than the real one only in tests. */
 struct dir_sys {
 	int (*fsync)(int fd);
 	int (*syncfs)(int fd); /* NULL: there is none that reports errors */

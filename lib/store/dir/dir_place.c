@@ -35,7 +35,7 @@ dir_locate(const char *url, struct buf *out, struct err *e)
 		return err_in(e, "%s", url);
 	if (path_absolute(dir, out, e) == -1)
 		return err_in(e, "%s", url);
-	/* What an unset variable in "file://$DIR/" comes to. */
+	/* This is "file://$DIR/" with an unset variable. */
 	if (strcmp(buf_str(out), "/") == 0)
 		return err_set(
 		    e, ERR_CONFIG, "%s: / cannot be a replica root", url);

@@ -337,7 +337,7 @@ remember(struct dir *d, const struct dir_object *o)
 	pthread_mutex_unlock(&d->lock);
 }
 
-/* It is not to be relied on: its name goes. */
+/* The object cannot be relied on: remove its name. */
 static void
 take_back(struct dir_object *o)
 {

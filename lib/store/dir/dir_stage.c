@@ -130,7 +130,8 @@ open_unnamed(struct dir *d, struct dir_object *o, struct err *e)
 			return 1;
 		if (!dir_is_removed(o->parent))
 			break;
-		/* What a removed one says differs: ENOENT, EPERM. */
+		/* Systems answer differently for a removed directory: ENOENT,
+		 * EPERM. */
 		if (dir_open_parent(d, o, e) == -1)
 			return -1;
 	}

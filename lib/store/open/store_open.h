@@ -43,7 +43,7 @@ char *store_real(const char *url, struct err *e);
  */
 char *store_place(const char *url, struct err *e);
 
-/* What is true of the store of that URL; all false where there is none. */
+/* The traits of the store of that URL; all false if there is no such store. */
 const struct store_traits *store_traits(const char *url);
 
 /* Where the query of an S3 URL begins, at a "?" that no backslash takes for

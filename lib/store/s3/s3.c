@@ -197,7 +197,7 @@ profile_of(const struct store_conf *conf)
 	return v != NULL ? v : "default";
 }
 
-/* What a variable of AWS's tools says of CRC32: when_supported or not. */
+/* Reads a variable of AWS's tools about CRC32: when_supported or not. */
 static bool
 wants_crc(const char *name, bool otherwise)
 {
@@ -318,7 +318,7 @@ s3_stage(struct store *st, const struct store_stage *o, struct err *e)
 	return staged;
 }
 
-/* It is done, or has failed, since it was staged. */
+/* Its upload was done, or failed, when it was staged. */
 static void
 s3_publish(struct store *st, struct staged **list, size_t n)
 {

@@ -191,7 +191,7 @@ s3_retry_after(const struct http_response *r)
 	return s > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : (uint64_t)s;
 }
 
-/* What every answer says of the server's clock. */
+/* Every answer tells the server's clock. */
 void
 s3_note_clock(struct s3 *s, const struct http_response *r)
 {

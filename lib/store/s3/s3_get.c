@@ -263,7 +263,7 @@ check(void *ctx, const struct http_response *r, struct err *e)
 	return 0;
 }
 
-/* What to ask for: "" for all. */
+/* The Range header: "" for all. */
 static void
 set_range(struct fetch *f, struct s3_call *c)
 {
@@ -295,7 +295,7 @@ go_on(void *ctx, struct s3_call *c, struct http_response *r)
 	struct fetch *f = ctx;
 	const char *etag = http_header(r, "etag");
 
-	/* What is held of one that broke is as good as it was. */
+	/* The bytes from before a transfer broke are still good. */
 	if (f->held && !f->bad && r->fault != HTTP_FINE &&
 	    pass_on(f, f->body.data, f->body.len, &f->why) == -1)
 		f->ended = true;

@@ -126,7 +126,7 @@ void s3_param(struct s3_call *c, const char *name, const char *value);
 void s3_amz(struct s3_call *c, const char *name, const char *value);
 void s3_plain(struct s3_call *c, const char *line);
 
-/* What an answer that is no success means, and what is to be done. */
+/* The meaning of an answer that is no success, and what to do then. */
 enum s3_verdict {
 	S3_FINAL, /* it failed */
 	S3_FATAL, /* and so will everything else */
@@ -165,7 +165,7 @@ int s3_piece_read(void *ctx, uint64_t off, void *p, size_t n, struct err *e);
 void s3_object_headers(struct s3 *s, struct s3_call *c);
 void s3_sse_c_headers(struct s3 *s, struct s3_call *c);
 
-/* What the answer to a PUT says of what was stored. */
+/* The answer to a PUT, about the object that was stored. */
 enum s3_stored {
 	S3_STORED, /* ours, as far as an ETag or a checksum can tell */
 	S3_OTHER,  /* other bytes */

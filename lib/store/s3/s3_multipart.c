@@ -86,7 +86,7 @@ part_list(const struct upload *u, struct buf *xml)
 		buf_addf(xml, "<Part><PartNumber>%u</PartNumber><ETag>", i + 1);
 		s3_xml_escape(xml, u->part[i].etag);
 		buf_adds(xml, "</ETag>");
-		/* What the parts were begun with is asked for again. */
+		/* The completion repeats the checksums of the parts. */
 		if (u->s->checksums)
 			buf_addf(xml, "<ChecksumCRC32>%s</ChecksumCRC32>",
 			    u->part[i].crc32);

@@ -8,7 +8,7 @@
 #include "lib/store/aws/aws_files.h"
 #include "lib/store/aws/sigv4.h"
 
-/* What a URL says, before anybody else is asked. */
+/* The parts of a URL, before options and environment. */
 struct spoken {
 	char *bucket, *prefix;
 	char *endpoint, *region;
@@ -150,7 +150,7 @@ check_bucket(const char *b, struct err *e)
 			n = 0;
 	if (n > 0 && n <= 255)
 		return 0;
-	/* It is not quoted: it may be somebody's secret. */
+	/* The message does not quote it: it may be a secret. */
 	err_set(e, ERR_CONFIG, "what follows s3:// is no bucket's name");
 	return err_hint(e, "keys do not belong in a URL: see lspp-s3(7)");
 }

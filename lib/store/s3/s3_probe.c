@@ -96,7 +96,7 @@ clean_up(struct s3 *s, const char *full)
 	http_response_release(&r);
 }
 
-/* What n did at once; the caller looks at x. */
+/* n requests at once; the caller looks at x. */
 static int
 run_race(struct race *x, struct s3 *s, enum store_guard guard, unsigned n,
     struct err *e)

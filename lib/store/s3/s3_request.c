@@ -579,7 +579,7 @@ s3_do(struct s3 *s, struct s3_call *c, struct http_response *r, struct err *e)
 		}
 		if (c->again != NULL)
 			c->again(c->sink_ctx, c, r);
-		/* What gets on is not failing: its time begins anew. */
+		/* A transfer that moves does not fail: its time begins anew. */
 		if (c->moved != NULL && *c->moved > moved) {
 			moved = *c->moved;
 			p.tries = 1;
