@@ -66,6 +66,18 @@ shown(const char *name, size_t n, const char *value, size_t len)
 	return false;
 }
 
+/* A value that is an address, but for its scheme; one with it is dealt with as
+ * a URL. */
+static char *
+cover_address(char *value)
+{
+	size_t n = strcspn(value, END);
+	const char *scheme = strstr(value, ":/");
+
+	return scheme != NULL && scheme < value + n ? value
+						    : cover_user(value, true);
+}
+
 static void
 cover_values(char *p)
 {
@@ -85,6 +97,8 @@ cover_values(char *p)
 			len--;
 		if (!shown(p, n, value, len))
 			value = cover(value, len);
+		else if (strncmp(p, harmless[0], n) == 0)
+			value = cover_address(value);
 	}
 }
 
