@@ -133,8 +133,9 @@ ship_unrecorded(
 		return;
 	ship_anew(j,
 	    "this machine has shipped it, but not with this state as it is: it "
-	    "was forgotten, or an older copy of the state put back, or another "
-	    "state or a clone of the machine is at work");
+	    "was forgotten, the replica had another URL, an older copy of the "
+	    "state was put back, or another state or a clone of the machine is "
+	    "at work");
 }
 
 /* The object of that name, if it is there: 1 own, 0 there is none, -1. */
