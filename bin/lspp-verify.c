@@ -101,7 +101,7 @@ add_known(void *ctx, const char *key, const char *path, struct err *e)
 
 /* Of a pattern, too: a replica that is gone as a whole is in no listing. */
 static void
-each_known(void *ctx, choose_key *add, void *search)
+each_known(void *ctx, struct store *s, choose_key *add, void *search)
 {
 	struct run *run = ctx;
 	struct known k = { add, search };
@@ -109,8 +109,7 @@ each_known(void *ctx, choose_key *add, void *search)
 	int64_t root;
 
 	if (run->reader != NULL &&
-	    state_root(run->reader, run->chooser.store->url, false, &root, e) ==
-		1)
+	    state_root(run->reader, s->url, false, &root, e) == 1)
 		(void)state_records(run->reader, root, add_known, &k, e);
 }
 

@@ -156,3 +156,36 @@ settled_03() {
 		[[ $stderr == *"l$k.db/generations/"* ]] || fail "$stderr"
 	done
 }
+
+@test "-c: a pattern finds what the state knows and one of the replicas has lost" {
+	mkdir tenants
+	sqlite3 tenants/a.db 'CREATE TABLE t(x)'
+	sqlite3 tenants/b.db 'CREATE TABLE t(x)'
+	sqlite3 other.db 'CREATE TABLE t(x)'
+	cat >"$T/l.yml" <<-END
+		dbs:
+		  - path: $D/other.db
+		    replica: {type: file, path: $T/x/other.db}
+		  - dir: $D/tenants
+		    pattern: "*.db"
+		    replicas:
+		      - {type: file, path: $T/y}
+		      - {type: file, path: $T/z, name: second}
+	END
+	lspp-ship -q -c "$T/l.yml" -s "$S" other.db tenants/*.db >/dev/null
+	run -0 --separate-stderr lspp-verify -c "$T/l.yml" -s "$S" '**'
+	assert_equal "$stderr" ""
+	assert_equal "${#lines[@]}" 5
+	rm -r "$T/z/b.db"
+	run -1 --separate-stderr lspp-verify -c "$T/l.yml" -s "$S" '**'
+	assert_equal "${#lines[@]}" 4
+	assert_regex "$stderr" "b.db: .*it was shipped, but nothing of it is in .*/z"
+	run -0 lspp-verify -c "$T/l.yml" -s "$S" '*/a.db'
+	run -0 lspp-verify -c "$T/l.yml" -s "$T/none" '**'
+	rm -r "$T/z/a.db"
+	run -1 --separate-stderr lspp-verify -c "$T/l.yml" -s "$S" '**'
+	assert_equal "${#lines[@]}" 3
+	lspp-ship -q -c "$T/l.yml" -s "$S" tenants/*.db >/dev/null
+	run -0 --separate-stderr lspp-verify -c "$T/l.yml" -s "$S" '**'
+	assert_equal "${#lines[@]}" 5
+}

@@ -209,7 +209,7 @@ choose_matching(struct chooser *h, const char *operand, const char *pattern)
 		f.skip = glob_fixed(pattern);
 	(void)scan_replica(&s, h->store, pattern);
 	if (h->known != NULL && !f.failed && !f.ended && !stop_requested())
-		h->known(h->ctx, add_known, &f);
+		h->known(h->ctx, h->store, add_known, &f);
 	if (f.any || stop_requested())
 		return f.ended ? -1 : 0;
 	c.name = xstrdup(operand);

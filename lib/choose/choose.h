@@ -68,8 +68,10 @@ struct chooser {
 	/* Takes over what c holds.  -1: no more choices are wanted. */
 	int (*chosen)(void *ctx, struct choice *c);
 	/* Of what else a pattern may find, after a listing: give each key there
-	 * is to add.  May be NULL.  Not asked by choose_config(). */
-	void (*known)(void *ctx, choose_key *add, void *search);
+	 * is to add, of that store.  May be NULL.  choose_config() asks with
+	 * every_replica only. */
+	void (*known)(
+	    void *ctx, struct store *s, choose_key *add, void *search);
 	void *ctx;
 	/* private */
 	struct target_set seen;

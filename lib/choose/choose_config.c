@@ -319,19 +319,16 @@ find_path(
 }
 
 static int
-found(void *ctx, const char *url)
+found_key(struct search *s, const char *key, uint64_t *unknown)
 {
-	struct search *s = ctx;
-	const char *key = url + strlen(s->store->root);
 	struct buf path = { 0 }, other = { 0 };
 	const struct config_db *d;
 	int rc = 0, n;
 
-	key += *key == '/';
 	n = find_path(s, key, &path, &other);
 	d = n == 0 ? NULL : config_find(&s->x->f->c, buf_str(&path));
 	if (n == 0)
-		s->unknown++;
+		++*unknown;
 	else if (!config_wants(&s->want, buf_str(&path)) ||
 	    (d != s->d &&
 		(s->d->kind != CONFIG_MULTI || d->kind != s->d->kind)))
@@ -343,6 +340,24 @@ found(void *ctx, const char *url)
 	buf_release(&path);
 	buf_release(&other);
 	return rc;
+}
+
+static int
+found(void *ctx, const char *url)
+{
+	struct search *s = ctx;
+	const char *key = url + strlen(s->store->root);
+
+	return found_key(s, *key == '/' ? key + 1 : key, &s->unknown);
+}
+
+/* Of the same root there are others', too. */
+static int
+add_known(void *search, const char *key)
+{
+	uint64_t unknown = 0;
+
+	return found_key(search, key, &unknown);
 }
 
 /* Fails under the pattern's name: so it is tried again. */
@@ -430,10 +445,11 @@ static void
 choose_in_replica(struct search *s)
 {
 	struct scan scan = { .found = found, .failed = failed, .ctx = s };
+	const struct chooser *h = s->x->h;
 	struct err e;
 	char *names;
 
-	if (s->d->kind == CONFIG_PATH && !s->x->h->every_replica) {
+	if (s->d->kind == CONFIG_PATH && !h->every_replica) {
 		(void)choose_path(s, s->d->path, NULL);
 		return;
 	}
@@ -448,8 +464,11 @@ choose_in_replica(struct search *s)
 	}
 	s->unknown = 0;
 	names = names_wanted(s);
-	if (scan_replica(&scan, s->store, names) == 0)
+	if (scan_replica(&scan, s->store, names) == 0) {
 		s->listed++;
+		if (h->known != NULL && h->every_replica && !s->ended)
+			h->known(h->ctx, s->store, add_known, s);
+	}
 	free(names);
 	tell_unknown(s);
 }
