@@ -116,19 +116,27 @@ assert_restores() {
 }
 
 @test "a damaged tail is not adopted: a new generation" {
-	grow_and_ship
-	old_state_back
-	# The last segment: its first bytes are another's magic now.
-	local f
-	f=$(ls rep/x.db/generations/*/wal/* | tail -n 1)
-	chmod u+w "$f"
-	printf 'XXXXXXXXXX' | dd of="$f" conv=notrunc bs=1 seek=40 status=none
-	run --separate-stderr grow_and_ship
-	assert_success
-	assert_regex "$stderr" 'a new generation begins: the state is older'
-	assert_equal "$(generations)" 2
-	lspp-restore -o out x.db
-	cmp out/x.db x.db
+	local f how
+	for how in 'dd of=$f conv=notrunc bs=1 seek=40 status=none' \
+		'truncate -s -1 $f' 'truncate -s 0 $f'; do
+		rm -rf rep state old
+		grow_and_ship
+		cp -r state old
+		grow_and_ship
+		old_state_back
+		# The last segment: its first bytes are another's magic now, or
+		# its end is gone.
+		f=$(ls rep/x.db/generations/*/wal/* | tail -n 1)
+		chmod u+w "$f"
+		eval "$how" <<<XXXXXXXXXX
+		run --separate-stderr grow_and_ship
+		assert_success
+		assert_regex "$stderr" 'a new generation begins: the state is older'
+		assert_equal "$(generations)" 2
+		rm -rf out
+		lspp-restore -o out x.db
+		cmp out/x.db x.db
+	done
 }
 
 @test "a replica that lost the generation gets a new one" {

@@ -246,6 +246,44 @@ damage_last() {
 	done
 }
 
+@test "an object that was cut is nobody's: the owners say who ships it" {
+	local how n=0
+	for how in 'truncate -s -1 last' 'truncate -s 0 last' \
+		'dd of=last bs=1 seek=300 conv=notrunc status=none'; do
+		rm -rf state.a state.b
+		replica_clear
+		on a lspp-ship -q src/busy.db src/idle.db
+		write busy $((n += 1))
+		on a lspp-ship -q src/busy.db
+		# Its own, of an older copy of the state, in a contended root.
+		cp -r state.a state.old
+		write busy $((n += 1))
+		on a lspp-ship -q src/busy.db
+		eval damage_last "$how" <<<XXXXXXXXXX
+		rm -rf state.a
+		mv state.old state.a
+		sqlite3 state.a/state.db 'UPDATE db SET racy = racy | 2'
+		run --separate-stderr on a lspp-ship src/busy.db
+		assert_success
+		assert_output src/busy.db
+		assert_regex "$stderr" 'a new generation begins'
+		holds busy "$n"
+		# Of somebody else.
+		rm -rf state.a
+		replica_clear
+		on a lspp-ship -q src/busy.db
+		write busy $((n += 1))
+		on b lspp-ship -q --new-generation src/busy.db
+		write busy $((n += 1))
+		on b lspp-ship -q src/busy.db
+		eval damage_last "$how" <<<XXXXXXXXXX
+		write busy $((n += 1))
+		run -75 --separate-stderr on a lspp-ship src/busy.db
+		assert_output ''
+		assert_regex "$stderr" 'another machine ships'
+	done
+}
+
 @test "a run that was killed behind its object is no clone" {
 	local n
 	on a lspp-ship src/busy.db

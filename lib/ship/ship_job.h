@@ -263,7 +263,8 @@ void ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at);
 
 /*
  * What the last bytes of an object say.  1: *pv filled; 0: it is not of lspp;
- * -1: ERR_MISSING, ERR_CORRUPT and others.
+ * -1: ERR_MISSING, ERR_CORRUPT (also of a generation that lspp began, with
+ * nothing of lspp's at its end) and others.
  */
 int ship_peek(
     struct ship *s, const char *key, struct provenance *pv, struct err *e);

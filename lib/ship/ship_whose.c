@@ -32,11 +32,33 @@ static const char to_take_back[] =
     "end one of the two; to take the whole fleet back: lspp-scan ... | "
     "lspp-ship --new-generation ...";
 
+/* Is it of a generation whose id says that lspp began it? */
+static bool
+is_of_lspp(const char *key)
+{
+	static const char generations[] = "generations/";
+	char id[LAYOUT_GENERATION] = "";
+	struct layout_name name;
+	size_t n;
+
+	if (!layout_object(key, &n, &name) || name.kind == LAYOUT_OWNER)
+		return false;
+	key += n + (key[n] == '/') + sizeof(generations) - 1;
+	memcpy(id, key, sizeof(id) - 1);
+	return layout_is_own(id);
+}
+
+/* All of lspp's have a provenance: one that has none was cut, and may be
+ * anybody's. */
 int
 ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
 {
 	int has = peek(s->store, key, pv, e);
 
+	if (has == 0 && is_of_lspp(key))
+		return err_set(e, ERR_CORRUPT,
+		    "%s has no provenance, though lspp began its generation",
+		    key);
 	return has == -1 && e->class == ERR_CORRUPT ? err_in(e, "%s", key)
 						    : has;
 }
@@ -183,9 +205,9 @@ ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e)
 	rc = ask(w, j, buf_str(&key), e);
 	buf_release(&key);
 	j->whose.own = rc == 0;
-	/* Adopting meets the same object, and judges. */
+	/* Adopting meets the same object, and judges; also what is damaged. */
 	j->whose.alien = false;
-	return rc == -1 && j->whose.other ? 1 : rc;
+	return rc == -1 && (j->whose.other || e->class == ERR_CORRUPT) ? 1 : rc;
 }
 
 int
