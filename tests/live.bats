@@ -217,6 +217,15 @@ waits() {
 	assert_equal "$(sqlite3 src/a.db .tables)" other
 }
 
+@test "--live does not change the encoding under a connection" {
+	database delete
+	rm src/a.db
+	sqlite3 src/a.db "PRAGMA encoding = 'UTF-16'; CREATE TABLE other(x)"
+	run -78 --separate-stderr lspp-restore --live "$T/src/a.db"
+	assert_regex "$stderr" 'another encoding'
+	assert_equal "$(sqlite3 src/a.db .tables)" other
+}
+
 @test "--live killed at any moment: the old state or the new" {
 	local n calls
 	database wal

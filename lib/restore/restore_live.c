@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/be.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/restore/restore.h"
@@ -18,7 +19,11 @@
 #include "lib/sys/guard.h"
 #include "lib/sys/stop.h"
 
-enum { AT_VERSIONS = 18, VERSIONS = 2 }; /* for writing, for reading */
+enum {
+	AT_VERSIONS = 18, /* for writing, for reading */
+	VERSIONS = 2,
+	AT_ENCODING = 56, /* of its text */
+};
 
 static const char stop_and_force[] =
     "stop the application, then restore with --force";
@@ -76,6 +81,15 @@ look_at(const char *path, uint8_t p[DBHDR_SIZE], struct dbhdr *h, struct err *e)
 	return rc;
 }
 
+/* A connection that has read the schema minds it for good.  0: it is empty. */
+static bool
+same_encoding(const uint8_t *a, const uint8_t *b)
+{
+	uint32_t x = be32(a + AT_ENCODING), y = be32(b + AT_ENCODING);
+
+	return x == 0 || y == 0 || x == y;
+}
+
 /* The state is to have the journal mode of the database it goes to. */
 static int
 fit(struct restored *r, const char *path, struct err *e)
@@ -93,6 +107,12 @@ fit(struct restored *r, const char *path, struct err *e)
 		    "it has pages of %u bytes, the state that is to be "
 		    "restored of %u: in WAL mode that cannot be changed live",
 		    to.page_size, from.page_size);
+		return err_hint(e, "%s", stop_and_force);
+	}
+	if (!same_encoding(live, own)) {
+		err_set(e, ERR_CONFIG,
+		    "its text has another encoding than that of the state that "
+		    "is to be restored, which cannot be changed live");
 		return err_hint(e, "%s", stop_and_force);
 	}
 	if (pwrite(r->fd, live + AT_VERSIONS, VERSIONS, AT_VERSIONS) !=

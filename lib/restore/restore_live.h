@@ -25,7 +25,7 @@ int live_check(const char *path, struct err *e);
  * rollback mode for readers.
  *	ERR_BUSY	it was not to be had, or a signal came (stop.h): nothing
  *			was changed; or path leads to another file by now
- *	ERR_CONFIG	another page size, in WAL mode
+ *	ERR_CONFIG	another page size, in WAL mode, or encoding of text
  *	ERR_CORRUPT	what is at path is no database, or a state of lspp
  */
 int restored_live(
