@@ -168,6 +168,18 @@ jump() {
 	assert_regex "$stderr" "--if-existed needs --timestamp"
 }
 
+@test "one that a clock dated which was ahead may have existed then" {
+	START=$(date +%s)
+	at 8000
+	for hours in 2 7; do # also before the clock went back
+		[ $hours = 2 ] || at 5
+		run -66 --separate-stderr at_time -f +${hours}h lspp-restore \
+			-r "$R" -o out --if-existed --timestamp "@$START" a.db
+		refute_regex "$stderr" 'did not exist then'
+	done
+	newest 0 "2 5" restored 7 6
+}
+
 @test "what is damaged, or gone on elsewhere, is not left out as old" {
 	local object
 	fleet() {

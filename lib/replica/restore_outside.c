@@ -6,18 +6,21 @@
 #include "lib/base/when.h"
 #include "lib/replica/follow.h"
 #include "lib/replica/history.h"
+#include "lib/replica/jump.h"
 #include "lib/replica/restore_plan.h"
 #include "lib/store/store.h"
 
 /*
  * Did it begin behind the wanted time?  What was pruned did not, so not the
  * oldest object tells, but the first owner's, which stays; and nobody, where
- * Litestream wrote before.
+ * Litestream wrote before, or where that one has the time of a clock that was
+ * ahead.
  */
 bool
-restore_is_younger(struct history *h, int64_t at_ns)
+restore_is_younger(struct history *h, const struct jumps *j, int64_t at_ns)
 {
 	const struct history_object *o = h->owners.v;
+	char why[512];
 	struct err e;
 
 	if (at_ns == INT64_MAX || h->owners.n == 0 || o->index != 0 ||
@@ -26,7 +29,8 @@ restore_is_younger(struct history *h, int64_t at_ns)
 	for (size_t i = 0; i < h->n; i++)
 		if (h->v[i].plain)
 			return false;
-	return h->began_ns > at_ns;
+	return h->began_ns > at_ns &&
+	    !jumps_unsure(j, h->began_ns, why, sizeof(why));
 }
 
 /* Nothing is as wanted: then what is there? */

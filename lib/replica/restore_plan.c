@@ -575,7 +575,7 @@ plan(struct store *s, const char *db, const struct restore_want *w,
 		if (rc == 0)
 			rc = restore_too_old(p, w, e);
 		p->younger = rc == -1 && !p->older && e->class == ERR_MISSING &&
-		    restore_is_younger(&pl.h, w->at_ns);
+		    restore_is_younger(&pl.h, &pl.jumps, w->at_ns);
 		if (p->younger)
 			err_hint(e, RESTORE_HINT_YOUNGER);
 	}

@@ -88,9 +88,11 @@ void restore_plan_release(struct restore_plan *p);
 
 /* For restore_plan(): nothing in h is as w wants it.  -1, and why. */
 struct history;
+struct jumps;
 int restore_outside(
     struct history *h, const struct restore_want *w, struct err *e);
-bool restore_is_younger(struct history *h, int64_t at_ns);
+bool restore_is_younger(
+    struct history *h, const struct jumps *j, int64_t at_ns);
 /* What p leads to is older than w wants it: -1, and p->older. */
 int restore_too_old(
     struct restore_plan *p, const struct restore_want *w, struct err *e);
