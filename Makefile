@@ -31,8 +31,9 @@ ALL_LDFLAGS = -pthread -Wl,--as-needed $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(
 # The rooms, lowest first: a file includes only from its own room or an earlier
 # one (tests/layers.sh).  ARCHITECTURE.md has the plan.
 LAYERS = base sys text sqlite store store/dir store/aws store/s3 \
-	store/open source config replica/wal replica/ltx replica state \
-	state/fleet scan choose restore prune hot ship verify stat cli
+	store/open source config replica/codec replica/wal replica/ltx \
+	replica state state/fleet scan choose restore prune hot ship verify \
+	stat cli
 LIB_SRC = $(foreach l,$(LAYERS),$(sort $(wildcard lib/$l/*.c)))
 LIB_OBJ = $(LIB_SRC:%.c=$B/%.o)
 PROGRAMS = $(patsubst bin/%.c,%,$(sort $(wildcard bin/lspp-*.c)))

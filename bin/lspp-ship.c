@@ -8,6 +8,7 @@
 #include "lib/cli/cli.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/cli/lines.h"
+#include "lib/replica/wal/walpos.h"
 #include "lib/ship/ship.h"
 #include "lib/ship/ship_fleet.h"
 #include "lib/state/state.h"
@@ -146,10 +147,10 @@ put_object(struct cli *c, const struct ship_report *r)
 	struct buf *b = cli_object(c, r->path);
 
 	json_text(b, "what", what(r));
-	json_text(b, "generation", r->pos != NULL ? r->pos->generation : NULL);
+	json_text(b, "generation", r->pos != NULL ? r->pos->line : NULL);
 	if (r->pos != NULL) {
-		json_number(b, "index", r->pos->index);
-		json_number(b, "offset", r->pos->offset);
+		json_number(b, "index", walpos_index(r->pos->at));
+		json_number(b, "offset", walpos_offset(r->pos->at));
 		json_time(b, "captured", r->captured_ns);
 	} else {
 		json_null(b, "index");

@@ -157,9 +157,9 @@ assert_restores() {
 
 @test "a record that is damaged is as good as none, and says so" {
 	local set n=1
-	for set in idx=512,snapshot_index=0 idx=512 off=off+4120 off=7 \
+	for set in 'at=at+(1<<32),snapshot=0' 'at=at+(1<<32)' at=at+4120 at=7 \
 		page_size=8192 pages=pages+1 'pages=1<<40' 'sum=randomblob(16)' \
-		'chain=randomblob(16)' "generation='x'" captured_ns=1.5; do
+		'chain=randomblob(16)' "line='x'" format=0 captured_ns=1.5; do
 		sqlite3 state/state.db "UPDATE db SET $set"
 		run --separate-stderr grow_and_ship
 		assert_success

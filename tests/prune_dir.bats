@@ -110,11 +110,11 @@ setup() {
 # the times of the copies.
 copied_backwards() {
 	local old new
-	old=$(sqlite3 "$S/state.db" "SELECT generation FROM db")
+	old=$(sqlite3 "$S/state.db" "SELECT line FROM db")
 	sqlite3 a.db "INSERT INTO t VALUES('the last')"
 	sleep 0.1
 	lspp-ship -q -r "$R" -C "$D" -s "$S" --new-generation a.db
-	new=$(sqlite3 "$S/state.db" "SELECT generation FROM db")
+	new=$(sqlite3 "$S/state.db" "SELECT line FROM db")
 	assert [ "$old" != "$new" ]
 	find "$R/a.db/generations/$new" -type f -exec touch -d "$1" {} +
 	find "$R/a.db/generations/$old" -type f -exec touch -d "$2" {} +

@@ -139,7 +139,7 @@ without() {
 
 # newest_of STATE
 newest_of() {
-	sqlite3 "$1/state.db" "SELECT generation FROM db"
+	sqlite3 "$1/state.db" "SELECT line FROM db"
 }
 
 # went_on -- whole it is sure; without the generation it has status 3.

@@ -267,7 +267,7 @@ it had broken"* ]] || fail "$stderr"
 	assert_equal "$(marks)" ""
 	# So does one whose generation is gone: the other may have pruned it.
 	replica_list "1.db/generations/$(sqlite3 "$S/state.db" \
-		'SELECT generation FROM db')/" | while read -r key; do
+		'SELECT line FROM db')/" | while read -r key; do
 		replica_rm "$key"
 	done
 	run -75 --separate-stderr verify 1.db

@@ -40,7 +40,7 @@ history() {
 # without, which then goes on from the one before.
 needed() {
 	local gen newest
-	newest=$(sqlite3 "$S/state.db" "SELECT generation FROM db
+	newest=$(sqlite3 "$S/state.db" "SELECT line FROM db
 		WHERE CAST(key AS TEXT) = 'x.db'")
 	for gen in "$R"/x.db/generations/*/; do
 		find "$gen/snapshots" -type f | sort | head -n 1

@@ -339,7 +339,7 @@ missing(const struct planner *pl, const struct generation *g, uint32_t index,
 {
 	struct buf key = { 0 };
 
-	layout_segment_key(&key, pl->h->db, g->h->id, index, 0);
+	layout_segment_key(&key, pl->h->db, g->h->id, walpos(index, 0));
 	err_set(
 	    e, ERR_CORRUPT, "%s is missing: nothing is pruned", buf_str(&key));
 	buf_release(&key);

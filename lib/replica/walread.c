@@ -6,6 +6,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/wal/walpos.h"
 
 #define UNIT_MAX (WAL_FRAME_HDR_SIZE + 65536)
 
@@ -31,6 +32,16 @@ walread_start(struct walread *w, uint32_t index, uint32_t page_size)
 	w->pos = 0;
 	w->frames = 0;
 	w->have = 0;
+}
+
+void
+walread_go_on(
+    struct walread *w, uint64_t at, const struct chain *c, uint32_t page_size)
+{
+	walread_start(w, walpos_index(at), page_size);
+	w->pos = walpos_offset(at);
+	if (w->pos > 0)
+		walpos_unchain(c, w->hdr.salt, w->sum);
 }
 
 bool

@@ -8,7 +8,7 @@
  * fileformat2.html 4.2), and that no page and no commit is larger than it can
  * be (lib/sqlite/growth.h).  What the frames are for is the caller's.
  *
- *	walread_start; to go on behind a frame, set pos, hdr.salt and sum then
+ *	walread_start, or to go on behind a frame, walread_go_on
  *	walread_feed ...
  */
 #ifndef LSPP_REPLICA_WALREAD_H
@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/replica/codec/pos.h"
 #include "lib/sqlite/growth.h"
 #include "lib/sqlite/wal.h"
 
@@ -44,6 +45,9 @@ void walread_release(struct walread *w);
 
 /* A WAL from its header on, of a database with that page size. */
 void walread_start(struct walread *w, uint32_t index, uint32_t page_size);
+/* Likewise at a position (wal/walpos.h), which may be in a WAL. */
+void walread_go_on(
+    struct walread *w, uint64_t at, const struct chain *c, uint32_t page_size);
 
 /* Failures of the bytes are ERR_CORRUPT. */
 int walread_feed(struct walread *w, const uint8_t *p, size_t n,

@@ -247,7 +247,8 @@ read_snapshot(struct work *w, struct err *e)
 	struct buf *key = &w->r->key;
 
 	buf_reset(key);
-	layout_snapshot_key(key, w->db, w->p->generation, w->p->snapshot);
+	layout_snapshot_key(
+	    key, w->db, w->p->generation, walpos(w->p->snapshot, 0));
 	if (w->t->resume && w->part.fd == -1 && w->p->bytes >= PART_MIN)
 		(void)part_open(&w->part, w->out->dir, w->s->url, buf_str(key));
 	if (read_object(w, &o, e) == -1)
@@ -269,14 +270,14 @@ check_offset(struct work *w, size_t i, struct err *e)
 	buf_reset(key);
 	if (end > offset) {
 		layout_segment_key(key, w->db, w->p->generation,
-		    w->p->segment_index[i], offset);
+		    walpos(w->p->segment_index[i], offset));
 		return err_set(e, ERR_CORRUPT,
 		    "%s overlaps the segment before it, which ends at "
 		    "%08" PRIx64,
 		    buf_str(key), end);
 	}
-	layout_segment_key(key, w->db, w->p->generation, w->p->segment_index[i],
-	    (uint32_t)end);
+	layout_segment_key(key, w->db, w->p->generation,
+	    walpos(w->p->segment_index[i], (uint32_t)end));
 	return err_set(e, ERR_CORRUPT, "%s is missing", buf_str(key));
 }
 
@@ -296,7 +297,7 @@ read_segment(struct work *w, size_t i, struct err *e)
 		return -1;
 	buf_reset(key);
 	layout_segment_key(
-	    key, w->db, w->p->generation, o.name.index, o.name.offset);
+	    key, w->db, w->p->generation, walpos(o.name.index, o.name.offset));
 	if (read_object(w, &o, e) == -1)
 		return err_in(e, "%s", buf_str(key));
 	sound(w, w->p->segment_ns[i]);

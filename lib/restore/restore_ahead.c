@@ -71,8 +71,8 @@ fetch(struct hand *h)
 	size_t i = (size_t)h->segment;
 	struct buf key = { 0 };
 
-	layout_segment_key(&key, h->a->db, p->generation, p->segment_index[i],
-	    p->segment_offset[i]);
+	layout_segment_key(&key, h->a->db, p->generation,
+	    walpos(p->segment_index[i], p->segment_offset[i]));
 	buf_reset(&h->bytes);
 	h->rc = s->ops->get(
 	    s, buf_str(&key), 0, UINT64_MAX, keep, &h->bytes, &h->e);

@@ -185,8 +185,8 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 static int
 ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
-	int rc = state_broken(
-	    w->st, j->ship->root, j->rec.key, j->rec.pos.generation, e);
+	int rc =
+	    state_broken(w->st, j->ship->root, j->rec.key, j->rec.pos.line, e);
 
 	if (rc == 1)
 		ship_anew(j,

@@ -135,12 +135,12 @@
 #include "lib/base/err.h"
 #include "lib/sys/pool.h"
 
+struct pos;
 struct record;
 struct ship;
 struct ship_worker;
 struct store_conf;
 struct store_stats;
-struct vwal_pos;
 
 /* Numbers in the state: between which moments the clock went back, last. */
 #define SHIP_BACK_FROM "clock back from"
@@ -175,7 +175,7 @@ struct ship_report {
 	const char *ending_key;         /* of one that ends an old generation */
 	uint32_t pages;                 /* in the segment, or the snapshot */
 	uint64_t bytes;                 /* of the objects, as stored */
-	const struct vwal_pos *pos;     /* that it is shipped to, or NULL */
+	const struct pos *pos;          /* that it is shipped to, or NULL */
 	int64_t captured_ns;            /* of that */
 	uint64_t wal_size;              /* of the -wal beside it */
 	const char *hint, *read;        /* "" if it was not read */

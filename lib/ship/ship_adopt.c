@@ -90,14 +90,9 @@ peek_own(struct tail *t, const char *key, struct provenance *pv, struct err *e)
 static void
 begin_tail(struct tail *t)
 {
-	const struct vwal_pos *pos = &t->j->next.pos;
+	const struct record *n = &t->j->next;
 
-	walread_start(&t->wal, pos->index, t->j->next.page_size);
-	if (pos->offset > 0) {
-		t->wal.pos = pos->offset;
-		memcpy(t->wal.hdr.salt, pos->salt, sizeof(pos->salt));
-		memcpy(t->wal.sum, pos->sum, sizeof(t->wal.sum));
-	}
+	walread_go_on(&t->wal, n->pos.at, &n->chain, n->page_size);
 	t->commit = 0;
 	t->top = t->j->next.pages;
 	t->step = ship_job_step(t->j, 0, false);
@@ -109,10 +104,9 @@ pass_segment(struct tail *t, const struct provenance *pv)
 	struct record *n = &t->j->next;
 	uint64_t raw = object_dec_raw(t->w->dec);
 
-	memcpy(n->pos.salt, t->wal.hdr.salt, sizeof(n->pos.salt));
-	memcpy(n->pos.sum, t->wal.sum, sizeof(n->pos.sum));
+	walpos_chain(&n->chain, t->wal.hdr.salt, t->wal.sum);
 	/* Whether its writer left the index here, the next objects tell. */
-	ship_advance(&n->pos, raw, (uint64_t)UINT32_MAX + 1);
+	n->pos.at = walpos_behind(n->pos.at, raw, (uint64_t)UINT32_MAX + 1);
 	n->wal_bytes += raw;
 	n->segments++;
 	n->pages = t->step->pages = pv->pages;
@@ -161,8 +155,7 @@ adopt_segment(struct tail *t, struct err *e)
 	struct buf key = { 0 };
 	int rc;
 
-	layout_segment_key(
-	    &key, n->key, n->pos.generation, n->pos.index, n->pos.offset);
+	layout_segment_key(&key, n->key, n->pos.line, n->pos.at);
 	rc = peek_own(t, buf_str(&key), &pv, e);
 	if (rc == 1 && ship_clock_met(t->w, t->j, &pv, e) == -1)
 		rc = -1;
@@ -188,33 +181,31 @@ static int
 adopt_index(struct tail *t, struct err *e)
 {
 	struct record *n = &t->j->next;
-	uint32_t index = n->pos.index + (n->pos.offset > 0);
+	uint64_t at = walpos_snapshot(n->pos.at);
 	struct buf key = { 0 };
 	struct provenance pv;
 	int rc;
 
-	if (index == n->snapshot_index)
+	if (at == n->snapshot)
 		return 0;
-	layout_snapshot_key(&key, n->key, n->pos.generation, index);
+	layout_snapshot_key(&key, n->key, n->pos.line, at);
 	rc = peek_own(t, buf_str(&key), &pv, e);
 	if (rc == 1) {
-		n->snapshot_index = index;
+		n->snapshot = at;
 		n->captured_ns = pv.captured_ns;
 		n->snapshot_ns =
 		    pv.clock_ns != 0 ? pv.clock_ns : pv.captured_ns;
 		n->snapshot_size = (uint64_t)pv.pages * pv.page_size;
 		n->wal_bytes = 0;
 		n->segments = 0;
-	} else if (rc == 0 && n->pos.offset > 0) {
+	} else if (rc == 0 && at != n->pos.at) {
 		buf_reset(&key);
-		layout_segment_key(&key, n->key, n->pos.generation, index, 0);
+		layout_segment_key(&key, n->key, n->pos.line, at);
 		rc = peek_own(t, buf_str(&key), &pv, e);
 	}
 	buf_release(&key);
-	if (rc == 1) {
-		n->pos.index = index;
-		n->pos.offset = 0;
-	}
+	if (rc == 1)
+		n->pos.at = at;
 	return rc;
 }
 
@@ -248,7 +239,8 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	else if (ship_is_end(j, e) == -1)
 		return -1;
 	else
-		ship_advance(&j->next.pos, 0, w->ship->conf->roll_at);
+		j->next.pos.at =
+		    walpos_behind(j->next.pos.at, 0, w->ship->conf->roll_at);
 	/* What of the source is in it is not known: look at all of it. */
 	memset(&j->next.source, 0, sizeof(j->next.source));
 	memset(&j->next.sig, 0, sizeof(j->next.sig));

@@ -131,14 +131,3 @@ ship_anew(struct ship_job *j, const char *why)
 	snprintf(
 	    j->notice, sizeof(j->notice), "a new generation begins: %s", why);
 }
-
-void
-ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at)
-{
-	if (pos->offset + bytes >= roll_at) {
-		pos->index++;
-		pos->offset = 0;
-	} else {
-		pos->offset += (uint32_t)bytes;
-	}
-}

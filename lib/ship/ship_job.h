@@ -256,12 +256,6 @@ bool ship_job_failed(const struct ship_job *j);
 void ship_anew(struct ship_job *j, const char *why);
 
 /*
- * Move pos behind a segment of that many bytes.  Leaving an index that is long
- * enough is part of the position, not of the next step: see ship.h.
- */
-void ship_advance(struct vwal_pos *pos, uint64_t bytes, uint64_t roll_at);
-
-/*
  * What the last bytes of an object say.  1: *pv filled; 0: it is not of lspp;
  * -1: ERR_MISSING, ERR_CORRUPT (also of a generation that lspp began, with
  * nothing of lspp's at its end) and others.

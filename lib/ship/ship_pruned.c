@@ -57,7 +57,7 @@ ship_confirm(struct ship_job *j, struct err *e)
 
 	if (!is_old(j) || j->keys[0] == NULL)
 		return 0;
-	layout_snapshot_key(&key, r->key, r->pos.generation, r->snapshot_index);
+	layout_snapshot_key(&key, r->key, r->pos.line, r->snapshot);
 	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
 	buf_release(&key);
 	j->fence.blind = rc == -1 && e->class == ERR_DENIED;
@@ -78,24 +78,24 @@ static int
 note(void *ctx, const struct store_entry *en, struct err *e)
 {
 	struct look *l = ctx;
-	const struct vwal_pos *pos = &l->r->pos;
+	const struct pos *pos = &l->r->pos;
 	const char *rest = en->key + l->prefix, *slash = strchr(rest, '/');
 	struct layout_name name;
+	uint64_t at;
 
 	(void)e;
 	if (slash == NULL || !layout_parse(&name, slash + 1))
 		return 0;
-	if (strncmp(rest, pos->generation, (size_t)(slash - rest)) != 0 ||
-	    pos->generation[slash - rest] != '\0') {
+	if (strncmp(rest, pos->line, (size_t)(slash - rest)) != 0 ||
+	    pos->line[slash - rest] != '\0') {
 		if (en->mtime_ns > l->other)
 			l->other = en->mtime_ns;
 		return 0;
 	}
 	if (en->mtime_ns > l->ours)
 		l->ours = en->mtime_ns;
-	if (name.index > pos->index ||
-	    (name.kind == LAYOUT_SEGMENT && name.index == pos->index &&
-		name.offset >= pos->offset))
+	at = walpos(name.index, name.kind == LAYOUT_SEGMENT ? name.offset : 0);
+	if (at > pos->at || (name.kind == LAYOUT_SEGMENT && at == pos->at))
 		l->behind = true;
 	return 0;
 }

@@ -13,10 +13,6 @@
 #include "lib/sys/rng.h"
 #include "lib/sys/stop.h"
 
-enum {
-	LAST_INDEX = LAYOUT_INDEX_MAX - 1,
-};
-
 /* What a pass has found so far. */
 struct pass {
 	struct ship_worker *w;
@@ -32,8 +28,7 @@ struct pass {
 	uint32_t changed;     /* pages in the segment */
 	struct pagesum sum;   /* of the database */
 	struct pagesum known; /* of the sums that the state gave */
-	uint32_t salt[2];
-	struct stat dir; /* the database's; st_mode 0: it cannot be told */
+	struct stat dir;      /* the database's; st_mode 0: it cannot be told */
 };
 
 /* -- the whole image ------------------------------------------------------- */
@@ -167,16 +162,16 @@ take_page(struct pass *p, uint32_t pgno, struct err *e)
 static int
 begin_segment(struct pass *p, struct err *e)
 {
-	const struct vwal_pos *pos = &p->j->rec.pos;
+	const struct record *r = &p->j->rec;
+	struct chain c = r->chain;
 
-	memcpy(p->salt, pos->salt, sizeof(p->salt));
-	if (pos->offset == 0 && rng_bytes(p->salt, sizeof(p->salt), e) == -1)
+	if (walpos_offset(r->pos.at) == 0 && vwal_salts(&c, e) == -1)
 		return -1;
 	if (spool_reset(&p->w->segment_bytes, e) == -1 ||
 	    object_enc_begin(p->w->segment, &p->w->segment_bytes, e) == -1)
 		return -1;
-	return vwal_begin(&p->w->vwal, p->w->segment, p->st->page_size,
-	    pos->index, pos->offset, p->salt, pos->sum, e);
+	return vwal_begin(
+	    &p->w->vwal, p->w->segment, p->st->page_size, r->pos.at, &c, e);
 }
 
 static int
@@ -266,7 +261,7 @@ history_ends(struct ship_job *j, const struct source_state *st)
 
 	if (r->page_size != st->page_size)
 		return "its page size changed";
-	if (r->pos.index >= LAST_INDEX)
+	if (walpos_is_last(r->pos.at))
 		return "its indexes are used up";
 	if (ship_went_back(j, st->captured_ns))
 		return "the clock went back again";
@@ -317,9 +312,10 @@ provenance_of(struct pass *p, enum layout_kind kind, uint64_t length,
 		.uid = p->st->uid,
 		.gid = p->st->gid,
 		.length = length,
-		.name = { kind, n->pos.index, n->pos.offset } };
+		.name = {
+		    kind, walpos_index(n->pos.at), walpos_offset(n->pos.at) } };
 	memcpy(pv->writer, p->w->ship->writer, sizeof(pv->writer));
-	memcpy(pv->generation, n->pos.generation, sizeof(pv->generation));
+	memcpy(pv->generation, n->pos.line, sizeof(pv->generation));
 	pv->run = p->w->ship->run->token;
 	pv->clock_ns = p->j->clock_ns;
 	pv->has_dir = p->dir.st_mode != 0;
@@ -337,21 +333,18 @@ end_segment(struct pass *p, struct err *e)
 	struct buf key = { 0 };
 	uint64_t raw;
 
-	if (vwal_commit(v, p->st->pages, e) == -1)
+	if (vwal_commit(v, p->st->pages, &n->chain, e) == -1)
 		return -1;
 	raw = object_enc_raw(p->w->segment);
 	provenance_of(p, LAYOUT_SEGMENT, raw, &pv);
 	if (object_enc_finish(p->w->segment, &pv, e) == -1)
 		return -1;
-	layout_segment_key(&key, p->j->rec.key, n->pos.generation, n->pos.index,
-	    n->pos.offset);
+	layout_segment_key(&key, p->j->rec.key, n->pos.line, n->pos.at);
 	p->j->keys[0] = xstrdup(buf_str(&key));
 	buf_release(&key);
-	memcpy(n->pos.salt, p->salt, sizeof(n->pos.salt));
-	memcpy(n->pos.sum, v->sum, sizeof(n->pos.sum));
 	n->wal_bytes += raw;
 	n->segments++;
-	ship_advance(&n->pos, raw, p->w->ship->conf->roll_at);
+	n->pos.at = walpos_behind(n->pos.at, raw, p->w->ship->conf->roll_at);
 	return 0;
 }
 
@@ -362,8 +355,9 @@ new_generation(struct record *n, struct err *e)
 
 	if (rng_bytes(random, sizeof(random), e) == -1)
 		return -1;
-	layout_new_generation(n->pos.generation, random);
-	n->pos.index = 0;
+	n->format = FORMAT_WAL;
+	layout_new_generation(n->pos.line, random);
+	n->pos.at = walpos(0, 0);
 	return 0;
 }
 
@@ -378,17 +372,14 @@ end_snapshot(struct pass *p, struct err *e)
 		return -1;
 	if (p->first && new_generation(n, e) == -1)
 		return -1;
-	if (!p->first && n->pos.offset > 0)
-		n->pos.index++; /* it has WAL: the next one has none yet */
-	n->pos.offset = 0;
+	n->pos.at = walpos_snapshot(n->pos.at);
 	provenance_of(p, LAYOUT_SNAPSHOT, object_enc_raw(p->w->snapshot), &pv);
 	if (object_enc_finish(p->w->snapshot, &pv, e) == -1)
 		return -1;
-	layout_snapshot_key(
-	    &key, p->j->rec.key, n->pos.generation, n->pos.index);
+	layout_snapshot_key(&key, p->j->rec.key, n->pos.line, n->pos.at);
 	p->j->keys[1] = xstrdup(buf_str(&key));
 	buf_release(&key);
-	n->snapshot_index = n->pos.index;
+	n->snapshot = n->pos.at;
 	n->snapshot_ns = p->st->state_ns;
 	n->snapshot_size = (uint64_t)p->st->pages * p->st->page_size;
 	n->wal_bytes = 0;
@@ -413,18 +404,18 @@ end_old_generation(struct pass *p, struct err *e)
 		.mode = p->st->mode,
 		.uid = p->st->uid,
 		.gid = p->st->gid,
-		.name = { LAYOUT_SEGMENT, r->pos.index, r->pos.offset } };
+		.name = { LAYOUT_SEGMENT, walpos_index(r->pos.at),
+		    walpos_offset(r->pos.at) } };
 	struct buf key = { 0 };
 
 	pv.run = p->w->ship->run->token;
 	pv.clock_ns = p->j->clock_ns;
 	memcpy(pv.writer, p->w->ship->writer, sizeof(pv.writer));
-	memcpy(pv.generation, r->pos.generation, sizeof(pv.generation));
+	memcpy(pv.generation, r->pos.line, sizeof(pv.generation));
 	if (ship_encode_note(
 		p->w->segment, &p->w->segment_bytes, NULL, &pv, e) == -1)
 		return -1;
-	layout_segment_key(
-	    &key, r->key, r->pos.generation, r->pos.index, r->pos.offset);
+	layout_segment_key(&key, r->key, r->pos.line, r->pos.at);
 	p->j->keys[0] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	return 0;

@@ -39,10 +39,10 @@ put_record(struct ship *s, struct ship_job *j, struct err *e)
 	if (!shows_own(j) && n->id != 0 &&
 	    state_contended(s->st, n->id, e) == 1)
 		n->racy |= CONTENDED;
-	broken = state_broken(s->st, n->root, n->key, n->pos.generation, e);
+	broken = state_broken(s->st, n->root, n->key, n->pos.line, e);
 	n->racy |= broken == 1 ? RACY : 0;
 	if (broken == -1 || state_put(s->st, n, e) == -1 ||
-	    state_begun(s->st, n->root, n->key, n->pos.generation, e) == -1)
+	    state_begun(s->st, n->root, n->key, n->pos.line, e) == -1)
 		return -1;
 	if (j->healed > 0 &&
 	    state_put_healed(s->st, n->root, n->key, j->read_ns, e) == -1)

@@ -17,27 +17,28 @@
 #include "lib/sys/stop.h"
 
 enum {
-	VERSION = 2,
 	BUSY_MS = 30000,
 };
 
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;"
     "CREATE TABLE root(id INTEGER PRIMARY KEY, url TEXT UNIQUE);"
-    "CREATE TABLE db("
-    " id INTEGER PRIMARY KEY, root INTEGER, key BLOB, path BLOB,"
-    " generation TEXT, idx INTEGER, off INTEGER, chain BLOB,"
-    " page_size INTEGER, pages INTEGER, sum BLOB,"
-    " source BLOB, sig BLOB, racy INTEGER,"
-    " snapshot_index INTEGER, snapshot_ns INTEGER, snapshot_size INTEGER,"
-    " wal_bytes INTEGER, segments INTEGER, captured_ns INTEGER,"
-    " gone_ns INTEGER, UNIQUE(root, key));"
-    "CREATE INDEX db_path ON db(path, root, sig, racy, captured_ns);"
     "CREATE TABLE pending(path BLOB, root INTEGER, since_ns INTEGER,"
     " PRIMARY KEY(path, root)) WITHOUT ROWID;"
     "CREATE TABLE sums(id INTEGER PRIMARY KEY, sums BLOB);";
 
-/* Later than the first states of this version, which get them when written. */
+static const char records[] =
+    "CREATE TABLE db("
+    " id INTEGER PRIMARY KEY, root INTEGER, key BLOB, path BLOB,"
+    " format INTEGER, line TEXT, at INTEGER, chain BLOB, snapshot INTEGER,"
+    " page_size INTEGER, pages INTEGER, sum BLOB,"
+    " source BLOB, sig BLOB, racy INTEGER, checksum INTEGER,"
+    " snapshot_ns INTEGER, snapshot_size INTEGER,"
+    " wal_bytes INTEGER, segments INTEGER, captured_ns INTEGER,"
+    " gone_ns INTEGER, UNIQUE(root, key));"
+    "CREATE INDEX db_path ON db(path, root, sig, racy, captured_ns);";
+
+/* Later than the first states, which get them when written. */
 static const char later[] =
     "CREATE TABLE IF NOT EXISTS verdict(root INTEGER, key BLOB, at_ns INTEGER,"
     " deep INTEGER, class INTEGER, msg TEXT, deep_ns INTEGER,"
@@ -136,11 +137,18 @@ create(struct state *st, struct err *e)
 	snprintf(text, sizeof(text),
 	    "PRAGMA application_id = 0x6c737070; PRAGMA user_version = %d;"
 	    "INSERT INTO meta VALUES('id', x'%s'); COMMIT",
-	    VERSION, buf_str(&hex));
+	    STATE_VERSION, buf_str(&hex));
 	buf_release(&hex);
-	if (state_exec(st, schema, e) == -1 || state_exec(st, later, e) == -1)
+	if (state_exec(st, schema, e) == -1 ||
+	    state_make_records(st, e) == -1 || state_exec(st, later, e) == -1)
 		return -1;
 	return state_exec(st, text, e);
+}
+
+int
+state_make_records(struct state *st, struct err *e)
+{
+	return state_exec(st, records, e);
 }
 
 int
@@ -170,8 +178,10 @@ check_version(struct state *st, bool write, struct err *e)
 	if (tables > 0 && whose != DBHDR_APPLICATION_ID)
 		return err_set(e, ERR_CONFIG,
 		    "state: the database is not a state of lspp");
-	if (version == VERSION)
+	if (version == STATE_VERSION)
 		return write ? state_exec(st, later, e) : 0;
+	if (version == 2)
+		return state_migrate(st, e);
 	if (version == 0 && !write) /* somebody is about to make it */
 		return err_set(e, ERR_MISSING, "state: there is none yet");
 	if (version != 0)
@@ -182,7 +192,7 @@ check_version(struct state *st, bool write, struct err *e)
 	if (state_exec(st, "BEGIN IMMEDIATE", e) == -1 ||
 	    number(st, "PRAGMA user_version", &version, e) == -1)
 		return -1;
-	if (version == VERSION)
+	if (version == STATE_VERSION)
 		return state_exec(st, "COMMIT", e);
 	return create(st, e);
 }

@@ -57,7 +57,7 @@
 #include <stdint.h>
 
 #include "lib/base/err.h"
-#include "lib/replica/wal/layout.h"
+#include "lib/replica/codec/pos.h"
 #include "lib/source/signature.h"
 #include "lib/source/source.h"
 #include "lib/sqlite/pagesum.h"
@@ -65,14 +65,6 @@
 
 struct rounds;
 struct state;
-
-/* Where the next frame of the virtual WAL goes. */
-struct vwal_pos {
-	char generation[LAYOUT_GENERATION];
-	uint32_t index;
-	uint32_t offset; /* 0: the index has no WAL yet */
-	uint32_t salt[2], sum[2];
-};
 
 /* Why an equal signature does not prove that a database is shipped. */
 enum {
@@ -86,7 +78,9 @@ struct record {
 	char *key;  /* in the replica */
 	char *path; /* on this machine, absolute */
 
-	struct vwal_pos pos;
+	enum format format;
+	struct pos pos; /* where the next object goes */
+	struct chain chain;
 	uint32_t page_size, pages; /* what the replica restores to at pos */
 	struct pagesum sum;
 
@@ -95,7 +89,7 @@ struct record {
 	unsigned racy; /* of the bits above; 0: the signature proves it */
 
 	/* since and of the last snapshot */
-	uint32_t snapshot_index;
+	uint64_t snapshot; /* where it stands, in the same line */
 	int64_t snapshot_ns;
 	uint64_t snapshot_size; /* of the database, uncompressed */
 	uint64_t wal_bytes;     /* shipped since, uncompressed */
@@ -110,7 +104,9 @@ void record_release(struct record *r);
 /*
  * Open DIR/state.db.  write: create directory (0700) and file as needed, and
  * fail unless it can be written.  Not there and not write: ERR_MISSING.
- * Damaged or of a newer version: ERR_CONFIG.
+ * Damaged or of a newer version: ERR_CONFIG.  One of an earlier version becomes
+ * one of this version, whoever opens it (state_migrate.c); ERR_CONFIG, too, if
+ * that is not allowed.
  */
 struct state *state_open(const char *dir, bool write, struct err *e);
 void state_close(struct state *st); /* takes NULL */

@@ -10,6 +10,7 @@
 #include "lib/state/state.h"
 
 enum {
+	STATE_VERSION = 3,
 	STATE_ID_SIZE = 16,
 	SQL_KEPT = 128, /* statements */
 };
@@ -84,6 +85,18 @@ int state_each_path(struct state *st, const char *text,
 
 /* Exactly n bytes of a column in p; false if it has another length. */
 bool state_column(sqlite3_stmt *q, int at, void *p, size_t n);
+/* A number from 0 to max; false if it is none. */
+bool state_natural(sqlite3_stmt *q, int at, uint64_t max, uint64_t *v);
+/* A column as a string; the caller frees it. */
+char *state_text(sqlite3_stmt *q, int at);
+
+/* Of what a record says of the next object. */
+uint32_t state_checksum(const struct record *r);
+
+/* Within a transaction: the table of records, empty. */
+int state_make_records(struct state *st, struct err *e);
+/* A state of version 2 becomes one of this version; or somebody was faster. */
+int state_migrate(struct state *st, struct err *e);
 
 /* A state that nobody has written since there is such a table has none. */
 bool state_has(struct state *st, const char *table);

@@ -13,7 +13,7 @@ state_put_verdict(struct state *st, int64_t root, const char *key,
 	if (v->broken != NULL) {
 		if (sql_run(st, e,
 			"UPDATE db SET racy = racy | 1"
-			" WHERE root = ? AND key = ? AND generation = ?",
+			" WHERE root = ? AND key = ? AND line = ?",
 			WITH(NUMBER(root), NAME(key), TEXT(v->broken))) == -1)
 			return -1;
 		*marked = sqlite3_changes(st->db) > 0;

@@ -209,7 +209,7 @@ begin(struct look *l, struct err *e)
 		return -1;
 	l->known = rc == 1;
 	if (l->known)
-		memcpy(l->out->shipping, l->rec.pos.generation,
+		memcpy(l->out->shipping, l->rec.pos.line,
 		    sizeof(l->out->shipping));
 	return history_read(&l->h, j->store, j->db, NULL, !l->want->newest, e);
 }

@@ -315,7 +315,7 @@ static bool
 goes_further(const struct look *l)
 {
 	struct err ignored;
-	const struct vwal_pos *pos = &l->rec.pos;
+	const struct pos *pos = &l->rec.pos;
 	const struct history_generation *g;
 	size_t n = 0;
 
@@ -324,14 +324,13 @@ goes_further(const struct look *l)
 		return true;
 	for (size_t i = 0; i < l->h.n; i++) {
 		g = &l->h.v[i];
-		if (g == l->newest && strcmp(g->id, pos->generation) != 0)
+		if (g == l->newest && strcmp(g->id, pos->line) != 0)
 			n += g->segments.n;
-		if (strcmp(g->id, pos->generation) != 0)
+		if (strcmp(g->id, pos->line) != 0)
 			continue;
 		for (size_t k = 0; k < g->segments.n; k++)
-			n += g->segments.v[k].index > pos->index ||
-			    (g->segments.v[k].index == pos->index &&
-				g->segments.v[k].offset >= pos->offset);
+			n += walpos(g->segments.v[k].index,
+				 g->segments.v[k].offset) >= pos->at;
 	}
 	return n > 1;
 }

@@ -21,7 +21,7 @@ static bool
 lacks_snapshot(struct look *l, const struct history_generation *g)
 {
 	const struct history_list *s = &g->snapshots;
-	struct history_object o = { .index = l->rec.snapshot_index };
+	struct history_object o = { .index = walpos_index(l->rec.snapshot) };
 
 	if (s->n > 0 && s->v[s->n - 1].index >= o.index)
 		return false;
@@ -69,7 +69,7 @@ look_is_foreign(const struct look *l)
 int
 look_state(struct look *l, struct err *e)
 {
-	struct history_generation *g = find(&l->h, l->rec.pos.generation);
+	struct history_generation *g = find(&l->h, l->rec.pos.line);
 	struct provenance pv = l->last;
 	int has = l->has_last;
 	int rc = -1;
@@ -80,7 +80,7 @@ look_state(struct look *l, struct err *e)
 	if (g == NULL) {
 		err_set(e, ERR_CORRUPT,
 		    "generation %s, which was shipped to, is gone",
-		    l->rec.pos.generation);
+		    l->rec.pos.line);
 		return look_fault(l, true, e);
 	}
 	if (g != l->newest && (has = look_last(l, g, &pv, e)) == -1)

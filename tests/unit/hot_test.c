@@ -63,7 +63,9 @@ write_to(const char *name)
 static void
 shipped(struct state *st, const char *name)
 {
-	struct record r = { .root = 1, .page_size = 4096, .pages = 2 };
+	struct record r = {
+		.root = 1, .format = FORMAT_WAL, .page_size = 4096, .pages = 2
+	};
 	struct err e;
 	bool racy;
 
@@ -72,7 +74,7 @@ shipped(struct state *st, const char *name)
 		r.path = path_of(name);
 	}
 	r.captured_ns = now_ns();
-	memcpy(r.pos.generation, "0123456789abcdef", sizeof(r.pos.generation));
+	memcpy(r.pos.line, "0123456789abcdef", sizeof(r.pos.line));
 	must(signature_take(&r.sig, r.path, &racy, &e) == 0, &e);
 	must(state_begin(st, &e) == 0 && state_put(st, &r, &e) == 0 &&
 		state_settled(st, 1, r.path, r.captured_ns, &e) == 0 &&

@@ -9,13 +9,13 @@ test_keys(void)
 {
 	struct buf b = { 0 };
 
-	layout_snapshot_key(&b, "acme/a.db", gen, 0x1a);
+	layout_snapshot_key(&b, "acme/a.db", gen, walpos(0x1a, 0));
 	is_str(buf_str(&b),
 	    "acme/a.db/generations/0123456789abcdef/"
 	    "snapshots/0000001a.snapshot.lz4",
 	    "snapshot");
 	buf_reset(&b);
-	layout_segment_key(&b, "", gen, LAYOUT_INDEX_MAX, 0xffffffff);
+	layout_segment_key(&b, "", gen, walpos(LAYOUT_INDEX_MAX, 0xffffffff));
 	is_str(buf_str(&b),
 	    "generations/0123456789abcdef/wal/7fffffff_ffffffff.wal.lz4",
 	    "segment of a root that is one database");

@@ -291,6 +291,7 @@ MEM_FN void
 mem_segment(struct mem_history *h, uint32_t n, uint8_t fill, int64_t ns)
 {
 	const uint32_t salt[2] = { 1, h->index };
+	struct chain chain;
 	struct object_enc *enc = object_enc_new();
 	struct vwal v = { 0 };
 	struct spool out;
@@ -303,11 +304,12 @@ mem_segment(struct mem_history *h, uint32_t n, uint8_t fill, int64_t ns)
 	pagesum_xor(&h->total, h->page_sum[n]);
 	h->page_sum[n] = pagesum_of(n, page, MEM_PAGE);
 	pagesum_xor(&h->total, h->page_sum[n]);
+	walpos_chain(&chain, salt, h->sum);
 	mem_must(object_enc_begin(enc, &out, &e) == 0 &&
-		vwal_begin(&v, enc, MEM_PAGE, h->index, h->offset, salt, h->sum,
-		    &e) == 0 &&
+		vwal_begin(&v, enc, MEM_PAGE, walpos(h->index, h->offset),
+		    &chain, &e) == 0 &&
 		vwal_add(&v, n, page, &e) == 0 &&
-		vwal_commit(&v, h->pages, &e) == 0,
+		vwal_commit(&v, h->pages, &chain, &e) == 0,
 	    &e);
 	memcpy(h->sum, v.sum, sizeof(h->sum));
 	raw = (uint32_t)object_enc_raw(enc);

@@ -21,7 +21,7 @@ struct told {
 	struct err e;
 	enum ship_what what;
 	bool owner, ending, more;
-	struct vwal_pos pos;
+	struct pos pos;
 	uint32_t pages;
 };
 
@@ -77,7 +77,7 @@ reported(void *ctx, const struct ship_report *r)
 	t->ending = r->ending_key != NULL;
 	t->more = r->more;
 	t->pages = r->pages;
-	t->pos = r->pos != NULL ? *r->pos : (struct vwal_pos){ 0 };
+	t->pos = r->pos != NULL ? *r->pos : (struct pos){ 0 };
 }
 
 static struct job *
@@ -166,10 +166,8 @@ steps(void)
 	ok(next.rc == 0 && next.what == SHIP_SEGMENT, "a change is a segment");
 	ok(!next.owner && !next.ending, "and nothing more");
 	ok(next.pages > 0, "of the pages that changed");
-	is_str(next.pos.generation, first.pos.generation, "one generation");
-	ok(next.pos.index > first.pos.index ||
-		next.pos.offset > first.pos.offset,
-	    "it goes on behind");
+	is_str(next.pos.line, first.pos.line, "one generation");
+	ok(next.pos.at > first.pos.at, "it goes on behind");
 }
 
 static void
@@ -185,8 +183,8 @@ an_older_state(void)
 	t = ship("state");
 	ok(t.rc == 0 && t.what == SHIP_SEGMENT, "an old state goes on %s",
 	    t.e.msg);
-	is_str(t.pos.generation, was.pos.generation, "in the generation");
-	ok(t.pos.offset > was.pos.offset, "behind what it did not know");
+	is_str(t.pos.line, was.pos.line, "in the generation");
+	ok(t.pos.at > was.pos.at, "behind what it did not know");
 }
 
 static void
@@ -206,7 +204,7 @@ another_machine(void)
 	run_sql("INSERT INTO t VALUES(4)");
 	t = ship("state");
 	ok(t.rc == -1 && t.e.class == ERR_BUSY, "and that stops the first");
-	is_int(t.pos.index, 0, "which is nowhere then");
+	is_int(t.pos.at >> 32, 0, "which is nowhere then");
 }
 
 static void

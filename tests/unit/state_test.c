@@ -10,6 +10,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/wal/walpos.h"
 #include "lib/state/state_whose.h"
 #include "tests/unit/tmp_kit.h"
 
@@ -74,13 +75,15 @@ a_record(void)
 	struct record r = { .root = 1,
 		.key = xstrdup("a/b.db"),
 		.path = xstrdup("/srv/a/b.db"),
-		.pos = { "0123456789abcdef", 3, 4152, { 1, 2 }, { 3, 4 } },
+		.format = FORMAT_WAL,
+		.pos = { "0123456789abcdef", walpos(3, 4152) },
+		.chain = { 16, { 1, 2, 3, 4 } },
 		.page_size = 4096,
 		.pages = 7,
 		.sum = sum_of(99),
 		.source = { .valid = 1, .frames = 12, .db = { .ino = 5 } },
 		.sig = { .db = { 1, 2, 3, 4, 5 }, .wal = { 6, 7, 8, 9, 10 } },
-		.snapshot_index = 2,
+		.snapshot = walpos(2, 0),
 		.snapshot_ns = -1,
 		.snapshot_size = 1ull << 40,
 		.wal_bytes = 11,
@@ -104,19 +107,19 @@ records(struct state *st)
 	if (!ok(state_find(st, 1, "a/b.db", &got, &e) == 1, "it is found"))
 		return;
 	is_str(got.path, r.path, "path");
-	ok(strcmp(got.pos.generation, r.pos.generation) == 0 &&
-		got.pos.index == r.pos.index &&
-		got.pos.offset == r.pos.offset &&
-		memcmp(got.pos.salt, r.pos.salt, sizeof(r.pos.salt)) == 0 &&
-		memcmp(got.pos.sum, r.pos.sum, sizeof(r.pos.sum)) == 0,
+	ok(got.format == r.format && strcmp(got.pos.line, r.pos.line) == 0 &&
+		got.pos.at == r.pos.at,
 	    "position");
+	ok(got.chain.n == r.chain.n &&
+		memcmp(&got.chain, &r.chain, sizeof(r.chain)) == 0,
+	    "chain");
 	ok(memcmp(&got.source, &r.source, sizeof(got.source)) == 0, "source");
 	ok(memcmp(&got.sig, &r.sig, sizeof(got.sig)) == 0, "signature");
 	ok(pagesum_equal(got.sum, r.sum), "sum");
-	ok(got.pages == 7 && got.page_size == 4096 && got.snapshot_index == 2 &&
-		got.snapshot_ns == -1 && got.snapshot_size == 1ull << 40 &&
-		got.wal_bytes == 11 && got.segments == 12 &&
-		got.captured_ns == r.captured_ns,
+	ok(got.pages == 7 && got.page_size == 4096 &&
+		got.snapshot == r.snapshot && got.snapshot_ns == -1 &&
+		got.snapshot_size == 1ull << 40 && got.wal_bytes == 11 &&
+		got.segments == 12 && got.captured_ns == r.captured_ns,
 	    "numbers");
 	record_release(&got);
 	is_int(state_find(st, 2, "a/b.db", &got, &e), 0, "of its root only");
@@ -257,38 +260,40 @@ static void
 damaged(struct state *st)
 {
 	static const char *const bad[] = {
-		"idx = 512, snapshot_index = 2",
-		"idx = 4, snapshot_index = snapshot_index + 1",
-		"idx = -1",
-		"idx = 'x'",
-		"idx = 1 << 32 | 3",
-		"off = off + 4120",
-		"off = 4096, snapshot_index = 2",
-		"generation = 'x'",
-		"generation = replace(generation, '0', '1')",
+		"at = at + (1 << 32)",
+		"at = at + (1 << 32), snapshot = snapshot + (1 << 32)",
+		"at = -1",
+		"at = 'x'",
+		"at = at + 4120",
+		"format = 0",
+		"format = 'x'",
+		"line = 'x'",
+		"line = line || '0'",
+		"line = replace(line, '0', '1')",
 		"chain = randomblob(16)",
-		"chain = randomblob(17)",
-		"page_size = 4095, snapshot_index = 2",
-		"page_size = 131072, snapshot_index = 2",
+		"chain = randomblob(33)",
+		"chain = x''",
+		"page_size = 4095",
+		"page_size = 131072",
 		"page_size = NULL",
 		"pages = 8",
-		"pages = 0, snapshot_index = 2",
+		"pages = 0",
 		"pages = 1 << 40",
 		"sum = randomblob(16)",
 		"source = x''",
 		"sig = NULL",
 		"path = x''",
-		"snapshot_index = snapshot_index + 1",
-		"snapshot_index = snapshot_index + (1 << 40)",
+		"snapshot = snapshot + (1 << 32)",
+		"checksum = checksum + 1",
+		"checksum = NULL",
 		"snapshot_ns = 9223372036854775807",
 		"snapshot_size = -1",
 		"wal_bytes = 1.5",
 		"segments = -1",
 		"captured_ns = -9223372036854775807",
 	};
-	/* Of a program that wrote no checksum. */
-	static const char *const good[] = { "snapshot_index = 2", "racy = 3",
-		"gone_ns = 1", "segments = 300, wal_bytes = 1" };
+	static const char *const good[] = { "racy = 3", "gone_ns = 1",
+		"segments = 300, wal_bytes = 1" };
 	sqlite3 *db = other_handle();
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -178,9 +178,9 @@ key_of(struct buf *b, const struct generation *g, const struct layout_name *n)
 	if (n->kind == LAYOUT_OWNER)
 		layout_owner_key(b, "db", n->index);
 	else if (n->kind == LAYOUT_SNAPSHOT)
-		layout_snapshot_key(b, "db", g->id, n->index);
+		layout_snapshot_key(b, "db", g->id, walpos(n->index, 0));
 	else
-		layout_segment_key(b, "db", g->id, n->index, n->offset);
+		layout_segment_key(b, "db", g->id, walpos(n->index, n->offset));
 }
 
 static struct object *

@@ -17,14 +17,16 @@
 static void
 ship_to(struct state *st, const char *key, const char *generation)
 {
-	struct record r = { .root = 1, .page_size = 4096, .pages = 1 };
+	struct record r = {
+		.root = 1, .format = FORMAT_WAL, .page_size = 4096, .pages = 1
+	};
 	struct err e;
 
 	if (state_find(st, 1, key, &r, &e) != 1) {
 		r.key = xstrdup(key);
 		r.path = xasprintf("/srv/%s", key);
 	}
-	memcpy(r.pos.generation, generation, sizeof(r.pos.generation));
+	memcpy(r.pos.line, generation, sizeof(r.pos.line));
 	r.racy = false;
 	ok(state_begin(st, &e) == 0 && state_put(st, &r, &e) == 0 &&
 		state_begun(st, 1, key, generation, &e) == 0 &&

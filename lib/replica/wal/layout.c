@@ -13,19 +13,18 @@ generations(struct buf *b, const char *db)
 }
 
 void
-layout_snapshot_key(
-    struct buf *b, const char *db, const char *gen, uint32_t index)
+layout_snapshot_key(struct buf *b, const char *db, const char *gen, uint64_t at)
 {
 	generations(b, db);
-	buf_addf(b, "%s/snapshots/%08x.snapshot.lz4", gen, index);
+	buf_addf(b, "%s/snapshots/%08x.snapshot.lz4", gen, walpos_index(at));
 }
 
 void
-layout_segment_key(struct buf *b, const char *db, const char *gen,
-    uint32_t index, uint32_t offset)
+layout_segment_key(struct buf *b, const char *db, const char *gen, uint64_t at)
 {
 	generations(b, db);
-	buf_addf(b, "%s/wal/%08x_%08x.wal.lz4", gen, index, offset);
+	buf_addf(b, "%s/wal/%08x_%08x.wal.lz4", gen, walpos_index(at),
+	    walpos_offset(at));
 }
 
 void
@@ -41,10 +40,11 @@ layout_key(struct buf *b, const char *db, const char *gen,
 {
 	switch (name->kind) {
 	case LAYOUT_SNAPSHOT:
-		layout_snapshot_key(b, db, gen, name->index);
+		layout_snapshot_key(b, db, gen, walpos(name->index, 0));
 		break;
 	case LAYOUT_SEGMENT:
-		layout_segment_key(b, db, gen, name->index, name->offset);
+		layout_segment_key(
+		    b, db, gen, walpos(name->index, name->offset));
 		break;
 	case LAYOUT_OWNER: layout_owner_key(b, db, name->index); break;
 	}

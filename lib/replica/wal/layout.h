@@ -21,8 +21,9 @@
 #include <stdint.h>
 
 #include "lib/base/buf.h"
+#include "lib/replica/wal/walpos.h"
 
-#define LAYOUT_GENERATION 17 /* 16 hex digits and NUL */
+#define LAYOUT_GENERATION POS_LINE /* 16 hex digits and NUL */
 #define LAYOUT_INDEX_MAX  0x7fffffffu
 
 enum layout_kind { LAYOUT_SNAPSHOT, LAYOUT_SEGMENT, LAYOUT_OWNER };
@@ -33,11 +34,12 @@ struct layout_name {
 	uint32_t offset; /* of a segment */
 };
 
-/* Append "<db>/generations/<gen>/snapshots/<index>.snapshot.lz4" to b. */
+/* Append "<db>/generations/<gen>/snapshots/<index>.snapshot.lz4" to b; at is as
+ * walpos.h says. */
 void layout_snapshot_key(
-    struct buf *b, const char *db, const char *gen, uint32_t index);
-void layout_segment_key(struct buf *b, const char *db, const char *gen,
-    uint32_t index, uint32_t offset);
+    struct buf *b, const char *db, const char *gen, uint64_t at);
+void layout_segment_key(
+    struct buf *b, const char *db, const char *gen, uint64_t at);
 /* Append "<db>/generations/owner-<number>.lz4", see lspp-format(5). */
 void layout_owner_key(struct buf *b, const char *db, uint32_t number);
 /* Append the key of that name. */

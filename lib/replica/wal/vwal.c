@@ -6,27 +6,38 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/replica/wal/object.h"
+#include "lib/replica/wal/walpos.h"
+#include "lib/sys/rng.h"
+
+int
+vwal_salts(struct chain *c, struct err *e)
+{
+	const uint32_t none[2] = { 0 };
+	uint32_t salt[2];
+
+	if (rng_bytes(salt, sizeof(salt), e) == -1)
+		return -1;
+	walpos_chain(c, salt, none);
+	return 0;
+}
 
 int
 vwal_begin(struct vwal *v, struct object_enc *out, uint32_t page_size,
-    uint32_t index, uint64_t offset, const uint32_t salt[2],
-    const uint32_t sum[2], struct err *e)
+    uint64_t at, const struct chain *c, struct err *e)
 {
 	uint8_t p[WAL_HDR_SIZE];
 
 	v->out = out;
-	v->hdr = (struct wal_hdr){ .page_size = page_size,
-		.seq = index,
-		.salt = { salt[0], salt[1] } };
+	v->hdr =
+	    (struct wal_hdr){ .page_size = page_size, .seq = walpos_index(at) };
+	walpos_unchain(c, v->hdr.salt, v->sum);
 	v->frames = v->pgno = 0;
 	if (v->page_room < page_size) {
 		v->page = xrealloc(v->page, page_size);
 		v->page_room = page_size;
 	}
-	if (offset > 0) {
-		memcpy(v->sum, sum, sizeof(v->sum));
+	if (walpos_offset(at) > 0)
 		return 0;
-	}
 	wal_hdr_write(&v->hdr, p);
 	memcpy(v->sum, v->hdr.sum, sizeof(v->sum));
 	return object_enc_add(out, p, sizeof(p), e);
@@ -55,11 +66,14 @@ vwal_add(struct vwal *v, uint32_t pgno, const uint8_t *page, struct err *e)
 }
 
 int
-vwal_commit(struct vwal *v, uint32_t pages, struct err *e)
+vwal_commit(struct vwal *v, uint32_t pages, struct chain *c, struct err *e)
 {
 	if (v->pgno == 0)
 		return err_set(e, ERR_BUG, "a changeset without a page");
-	return put_held(v, pages, e);
+	if (put_held(v, pages, e) == -1)
+		return -1;
+	walpos_chain(c, v->hdr.salt, v->sum);
+	return 0;
 }
 
 void

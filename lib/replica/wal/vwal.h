@@ -31,6 +31,7 @@
 
 #include <stdint.h>
 
+#include "lib/replica/codec/pos.h"
 #include "lib/sqlite/wal.h"
 
 struct err;
@@ -47,16 +48,19 @@ struct vwal {
 };
 
 /*
- * Begin a changeset.  At offset 0 of an index the header is written, with
- * those salts and that number; else sum is where the checksum goes on.
+ * Begin a changeset at that position (walpos.h).  At offset 0 of an index the
+ * header is written, with the salts of the chain and the number of the index;
+ * else the chain is where the checksum goes on.
  * A vwal of { 0 } is ready for its first; vwal_release() at the end.
  */
 int vwal_begin(struct vwal *v, struct object_enc *out, uint32_t page_size,
-    uint32_t index, uint64_t offset, const uint32_t salt[2],
-    const uint32_t sum[2], struct err *e);
+    uint64_t at, const struct chain *c, struct err *e);
+/* New salts, for offset 0. */
+int vwal_salts(struct chain *c, struct err *e);
 int vwal_add(struct vwal *v, uint32_t pgno, const uint8_t *page, struct err *e);
-/* Commit with a database of that many pages; v->sum is where it ends. */
-int vwal_commit(struct vwal *v, uint32_t pages, struct err *e);
+/* Commit with a database of that many pages; *c is what comes next goes on
+ * from. */
+int vwal_commit(struct vwal *v, uint32_t pages, struct chain *c, struct err *e);
 void vwal_release(struct vwal *v);
 
 #endif

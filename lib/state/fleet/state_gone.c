@@ -71,7 +71,7 @@ state_put_going(struct state *st, int64_t root, const char *key, struct err *e)
 	if (rc == 0)
 		rc = sql_run(st, e,
 		    "INSERT INTO verdict SELECT root, key, 0, 0, 0, NULL, 0, 0,"
-		    " generation FROM db WHERE root = ? AND key = ?"
+		    " line FROM db WHERE root = ? AND key = ?"
 		    " ON CONFLICT DO UPDATE SET broken = excluded.broken",
 		    which);
 	return end(st, rc, e);
