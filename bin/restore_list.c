@@ -37,10 +37,10 @@ missing(const struct history *h, const struct history_generation *g)
 
 	if (g->snapshots.n == 0)
 		return NULL;
-	while (first < l->n && l->v[first].index < g->snapshots.v[0].index)
+	while (first < l->n && l->v[first].at < g->snapshots.v[0].at)
 		first++;
-	if (history_whole(l->v + first, l->n - first, g->snapshots.v[0].index,
-		&gone.index) == l->n - first)
+	if (history_whole(l->v + first, l->n - first, g->snapshots.v[0].at,
+		&gone.at) == l->n - first)
 		return NULL;
 	history_key(h, g, LAYOUT_SEGMENT, &gone, &key);
 	return (char *)key.data;
@@ -134,9 +134,9 @@ put_moment_object(struct cli *c, const char *name, const struct moment *m)
 
 	json_time(b, "time", m->ns);
 	json_text(b, "generation", m->generation);
-	json_number(b, "index", m->name.index);
+	json_number(b, "index", walpos_index(m->name.at));
 	if (m->name.kind == LAYOUT_SEGMENT)
-		json_number(b, "offset", m->name.offset);
+		json_number(b, "offset", walpos_offset(m->name.at));
 	else
 		json_null(b, "offset");
 	json_bool(b, "gap", m->gap);
@@ -154,11 +154,11 @@ put_moment(struct run *run, const char *name, const struct moment *m)
 		    run->cli.end);
 	run->headed = true;
 	if (m->name.kind == LAYOUT_SEGMENT)
-		(void)snprintf(
-		    offset, sizeof(offset), "%08" PRIx32, m->name.offset);
+		(void)snprintf(offset, sizeof(offset), "%08" PRIx32,
+		    walpos_offset(m->name.at));
 	(void)printf("%-24s %-16s %08" PRIx32 " %-8s %-6s ",
-	    when_text(m->ns, at), m->generation, m->name.index, offset,
-	    m->gap ? "gone" : "-");
+	    when_text(m->ns, at), m->generation, walpos_index(m->name.at),
+	    offset, m->gap ? "gone" : "-");
 	cli_put(&run->cli, name);
 }
 

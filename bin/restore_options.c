@@ -110,11 +110,12 @@ static int
 take_index(struct run *run, const char *arg, struct err *e)
 {
 	size_t n = strspn(arg, "0123456789abcdef");
+	unsigned long index = strtoul(arg, NULL, 16);
 
-	if (n == 0 || n > 8 || arg[n] != '\0' ||
-	    (run->want.index = strtoll(arg, NULL, 16)) > LAYOUT_INDEX_MAX)
+	if (n == 0 || n > 8 || arg[n] != '\0' || index > LAYOUT_INDEX_MAX)
 		return err_set(e, ERR_USAGE,
 		    "--index: \"%s\" is not an index of 8 hex digits", arg);
+	run->want.before = walpos((uint32_t)index + 1, 0);
 	return 0;
 }
 
@@ -147,18 +148,19 @@ check_time_options(struct run *run)
 {
 	const struct restore_want *w = &run->want;
 
-	if (w->index >= 0 && w->at_ns != INT64_MAX)
+	if (w->before != UINT64_MAX && w->at_ns != INT64_MAX)
 		cli_usage(
 		    &run->cli, "--index and --timestamp exclude each other");
-	if (w->index >= 0 && w->generation == NULL)
+	if (w->before != UINT64_MAX && w->generation == NULL)
 		cli_usage(&run->cli, "--index needs --generation");
 	if (run->if_existed && w->at_ns == INT64_MAX)
 		cli_usage(&run->cli, "--if-existed needs --timestamp");
 	if (run->around && !run->list)
 		cli_usage(&run->cli, "--around needs --list");
 	if (run->list &&
-	    (w->index >= 0 || w->at_ns != INT64_MAX || w->newer_ns != 0 ||
-		w->good != RESTORE_EXACT || run->cli.dry_run))
+	    (w->before != UINT64_MAX || w->at_ns != INT64_MAX ||
+		w->newer_ns != 0 || w->good != RESTORE_EXACT ||
+		run->cli.dry_run))
 		cli_usage(&run->cli, "--list restores nothing");
 	if (run->state_dir != NULL && *run->state_dir == '\0')
 		cli_usage(&run->cli, "-s/--state has an empty argument");

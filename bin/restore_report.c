@@ -24,7 +24,7 @@ tell_plan(struct run *run, const struct request *q)
 	cli_note(&run->cli, q->c.name,
 	    "generation %s, snapshot %08" PRIx32 ", %zu segments, %" PRIu64
 	    " bytes, as of %s",
-	    p->generation, p->snapshot, p->segments, p->bytes,
+	    p->generation, walpos_index(p->snapshot), p->segments, p->bytes,
 	    when_text(p->until_ns, until));
 }
 
@@ -102,7 +102,7 @@ print_plan(struct run *run, const struct request *q)
 		    "database -> target", run->cli.end);
 	run->headed = true;
 	(void)printf("%-16s %08" PRIx32 " %8zu %14" PRIu64 " %-24s %s -> ",
-	    p->generation, p->snapshot, p->segments, p->bytes,
+	    p->generation, walpos_index(p->snapshot), p->segments, p->bytes,
 	    when_text(p->until_ns, until), buf_str(&q->c.key));
 	cli_put(&run->cli,
 	    run->spare != NULL ? "standard output" : buf_str(&q->c.path));

@@ -294,8 +294,8 @@ last_of(struct history_generation *g, enum layout_kind *kind)
 {
 	struct history_list *s = &g->snapshots, *w = &g->segments;
 
-	*kind = s->n == 0 ||
-		(w->n > 0 && w->v[w->n - 1].index >= s->v[s->n - 1].index)
+	*kind =
+	    s->n == 0 || (w->n > 0 && w->v[w->n - 1].at >= s->v[s->n - 1].at)
 	    ? LAYOUT_SEGMENT
 	    : LAYOUT_SNAPSHOT;
 	return *kind == LAYOUT_SEGMENT ? &w->v[w->n - 1] : &s->v[s->n - 1];
@@ -493,14 +493,14 @@ static int
 measure(const struct history *h, struct history_generation *g, struct err *e)
 {
 	const struct history_list *w = &g->segments;
-	uint32_t from = g->snapshots.v[g->snapshots.n - 1].index;
+	uint64_t from = g->snapshots.v[g->snapshots.n - 1].at;
 	struct history_time t;
 
 	for (size_t i = history_below(w, from); i + 1 < w->n; i++) {
 		const struct history_object *o = &w->v[i];
-		struct history_object gone = { .index = o->index };
+		struct history_object gone = { 0 };
 
-		if (g->plain || o[1].index != o->index)
+		if (g->plain || !walpos_same_log(o[1].at, o->at))
 			continue;
 		if (history_time(h, g, LAYOUT_SEGMENT, o, &t, e) == -1)
 			return -1;
@@ -508,8 +508,8 @@ measure(const struct history *h, struct history_generation *g, struct err *e)
 			continue;
 		if (t.end == UINT64_MAX)
 			return broken(h, g, o, "damaged", e);
-		gone.offset = (uint32_t)t.end;
-		if (o[1].offset > t.end)
+		gone.at = t.end;
+		if (o[1].at > t.end)
 			return broken(h, g, &gone, "missing", e);
 	}
 	return 0;

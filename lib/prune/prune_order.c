@@ -70,7 +70,8 @@ static void
 add_block(const struct block *b, uint32_t generation, struct prune_plan *plan)
 {
 	const struct history_object *v = b->g->h->segments.v;
-	uint32_t index = UINT32_MAX, n = 0; /* indexes seen, from the end */
+	const struct history_object *last = NULL;
+	uint32_t n = 0; /* logs seen, from the end */
 	uint32_t wave;
 	bool begins;
 
@@ -84,9 +85,10 @@ add_block(const struct block *b, uint32_t generation, struct prune_plan *plan)
 				.kind = LAYOUT_SNAPSHOT,
 				.why = (uint8_t)b->why });
 		for (size_t k = r->first + r->n; k > r->first; k--) {
-			n += v[k - 1].index != index;
-			index = v[k - 1].index;
-			begins = v[k - 1].offset == 0;
+			n += last == NULL ||
+			    !walpos_same_log(v[k - 1].at, last->at);
+			last = &v[k - 1];
+			begins = walpos_begins_log(last->at);
 			if (b->behind)
 				wave = 2 * n - 1 + begins;
 			else
@@ -107,8 +109,8 @@ is_fence(const struct generation *g)
 {
 	const struct history_list *l = &g->h->segments;
 
-	return g->h->snapshots.n == 0 && l->n == 1 && l->v[0].index == 0 &&
-	    l->v[0].offset == 0 && l->v[0].size < HISTORY_EMPTY;
+	return g->h->snapshots.n == 0 && l->n == 1 && l->v[0].at == 0 &&
+	    l->v[0].size < HISTORY_EMPTY;
 }
 
 static bool

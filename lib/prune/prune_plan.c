@@ -38,11 +38,11 @@ prune_why_name(enum prune_why why)
 /* -- runs ------------------------------------------------------------------ */
 
 static size_t
-count_to(const struct history_list *l, size_t from, int64_t index)
+count_to(const struct history_list *l, size_t from, uint64_t at)
 {
 	size_t n = from;
 
-	while (n < l->n && l->v[n].index < index)
+	while (n < l->n && l->v[n].at < at)
 		n++;
 	return n - from;
 }
@@ -55,14 +55,14 @@ split(struct generation *g)
 	size_t at, n;
 
 	g->v = xcalloc(snaps->n + 1, sizeof(*g->v));
-	at = count_to(segs, 0, snaps->n > 0 ? snaps->v[0].index : INT64_MAX);
+	at = count_to(segs, 0, snaps->n > 0 ? snaps->v[0].at : UINT64_MAX);
 	if (at > 0)
 		g->v[0] = (struct run){ .snapshot = NO_SNAPSHOT, .n = at };
 	n = at > 0;
 	for (size_t i = 0; i < snaps->n; i++, n++) {
 		g->v[n] = (struct run){ .snapshot = i, .first = at };
 		g->v[n].n = count_to(segs, at,
-		    i + 1 < snaps->n ? snaps->v[i + 1].index : INT64_MAX);
+		    i + 1 < snaps->n ? snaps->v[i + 1].at : UINT64_MAX);
 		at += g->v[n].n;
 	}
 	g->n = n;
@@ -334,12 +334,12 @@ keep_beside(struct generation *g)
 /* -- what is wrong --------------------------------------------------------- */
 
 static int
-missing(const struct planner *pl, const struct generation *g, uint32_t index,
+missing(const struct planner *pl, const struct generation *g, uint64_t at,
     struct err *e)
 {
 	struct buf key = { 0 };
 
-	layout_segment_key(&key, pl->h->db, g->h->id, walpos(index, 0));
+	layout_segment_key(&key, pl->h->db, g->h->id, at);
 	err_set(
 	    e, ERR_CORRUPT, "%s is missing: nothing is pruned", buf_str(&key));
 	buf_release(&key);
@@ -350,13 +350,13 @@ missing(const struct planner *pl, const struct generation *g, uint32_t index,
 static int
 check(const struct planner *pl, struct err *e)
 {
-	uint32_t gone;
+	uint64_t gone;
 
 	for (const struct generation *g = pl->g; g < pl->g + pl->n; g++)
 		for (const struct run *r = g->v; r < g->v + g->n; r++)
 			if (r->keep && r->snapshot != NO_SNAPSHOT &&
 			    history_whole(g->h->segments.v + r->first, r->n,
-				g->h->snapshots.v[r->snapshot].index,
+				g->h->snapshots.v[r->snapshot].at,
 				&gone) != r->n)
 				return missing(pl, g, gone, e);
 	return 0;

@@ -33,7 +33,10 @@ prune_item_key(
 
 	buf_reset(b);
 	if (it->kind == LAYOUT_OWNER) {
-		layout_owner_key(b, db->key, db->h.owners.v[it->at].index);
+		struct layout_name name = { LAYOUT_OWNER,
+			db->h.owners.v[it->at].at };
+
+		layout_key(b, db->key, NULL, &name);
 		return db->h.owners.v[it->at].size;
 	}
 	g = &db->h.v[it->generation];

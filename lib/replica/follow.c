@@ -17,12 +17,12 @@ follow_write(struct buf *b, const struct follow_end *end)
 {
 	buf_addf(b, "%s ", end->generation);
 	if (end->has_snapshot)
-		buf_addf(b, "%08" PRIx32 " ", end->snapshot);
+		buf_addf(b, "%08" PRIx32 " ", walpos_index(end->snapshot));
 	else
 		buf_adds(b, "- ");
 	if (end->has_segment)
-		buf_addf(b, "%08" PRIx32 "_%08" PRIx32 "\n", end->segment.index,
-		    end->segment.offset);
+		buf_addf(b, "%08" PRIx32 "_%08" PRIx32 "\n",
+		    walpos_index(end->segment), walpos_offset(end->segment));
 	else
 		buf_adds(b, "-\n");
 }
@@ -48,6 +48,7 @@ static bool
 parse(struct follow_end *end, const char *line)
 {
 	char gen[20], snapshot[12], segment[20], extra;
+	uint32_t index = 0, offset = 0;
 
 	*end = (struct follow_end){ 0 };
 	if (sscanf(line, "%19s %11s %19s %c", gen, snapshot, segment, &extra) !=
@@ -58,12 +59,15 @@ parse(struct follow_end *end, const char *line)
 	end->has_snapshot = strcmp(snapshot, "-") != 0;
 	end->has_segment = strcmp(segment, "-") != 0;
 	if (end->has_snapshot &&
-	    (strlen(snapshot) != 8 || !number(snapshot, &end->snapshot)))
+	    (strlen(snapshot) != 8 || !number(snapshot, &index)))
 		return false;
-	return !end->has_segment ||
-	    (strlen(segment) == 17 && segment[8] == '_' &&
-		number(segment, &end->segment.index) &&
-		number(segment + 9, &end->segment.offset));
+	end->snapshot = walpos(index, 0);
+	if (end->has_segment &&
+	    (strlen(segment) != 17 || segment[8] != '_' ||
+		!number(segment, &index) || !number(segment + 9, &offset)))
+		return false;
+	end->segment = walpos(index, offset);
+	return true;
 }
 
 /* Is all that there is of g now within end? */
@@ -74,14 +78,11 @@ within(const struct history_generation *g, const struct follow_end *end)
 	const struct history_object *last = w->n > 0 ? &w->v[w->n - 1] : NULL;
 
 	if (s->n > 0 &&
-	    (!end->has_snapshot || s->v[s->n - 1].index > end->snapshot))
+	    (!end->has_snapshot || s->v[s->n - 1].at > end->snapshot))
 		return false;
 	if (last == NULL)
 		return true;
-	return end->has_segment &&
-	    (last->index < end->segment.index ||
-		(last->index == end->segment.index &&
-		    last->offset <= end->segment.offset));
+	return end->has_segment && last->at <= end->segment;
 }
 
 static void
@@ -118,13 +119,13 @@ static int
 read_owner(struct history *h, struct object_dec *dec,
     const struct history_object *o, struct buf *data, struct err *e)
 {
-	struct layout_name name = { LAYOUT_OWNER, o->index, 0 };
+	struct layout_name name = { LAYOUT_OWNER, o->at };
 	struct provenance pv;
 	struct buf key = { 0 };
 	bool has = false;
 	int rc;
 
-	layout_owner_key(&key, h->db, o->index);
+	layout_key(&key, h->db, NULL, &name);
 	buf_reset(data);
 	object_dec_begin(dec, data_sink, data, OWNER_MAX);
 	rc = h->s->ops->get(h->s, buf_str(&key), 0, UINT64_MAX, feed, dec, e);

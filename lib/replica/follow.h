@@ -45,8 +45,7 @@ struct history_generation;
 struct follow_end {
 	char generation[LAYOUT_GENERATION];
 	bool has_snapshot, has_segment;
-	uint32_t snapshot; /* index */
-	struct layout_name segment;
+	uint64_t snapshot, segment; /* where they begin */
 };
 
 void follow_write(struct buf *b, const struct follow_end *end);

@@ -57,7 +57,7 @@ of_use(struct history *h, struct history_generation *g,
 	if (h->all)
 		return true;
 	if (name->kind == LAYOUT_SEGMENT && l->n > 0)
-		return name->index >= l->v[0].index;
+		return name->at >= l->v[0].at;
 	if (name->kind == LAYOUT_SEGMENT)
 		l = &g->segments;
 	h->objects -= l->n;
@@ -77,7 +77,7 @@ note_other(struct history *h, const struct store_entry *en)
 		*add(&h->owners) = (struct history_object){
 			.mtime_ns = en->mtime_ns,
 			.size = en->size,
-			.index = number,
+			.at = LAYOUT_OWNER_AT(number),
 		};
 	} else if (layout_object(en->key, &db, &name) && db + 1 >= h->prefix) {
 		return 0; /* a database's below a folder "generations" */
@@ -110,10 +110,9 @@ history_take(struct history *h, const struct store_entry *en, struct err *e)
 	if (h->objects++ == HISTORY_OBJECTS)
 		return err_set(e, ERR_CORRUPT, "holds more than %zu objects",
 		    HISTORY_OBJECTS);
-	*add(l) = (struct history_object){ .mtime_ns = en->mtime_ns,
-		.size = en->size,
-		.index = name.index,
-		.offset = name.kind == LAYOUT_SEGMENT ? name.offset : 0 };
+	*add(l) = (struct history_object){
+		.mtime_ns = en->mtime_ns, .size = en->size, .at = name.at
+	};
 	return 1;
 }
 
@@ -165,7 +164,7 @@ void
 history_key(const struct history *h, const struct history_generation *g,
     enum layout_kind kind, const struct history_object *o, struct buf *b)
 {
-	struct layout_name name = { kind, o->index, o->offset };
+	struct layout_name name = { kind, o->at };
 
 	buf_reset(b);
 	layout_key(b, h->db, g->id, &name);
@@ -184,7 +183,7 @@ ask(const struct history *h, const struct history_generation *g,
     enum layout_kind kind, const struct history_object *o,
     struct provenance *pv, struct err *e)
 {
-	struct layout_name name = { kind, o->index, o->offset };
+	struct layout_name name = { kind, o->at };
 	struct buf key = { 0 };
 	int rc;
 
@@ -199,13 +198,13 @@ ask(const struct history *h, const struct history_generation *g,
 }
 
 size_t
-history_below(const struct history_list *l, int64_t index)
+history_below(const struct history_list *l, uint64_t at)
 {
 	size_t from = 0, to = l->n, mid;
 
 	while (from < to) {
 		mid = from + (to - from) / 2;
-		if (l->v[mid].index < index)
+		if (l->v[mid].at < at)
 			from = mid + 1;
 		else
 			to = mid;
@@ -214,31 +213,28 @@ history_below(const struct history_list *l, int64_t index)
 }
 
 /* The object before or behind o, where a snapshot comes before the segments of
- * its index; false: there is none. */
+ * its log; false: there is none. */
 static bool
 step(const struct history_generation *g, bool back, enum layout_kind *kind,
     const struct history_object **o)
 {
 	const struct history_list *s = &g->snapshots, *w = &g->segments;
 	bool snapshot = *kind == LAYOUT_SNAPSHOT;
-	size_t a = snapshot ? (size_t)(*o - s->v)
-			    : history_below(s, (int64_t)(*o)->index + 1);
-	size_t b =
-	    snapshot ? history_below(w, (*o)->index) : (size_t)(*o - w->v);
+	size_t a =
+	    snapshot ? (size_t)(*o - s->v) : history_below(s, (*o)->at + 1);
+	size_t b = snapshot ? history_below(w, (*o)->at) : (size_t)(*o - w->v);
 
 	if (back) {
 		if (a == 0 && b == 0)
 			return false;
-		snapshot =
-		    b == 0 || (a > 0 && s->v[a - 1].index > w->v[b - 1].index);
+		snapshot = b == 0 || (a > 0 && s->v[a - 1].at > w->v[b - 1].at);
 		*o = snapshot ? &s->v[a - 1] : &w->v[b - 1];
 	} else {
 		a += snapshot;
 		b += !snapshot;
 		if (a == s->n && b == w->n)
 			return false;
-		snapshot =
-		    b == w->n || (a < s->n && s->v[a].index <= w->v[b].index);
+		snapshot = b == w->n || (a < s->n && s->v[a].at <= w->v[b].at);
 		*o = snapshot ? &s->v[a] : &w->v[b];
 	}
 	*kind = snapshot ? LAYOUT_SNAPSHOT : LAYOUT_SEGMENT;
@@ -282,7 +278,7 @@ own_time(const struct history *h, struct history_generation *g,
 	t->clock_ns = pv.clock_ns;
 	t->end = UINT64_MAX;
 	if (kind == LAYOUT_SEGMENT)
-		t->end = o->offset + pv.length;
+		t->end = o->at + pv.length;
 	return 1;
 }
 
@@ -290,7 +286,7 @@ static bool
 is_empty(enum layout_kind kind, const struct history_object *o,
     const struct history_time *t)
 {
-	return kind == LAYOUT_SEGMENT && t->end == o->offset;
+	return kind == LAYOUT_SEGMENT && t->end == o->at;
 }
 
 /* The time of the next state before or behind o that says it; as own_time().
@@ -379,15 +375,15 @@ history_window(const struct history *h, struct history_generation *g,
 
 size_t
 history_whole(
-    const struct history_object *v, size_t n, uint32_t index, uint32_t *gone)
+    const struct history_object *v, size_t n, uint64_t at, uint64_t *gone)
 {
-	*gone = index;
+	*gone = at;
 	for (size_t i = 0; i < n; i++) {
-		if (i > 0 && v[i].index == v[i - 1].index)
+		if (i > 0 && walpos_same_log(v[i].at, v[i - 1].at))
 			continue;
-		if (v[i].index != *gone || v[i].offset != 0)
+		if (v[i].at != *gone)
 			return i;
-		(*gone)++;
+		*gone = walpos_next_log(*gone);
 	}
 	return n;
 }

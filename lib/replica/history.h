@@ -67,7 +67,7 @@ struct store_entry;
 struct history_object {
 	int64_t mtime_ns;
 	uint64_t size;
-	uint32_t index, offset; /* 0 of a snapshot */
+	uint64_t at; /* as in layout_name */
 };
 
 struct history_list {
@@ -96,8 +96,8 @@ enum history_known {
 struct history_time {
 	int64_t ns;
 	enum history_known known;
-	uint64_t end; /* of a segment: where the next begins; UINT64_MAX: it
-			 does not say */
+	uint64_t end; /* of a segment: where the next of its log begins;
+			 UINT64_MAX: it does not say */
 	/* It is empty, and ends the history of its generation: then ns is the
 	 * time of the last state, and at this one another generation began.
 	 * Else INT64_MAX. */
@@ -111,7 +111,7 @@ struct history {
 	const char *db;
 	struct history_generation *v; /* by id; none is empty */
 	size_t n, cap, objects;
-	struct history_list owners; /* the index is the number of each */
+	struct history_list owners;
 	int64_t began_ns;    /* follow.h: the first of them; 0: none says */
 	size_t unknown;      /* objects that no reader looks at */
 	char *first_unknown; /* the key of the first of them, or NULL */
@@ -150,8 +150,8 @@ int history_time(const struct history *h, struct history_generation *g,
     enum layout_kind kind, const struct history_object *o,
     struct history_time *t, struct err *e);
 
-/* How many of l have a lower index. */
-size_t history_below(const struct history_list *l, int64_t index);
+/* How many of l stand before that place. */
+size_t history_below(const struct history_list *l, uint64_t at);
 
 /* The time of the last object of g, and of the first from which something can
  * be restored (INT64_MAX: there is none). */
@@ -159,11 +159,11 @@ int history_window(const struct history *h, struct history_generation *g,
     int64_t *from_ns, int64_t *until_ns, struct err *e);
 
 /*
- * How many of the n segments at v, which a snapshot of the given index needs,
- * come before the first index that is missing or has no beginning; n: that is
- * not so.  What is missing between is known only from the lengths.
+ * How many of the n segments at v, which a snapshot at that place needs, come
+ * before the first log that is missing or has no beginning, at *gone; n: that
+ * is not so.  What is missing between is known only from the lengths.
  */
 size_t history_whole(
-    const struct history_object *v, size_t n, uint32_t index, uint32_t *gone);
+    const struct history_object *v, size_t n, uint64_t at, uint64_t *gone);
 
 #endif

@@ -39,8 +39,8 @@ jump_find(const struct history *h, struct history_generation *g, struct jump *j,
 {
 	const struct history_list *s = &g->snapshots, *w = &g->segments;
 	struct history_time a = { .clock_ns = INT64_MAX }, b = a;
-	bool segment = w->n > 0 &&
-	    (s->n == 0 || w->v[w->n - 1].index >= s->v[s->n - 1].index);
+	bool segment =
+	    w->n > 0 && (s->n == 0 || w->v[w->n - 1].at >= s->v[s->n - 1].at);
 
 	*j = (struct jump){ .snapshot = s->n, .segment = w->n };
 	if (g->plain || s->n + w->n == 0)

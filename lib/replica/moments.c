@@ -22,13 +22,13 @@ struct states {
 	size_t n;
 };
 
-/* Is there a segment of that index? */
+/* Is the log there that led to a snapshot at that place? */
 static bool
-has_index(const struct history_list *w, uint32_t index)
+is_led_to(const struct history_list *w, uint64_t at)
 {
-	size_t at = history_below(w, index);
+	size_t n = history_below(w, at);
 
-	return at < w->n && w->v[at].index == index;
+	return n > 0 && walpos_next_log(w->v[n - 1].at) == at;
 }
 
 static void
@@ -43,14 +43,13 @@ static void
 collect(struct states *s)
 {
 	const struct history_list *l = &s->g->snapshots, *w = &s->g->segments;
-	size_t at = l->n > 0 ? history_below(w, l->v[0].index) : w->n;
+	size_t at = l->n > 0 ? history_below(w, l->v[0].at) : w->n;
 
 	s->v = xcalloc(l->n + w->n + 1, sizeof(*s->v));
 	for (size_t i = 0; i < l->n; i++) {
-		for (; at < w->n && w->v[at].index < l->v[i].index; at++)
+		for (; at < w->n && w->v[at].at < l->v[i].at; at++)
 			add(s, LAYOUT_SEGMENT, &w->v[at]);
-		if (l->v[i].index == 0 || i == 0 || s->g->plain ||
-		    !has_index(w, l->v[i].index - 1))
+		if (i == 0 || s->g->plain || !is_led_to(w, l->v[i].at))
 			add(s, LAYOUT_SNAPSHOT, &l->v[i]);
 	}
 	for (; at < w->n; at++)
@@ -97,9 +96,9 @@ take(const struct states *s, size_t i, struct moment *m, struct err *e)
 	if (time_of(s, i, &m->ns, e) == -1)
 		return -1;
 	memcpy(m->generation, s->g->id, sizeof(m->generation));
-	m->name = (struct layout_name){ k->kind, k->o->index, k->o->offset };
+	m->name = (struct layout_name){ k->kind, k->o->at };
 	m->plain = s->g->plain;
-	m->gap = snapshot && !m->plain && k->o->index > 0;
+	m->gap = snapshot && !m->plain && k->o->at > 0;
 	return 0;
 }
 

@@ -118,9 +118,9 @@ replay_snapshot_end(struct replay *r, struct err *e)
 /* -- the WAL --------------------------------------------------------------- */
 
 void
-replay_index(struct replay *r, uint32_t index)
+replay_log(struct replay *r, uint64_t at)
 {
-	walread_start(&r->wal, index, r->page_size);
+	walread_start(&r->wal, at, r->page_size);
 	r->uncommitted = 0;
 	r->head_pending = false;
 }
@@ -232,9 +232,9 @@ replay_wal(struct replay *r, const uint8_t *p, size_t n, struct err *e)
 	return walread_feed(&r->wal, p, n, take_frame, r, e);
 }
 
-/* A checkpoint of the index is over: what is behind the end is gone. */
+/* A checkpoint of the log is over: what is behind the end is gone. */
 int
-replay_index_end(struct replay *r, struct err *e)
+replay_log_end(struct replay *r, struct err *e)
 {
 	struct pagesum none = { 0 };
 

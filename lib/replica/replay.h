@@ -7,11 +7,11 @@
  *
  *	replay_begin
  *	replay_snapshot ..., replay_snapshot_end
- *	for each index: replay_index, replay_wal ..., replay_index_end
+ *	for each log: replay_log, replay_wal ..., replay_log_end
  *		for each segment, first: growth_read(&growth, its size)
  *
- * Frames count from their commit on; those without one, at the end of an
- * index, have no effect.  Failures of the bytes are ERR_CORRUPT, all others are
+ * Frames count from their commit on; those without one, at the end of a
+ * log, have no effect.  Failures of the bytes are ERR_CORRUPT, all others are
  * about temporary files.
  */
 #ifndef LSPP_REPLICA_REPLAY_H
@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #include "lib/replica/sumtable.h"
-#include "lib/replica/walread.h"
+#include "lib/replica/wal/walread.h"
 #include "lib/sqlite/dbhdr.h"
 #include "lib/sqlite/growth.h"
 #include "lib/sys/spool.h"
@@ -36,7 +36,7 @@ struct replay {
 	struct growth growth;     /* of that: told the size of each segment */
 	struct pagesum total;     /* of the database, then; if summing */
 	uint8_t head[DBHDR_SIZE]; /* its first bytes, then */
-	struct walread wal;       /* where it is in the snapshot or an index */
+	struct walread wal;       /* where it is in the snapshot or a log */
 	/* private */
 	bool summing;
 	bool keep;        /* the sums by page, for what comes behind */
@@ -63,9 +63,9 @@ int replay_snapshot(
     struct replay *r, const uint8_t *p, size_t n, struct err *e);
 int replay_snapshot_end(struct replay *r, struct err *e);
 
-void replay_index(struct replay *r, uint32_t index);
+void replay_log(struct replay *r, uint64_t at);
 int replay_wal(struct replay *r, const uint8_t *p, size_t n, struct err *e);
-int replay_index_end(struct replay *r, struct err *e);
+int replay_log_end(struct replay *r, struct err *e);
 
 /* The sum of page pgno, from 1 to pages. */
 int replay_page(

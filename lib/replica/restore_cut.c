@@ -10,17 +10,14 @@ void
 restore_plan_cut(struct restore_plan *p, size_t n)
 {
 	while (p->segments > n)
-		p->bytes -= p->segment_bytes[--p->segments];
-	p->until_ns = n > 0 ? p->segment_ns[n - 1] : p->snapshot_ns;
+		p->bytes -= p->segment[--p->segments].bytes;
+	p->until_ns = n > 0 ? p->segment[n - 1].ns : p->snapshot_ns;
 	p->earlier = true;
 }
 
 void
 restore_plan_release(struct restore_plan *p)
 {
-	free(p->segment_index);
-	free(p->segment_offset);
-	free(p->segment_ns);
-	free(p->segment_bytes);
+	free(p->segment);
 	memset(p, 0, sizeof(*p));
 }

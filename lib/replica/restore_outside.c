@@ -23,8 +23,9 @@ restore_is_younger(struct history *h, const struct jumps *j, int64_t at_ns)
 	char why[512];
 	struct err e;
 
-	if (at_ns == INT64_MAX || h->owners.n == 0 || o->index != 0 ||
-	    o->size >= HISTORY_EMPTY || follow_read(h, &e) == -1)
+	if (at_ns == INT64_MAX || h->owners.n == 0 ||
+	    o->at != LAYOUT_OWNER_AT(0) || o->size >= HISTORY_EMPTY ||
+	    follow_read(h, &e) == -1)
 		return false;
 	for (size_t i = 0; i < h->n; i++)
 		if (h->v[i].plain)
@@ -61,12 +62,12 @@ restore_outside(struct history *h, const struct restore_want *w, struct err *e)
 	if (from == INT64_MAX)
 		return err_set(
 		    e, ERR_MISSING, "no backup of that name in %s", h->s->url);
-	if (w->index >= 0)
+	if (w->before != UINT64_MAX)
 		return err_set(e, ERR_MISSING,
 		    "generation %s has nothing up to index %08" PRIx32
 		    ": its first snapshot has index %08" PRIx32,
-		    w->generation, (uint32_t)w->index,
-		    h->v[0].snapshots.v[0].index);
+		    w->generation, walpos_index(w->before) - 1,
+		    walpos_index(h->v[0].snapshots.v[0].at));
 	return err_set(e, ERR_MISSING,
 	    "there is nothing as old as %s: the backup covers %s to %s",
 	    when_text(w->at_ns, wanted), when_text(from, first),

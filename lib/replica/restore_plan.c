@@ -152,14 +152,14 @@ static int
 pick(struct planner *pl, struct history_generation *g, struct pick *p,
     struct err *e)
 {
-	int64_t max = pl->w->index >= 0 ? pl->w->index : INT64_MAX - 1;
-	int64_t top = pl->w->below - 1 < max ? pl->w->below - 1 : max;
+	uint64_t before = pl->w->before;
+	uint64_t below = pl->w->below < before ? pl->w->below : before;
 	size_t n, end;
 
 	*p = (struct pick){ .ended_ns = INT64_MAX };
 	pl->next_ns = INT64_MAX;
 	/* Tells by the way whose they are. */
-	n = history_below(&g->snapshots, top + 1);
+	n = history_below(&g->snapshots, below);
 	if (n > 0 && count_until(pl, g, LAYOUT_SNAPSHOT, 0, n, &n, e) == -1)
 		return -1;
 	p->next_ns = pl->next_ns;
@@ -167,8 +167,8 @@ pick(struct planner *pl, struct history_generation *g, struct pick *p,
 		return 0;
 	p->g = g;
 	p->snapshot = n - 1;
-	p->first = history_below(&g->segments, g->snapshots.v[n - 1].index);
-	end = history_below(&g->segments, max + 1);
+	p->first = history_below(&g->segments, g->snapshots.v[n - 1].at);
+	end = history_below(&g->segments, before);
 	if (count_until(pl, g, LAYOUT_SEGMENT, p->first, end, &p->n, e) == -1)
 		return -1;
 	p->next_ns = pl->next_ns;
@@ -186,44 +186,42 @@ look_behind(const struct pick *k, struct restore_plan *p)
 	const struct history_generation *g = k->g;
 	const struct history_list *l = &g->segments;
 	size_t end = k->first + k->n;
-	uint32_t next;
+	uint64_t next;
 
 	if (g->plain || k->snapshot + 1 == g->snapshots.n)
 		return true;
-	next = g->snapshots.v[k->snapshot + 1].index;
-	if (end < l->n && l->v[end].index < next)
+	next = g->snapshots.v[k->snapshot + 1].at;
+	if (end < l->n && l->v[end].at < next)
 		return true;
 	p->earlier = true;
 	(void)snprintf(p->why, sizeof(p->why),
-	    "the segments before snapshot %08" PRIx32 " are gone", next);
+	    "the segments before snapshot %08" PRIx32 " are gone",
+	    walpos_index(next));
 	return false;
 }
 
 /*
  * The segment that is missing between the last of the pick and the next of its
- * generation; false: none is, or there is no next.  Where an index ended is not
- * known, only that the next one begins with offset 0.
+ * generation; false: none is, or there is no next.  Where a log ended is not
+ * known, only where the next one begins.
  */
 static bool
-gap(const struct pick *k, int64_t index, struct history_object *gone)
+gap(const struct pick *k, uint64_t before, struct history_object *gone)
 {
 	const struct history_object *v = k->g->segments.v + k->first + k->n;
 
 	*gone = (struct history_object){
-		.index = k->g->snapshots.v[k->snapshot].index,
+		.at = k->g->snapshots.v[k->snapshot].at,
 	};
 	if (k->first + k->n == k->g->segments.n)
 		return false;
 	if (k->n == 0)
-		return v->index != gone->index || v->offset != 0;
-	gone->index = v[-1].index;
-	gone->offset = (uint32_t)k->end;
-	if (v->index == gone->index)
-		return v->offset > k->end;
-	if (gone->index == index)
-		return false;
-	*gone = (struct history_object){ .index = gone->index + 1 };
-	return v->index != gone->index || v->offset != 0;
+		return v->at != gone->at;
+	gone->at = k->end;
+	if (walpos_same_log(v->at, v[-1].at))
+		return v->at > k->end;
+	gone->at = walpos_next_log(v[-1].at);
+	return gone->at != before && v->at != gone->at;
 }
 
 /* Is what comes next where the pick ends?  Else what is between may be what was
@@ -234,7 +232,7 @@ look_after(struct planner *pl, const struct pick *k, struct restore_plan *p)
 	struct history_object gone;
 	struct buf key = { 0 };
 
-	if (!gap(k, pl->w->index, &gone))
+	if (!gap(k, pl->w->before, &gone))
 		return;
 	history_key(&pl->h, k->g, LAYOUT_SEGMENT, &gone, &key);
 	p->earlier = true;
@@ -251,7 +249,7 @@ never_began(
 	struct history_time t;
 
 	*is = false;
-	if (g->segments.n != 1 || o->index != 0 || o->offset != 0)
+	if (g->segments.n != 1 || o->at != 0)
 		return 0;
 	if (history_time(&pl->h, g, LAYOUT_SEGMENT, o, &t, e) == -1)
 		return -1;
@@ -320,20 +318,16 @@ fill(struct restore_plan *p, const struct pick *k)
 	const struct history_object *o = &k->g->snapshots.v[k->snapshot];
 
 	memcpy(p->generation, k->g->id, sizeof(p->generation));
-	p->snapshot = o->index;
+	p->snapshot = o->at;
 	p->snapshot_ns = k->snapshot_ns;
 	p->bytes = p->snapshot_bytes = o->size;
 	p->segments = k->n;
-	p->segment_index = xcalloc(k->n + 1, sizeof(*p->segment_index));
-	p->segment_offset = xcalloc(k->n + 1, sizeof(*p->segment_offset));
-	p->segment_ns = xcalloc(k->n + 1, sizeof(*p->segment_ns));
-	p->segment_bytes = xcalloc(k->n + 1, sizeof(*p->segment_bytes));
+	p->segment = xcalloc(k->n + 1, sizeof(*p->segment));
 	for (size_t i = 0; i < k->n; i++) {
 		o = &k->g->segments.v[k->first + i];
-		p->segment_index[i] = o->index;
-		p->segment_offset[i] = o->offset;
-		p->segment_ns[i] = o->mtime_ns;
-		p->bytes += p->segment_bytes[i] = o->size;
+		p->segment[i] =
+		    (struct plan_segment){ o->at, o->mtime_ns, o->size };
+		p->bytes += o->size;
 	}
 	p->plain = k->g->plain;
 	p->until_ns = k->until_ns;
@@ -341,8 +335,8 @@ fill(struct restore_plan *p, const struct pick *k)
 }
 
 /*
- * From the snapshot's index to the last one every index has to be there and
- * begin with offset 0: else refuse, or end before the hole.
+ * From where the snapshot stands to the end every log has to be there and to
+ * have its beginning: else refuse, or end before the hole.
  */
 static int
 check_hole(
@@ -352,8 +346,8 @@ check_hole(
 	struct history_object hole = { 0 };
 	struct buf key = { 0 };
 	char before[WHEN_SIZE];
-	size_t n = history_whole(
-	    v, k->n, k->g->snapshots.v[k->snapshot].index, &hole.index);
+	size_t n =
+	    history_whole(v, k->n, k->g->snapshots.v[k->snapshot].at, &hole.at);
 
 	if (n == k->n)
 		return 0;
@@ -556,8 +550,8 @@ plan(struct store *s, const char *db, const struct restore_want *w,
     struct restore_plan *p, bool *listed, struct err *e)
 {
 	struct planner pl = { .w = w, .next_ns = INT64_MAX };
-	bool newest = w->at_ns == INT64_MAX && w->index < 0 &&
-	    w->below == INT64_MAX && w->good == RESTORE_EXACT;
+	bool newest = w->at_ns == INT64_MAX && w->before == UINT64_MAX &&
+	    w->below == UINT64_MAX && w->good == RESTORE_EXACT;
 	int rc = -1;
 
 	memset(p, 0, sizeof(*p));

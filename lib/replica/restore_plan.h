@@ -14,13 +14,17 @@
 struct err;
 struct store;
 
+struct plan_segment {
+	uint64_t at;
+	int64_t ns;     /* when it was stored */
+	uint64_t bytes; /* compressed */
+};
+
 struct restore_plan {
 	char generation[17];
-	uint32_t snapshot;                        /* index */
-	int64_t snapshot_ns;                      /* when it was stored */
-	uint32_t *segment_index, *segment_offset; /* in order */
-	int64_t *segment_ns;
-	uint64_t *segment_bytes; /* compressed */
+	uint64_t snapshot;            /* where it stands */
+	int64_t snapshot_ns;          /* when it was stored */
+	struct plan_segment *segment; /* in order */
 	size_t segments;
 	uint64_t bytes;          /* compressed, of all objects */
 	uint64_t snapshot_bytes; /* of these */
@@ -54,17 +58,17 @@ enum restore_good {
 struct restore_want {
 	int64_t at_ns;          /* the newest captured until then */
 	const char *generation; /* NULL: the one that gets closest */
-	int64_t index;          /* the end of that index; -1 */
+	uint64_t before;        /* only what stands before it; UINT64_MAX */
 	enum restore_good good;
 	bool dated; /* until_ns is to be compared with that of another plan */
 	int64_t newer_ns; /* ERR_MISSING if it is older; 0: however old */
 	int64_t now_ns;   /* 0: by the clock */
-	/* Private: only snapshots of a lower index. */
-	int64_t below;
+	/* Private: only snapshots that stand before it. */
+	uint64_t below;
 };
-#define RESTORE_WANT                                                \
-	{                                                           \
-		.at_ns = INT64_MAX, .index = -1, .below = INT64_MAX \
+#define RESTORE_WANT                                                          \
+	{                                                                     \
+		.at_ns = INT64_MAX, .before = UINT64_MAX, .below = UINT64_MAX \
 	}
 
 /*

@@ -114,11 +114,8 @@ check_provenance(const struct work *w, const struct layout_name *name,
 
 	if (!w->has)
 		return 0;
-	if (!provenance_is(pv, w->p->generation, name))
-		return err_set(e, ERR_CORRUPT,
-		    "is another object under this name (index %08" PRIx32
-		    ", offset %08" PRIx32 " of generation %s)",
-		    pv->name.index, pv->name.offset, pv->generation);
+	if (provenance_check(pv, w->p->generation, name, e) == -1)
+		return -1;
 	if (pv->length != raw)
 		return err_set(e, ERR_CORRUPT,
 		    "holds %" PRIu64 " bytes instead of %" PRIu64, raw,
@@ -241,14 +238,13 @@ static int
 read_snapshot(struct work *w, struct err *e)
 {
 	struct object o = {
-		.name = { .kind = LAYOUT_SNAPSHOT, .index = w->p->snapshot },
+		.name = { LAYOUT_SNAPSHOT, w->p->snapshot },
 		.bytes = w->p->snapshot_bytes,
 	};
 	struct buf *key = &w->r->key;
 
 	buf_reset(key);
-	layout_snapshot_key(
-	    key, w->db, w->p->generation, walpos(w->p->snapshot, 0));
+	layout_key(key, w->db, w->p->generation, &o.name);
 	if (w->t->resume && w->part.fd == -1 && w->p->bytes >= PART_MIN)
 		(void)part_open(&w->part, w->out->dir, w->s->url, buf_str(key));
 	if (read_object(w, &o, e) == -1)
@@ -259,25 +255,23 @@ read_snapshot(struct work *w, struct err *e)
 
 /* Segment i begins where the one before it ended. */
 static int
-check_offset(struct work *w, size_t i, struct err *e)
+check_place(struct work *w, size_t i, struct err *e)
 {
+	const struct walread *wal = &w->r->apply.wal;
 	struct buf *key = &w->r->key;
-	uint64_t end = w->r->apply.wal.pos;
-	uint32_t offset = w->p->segment_offset[i];
+	uint64_t end = walread_at(wal), at = w->p->segment[i].at;
 
-	if (end == offset)
+	if (end == at)
 		return 0;
 	buf_reset(key);
-	if (end > offset) {
-		layout_segment_key(key, w->db, w->p->generation,
-		    walpos(w->p->segment_index[i], offset));
+	if (end > at) {
+		layout_segment_key(key, w->db, w->p->generation, at);
 		return err_set(e, ERR_CORRUPT,
 		    "%s overlaps the segment before it, which ends at "
 		    "%08" PRIx64,
-		    buf_str(key), end);
+		    buf_str(key), wal->pos);
 	}
-	layout_segment_key(key, w->db, w->p->generation,
-	    walpos(w->p->segment_index[i], (uint32_t)end));
+	layout_segment_key(key, w->db, w->p->generation, end);
 	return err_set(e, ERR_CORRUPT, "%s is missing", buf_str(key));
 }
 
@@ -285,23 +279,28 @@ static int
 read_segment(struct work *w, size_t i, struct err *e)
 {
 	struct object o = {
-		.name = { .kind = LAYOUT_SEGMENT,
-		    .index = w->p->segment_index[i],
-		    .offset = w->p->segment_offset[i] },
+		.name = { LAYOUT_SEGMENT, w->p->segment[i].at },
 		.segment = i,
-		.bytes = w->p->segment_bytes[i],
+		.bytes = w->p->segment[i].bytes,
 	};
 	struct buf *key = &w->r->key;
 
-	if (check_offset(w, i, e) == -1)
+	if (check_place(w, i, e) == -1)
 		return -1;
 	buf_reset(key);
-	layout_segment_key(
-	    key, w->db, w->p->generation, walpos(o.name.index, o.name.offset));
+	layout_key(key, w->db, w->p->generation, &o.name);
 	if (read_object(w, &o, e) == -1)
 		return err_in(e, "%s", buf_str(key));
-	sound(w, w->p->segment_ns[i]);
+	sound(w, w->p->segment[i].ns);
 	return 0;
+}
+
+/* Is segment i the first of the plan in its log? */
+static bool
+begins_log(const struct restore_plan *p, size_t i)
+{
+	return i == 0 ||
+	    !walpos_same_log(p->segment[i].at, p->segment[i - 1].at);
 }
 
 static int
@@ -311,16 +310,15 @@ read_segments(struct work *w, struct err *e)
 	struct apply *a = &w->r->apply;
 
 	for (size_t i = 0; i < p->segments; i++) {
-		if (i == 0 || p->segment_index[i] != a->wal.index)
-			apply_index(a, p->segment_index[i]);
+		if (begins_log(p, i))
+			apply_log(a, p->segment[i].at);
 		if (read_segment(w, i, e) == -1) {
 			hint_before(w, e);
 			return -1;
 		}
-		if (i + 1 < p->segments &&
-		    p->segment_index[i + 1] == a->wal.index)
+		if (i + 1 < p->segments && !begins_log(p, i + 1))
 			continue;
-		if (apply_index_end(a, e) == -1)
+		if (apply_log_end(a, e) == -1)
 			return -1;
 	}
 	return 0;

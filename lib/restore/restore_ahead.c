@@ -46,7 +46,7 @@ claim(struct ahead *a)
 {
 	const struct restore_plan *p = a->p;
 
-	while (a->next < p->segments && p->segment_bytes[a->next] > AHEAD_MAX)
+	while (a->next < p->segments && p->segment[a->next].bytes > AHEAD_MAX)
 		a->next++;
 	return a->next < p->segments ? (ssize_t)a->next++ : NONE;
 }
@@ -71,8 +71,7 @@ fetch(struct hand *h)
 	size_t i = (size_t)h->segment;
 	struct buf key = { 0 };
 
-	layout_segment_key(&key, h->a->db, p->generation,
-	    walpos(p->segment_index[i], p->segment_offset[i]));
+	layout_segment_key(&key, h->a->db, p->generation, p->segment[i].at);
 	buf_reset(&h->bytes);
 	h->rc = s->ops->get(
 	    s, buf_str(&key), 0, UINT64_MAX, keep, &h->bytes, &h->e);

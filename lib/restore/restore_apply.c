@@ -175,13 +175,13 @@ apply_snapshot_end(struct apply *a, struct err *e)
 /* The WAL */
 
 void
-apply_index(struct apply *a, uint32_t index)
+apply_log(struct apply *a, uint64_t at)
 {
-	walread_start(&a->wal, index, a->page_size);
+	walread_start(&a->wal, at, a->page_size);
 	a->committed = 0;
 	a->limit = UINT32_MAX;
 	for (size_t i = 0; i < a->n_limits_known; i++)
-		if (a->limits[i].index == index)
+		if (a->limits[i].log == a->wal.log)
 			a->limit = a->limits[i].frames;
 }
 
@@ -213,14 +213,14 @@ add_limit(struct apply *a)
 {
 	a->limits = xrealloc(a->limits, (a->n_limits + 1) * sizeof(*a->limits));
 	a->limits[a->n_limits++] = (struct apply_limit){
-		.index = a->wal.index,
+		.log = a->wal.log,
 		.frames = a->committed,
 	};
 }
 
-/* A checkpoint of the index is over: the file is as large as the database. */
+/* A checkpoint of the log is over: the file is as large as the database. */
 int
-apply_index_end(struct apply *a, struct err *e)
+apply_log_end(struct apply *a, struct err *e)
 {
 	if (a->wal.frames > a->committed && a->limit == UINT32_MAX)
 		add_limit(a);

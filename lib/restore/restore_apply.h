@@ -4,11 +4,11 @@
  *
  *	apply_begin
  *	apply_snapshot ..., apply_snapshot_end
- *	for each index: apply_index, apply_wal ..., apply_index_end
+ *	for each log: apply_log, apply_wal ..., apply_log_end
  *		for each segment, first: growth_read(&growth, its size)
  *	apply_end
  *
- * Frames are written as they come, before their commit is seen.  When an index
+ * Frames are written as they come, before their commit is seen.  When a log
  * ends in frames without a commit, these must not have been written: its limit
  * is noted, and when all is read apply_again() says that it must be done once
  * more, now with the limits.  That costs no memory, and nobody writes such logs
@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/replica/walread.h"
+#include "lib/replica/wal/walread.h"
 #include "lib/sqlite/dbhdr.h"
 #include "lib/sqlite/growth.h"
 
@@ -30,7 +30,8 @@ struct err;
 #define APPLY_RUN ((size_t)256 * 1024)
 
 struct apply_limit {
-	uint32_t index, frames;
+	uint64_t log;
+	uint32_t frames;
 };
 
 struct apply {
@@ -43,7 +44,7 @@ struct apply {
 	struct growth growth; /* of that: told the size of each segment */
 	uint8_t start[DBHDR_SIZE];
 	uint64_t pos;       /* bytes of the snapshot so far */
-	struct walread wal; /* where it is in this index */
+	struct walread wal; /* where it is in this log */
 	uint32_t committed; /* the last commit frame */
 	uint32_t limit;     /* frames after it have no effect */
 	/* pages that follow each other and are not written yet */
@@ -64,9 +65,9 @@ void apply_begin(struct apply *a, int fd, bool again);
 int apply_snapshot(struct apply *a, const uint8_t *p, size_t n, struct err *e);
 int apply_snapshot_end(struct apply *a, struct err *e);
 
-void apply_index(struct apply *a, uint32_t index);
+void apply_log(struct apply *a, uint64_t at);
 int apply_wal(struct apply *a, const uint8_t *p, size_t n, struct err *e);
-int apply_index_end(struct apply *a, struct err *e);
+int apply_log_end(struct apply *a, struct err *e);
 
 /* Were there frames without a commit that have been written? */
 bool apply_again(const struct apply *a);

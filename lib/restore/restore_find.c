@@ -22,7 +22,7 @@ struct find {
 	/* What the first plan led to: its time, and its last segment. */
 	int64_t wanted_ns;
 	char generation[17];
-	uint32_t index, offset;
+	uint64_t at;
 	bool segment;         /* it had one */
 	struct restored *out; /* the newest good state so far */
 	size_t good;          /* its segments */
@@ -116,11 +116,11 @@ step_back(struct find *f, const char *only, char id[17], struct err *e)
 		f->w = w;
 		return 0;
 	}
-	if (e->class != ERR_MISSING || only != NULL || w.index >= 0)
+	if (e->class != ERR_MISSING || only != NULL || w.before != UINT64_MAX)
 		return -1;
 	/* What was there before this generation began. */
 	f->w.generation = NULL;
-	f->w.below = INT64_MAX;
+	f->w.below = UINT64_MAX;
 	f->w.at_ns = (before < f->w.at_ns ? before : f->w.at_ns) - 1;
 	restore_plan_release(f->p);
 	return restore_plan(f->s, f->db, &f->w, f->p, e);
@@ -135,10 +135,8 @@ note_wanted(struct find *f)
 	f->wanted_ns = p->unsure ? INT64_MAX : p->until_ns;
 	memcpy(f->generation, p->generation, sizeof(f->generation));
 	f->segment = n > 0;
-	if (n > 0) {
-		f->index = p->segment_index[n - 1];
-		f->offset = p->segment_offset[n - 1];
-	}
+	if (n > 0)
+		f->at = p->segment[n - 1].at;
 }
 
 /*
@@ -152,8 +150,7 @@ is_earlier(const struct find *f)
 	size_t n = p->segments;
 
 	if (f->segment && n > 0 && strcmp(f->generation, p->generation) == 0)
-		return f->index != p->segment_index[n - 1] ||
-		    f->offset != p->segment_offset[n - 1];
+		return f->at != p->segment[n - 1].at;
 	/* Of two generations the times may be of two clocks. */
 	return strcmp(f->generation, p->generation) != 0 ||
 	    f->out->as_of_ns < f->wanted_ns;

@@ -22,14 +22,13 @@ static int
 last_provenance(struct store *s, const char *db, const struct restore_plan *p,
     struct provenance *pv, struct err *e)
 {
-	struct layout_name name = { LAYOUT_SNAPSHOT, p->snapshot, 0 };
+	struct layout_name name = { LAYOUT_SNAPSHOT, p->snapshot };
 	struct buf key = { 0 };
 	int rc;
 
 	if (p->segments > 0)
 		name = (struct layout_name){ LAYOUT_SEGMENT,
-			p->segment_index[p->segments - 1],
-			p->segment_offset[p->segments - 1] };
+			p->segment[p->segments - 1].at };
 	layout_key(&key, db, p->generation, &name);
 	rc = peek(s, buf_str(&key), pv, e);
 	/* Another's object is found out when it is restored. */

@@ -11,7 +11,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/replica/walread.h"
+#include "lib/replica/wal/walread.h"
 #include "lib/ship/ship_job.h"
 #include "lib/store/store.h"
 

@@ -43,16 +43,16 @@
 struct past {
 	char gen[LAYOUT_GENERATION];
 	bool has_snapshot;
-	uint32_t snapshot; /* the newest */
+	uint64_t snapshot; /* the newest */
 	bool has_segment, has_before;
-	struct layout_name before, last; /* the newest two */
+	uint64_t before, last; /* segments: the newest two */
 	int64_t mtime_ns;
 
 	bool ours;           /* written by lspp */
 	bool open;           /* its writer can go on: at 'end', or at 'guard' */
 	bool ended, guarded; /* not at that one */
 	bool lost;           /* where its writer goes on cannot be told */
-	struct layout_name guard, end;
+	uint64_t guard, end;
 	struct provenance pv; /* of the last object */
 	struct buf key;       /* likewise */
 };
@@ -112,37 +112,32 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 	p->mtime_ns = en->mtime_ns;
 	if (name.kind == LAYOUT_SNAPSHOT) {
 		p->has_snapshot = true;
-		p->snapshot = name.index;
+		p->snapshot = name.at;
 		return 0;
 	}
 	p->has_before = p->has_segment;
 	p->before = p->last;
-	p->last = name;
+	p->last = name.at;
 	p->has_segment = true;
 	return 0;
 }
 
-/* Its writer goes on behind the segment 'name', of 'length' bytes. */
+/* Its writer goes on behind the segment at 'at', of 'length' bytes. */
 static void
-behind(struct past *p, struct layout_name name, uint64_t length)
+behind(struct past *p, uint64_t at, uint64_t length)
 {
-	uint64_t offset = name.offset + length;
-
-	p->guard = (struct layout_name){ LAYOUT_SEGMENT, name.index + 1, 0 };
-	p->end = (struct layout_name){ LAYOUT_SEGMENT, name.index,
-		(uint32_t)offset };
-	p->open = offset <= UINT32_MAX;
+	p->guard = walpos_next_log(at);
+	p->end = at + length;
+	p->open = length < p->guard - at;
 }
 
 /* The last segment is empty: ended; and guarded? */
 static void
 judge_empty(struct past *p)
 {
-	struct layout_name last = p->last;
-
-	if (last.offset == 0)
+	if (walpos_begins_log(p->last))
 		return;
-	p->guard = (struct layout_name){ LAYOUT_SEGMENT, last.index + 1, 0 };
+	p->guard = walpos_next_log(p->last);
 	p->open = p->ended = true;
 }
 
@@ -154,10 +149,10 @@ judge_last(struct past *p, struct layout_name name, uint64_t length)
 	if (name.kind == LAYOUT_SEGMENT && length == 0) {
 		judge_empty(p);
 	} else if (name.kind == LAYOUT_SEGMENT) {
-		behind(p, name, length);
+		behind(p, name.at, length);
 	} else {
 		p->open = p->guarded = true; /* nowhere else */
-		p->end = (struct layout_name){ LAYOUT_SEGMENT, name.index, 0 };
+		p->end = name.at;
 	}
 }
 
@@ -203,8 +198,9 @@ peek_before(
 	bool segment = name.kind == LAYOUT_SEGMENT;
 	bool is[2] = { segment ? p->has_before : p->has_segment,
 		segment && p->has_snapshot };
-	struct layout_name from[2] = { segment ? p->before : p->last,
-		{ LAYOUT_SNAPSHOT, p->snapshot, 0 } };
+	struct layout_name from[2] = { { LAYOUT_SEGMENT,
+					   segment ? p->before : p->last },
+		{ LAYOUT_SNAPSHOT, p->snapshot } };
 	struct buf key = { 0 };
 	int rc = 0;
 
@@ -249,11 +245,11 @@ judge_damaged(
 static int
 judge(struct look *l, struct past *p, struct err *e)
 {
-	struct layout_name name = p->last;
+	struct layout_name name = { LAYOUT_SEGMENT, p->last };
 	int rc;
 
-	if (!p->has_segment || (p->has_snapshot && p->snapshot > name.index))
-		name = (struct layout_name){ LAYOUT_SNAPSHOT, p->snapshot, 0 };
+	if (!p->has_segment || (p->has_snapshot && p->snapshot > p->last))
+		name = (struct layout_name){ LAYOUT_SNAPSHOT, p->snapshot };
 	buf_reset(&p->key);
 	layout_key(&p->key, l->j->rec.key, p->gen, &name);
 	rc = ship_peek(l->ship, buf_str(&p->key), &p->pv, e);
@@ -289,7 +285,7 @@ expect_snapshot(struct look *l, const struct provenance *pv)
 			return;
 	p = past_of(l, pv->generation);
 	p->ours = p->open = p->guarded = true;
-	p->end = (struct layout_name){ LAYOUT_SEGMENT, 0, 0 };
+	p->end = 0;
 	p->pv = *pv;
 	layout_owner_key(&p->key, l->j->rec.key, l->owner);
 }
@@ -400,7 +396,8 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 	struct buf key = { 0 };
 	int64_t now = when_now();
 
-	pv.name = which == 0 ? p->end : p->guard;
+	pv.name = (struct layout_name){ LAYOUT_SEGMENT,
+		which == 0 ? p->end : p->guard };
 	pv.length = 0;
 	if (now > pv.captured_ns)
 		pv.captured_ns = now;

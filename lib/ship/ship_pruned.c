@@ -81,7 +81,6 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 	const struct pos *pos = &l->r->pos;
 	const char *rest = en->key + l->prefix, *slash = strchr(rest, '/');
 	struct layout_name name;
-	uint64_t at;
 
 	(void)e;
 	if (slash == NULL || !layout_parse(&name, slash + 1))
@@ -94,8 +93,8 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 	}
 	if (en->mtime_ns > l->ours)
 		l->ours = en->mtime_ns;
-	at = walpos(name.index, name.kind == LAYOUT_SEGMENT ? name.offset : 0);
-	if (at > pos->at || (name.kind == LAYOUT_SEGMENT && at == pos->at))
+	if (name.at > pos->at ||
+	    (name.kind == LAYOUT_SEGMENT && name.at == pos->at))
 		l->behind = true;
 	return 0;
 }

@@ -312,8 +312,7 @@ provenance_of(struct pass *p, enum layout_kind kind, uint64_t length,
 		.uid = p->st->uid,
 		.gid = p->st->gid,
 		.length = length,
-		.name = {
-		    kind, walpos_index(n->pos.at), walpos_offset(n->pos.at) } };
+		.name = { kind, n->pos.at } };
 	memcpy(pv->writer, p->w->ship->writer, sizeof(pv->writer));
 	memcpy(pv->generation, n->pos.line, sizeof(pv->generation));
 	pv->run = p->w->ship->run->token;
@@ -404,8 +403,7 @@ end_old_generation(struct pass *p, struct err *e)
 		.mode = p->st->mode,
 		.uid = p->st->uid,
 		.gid = p->st->gid,
-		.name = { LAYOUT_SEGMENT, walpos_index(r->pos.at),
-		    walpos_offset(r->pos.at) } };
+		.name = { LAYOUT_SEGMENT, r->pos.at } };
 	struct buf key = { 0 };
 
 	pv.run = p->w->ship->run->token;
@@ -430,7 +428,8 @@ claim(struct pass *p, struct err *e)
 	struct buf key = { 0 };
 
 	provenance_of(p, LAYOUT_OWNER, j->fence.follows.len, &pv);
-	pv.name = (struct layout_name){ LAYOUT_OWNER, j->fence.owner, 0 };
+	pv.name = (struct layout_name){ LAYOUT_OWNER,
+		LAYOUT_OWNER_AT(j->fence.owner) };
 	if (ship_encode_note(p->w->segment, &p->w->segment_bytes,
 		&j->fence.follows, &pv, e) == -1)
 		return -1;

@@ -19,7 +19,7 @@ struct stretch {
 	bool newest;     /* the newest state is in it */
 	bool wanted;     /* the sums are, whoever wrote it */
 	bool next;       /* there is a further snapshot: */
-	uint32_t next_index;
+	uint64_t next_at;
 };
 
 /* -- one object ------------------------------------------------------------ */
@@ -128,11 +128,8 @@ check_kind(struct look *l, const struct layout_name *name, struct err *e)
 {
 	struct history_object plain;
 
-	if (l->has && !provenance_is(&l->pv, l->g->id, name))
-		return err_set(e, ERR_CORRUPT,
-		    "is another object under this name (index %08" PRIx32
-		    ", offset %08" PRIx32 " of generation %s)",
-		    l->pv.name.index, l->pv.name.offset, l->pv.generation);
+	if (l->has && provenance_check(&l->pv, l->g->id, name, e) == -1)
+		return -1;
 	if (!l->has && layout_is_own(l->g->id))
 		return err_set(e, ERR_CORRUPT,
 		    "has no provenance, though lspp began its generation");
@@ -143,8 +140,7 @@ check_kind(struct look *l, const struct layout_name *name, struct err *e)
 	if (l->has == (l->kind == LOOK_OURS))
 		return l->has || l->want->deep ? 0 : check_head(l, e);
 	if (l->has) {
-		plain = (struct history_object){ .index = l->first.index,
-			.offset = l->first.offset };
+		plain = (struct history_object){ .at = l->first.at };
 		history_key(&l->h, l->g, l->first.kind, &plain, &l->v->key);
 	}
 	return err_set(e, ERR_CORRUPT,
@@ -155,7 +151,7 @@ static int
 read_object(struct look *l, enum layout_kind kind,
     const struct history_object *o, object_sink *sink, struct err *e)
 {
-	struct layout_name name = { kind, o->index, o->offset };
+	struct layout_name name = { kind, o->at };
 	int rc;
 
 	history_key(&l->h, l->g, kind, o, &l->v->key);
@@ -221,71 +217,68 @@ read_snapshot(struct look *l, const struct stretch *t, struct err *e)
 }
 
 /*
- * A gap.  In older stretches, and behind an index that began without a
+ * A gap.  In older stretches, and behind a log that began without a
  * snapshot, it may be what a retention run leaves that was ended: it takes a
  * snapshot first, and then the segments from the last one on.
  */
 static int
-missing(struct look *l, const struct stretch *t, uint32_t index,
-    uint64_t offset, struct err *e)
+missing(struct look *l, const struct stretch *t, uint64_t at, struct err *e)
 {
-	struct history_object o = { .index = index,
-		.offset = (uint32_t)offset };
+	struct history_object o = { .at = at };
 
 	history_key(&l->h, l->g, LAYOUT_SEGMENT, &o, &l->v->key);
-	if (t->newest || index == l->g->snapshots.v[t->snapshot].index)
+	if (t->newest || walpos_same_log(at, l->g->snapshots.v[t->snapshot].at))
 		return err_set(e, ERR_CORRUPT, "is missing");
 	return err_set(e, ERR_EARLIER,
 	    "is missing, if it is not an lspp-prune that was ended");
 }
 
-/* Segment o follows what was read: up to 'end' of that index. */
+/* Segment o follows what was read: up to 'end' of the log that begins at 'log'.
+ */
 static int
 check_place(struct look *l, const struct stretch *t,
-    const struct history_object *o, uint32_t index, uint64_t end, struct err *e)
+    const struct history_object *o, uint64_t log, uint64_t end, struct err *e)
 {
-	if (o->index != index)
-		return missing(l, t, index, 0, e);
-	if (o->offset == end)
+	if (!walpos_same_log(o->at, log))
+		return missing(l, t, log, e);
+	if (o->at == end)
 		return 0;
 	/* What litestream's hold is only known when it was read. */
-	if (l->kind == LOOK_PLAIN && !l->want->deep && end > 0)
+	if (l->kind == LOOK_PLAIN && !l->want->deep && end > log)
 		return 0;
-	if (o->offset > end)
-		return missing(l, t, index, end, e);
+	if (o->at > end)
+		return missing(l, t, end, e);
 	history_key(&l->h, l->g, LAYOUT_SEGMENT, o, &l->v->key);
 	return err_set(e, ERR_CORRUPT,
-	    "overlaps the segment before it, which ends at %08" PRIx64, end);
+	    "overlaps the segment before it, which ends at %08" PRIx64,
+	    end - log);
 }
 
 static int
 read_segments(struct look *l, const struct stretch *t, struct err *e)
 {
 	const struct history_object *v = l->g->segments.v + t->first;
-	uint32_t index = l->g->snapshots.v[t->snapshot].index;
+	uint64_t log = l->g->snapshots.v[t->snapshot].at, end = log;
 	struct replay *r = &l->v->replay;
-	uint64_t end = 0;
 
 	for (size_t i = 0; i < t->n; i++) {
-		if (i > 0 && v[i].index != v[i - 1].index) {
-			index++;
-			end = 0;
-		}
-		if (check_place(l, t, &v[i], index, end, e) == -1)
+		if (i > 0 && !walpos_same_log(v[i].at, v[i - 1].at))
+			end = log = walpos_next_log(log);
+		if (check_place(l, t, &v[i], log, end, e) == -1)
 			return -1;
-		if (v[i].offset == 0)
-			replay_index(r, index);
+		if (v[i].at == log)
+			replay_log(r, log);
 		growth_read(&r->growth, v[i].size);
 		if (read_object(l, LAYOUT_SEGMENT, &v[i], wal_sink, e) == -1 ||
 		    check_database(l, e) == -1)
 			return -1;
 		/* A plain one's length is not known here: its place will do. */
-		end = v[i].offset + l->length;
+		end = v[i].at + l->length;
 		if (l->kind == LOOK_PLAIN && !l->want->deep)
-			end = (uint64_t)v[i].offset + 1;
+			end = v[i].at + 1;
 		if (l->want->deep &&
-		    (i + 1 == t->n || v[i + 1].index != index) &&
-		    replay_index_end(r, e) == -1)
+		    (i + 1 == t->n || !walpos_same_log(v[i + 1].at, log)) &&
+		    replay_log_end(r, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -293,7 +286,7 @@ read_segments(struct look *l, const struct stretch *t, struct err *e)
 
 /*
  * What the last object of the stretch led to is what the next snapshot is, the
- * one that was looked at before.  Where there are indexes between the two, a
+ * one that was looked at before.  Where there are logs between the two, a
  * retention run has thinned out: it takes whole stretches.
  */
 static int
@@ -301,20 +294,20 @@ check_next(struct look *l, const struct stretch *t, bool has,
     const struct provenance *pv, struct err *e)
 {
 	const struct history_object *o = l->g->segments.v + t->first;
-	uint32_t index = l->g->snapshots.v[t->snapshot].index;
-	struct history_object next = { .index = t->next_index };
+	uint64_t at = l->g->snapshots.v[t->snapshot].at;
+	struct history_object next = { .at = t->next_at };
 
 	if (!t->next)
 		return 0;
 	if (t->n == 0)
-		return missing(l, t, index, 0, e);
-	if (!has || !l->has || o[t->n - 1].index + 1 != t->next_index ||
+		return missing(l, t, at, e);
+	if (!has || !l->has || walpos_next_log(o[t->n - 1].at) != t->next_at ||
 	    (l->pv.pages == pv->pages && l->pv.page_size == pv->page_size &&
 		pagesum_equal(l->pv.sum, pv->sum)))
 		return 0;
 	history_key(&l->h, l->g, LAYOUT_SNAPSHOT, &next, &l->v->key);
 	return err_set(e,
-	    o[t->n - 1].index == index ? ERR_CORRUPT : ERR_EARLIER,
+	    walpos_same_log(o[t->n - 1].at, at) ? ERR_CORRUPT : ERR_EARLIER,
 	    "segments that led to it are missing: those before it end with "
 	    "another state");
 }
@@ -350,11 +343,11 @@ stretch_of(const struct history_generation *g, size_t snapshot)
 	struct stretch t = { .snapshot = snapshot };
 	size_t end = g->segments.n;
 
-	t.first = history_below(&g->segments, g->snapshots.v[snapshot].index);
+	t.first = history_below(&g->segments, g->snapshots.v[snapshot].at);
 	if (snapshot + 1 < g->snapshots.n) {
 		t.next = true;
-		t.next_index = g->snapshots.v[snapshot + 1].index;
-		end = history_below(&g->segments, t.next_index);
+		t.next_at = g->snapshots.v[snapshot + 1].at;
+		end = history_below(&g->segments, t.next_at);
 	}
 	t.n = end - t.first;
 	return t;
@@ -449,7 +442,7 @@ look_older(struct look *l, struct history_generation *g, struct err *e)
 			return -1;
 	}
 	if (n > 0)
-		before = history_below(&g->segments, g->snapshots.v[0].index);
+		before = history_below(&g->segments, g->snapshots.v[0].at);
 	if (look_before(l, before, e) == -1)
 		return -1;
 	l->plain |= l->kind == LOOK_PLAIN;
@@ -461,8 +454,9 @@ look_older(struct look *l, struct history_generation *g, struct err *e)
 static int
 read_owner(struct look *l, const struct history_object *o, struct err *e)
 {
-	struct layout_name name = { LAYOUT_OWNER, o->index, 0 };
+	struct layout_name name = { LAYOUT_OWNER, o->at };
 
+	layout_key(&l->v->key, l->j->db, NULL, &name);
 	l->out->objects++;
 	l->out->bytes += o->size;
 	if ((l->want->deep ? read_all(l, no_sink, 0, e) : read_end(l, e)) == -1)
@@ -478,7 +472,6 @@ look_owners(struct look *l, struct err *e)
 {
 	for (size_t i = 0; i < l->h.owners.n; i++) {
 		buf_reset(&l->v->key);
-		layout_owner_key(&l->v->key, l->j->db, l->h.owners.v[i].index);
 		if (read_owner(l, &l->h.owners.v[i], e) == 0)
 			continue;
 		err_in(e, "%s", buf_str(&l->v->key));
@@ -493,8 +486,8 @@ look_last(struct look *l, struct history_generation *g, struct provenance *pv,
     struct err *e)
 {
 	const struct history_list *s = &g->snapshots, *w = &g->segments;
-	bool snapshot = w->n == 0 ||
-	    (s->n > 0 && s->v[s->n - 1].index > w->v[w->n - 1].index);
+	bool snapshot =
+	    w->n == 0 || (s->n > 0 && s->v[s->n - 1].at > w->v[w->n - 1].at);
 
 	history_key(&l->h, g, snapshot ? LAYOUT_SNAPSHOT : LAYOUT_SEGMENT,
 	    snapshot ? &s->v[s->n - 1] : &w->v[w->n - 1], &l->v->key);

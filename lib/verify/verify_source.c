@@ -329,8 +329,7 @@ goes_further(const struct look *l)
 		if (strcmp(g->id, pos->line) != 0)
 			continue;
 		for (size_t k = 0; k < g->segments.n; k++)
-			n += walpos(g->segments.v[k].index,
-				 g->segments.v[k].offset) >= pos->at;
+			n += g->segments.v[k].at >= pos->at;
 	}
 	return n > 1;
 }

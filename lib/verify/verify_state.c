@@ -21,9 +21,9 @@ static bool
 lacks_snapshot(struct look *l, const struct history_generation *g)
 {
 	const struct history_list *s = &g->snapshots;
-	struct history_object o = { .index = walpos_index(l->rec.snapshot) };
+	struct history_object o = { .at = l->rec.snapshot };
 
-	if (s->n > 0 && s->v[s->n - 1].index >= o.index)
+	if (s->n > 0 && s->v[s->n - 1].at >= o.at)
 		return false;
 	history_key(&l->h, g, LAYOUT_SNAPSHOT, &o, &l->v->key);
 	return true;

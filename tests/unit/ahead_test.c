@@ -72,12 +72,9 @@ get(struct store *s, const char *key, uint64_t off, uint64_t n,
 static const struct store_ops ops = { .get = get };
 static struct store store = { .ops = &ops };
 
-static uint32_t indexes[SEGMENTS], offsets[SEGMENTS];
-static uint64_t sizes[SEGMENTS];
+static struct plan_segment segments[SEGMENTS];
 static const struct restore_plan plan = { .generation = "0123456789abcdef",
-	.segment_index = indexes,
-	.segment_offset = offsets,
-	.segment_bytes = sizes,
+	.segment = segments,
 	.segments = SEGMENTS };
 
 static int
@@ -190,8 +187,8 @@ main(void)
 {
 	main_thread = pthread_self();
 	for (unsigned i = 0; i < SEGMENTS; i++) {
-		offsets[i] = i;
-		sizes[i] = i == LARGE ? AHEAD_MAX + 1 : 100;
+		segments[i].at = i;
+		segments[i].bytes = i == LARGE ? AHEAD_MAX + 1 : 100;
 	}
 	test_alone();
 	test_together();

@@ -61,11 +61,10 @@ test_good(void)
 	struct layout_name n;
 
 	ok(layout_parse(&n, "snapshots/0000001a.snapshot.lz4"), "snapshot");
-	ok(n.kind == LAYOUT_SNAPSHOT && n.index == 0x1a && n.offset == 0,
-	    "its fields");
+	ok(n.kind == LAYOUT_SNAPSHOT && n.at == walpos(0x1a, 0), "its fields");
 	ok(layout_parse(&n, "wal/7fffffff_fedcba98.wal.lz4"), "segment");
-	ok(n.kind == LAYOUT_SEGMENT && n.index == LAYOUT_INDEX_MAX &&
-		n.offset == 0xfedcba98,
+	ok(n.kind == LAYOUT_SEGMENT &&
+		n.at == walpos(LAYOUT_INDEX_MAX, 0xfedcba98),
 	    "its fields");
 }
 

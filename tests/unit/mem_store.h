@@ -280,7 +280,7 @@ mem_snapshot(struct mem_history *h, uint32_t pages, uint8_t fill, int64_t ns)
 		mem_must(object_enc_add(enc, page, MEM_PAGE, &e) == 0, &e);
 	}
 	mem_finish(h, enc, &out,
-	    (struct layout_name){ LAYOUT_SNAPSHOT, h->index, 0 }, ns);
+	    (struct layout_name){ LAYOUT_SNAPSHOT, walpos(h->index, 0) }, ns);
 	object_enc_free(enc);
 	spool_release(&out);
 	h->offset = 0;
@@ -314,7 +314,8 @@ mem_segment(struct mem_history *h, uint32_t n, uint8_t fill, int64_t ns)
 	memcpy(h->sum, v.sum, sizeof(h->sum));
 	raw = (uint32_t)object_enc_raw(enc);
 	mem_finish(h, enc, &out,
-	    (struct layout_name){ LAYOUT_SEGMENT, h->index, h->offset }, ns);
+	    (struct layout_name){ LAYOUT_SEGMENT, walpos(h->index, h->offset) },
+	    ns);
 	h->offset += raw;
 	vwal_release(&v);
 	object_enc_free(enc);

@@ -17,9 +17,7 @@ static const struct provenance sample = {
 	.gid = 0x80000001,
 	.length = 0x0000000100001018,
 	.generation = "00fedcba98765432",
-	.name = { .kind = LAYOUT_SEGMENT,
-	    .index = 0x7ffffffe,
-	    .offset = 0xfffffff0 },
+	.name = { LAYOUT_SEGMENT, 0x7ffffffefffffff0 },
 	.run = 0x3132333435363738,
 	.has_dir = true,
 	.dir_mode = 0750,
@@ -83,29 +81,31 @@ test_fields(void)
 static void
 test_place(void)
 {
-	struct layout_name n = sample.name, snap = { .index = 9, .offset = 4 };
+	struct layout_name n = sample.name;
+	struct layout_name snap = { LAYOUT_SNAPSHOT, walpos(9, 4) };
 	struct provenance pv = sample;
 	uint8_t p[PROVENANCE_SIZE];
 	struct err e;
 
 	ok(!provenance_is(&pv, "00fedcba98765433", &n), "other generation");
-	n.offset++;
+	n.at++;
 	ok(!provenance_is(&pv, sample.generation, &n), "other offset");
 	n = sample.name;
-	n.index--;
+	n.at -= walpos(1, 0);
 	ok(!provenance_is(&pv, sample.generation, &n), "other index");
 	n = sample.name;
 	n.kind = LAYOUT_SNAPSHOT;
 	ok(!provenance_is(&pv, sample.generation, &n), "other kind");
-	snap.kind = LAYOUT_SNAPSHOT;
 	pv.name = snap;
-	snap.offset = 0;
+	snap.at = walpos(9, 0);
 	ok(provenance_is(&pv, sample.generation, &snap),
 	    "a snapshot has no offset");
 	pv.name.kind = LAYOUT_OWNER;
 	provenance_write(&pv, p);
 	memset(&pv, 0, sizeof(pv));
 	is_int(provenance_parse(&pv, p, sizeof(p), &e), 1, "an owner's");
+	is_int(provenance_check(&pv, sample.generation, &n, &e), -1,
+	    "what it is, says %s", e.msg);
 	snap.kind = LAYOUT_OWNER;
 	ok(provenance_is(&pv, sample.generation, &snap), "is of its kind");
 }

@@ -185,8 +185,7 @@ list(struct model *m)
 		l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
 		l->v[l->n++] = (struct history_object){ .mtime_ns = o->at,
 			.size = 1000,
-			.index = o->index,
-			.offset = o->offset };
+			.at = walpos(o->index, o->offset) };
 	}
 }
 
@@ -211,7 +210,7 @@ object_of(struct model *m, const struct prune_item *it)
 	for (int i = 0; i < m->n; i++)
 		if (m->v[i].gen == (int)it->generation &&
 		    m->v[i].snapshot == (it->kind == LAYOUT_SNAPSHOT) &&
-		    m->v[i].index == o->index && m->v[i].offset == o->offset)
+		    walpos(m->v[i].index, m->v[i].offset) == o->at)
 			return &m->v[i];
 	return NULL;
 }

@@ -9,6 +9,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/wal/walpos.h"
 #include "tests/unit/tap.h"
 
 #define SIZE ((uint32_t)512)
@@ -141,7 +142,7 @@ play_index(struct replay *r, uint32_t index)
 	struct err e;
 
 	begin_log(&l);
-	replay_index(r, index);
+	replay_log(r, walpos(index, 0));
 	for (uint32_t i = pick(6); i > 0; i--) {
 		transact(&l, true);
 		growth_read(&r->growth, l.b.len - from);
@@ -153,7 +154,7 @@ play_index(struct replay *r, uint32_t index)
 		transact(&l, false);
 		right = right && feed(r, false, &l.b, from, &e) == 0;
 	}
-	right = right && replay_index_end(r, &e) == 0 &&
+	right = right && replay_log_end(r, &e) == 0 &&
 	    pagesum_equal(r->total, total());
 	buf_release(&l.b);
 	return right;
@@ -193,7 +194,7 @@ test_broken(struct replay *r)
 	(void)feed(r, true, &b, 0, &e);
 	(void)replay_snapshot_end(r, &e);
 	begin_log(&l);
-	replay_index(r, 0);
+	replay_log(r, 0);
 	transact(&l, false);
 	l.b.data[l.b.len - 1] ^= 1;
 	is_int(feed(r, false, &l.b, 0, &e), -1, "a frame that is damaged");

@@ -82,10 +82,10 @@ plans(int64_t at_ns, uint32_t snapshot, size_t segments, int64_t until_ns)
 	w.now_ns = 1000 * S;
 	is_int(restore_plan(&mem_store, "a.db", &w, &p, &e), 0, "a plan: %s",
 	    e.msg);
-	ok(p.snapshot == snapshot && p.segments == segments &&
+	ok(p.snapshot == walpos(snapshot, 0) && p.segments == segments &&
 		p.until_ns == until_ns,
-	    "snapshot %u and %zu segments until %lld s", p.snapshot, p.segments,
-	    (long long)(p.until_ns / S));
+	    "snapshot %u and %zu segments until %lld s",
+	    walpos_index(p.snapshot), p.segments, (long long)(p.until_ns / S));
 	restore_plan_release(&p);
 }
 

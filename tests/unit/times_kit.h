@@ -175,12 +175,7 @@ encode(struct buf *out, const struct provenance *pv, const struct buf *data)
 static void
 key_of(struct buf *b, const struct generation *g, const struct layout_name *n)
 {
-	if (n->kind == LAYOUT_OWNER)
-		layout_owner_key(b, "db", n->index);
-	else if (n->kind == LAYOUT_SNAPSHOT)
-		layout_snapshot_key(b, "db", g->id, walpos(n->index, 0));
-	else
-		layout_segment_key(b, "db", g->id, walpos(n->index, n->offset));
+	layout_key(b, "db", g->id, n);
 }
 
 static struct object *
@@ -221,7 +216,8 @@ static struct buf page;
 static void
 claim(int gen, int64_t captured, int64_t clock)
 {
-	struct layout_name name = { LAYOUT_OWNER, (uint32_t)m.owners++, 0 };
+	struct layout_name name = { LAYOUT_OWNER,
+		LAYOUT_OWNER_AT((uint32_t)m.owners++) };
 	struct buf b = { 0 };
 
 	for (int g = 0; g < m.gens && rnd(4) > 0; g++) {
@@ -237,10 +233,10 @@ claim(int gen, int64_t captured, int64_t clock)
 				continue;
 			if (o->name.kind == LAYOUT_SNAPSHOT) {
 				end.has_snapshot = true;
-				end.snapshot = o->name.index;
+				end.snapshot = o->name.at;
 			} else {
 				end.has_segment = true;
-				end.segment = o->name;
+				end.segment = o->name.at;
 			}
 		}
 		follow_write(&b, &end);
@@ -277,7 +273,7 @@ static void
 generation(bool own, bool owner)
 {
 	int gen = m.gens++, steps = 1 + (int)rnd(8);
-	struct layout_name at = { LAYOUT_SNAPSHOT, 0, 0 };
+	struct layout_name at = { LAYOUT_SNAPSHOT, 0 };
 	struct generation *g = &m.g[gen];
 	int64_t captured, clock = 0;
 	struct object *o;
@@ -303,13 +299,14 @@ generation(bool own, bool owner)
 		length = 4152;
 		at.kind = LAYOUT_SEGMENT;
 		put(gen, at, m.now, captured, clock, length, &page);
-		at.offset += length;
+		at.at += length;
 		if (rnd(3) > 0)
 			continue;
-		at = (struct layout_name){ LAYOUT_SNAPSHOT, at.index + 1, 0 };
+		at = (struct layout_name){ LAYOUT_SNAPSHOT,
+			walpos_next_log(at.at) };
 		put(gen, at, m.now, captured, clock, page.len, &page);
 	}
-	g->run = (int)at.index;
+	g->run = (int)walpos_index(at.at);
 	if (!own)
 		return;
 	at.kind = LAYOUT_SEGMENT;
@@ -333,7 +330,7 @@ go_on(void)
 		return;
 	name = last->name;
 	if (name.kind == LAYOUT_SEGMENT)
-		name.offset += 4152;
+		name.at += 4152;
 	name.kind = LAYOUT_SEGMENT;
 	captured = tick() + m.ours;
 	m.content++;

@@ -39,7 +39,7 @@ prune(void)
 			for (int i = 0; i < m.n; i++)
 				if (m.v[i].gen == g &&
 				    m.v[i].name.kind != LAYOUT_OWNER &&
-				    (int)m.v[i].name.index == run)
+				    (int)walpos_index(m.v[i].name.at) == run)
 					m.v[i].gone = true;
 		}
 	}
@@ -100,7 +100,7 @@ led_to(const struct restore_plan *p)
 	for (int i = 0; i < m.n; i++) {
 		const struct object *o = &m.v[i];
 		bool in = o->name.kind == LAYOUT_SNAPSHOT &&
-		    o->name.index == p->snapshot;
+		    o->name.at == p->snapshot;
 
 		if (o->gone || o->at == 0 ||
 		    strcmp(m.g[o->gen].id, p->generation) != 0)
@@ -108,8 +108,7 @@ led_to(const struct restore_plan *p)
 		for (size_t k = 0; k < n; k++)
 			in = in ||
 			    (o->name.kind == LAYOUT_SEGMENT &&
-				o->name.index == p->segment_index[k] &&
-				o->name.offset == p->segment_offset[k]);
+				o->name.at == p->segment[k].at);
 		if (in && (best == NULL || o->content >= best->content))
 			best = o;
 	}

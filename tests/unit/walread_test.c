@@ -4,7 +4,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/replica/walread.h"
+#include "lib/replica/wal/walpos.h"
+#include "lib/replica/wal/walread.h"
 #include "tests/unit/tap.h"
 
 enum { PAGE = 512, FRAMES = 5 };
@@ -78,14 +79,14 @@ test_pieces(struct walread *w, struct buf *b)
 
 	make(b, &h, FRAMES, behind);
 	for (size_t i = 0; i < sizeof(step) / sizeof(step[0]); i++) {
-		walread_start(w, 3, PAGE);
+		walread_start(w, walpos(3, 0), PAGE);
 		is_int(feed(w, b->data, b->len, step[i], &s, &e), 0,
 		    "%zu bytes at a time: %s", step[i], e.msg);
 		ok(s.pages == 12345 && s.commits == 1 && w->frames == FRAMES,
 		    "each frame once, in order");
 		ok(w->pos == b->len && !walread_is_cut(w), "and no more");
 	}
-	walread_start(w, 3, PAGE);
+	walread_start(w, walpos(3, 0), PAGE);
 	(void)feed(w, b->data, b->len - 1, 100, &s, &e);
 	ok(s.frames == FRAMES - 1 && walread_is_cut(w), "the last one is cut");
 }
@@ -100,7 +101,7 @@ test_going_on(struct walread *w, struct buf *b)
 	size_t at = WAL_HDR_SIZE + 2 * (WAL_FRAME_HDR_SIZE + PAGE);
 
 	make(b, &h, FRAMES, behind);
-	walread_start(w, 3, PAGE);
+	walread_start(w, walpos(3, 0), PAGE);
 	w->pos = at;
 	memcpy(w->hdr.salt, h.salt, sizeof(h.salt));
 	memcpy(w->sum, behind, sizeof(w->sum));
@@ -116,7 +117,7 @@ refused(struct walread *w, const struct buf *b, uint32_t page_size,
 	struct seen s;
 	struct err e = { 0 };
 
-	walread_start(w, 0x1f, page_size);
+	walread_start(w, walpos(0x1f, 0), page_size);
 	is_int(feed(w, b->data, b->len, 4096, &s, &e), -1, "refused");
 	ok(e.class == ERR_CORRUPT && strstr(e.msg, words) != NULL, "%s", e.msg);
 }

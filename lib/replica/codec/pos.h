@@ -1,6 +1,6 @@
 /*
  * pos -- a place in the history of a database, in whichever layout a replica
- * has.
+ * has; and what stands there.
  *
  * A history is made of lines, and of two places of one line the one with the
  * lower number comes first.  An object stands where it begins; the next step
@@ -24,6 +24,14 @@
 struct pos {
 	char line[POS_LINE];
 	uint64_t at;
+};
+
+/* An object of a line. */
+enum layout_kind { LAYOUT_SNAPSHOT, LAYOUT_SEGMENT, LAYOUT_OWNER };
+
+struct layout_name {
+	enum layout_kind kind;
+	uint64_t at; /* where it begins; of an owner's, which one it is */
 };
 
 /* What a step needs of the one before, beside its place: so many bytes. */

@@ -39,14 +39,11 @@ layout_key(struct buf *b, const char *db, const char *gen,
     const struct layout_name *name)
 {
 	switch (name->kind) {
-	case LAYOUT_SNAPSHOT:
-		layout_snapshot_key(b, db, gen, walpos(name->index, 0));
+	case LAYOUT_SNAPSHOT: layout_snapshot_key(b, db, gen, name->at); break;
+	case LAYOUT_SEGMENT: layout_segment_key(b, db, gen, name->at); break;
+	case LAYOUT_OWNER:
+		layout_owner_key(b, db, walpos_index(name->at));
 		break;
-	case LAYOUT_SEGMENT:
-		layout_segment_key(
-		    b, db, gen, walpos(name->index, name->offset));
-		break;
-	case LAYOUT_OWNER: layout_owner_key(b, db, name->index); break;
 	}
 }
 
@@ -129,19 +126,22 @@ skip(const char **s, const char *text)
 bool
 layout_parse(struct layout_name *n, const char *rest)
 {
-	n->offset = 0;
+	uint32_t index = 0, offset = 0;
+	bool is;
+
 	if (skip(&rest, "snapshots/")) {
 		n->kind = LAYOUT_SNAPSHOT;
-		return (rest = hex(rest, 8, &n->index)) != NULL &&
-		    n->index <= LAYOUT_INDEX_MAX &&
+		is = (rest = hex(rest, 8, &index)) != NULL &&
 		    strcmp(rest, ".snapshot.lz4") == 0;
+	} else {
+		n->kind = LAYOUT_SEGMENT;
+		is = skip(&rest, "wal/") &&
+		    (rest = hex(rest, 8, &index)) != NULL && skip(&rest, "_") &&
+		    (rest = hex(rest, 8, &offset)) != NULL &&
+		    strcmp(rest, ".wal.lz4") == 0;
 	}
-	n->kind = LAYOUT_SEGMENT;
-	return skip(&rest, "wal/") &&
-	    (rest = hex(rest, 8, &n->index)) != NULL &&
-	    n->index <= LAYOUT_INDEX_MAX && skip(&rest, "_") &&
-	    (rest = hex(rest, 8, &n->offset)) != NULL &&
-	    strcmp(rest, ".wal.lz4") == 0;
+	n->at = walpos(index, offset);
+	return is && index <= LAYOUT_INDEX_MAX;
 }
 
 /* Where the last n components of the first len bytes of key begin; -1: there
@@ -175,10 +175,11 @@ layout_object(const char *key, size_t *db, struct layout_name *n)
 	size_t len = strlen(key);
 	ptrdiff_t at = last_components(key, len, 1);
 	char gen[LAYOUT_GENERATION] = "";
+	uint32_t owner;
 
-	if (at >= 0 && layout_parse_owner(&n->index, key + at)) {
+	if (at >= 0 && layout_parse_owner(&owner, key + at)) {
 		n->kind = LAYOUT_OWNER;
-		n->offset = 0;
+		n->at = LAYOUT_OWNER_AT(owner);
 		return in_generations(key, at, db);
 	}
 	at = last_components(key, len, 3);

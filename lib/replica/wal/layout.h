@@ -26,13 +26,7 @@
 #define LAYOUT_GENERATION POS_LINE /* 16 hex digits and NUL */
 #define LAYOUT_INDEX_MAX  0x7fffffffu
 
-enum layout_kind { LAYOUT_SNAPSHOT, LAYOUT_SEGMENT, LAYOUT_OWNER };
-
-struct layout_name {
-	enum layout_kind kind;
-	uint32_t index;  /* of an owner: its number */
-	uint32_t offset; /* of a segment */
-};
+#define LAYOUT_OWNER_AT(number) walpos(number, 0) /* of an owner's name */
 
 /* Append "<db>/generations/<gen>/snapshots/<index>.snapshot.lz4" to b; at is as
  * walpos.h says. */

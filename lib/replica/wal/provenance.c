@@ -91,8 +91,8 @@ provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE])
 	be32_put(p + AT_GID, pv->gid);
 	be64_put(p + AT_LENGTH, pv->length);
 	be64_put(p + AT_GENERATION, strtoull(pv->generation, NULL, 16));
-	be32_put(p + AT_INDEX, pv->name.index);
-	be32_put(p + AT_OFFSET, pv->name.offset);
+	be32_put(p + AT_INDEX, walpos_index(pv->name.at));
+	be32_put(p + AT_OFFSET, walpos_offset(pv->name.at));
 	be32_put(p + AT_KIND, kinds[pv->name.kind]);
 	be64_put(p + AT_RUN, pv->run);
 	be32_put(p + AT_DIR_MODE, pv->has_dir ? pv->dir_mode : NO_DIR);
@@ -128,8 +128,7 @@ get(struct provenance *pv, const uint8_t *p, struct err *e)
 	pv->length = be64(p + AT_LENGTH);
 	snprintf(pv->generation, sizeof(pv->generation), "%016" PRIx64,
 	    be64(p + AT_GENERATION));
-	pv->name.index = be32(p + AT_INDEX);
-	pv->name.offset = be32(p + AT_OFFSET);
+	pv->name.at = walpos(be32(p + AT_INDEX), be32(p + AT_OFFSET));
 	switch (be32(p + AT_KIND)) {
 	case KIND_SNAPSHOT: pv->name.kind = LAYOUT_SNAPSHOT; return 1;
 	case KIND_SEGMENT: pv->name.kind = LAYOUT_SEGMENT; return 1;
@@ -145,8 +144,22 @@ provenance_is(const struct provenance *pv, const char *generation,
     const struct layout_name *name)
 {
 	return strcmp(pv->generation, generation) == 0 &&
-	    pv->name.kind == name->kind && pv->name.index == name->index &&
-	    (name->kind != LAYOUT_SEGMENT || pv->name.offset == name->offset);
+	    pv->name.kind == name->kind &&
+	    walpos_same_log(pv->name.at, name->at) &&
+	    (name->kind != LAYOUT_SEGMENT || pv->name.at == name->at);
+}
+
+int
+provenance_check(const struct provenance *pv, const char *generation,
+    const struct layout_name *name, struct err *e)
+{
+	return provenance_is(pv, generation, name)
+	    ? 0
+	    : err_set(e, ERR_CORRUPT,
+		  "is another object under this name (index %08" PRIx32
+		  ", offset %08" PRIx32 " of generation %s)",
+		  walpos_index(pv->name.at), walpos_offset(pv->name.at),
+		  pv->generation);
 }
 
 /*

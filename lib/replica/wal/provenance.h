@@ -75,6 +75,10 @@ void provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE]);
 /* Was it written as that object of that generation? */
 bool provenance_is(const struct provenance *pv, const char *generation,
     const struct layout_name *name);
+/* Likewise: 0, or -1 with what it was written as. */
+struct err;
+int provenance_check(const struct provenance *pv, const char *generation,
+    const struct layout_name *name, struct err *e);
 
 /*
  * Parse the end of an object: its last PROVENANCE_SIZE bytes, or all n of them
@@ -82,7 +86,6 @@ bool provenance_is(const struct provenance *pv, const char *generation,
  * litestream's); -1 ERR_CORRUPT: it is one of ours and damaged, or of a version
  * we do not know.
  */
-struct err;
 int provenance_parse(
     struct provenance *pv, const uint8_t *end, size_t n, struct err *e);
 

@@ -34,11 +34,33 @@ walpos_offset(uint64_t at)
 	return (uint32_t)at;
 }
 
-/* Where the next snapshot stands: behind an index that has WAL is the next. */
+/*
+ * The objects of one index are a log, which begins at offset 0: one stream of
+ * bytes, with one header.
+ */
+static inline bool
+walpos_same_log(uint64_t a, uint64_t b)
+{
+	return walpos_index(a) == walpos_index(b);
+}
+
+static inline bool
+walpos_begins_log(uint64_t at)
+{
+	return walpos_offset(at) == 0;
+}
+
+static inline uint64_t
+walpos_next_log(uint64_t at)
+{
+	return walpos(walpos_index(at) + 1, 0);
+}
+
+/* Where the next snapshot stands: behind a log, or where it has not begun. */
 static inline uint64_t
 walpos_snapshot(uint64_t at)
 {
-	return walpos_offset(at) == 0 ? at : walpos(walpos_index(at) + 1, 0);
+	return walpos_begins_log(at) ? at : walpos_next_log(at);
 }
 
 /*

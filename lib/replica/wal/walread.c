@@ -1,4 +1,4 @@
-#include "lib/replica/walread.h"
+#include "lib/replica/wal/walread.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,9 +25,9 @@ walread_release(struct walread *w)
 }
 
 void
-walread_start(struct walread *w, uint32_t index, uint32_t page_size)
+walread_start(struct walread *w, uint64_t at, uint32_t page_size)
 {
-	w->index = index;
+	w->log = walpos(walpos_index(at), 0);
 	w->hdr = (struct wal_hdr){ .page_size = page_size };
 	w->pos = 0;
 	w->frames = 0;
@@ -38,10 +38,16 @@ void
 walread_go_on(
     struct walread *w, uint64_t at, const struct chain *c, uint32_t page_size)
 {
-	walread_start(w, walpos_index(at), page_size);
+	walread_start(w, at, page_size);
 	w->pos = walpos_offset(at);
 	if (w->pos > 0)
 		walpos_unchain(c, w->hdr.salt, w->sum);
+}
+
+uint64_t
+walread_at(const struct walread *w)
+{
+	return w->log + w->pos;
 }
 
 bool
@@ -107,16 +113,16 @@ take_frame(struct walread *w, const uint8_t *p, walread_frame *frame, void *ctx,
 		return err_set(e, ERR_CORRUPT,
 		    "frame %" PRIu32 " of WAL index %08" PRIx32
 		    " does not continue its chain (salt or checksum)",
-		    w->frames, w->index);
+		    w->frames, walpos_index(w->log));
 	if (f.pgno > GROWTH_PAGES_MAX)
 		return err_set(e, ERR_CORRUPT,
 		    "frame %" PRIu32 " of WAL index %08" PRIx32
 		    " is for page %" PRIu32,
-		    w->frames, w->index, f.pgno);
+		    w->frames, walpos_index(w->log), f.pgno);
 	if (f.commit != 0 && w->growth != NULL &&
 	    growth_commit(w->growth, f.commit, e) == -1)
 		return err_in(e, "frame %" PRIu32 " of WAL index %08" PRIx32,
-		    w->frames, w->index);
+		    w->frames, walpos_index(w->log));
 	return frame(ctx, &f, page, e);
 }
 

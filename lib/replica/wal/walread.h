@@ -11,8 +11,8 @@
  *	walread_start, or to go on behind a frame, walread_go_on
  *	walread_feed ...
  */
-#ifndef LSPP_REPLICA_WALREAD_H
-#define LSPP_REPLICA_WALREAD_H
+#ifndef LSPP_REPLICA_WAL_WALREAD_H
+#define LSPP_REPLICA_WAL_WALREAD_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@
 struct err;
 
 struct walread {
-	uint32_t index;        /* the WAL's, for messages */
+	uint64_t log;          /* where it begins */
 	uint64_t pos;          /* bytes so far, the header included */
 	uint32_t frames;       /* so far */
 	struct wal_hdr hdr;    /* page_size is the database's */
@@ -43,11 +43,14 @@ typedef int walread_frame(
 void walread_init(struct walread *w, struct growth *growth);
 void walread_release(struct walread *w);
 
-/* A WAL from its header on, of a database with that page size. */
-void walread_start(struct walread *w, uint32_t index, uint32_t page_size);
-/* Likewise at a position (wal/walpos.h), which may be in a WAL. */
+/* From the header on of the log that is at that place (walpos.h), of a database
+ * with that page size. */
+void walread_start(struct walread *w, uint64_t at, uint32_t page_size);
+/* Likewise at any place of a log. */
 void walread_go_on(
     struct walread *w, uint64_t at, const struct chain *c, uint32_t page_size);
+/* The place behind the last byte. */
+uint64_t walread_at(const struct walread *w);
 
 /* Failures of the bytes are ERR_CORRUPT. */
 int walread_feed(struct walread *w, const uint8_t *p, size_t n,
