@@ -398,7 +398,6 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 
 	pv.name = (struct layout_name){ LAYOUT_SEGMENT,
 		which == 0 ? p->end : p->guard };
-	pv.length = 0;
 	if (now > pv.captured_ns)
 		pv.captured_ns = now;
 	if (pv.captured_ns - now > JUMP_STEP_NS)
@@ -412,7 +411,7 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 	j->keys[which] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	st.key = j->keys[which];
-	if (ship_encode_note(w->segment, bytes, NULL, &pv, e) == -1)
+	if (walwrite_note(w->segment, bytes, NULL, &pv, e) == -1)
 		return -1;
 	j->staged[which] = s->ops->stage(s, &st, e);
 	return j->staged[which] == NULL ? -1 : 0;

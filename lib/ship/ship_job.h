@@ -75,7 +75,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/replica/wal/object.h"
-#include "lib/replica/wal/vwal.h"
+#include "lib/replica/wal/walwrite.h"
 #include "lib/ship/ship.h"
 #include "lib/state/state.h"
 #include "lib/state/state_shrunk.h"
@@ -202,9 +202,8 @@ struct troubles {
 struct ship_worker {
 	struct ship *ship;
 	struct state *st;
-	struct object_enc *segment, *snapshot;
+	struct walwrite *segment, *snapshot;
 	struct object_dec *dec;
-	struct vwal vwal;
 	struct spool segment_bytes, snapshot_bytes;
 	struct sums sums;
 	/* An image read while a writer in rollback mode was at work. */
@@ -288,10 +287,6 @@ void ship_note_end(struct ship_job *j);
 
 /* Within the transaction of the record, or of the failure. */
 int ship_put_whose(struct ship *s, struct ship_job *j, struct err *e);
-
-/* Encode an object of little data, or none: the frame that says whose it is. */
-int ship_encode_note(struct object_enc *o, struct spool *out,
-    const struct buf *data, const struct provenance *pv, struct err *e);
 
 /* What ship_read() found, to the store. */
 int ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e);

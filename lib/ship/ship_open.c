@@ -261,8 +261,8 @@ ship_worker_new(struct ship *s, struct err *e)
 	spool_init(&w->raw, dir, IN_MEMORY);
 	spool_init(&w->raw_sums, dir, IN_MEMORY);
 	spool_init(&w->patch, dir, IN_MEMORY);
-	w->segment = object_enc_new();
-	w->snapshot = object_enc_new();
+	w->segment = walwrite_new();
+	w->snapshot = walwrite_new();
 	w->dec = object_dec_new();
 	if (s->st != NULL &&
 	    (w->st = state_open(s->conf->state_dir, false, e)) == NULL) {
@@ -282,10 +282,9 @@ ship_worker_free(struct ship_worker *w)
 	spool_release(&w->raw);
 	spool_release(&w->raw_sums);
 	spool_release(&w->patch);
-	object_enc_free(w->segment);
-	object_enc_free(w->snapshot);
+	walwrite_free(w->segment);
+	walwrite_free(w->snapshot);
 	object_dec_free(w->dec);
-	vwal_release(&w->vwal);
 	state_close(w->st);
 	free(w);
 }

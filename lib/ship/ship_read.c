@@ -70,7 +70,7 @@ add_to_image(struct pass *p, uint32_t pgno, const uint8_t *page,
 {
 	if (p->st->read == SOURCE_JOURNAL)
 		return keep_raw(p, pgno, page, sum, e);
-	return object_enc_add(p->w->snapshot, page, p->st->page_size, e);
+	return walwrite_page(p->w->snapshot, pgno, page, e);
 }
 
 /* The image from what was copied and what was kept aside since. */
@@ -96,7 +96,7 @@ encode_raw(struct pass *p, struct err *e)
 			rc = spool_read(&w->raw, (uint64_t)(pgno - 1) * size,
 			    page, size, e);
 		if (rc == 0)
-			rc = object_enc_add(w->snapshot, page, size, e);
+			rc = walwrite_page(w->snapshot, pgno, page, e);
 	}
 	free(page);
 	return rc;
@@ -152,27 +152,12 @@ take_page(struct pass *p, uint32_t pgno, struct err *e)
 		pagesum_xor(&p->sum, old);
 	pagesum_xor(&p->sum, sum);
 	p->changed++;
-	if (!p->first && vwal_add(&p->w->vwal, pgno, page, e) == -1)
+	if (!p->first && walwrite_page(p->w->segment, pgno, page, e) == -1)
 		return -1;
 	return log_sum(p, pgno, sum, e);
 }
 
 /* -- a pass ---------------------------------------------------------------- */
-
-static int
-begin_segment(struct pass *p, struct err *e)
-{
-	const struct record *r = &p->j->rec;
-	struct chain c = r->chain;
-
-	if (walpos_offset(r->pos.at) == 0 && vwal_salts(&c, e) == -1)
-		return -1;
-	if (spool_reset(&p->w->segment_bytes, e) == -1 ||
-	    object_enc_begin(p->w->segment, &p->w->segment_bytes, e) == -1)
-		return -1;
-	return vwal_begin(
-	    &p->w->vwal, p->w->segment, p->st->page_size, r->pos.at, &c, e);
-}
 
 static int
 begin_pass(struct pass *p, struct err *e)
@@ -191,11 +176,13 @@ begin_pass(struct pass *p, struct err *e)
 	w->sums.id = j->rec.id;
 	w->sums.chunk = 0;
 	if (p->snapshot &&
-	    (spool_reset(&w->snapshot_bytes, e) == -1 ||
-		spool_reset(&w->patch, e) == -1 ||
-		object_enc_begin(w->snapshot, &w->snapshot_bytes, e) == -1))
+	    (spool_reset(&w->patch, e) == -1 ||
+		walwrite_snapshot(w->snapshot, &w->snapshot_bytes,
+		    p->st->page_size, e) == -1))
 		return -1;
-	return p->first ? 0 : begin_segment(p, e);
+	return p->first ? 0
+			: walwrite_segment(w->segment, &w->segment_bytes,
+			      &j->rec.pos, &j->rec.chain, p->st->page_size, e);
 }
 
 /* The pages that the database lost at its end leave the sum. */
@@ -250,7 +237,7 @@ read_pages(struct pass *p, struct err *e)
 	p->changed = 1;
 	if ((page = source_page(p->src, 1, e)) == NULL)
 		return -1;
-	return vwal_add(&p->w->vwal, 1, page, e);
+	return walwrite_page(p->w->segment, 1, page, e);
 }
 
 /* Why j's history cannot go on with this source; NULL: it can. */
@@ -299,8 +286,7 @@ read_state(struct pass *p, struct err *e)
 /* -- the record behind it -------------------------------------------------- */
 
 static void
-provenance_of(struct pass *p, enum layout_kind kind, uint64_t length,
-    struct provenance *pv)
+provenance_of(struct pass *p, enum layout_kind kind, struct provenance *pv)
 {
 	const struct record *n = &p->j->next;
 
@@ -311,7 +297,6 @@ provenance_of(struct pass *p, enum layout_kind kind, uint64_t length,
 		.mode = p->st->mode,
 		.uid = p->st->uid,
 		.gid = p->st->gid,
-		.length = length,
 		.name = { kind, n->pos.at } };
 	memcpy(pv->writer, p->w->ship->writer, sizeof(pv->writer));
 	memcpy(pv->generation, n->pos.line, sizeof(pv->generation));
@@ -326,24 +311,20 @@ provenance_of(struct pass *p, enum layout_kind kind, uint64_t length,
 static int
 end_segment(struct pass *p, struct err *e)
 {
-	struct vwal *v = &p->w->vwal;
 	struct record *n = &p->j->next;
 	struct provenance pv;
 	struct buf key = { 0 };
-	uint64_t raw;
 
-	if (vwal_commit(v, p->st->pages, &n->chain, e) == -1)
-		return -1;
-	raw = object_enc_raw(p->w->segment);
-	provenance_of(p, LAYOUT_SEGMENT, raw, &pv);
-	if (object_enc_finish(p->w->segment, &pv, e) == -1)
+	provenance_of(p, LAYOUT_SEGMENT, &pv);
+	if (walwrite_end(p->w->segment, &pv, &n->chain, e) == -1)
 		return -1;
 	layout_segment_key(&key, p->j->rec.key, n->pos.line, n->pos.at);
 	p->j->keys[0] = xstrdup(buf_str(&key));
 	buf_release(&key);
-	n->wal_bytes += raw;
+	n->wal_bytes += pv.length;
 	n->segments++;
-	n->pos.at = walpos_behind(n->pos.at, raw, p->w->ship->conf->roll_at);
+	n->pos.at =
+	    walpos_behind(n->pos.at, pv.length, p->w->ship->conf->roll_at);
 	return 0;
 }
 
@@ -372,8 +353,8 @@ end_snapshot(struct pass *p, struct err *e)
 	if (p->first && new_generation(n, e) == -1)
 		return -1;
 	n->pos.at = walpos_snapshot(n->pos.at);
-	provenance_of(p, LAYOUT_SNAPSHOT, object_enc_raw(p->w->snapshot), &pv);
-	if (object_enc_finish(p->w->snapshot, &pv, e) == -1)
+	provenance_of(p, LAYOUT_SNAPSHOT, &pv);
+	if (walwrite_end(p->w->snapshot, &pv, &n->chain, e) == -1)
 		return -1;
 	layout_snapshot_key(&key, p->j->rec.key, n->pos.line, n->pos.at);
 	p->j->keys[1] = xstrdup(buf_str(&key));
@@ -410,8 +391,8 @@ end_old_generation(struct pass *p, struct err *e)
 	pv.clock_ns = p->j->clock_ns;
 	memcpy(pv.writer, p->w->ship->writer, sizeof(pv.writer));
 	memcpy(pv.generation, r->pos.line, sizeof(pv.generation));
-	if (ship_encode_note(
-		p->w->segment, &p->w->segment_bytes, NULL, &pv, e) == -1)
+	if (walwrite_note(p->w->segment, &p->w->segment_bytes, NULL, &pv, e) ==
+	    -1)
 		return -1;
 	layout_segment_key(&key, r->key, r->pos.line, r->pos.at);
 	p->j->keys[0] = xstrdup(buf_str(&key));
@@ -427,10 +408,10 @@ claim(struct pass *p, struct err *e)
 	struct provenance pv;
 	struct buf key = { 0 };
 
-	provenance_of(p, LAYOUT_OWNER, j->fence.follows.len, &pv);
+	provenance_of(p, LAYOUT_OWNER, &pv);
 	pv.name = (struct layout_name){ LAYOUT_OWNER,
 		LAYOUT_OWNER_AT(j->fence.owner) };
-	if (ship_encode_note(p->w->segment, &p->w->segment_bytes,
+	if (walwrite_note(p->w->segment, &p->w->segment_bytes,
 		&j->fence.follows, &pv, e) == -1)
 		return -1;
 	layout_owner_key(&key, j->rec.key, j->fence.owner);
@@ -503,8 +484,8 @@ read_source(struct pass *p, struct err *e)
 	if (read_state(p, e) == -1)
 		return -1;
 	if (!p->snapshot && p->changed > 0 &&
-	    (due = ship_snapshot_due(c, &j->rec, object_enc_raw(p->w->segment),
-		 1, now_ns())) != NULL) {
+	    (due = ship_snapshot_due(c, &j->rec, walwrite_raw(p->w->segment), 1,
+		 now_ns())) != NULL) {
 		p->snapshot = true;
 		if (read_state(p, e) == -1)
 			return -1;

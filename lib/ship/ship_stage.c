@@ -16,18 +16,6 @@ enum {
 
 /* -- staging, by a worker -------------------------------------------------- */
 
-int
-ship_encode_note(struct object_enc *o, struct spool *out,
-    const struct buf *data, const struct provenance *pv, struct err *e)
-{
-	if (spool_reset(out, e) == -1 || object_enc_begin(o, out, e) == -1)
-		return -1;
-	if (data != NULL && data->len > 0 &&
-	    object_enc_add(o, data->data, data->len, e) == -1)
-		return -1;
-	return object_enc_finish(o, pv, e);
-}
-
 static int
 stage(struct ship_job *j, int which, struct spool *bytes, struct err *e)
 {
