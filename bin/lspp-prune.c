@@ -13,6 +13,7 @@
 #include "bin/prune.h"
 #include "lib/base/buf.h"
 #include "lib/cli/cli_replica.h"
+#include "lib/replica/wal/layout.h"
 #include "lib/state/dblock.h"
 #include "lib/store/open/store_open.h"
 #include "lib/sys/file.h"

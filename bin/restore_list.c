@@ -11,6 +11,7 @@
 #include "lib/base/when.h"
 #include "lib/replica/history.h"
 #include "lib/replica/jump.h"
+#include "lib/replica/wal/walpos.h"
 #include "lib/text/json_write.h"
 
 enum { AROUND = 8 }; /* states before a time, and after it */
@@ -39,7 +40,7 @@ missing(const struct history *h, const struct history_generation *g)
 		return NULL;
 	while (first < l->n && l->v[first].at < g->snapshots.v[0].at)
 		first++;
-	if (history_whole(l->v + first, l->n - first, g->snapshots.v[0].at,
+	if (history_whole(h, l->v + first, l->n - first, g->snapshots.v[0].at,
 		&gone.at) == l->n - first)
 		return NULL;
 	history_key(h, g, LAYOUT_SEGMENT, &gone, &key);

@@ -10,6 +10,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
 #include "lib/cli/cli_replica.h"
+#include "lib/replica/codec/codec.h"
 #include "lib/state/state.h"
 #include "lib/text/json_write.h"
 #include "lib/text/metrics.h"
@@ -19,12 +20,13 @@ static void
 tell_plan(struct run *run, const struct request *q)
 {
 	const struct restore_plan *p = &q->plan;
-	char until[WHEN_SIZE];
+	char until[WHEN_SIZE], snapshot[CODEC_LABEL];
 
+	p->codec->label(snapshot, p->snapshot);
 	cli_note(&run->cli, q->c.name,
-	    "generation %s, snapshot %08" PRIx32 ", %zu segments, %" PRIu64
+	    "generation %s, snapshot %s, %zu segments, %" PRIu64
 	    " bytes, as of %s",
-	    p->generation, walpos_index(p->snapshot), p->segments, p->bytes,
+	    p->generation, snapshot, p->segments, p->bytes,
 	    when_text(p->until_ns, until));
 }
 
@@ -94,16 +96,17 @@ static void
 print_plan(struct run *run, const struct request *q)
 {
 	const struct restore_plan *p = &q->plan;
-	char until[WHEN_SIZE];
+	char until[WHEN_SIZE], snapshot[CODEC_LABEL];
 
+	p->codec->label(snapshot, p->snapshot);
 	if (!run->headed)
 		(void)printf("%-16s %-8s %8s %14s %-24s %s%c", "generation",
 		    "snapshot", "segments", "bytes", "covered until",
 		    "database -> target", run->cli.end);
 	run->headed = true;
-	(void)printf("%-16s %08" PRIx32 " %8zu %14" PRIu64 " %-24s %s -> ",
-	    p->generation, walpos_index(p->snapshot), p->segments, p->bytes,
-	    when_text(p->until_ns, until), buf_str(&q->c.key));
+	(void)printf("%-16s %s %8zu %14" PRIu64 " %-24s %s -> ", p->generation,
+	    snapshot, p->segments, p->bytes, when_text(p->until_ns, until),
+	    buf_str(&q->c.key));
 	cli_put(&run->cli,
 	    run->spare != NULL ? "standard output" : buf_str(&q->c.path));
 }

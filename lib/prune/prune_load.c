@@ -64,7 +64,7 @@ prune_db_load(struct prune_db *db)
 	struct buf prefix = { 0 };
 	struct err e;
 
-	layout_generation_prefix(&prefix, db->key, NULL);
+	db->h.codec->prefix(&prefix, db->key, NULL);
 	if (s->ops->list(s, buf_str(&prefix), false, note_entry, db, &e) ==
 	    -1) {
 		db->rc = -1;
@@ -276,7 +276,7 @@ prune_db_tell(struct prune_db *db, struct err *e)
 		struct history_generation *g = &db->h.v[i];
 		struct history_time t;
 
-		if (layout_is_own(g->id))
+		if (db->h.codec->is_own(g->id))
 			continue;
 		if (g->snapshots.n == 0)
 			g->plain = true;
@@ -422,7 +422,7 @@ mixed(const struct prune_db *db)
 	size_t own = 0;
 
 	for (size_t i = 0; i < db->h.n; i++)
-		own += layout_is_own(db->h.v[i].id);
+		own += db->h.codec->is_own(db->h.v[i].id);
 	return own > 0 && own < db->h.n;
 }
 
@@ -500,7 +500,7 @@ measure(const struct history *h, struct history_generation *g, struct err *e)
 		const struct history_object *o = &w->v[i];
 		struct history_object gone = { 0 };
 
-		if (g->plain || !walpos_same_log(o[1].at, o->at))
+		if (g->plain || !h->codec->same_log(o[1].at, o->at))
 			continue;
 		if (history_time(h, g, LAYOUT_SEGMENT, o, &t, e) == -1)
 			return -1;

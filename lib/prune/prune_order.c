@@ -40,6 +40,7 @@ sort(struct prune_plan *plan)
 /* -- a block: runs that go, side by side ----------------------------------- */
 
 struct block {
+	const struct codec *codec;
 	const struct generation *g;
 	size_t from, to; /* of its runs */
 	bool behind;     /* one that is kept */
@@ -86,9 +87,9 @@ add_block(const struct block *b, uint32_t generation, struct prune_plan *plan)
 				.why = (uint8_t)b->why });
 		for (size_t k = r->first + r->n; k > r->first; k--) {
 			n += last == NULL ||
-			    !walpos_same_log(v[k - 1].at, last->at);
+			    !b->codec->same_log(v[k - 1].at, last->at);
 			last = &v[k - 1];
-			begins = walpos_begins_log(last->at);
+			begins = b->codec->begins_log(last->at);
 			if (b->behind)
 				wave = 2 * n - 1 + begins;
 			else
@@ -131,7 +132,9 @@ static void
 order(const struct planner *pl, const struct generation *g,
     struct prune_plan *plan)
 {
-	struct block b = { .g = g, .why = PRUNE_GENERATION };
+	struct block b = {
+		.codec = pl->h->codec, .g = g, .why = PRUNE_GENERATION
+	};
 	uint32_t generation = (uint32_t)(g - pl->g);
 
 	for (size_t i = 0; i < g->n; i++)
@@ -170,7 +173,10 @@ prune_plan_all(const struct prune_db *db, bool foreign, struct prune_plan *plan)
 	prune_plan_release(plan);
 	for (size_t i = 0; i < db->h.n; i++) {
 		struct generation g = { .h = &db->h.v[i], .v = &r, .n = 1 };
-		struct block b = { .g = &g, .to = 1, .why = PRUNE_GONE };
+		struct block b = { .codec = db->h.codec,
+			.g = &g,
+			.to = 1,
+			.why = PRUNE_GONE };
 
 		if (g.h->plain && !foreign) {
 			plan->foreign += g.h->snapshots.n + g.h->segments.n;

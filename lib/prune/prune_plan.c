@@ -337,9 +337,10 @@ static int
 missing(const struct planner *pl, const struct generation *g, uint64_t at,
     struct err *e)
 {
+	struct layout_name name = { LAYOUT_SEGMENT, at };
 	struct buf key = { 0 };
 
-	layout_segment_key(&key, pl->h->db, g->h->id, at);
+	pl->h->codec->key(&key, pl->h->db, g->h->id, &name);
 	err_set(
 	    e, ERR_CORRUPT, "%s is missing: nothing is pruned", buf_str(&key));
 	buf_release(&key);
@@ -355,8 +356,8 @@ check(const struct planner *pl, struct err *e)
 	for (const struct generation *g = pl->g; g < pl->g + pl->n; g++)
 		for (const struct run *r = g->v; r < g->v + g->n; r++)
 			if (r->keep && r->snapshot != NO_SNAPSHOT &&
-			    history_whole(g->h->segments.v + r->first, r->n,
-				g->h->snapshots.v[r->snapshot].at,
+			    history_whole(pl->h, g->h->segments.v + r->first,
+				r->n, g->h->snapshots.v[r->snapshot].at,
 				&gone) != r->n)
 				return missing(pl, g, gone, e);
 	return 0;

@@ -36,7 +36,7 @@ prune_item_key(
 		struct layout_name name = { LAYOUT_OWNER,
 			db->h.owners.v[it->at].at };
 
-		layout_key(b, db->key, NULL, &name);
+		db->h.codec->key(b, db->key, NULL, &name);
 		return db->h.owners.v[it->at].size;
 	}
 	g = &db->h.v[it->generation];

@@ -125,7 +125,7 @@ read_owner(struct history *h, struct object_dec *dec,
 	bool has = false;
 	int rc;
 
-	layout_key(&key, h->db, NULL, &name);
+	h->codec->key(&key, h->db, NULL, &name);
 	buf_reset(data);
 	object_dec_begin(dec, data_sink, data, OWNER_MAX);
 	rc = h->s->ops->get(h->s, buf_str(&key), 0, UINT64_MAX, feed, dec, e);

@@ -6,6 +6,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/format.h"
+#include "lib/replica/wal/layout.h"
 #include "lib/replica/wal/provenance.h"
 #include "lib/store/store.h"
 
@@ -40,7 +42,7 @@ generation_of(struct history *h, const char *id, struct err *e)
 	g = &h->v[h->n++];
 	memset(g, 0, sizeof(*g));
 	memcpy(g->id, id, sizeof(g->id));
-	g->ours = layout_is_own(id);
+	g->ours = h->codec->is_own(id);
 	return g;
 }
 
@@ -65,55 +67,44 @@ of_use(struct history *h, struct history_generation *g,
 	return true;
 }
 
-/* An owner's object, or one that is nothing to us. */
+/* One that is nothing to us. */
 static int
-note_other(struct history *h, const struct store_entry *en)
+note_unknown(struct history *h, const struct store_entry *en)
 {
 	struct layout_name name;
-	uint32_t number;
 	size_t db;
 
-	if (layout_parse_owner(&number, en->key + h->prefix)) {
-		*add(&h->owners) = (struct history_object){
-			.mtime_ns = en->mtime_ns,
-			.size = en->size,
-			.at = LAYOUT_OWNER_AT(number),
-		};
-	} else if (layout_object(en->key, &db, &name) && db + 1 >= h->prefix) {
+	if (layout_object(en->key, &db, &name) && db + 1 >= h->prefix)
 		return 0; /* a database's below a folder "generations" */
-	} else if (h->unknown++ == 0) {
+	if (h->unknown++ == 0)
 		h->first_unknown = xstrdup(en->key);
-	}
 	return 0;
 }
 
 int
 history_take(struct history *h, const struct store_entry *en, struct err *e)
 {
-	const char *p = en->key + h->prefix, *slash = strchr(p, '/');
 	struct history_generation *g;
-	struct history_list *l;
+	struct history_list *l = &h->owners;
 	struct layout_name name;
-	char id[LAYOUT_GENERATION];
+	char id[POS_LINE];
 
-	if (slash == NULL || slash - p != LAYOUT_GENERATION - 1)
-		return note_other(h, en);
-	memcpy(id, p, sizeof(id) - 1);
-	id[sizeof(id) - 1] = '\0';
-	if (!layout_is_generation(id) || !layout_parse(&name, slash + 1))
-		return note_other(h, en);
-	if ((g = generation_of(h, id, e)) == NULL)
-		return -1;
-	if (!of_use(h, g, &name))
-		return 1;
-	l = name.kind == LAYOUT_SNAPSHOT ? &g->snapshots : &g->segments;
-	if (h->objects++ == HISTORY_OBJECTS)
-		return err_set(e, ERR_CORRUPT, "holds more than %zu objects",
-		    HISTORY_OBJECTS);
+	if (!h->codec->parse(en->key + h->prefix, id, &name))
+		return note_unknown(h, en);
+	if (name.kind != LAYOUT_OWNER) {
+		if ((g = generation_of(h, id, e)) == NULL)
+			return -1;
+		if (!of_use(h, g, &name))
+			return 1;
+		if (h->objects++ == HISTORY_OBJECTS)
+			return err_set(e, ERR_CORRUPT,
+			    "holds more than %zu objects", HISTORY_OBJECTS);
+		l = name.kind == LAYOUT_SNAPSHOT ? &g->snapshots : &g->segments;
+	}
 	*add(l) = (struct history_object){
 		.mtime_ns = en->mtime_ns, .size = en->size, .at = name.at
 	};
-	return 1;
+	return name.kind != LAYOUT_OWNER;
 }
 
 static int
@@ -127,8 +118,10 @@ history_begin(struct history *h, struct store *s, const char *db, bool all)
 {
 	struct buf prefix = { 0 };
 
-	*h = (struct history){ .s = s, .db = db, .all = all };
-	layout_generation_prefix(&prefix, db, NULL);
+	*h = (struct history){
+		.s = s, .db = db, .codec = format_codec(FORMAT_WAL), .all = all
+	};
+	h->codec->prefix(&prefix, db, NULL);
 	h->prefix = prefix.len;
 	buf_release(&prefix);
 }
@@ -141,7 +134,7 @@ history_read(struct history *h, struct store *s, const char *db,
 	int rc;
 
 	history_begin(h, s, db, all);
-	layout_generation_prefix(&prefix, db, generation);
+	h->codec->prefix(&prefix, db, generation);
 	rc = s->ops->list(s, buf_str(&prefix), false, note_object, h, e);
 	buf_release(&prefix);
 	return rc;
@@ -167,7 +160,7 @@ history_key(const struct history *h, const struct history_generation *g,
 	struct layout_name name = { kind, o->at };
 
 	buf_reset(b);
-	layout_key(b, h->db, g->id, &name);
+	h->codec->key(b, h->db, g->id, &name);
 }
 
 /* What does an object's end say? */
@@ -374,16 +367,16 @@ history_window(const struct history *h, struct history_generation *g,
 }
 
 size_t
-history_whole(
-    const struct history_object *v, size_t n, uint64_t at, uint64_t *gone)
+history_whole(const struct history *h, const struct history_object *v, size_t n,
+    uint64_t at, uint64_t *gone)
 {
 	*gone = at;
 	for (size_t i = 0; i < n; i++) {
-		if (i > 0 && walpos_same_log(v[i].at, v[i - 1].at))
+		if (i > 0 && h->codec->same_log(v[i].at, v[i - 1].at))
 			continue;
 		if (v[i].at != *gone)
 			return i;
-		*gone = walpos_next_log(*gone);
+		*gone = h->codec->next_log(*gone);
 	}
 	return n;
 }

@@ -46,7 +46,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/replica/wal/layout.h"
+#include "lib/replica/codec/codec.h"
 
 struct buf;
 struct err;
@@ -76,7 +76,7 @@ struct history_list {
 };
 
 struct history_generation {
-	char id[LAYOUT_GENERATION];
+	char id[POS_LINE];
 	struct history_list snapshots, segments;
 	/* Whose it is, by its id, or once an object was looked at: all are of
 	 * one kind. */
@@ -109,6 +109,7 @@ struct history_time {
 struct history {
 	struct store *s; /* borrowed, like db */
 	const char *db;
+	const struct codec *codec;
 	struct history_generation *v; /* by id; none is empty */
 	size_t n, cap, objects;
 	struct history_list owners;
@@ -163,7 +164,7 @@ int history_window(const struct history *h, struct history_generation *g,
  * before the first log that is missing or has no beginning, at *gone; n: that
  * is not so.  What is missing between is known only from the lengths.
  */
-size_t history_whole(
-    const struct history_object *v, size_t n, uint64_t at, uint64_t *gone);
+size_t history_whole(const struct history *h, const struct history_object *v,
+    size_t n, uint64_t at, uint64_t *gone);
 
 #endif

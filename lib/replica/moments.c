@@ -24,11 +24,12 @@ struct states {
 
 /* Is the log there that led to a snapshot at that place? */
 static bool
-is_led_to(const struct history_list *w, uint64_t at)
+is_led_to(const struct states *s, uint64_t at)
 {
+	const struct history_list *w = &s->g->segments;
 	size_t n = history_below(w, at);
 
-	return n > 0 && walpos_next_log(w->v[n - 1].at) == at;
+	return n > 0 && s->h->codec->next_log(w->v[n - 1].at) == at;
 }
 
 static void
@@ -49,7 +50,7 @@ collect(struct states *s)
 	for (size_t i = 0; i < l->n; i++) {
 		for (; at < w->n && w->v[at].at < l->v[i].at; at++)
 			add(s, LAYOUT_SEGMENT, &w->v[at]);
-		if (i == 0 || s->g->plain || !is_led_to(w, l->v[i].at))
+		if (i == 0 || s->g->plain || !is_led_to(s, l->v[i].at))
 			add(s, LAYOUT_SNAPSHOT, &l->v[i]);
 	}
 	for (; at < w->n; at++)

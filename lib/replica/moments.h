@@ -12,14 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/replica/wal/layout.h"
+#include "lib/replica/codec/pos.h"
 
 struct err;
 struct history;
 
 struct moment {
 	int64_t ns; /* as in history_time() */
-	char generation[LAYOUT_GENERATION];
+	char generation[POS_LINE];
 	struct layout_name name;
 	bool gap;   /* what came right before it is not there */
 	bool plain; /* Litestream's: that is when it was stored */

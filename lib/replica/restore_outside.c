@@ -23,9 +23,8 @@ restore_is_younger(struct history *h, const struct jumps *j, int64_t at_ns)
 	char why[512];
 	struct err e;
 
-	if (at_ns == INT64_MAX || h->owners.n == 0 ||
-	    o->at != LAYOUT_OWNER_AT(0) || o->size >= HISTORY_EMPTY ||
-	    follow_read(h, &e) == -1)
+	if (at_ns == INT64_MAX || h->owners.n == 0 || o->at != 0 ||
+	    o->size >= HISTORY_EMPTY || follow_read(h, &e) == -1)
 		return false;
 	for (size_t i = 0; i < h->n; i++)
 		if (h->v[i].plain)
@@ -40,6 +39,7 @@ restore_outside(struct history *h, const struct restore_want *w, struct err *e)
 {
 	int64_t from = INT64_MAX, until = INT64_MIN, a, b;
 	char wanted[WHEN_SIZE], first[WHEN_SIZE], last[WHEN_SIZE];
+	char wanted_at[CODEC_LABEL], first_at[CODEC_LABEL];
 	const char *bare = NULL;
 
 	for (size_t i = 0; i < h->n; i++) {
@@ -62,12 +62,14 @@ restore_outside(struct history *h, const struct restore_want *w, struct err *e)
 	if (from == INT64_MAX)
 		return err_set(
 		    e, ERR_MISSING, "no backup of that name in %s", h->s->url);
-	if (w->before != UINT64_MAX)
+	if (w->before != UINT64_MAX) {
+		h->codec->label(wanted_at, w->before - 1);
+		h->codec->label(first_at, h->v[0].snapshots.v[0].at);
 		return err_set(e, ERR_MISSING,
-		    "generation %s has nothing up to index %08" PRIx32
-		    ": its first snapshot has index %08" PRIx32,
-		    w->generation, walpos_index(w->before) - 1,
-		    walpos_index(h->v[0].snapshots.v[0].at));
+		    "generation %s has nothing up to index %s: its first "
+		    "snapshot has index %s",
+		    w->generation, wanted_at, first_at);
+	}
 	return err_set(e, ERR_MISSING,
 	    "there is nothing as old as %s: the backup covers %s to %s",
 	    when_text(w->at_ns, wanted), when_text(from, first),

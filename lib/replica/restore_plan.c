@@ -11,7 +11,6 @@
 #include "lib/replica/follow.h"
 #include "lib/replica/history.h"
 #include "lib/replica/jump.h"
-#include "lib/replica/wal/layout.h"
 #include "lib/store/store.h"
 
 /* What one generation offers of what is wanted. */
@@ -181,11 +180,13 @@ pick(struct planner *pl, struct history_generation *g, struct pick *p,
  * and with it maybe what was wanted.
  */
 static bool
-look_behind(const struct pick *k, struct restore_plan *p)
+look_behind(
+    const struct planner *pl, const struct pick *k, struct restore_plan *p)
 {
 	const struct history_generation *g = k->g;
 	const struct history_list *l = &g->segments;
 	size_t end = k->first + k->n;
+	char label[CODEC_LABEL];
 	uint64_t next;
 
 	if (g->plain || k->snapshot + 1 == g->snapshots.n)
@@ -193,10 +194,10 @@ look_behind(const struct pick *k, struct restore_plan *p)
 	next = g->snapshots.v[k->snapshot + 1].at;
 	if (end < l->n && l->v[end].at < next)
 		return true;
+	pl->h.codec->label(label, next);
 	p->earlier = true;
 	(void)snprintf(p->why, sizeof(p->why),
-	    "the segments before snapshot %08" PRIx32 " are gone",
-	    walpos_index(next));
+	    "the segments before snapshot %s are gone", label);
 	return false;
 }
 
@@ -206,7 +207,7 @@ look_behind(const struct pick *k, struct restore_plan *p)
  * known, only where the next one begins.
  */
 static bool
-gap(const struct pick *k, uint64_t before, struct history_object *gone)
+gap(const struct planner *pl, const struct pick *k, struct history_object *gone)
 {
 	const struct history_object *v = k->g->segments.v + k->first + k->n;
 
@@ -218,10 +219,10 @@ gap(const struct pick *k, uint64_t before, struct history_object *gone)
 	if (k->n == 0)
 		return v->at != gone->at;
 	gone->at = k->end;
-	if (walpos_same_log(v->at, v[-1].at))
+	if (pl->h.codec->same_log(v->at, v[-1].at))
 		return v->at > k->end;
-	gone->at = walpos_next_log(v[-1].at);
-	return gone->at != before && v->at != gone->at;
+	gone->at = pl->h.codec->next_log(v[-1].at);
+	return gone->at != pl->w->before && v->at != gone->at;
 }
 
 /* Is what comes next where the pick ends?  Else what is between may be what was
@@ -232,7 +233,7 @@ look_after(struct planner *pl, const struct pick *k, struct restore_plan *p)
 	struct history_object gone;
 	struct buf key = { 0 };
 
-	if (!gap(k, pl->w->before, &gone))
+	if (!gap(pl, k, &gone))
 		return;
 	history_key(&pl->h, k->g, LAYOUT_SEGMENT, &gone, &key);
 	p->earlier = true;
@@ -313,10 +314,11 @@ look_unsure(struct planner *pl, struct restore_plan *p)
 }
 
 static void
-fill(struct restore_plan *p, const struct pick *k)
+fill(const struct planner *pl, struct restore_plan *p, const struct pick *k)
 {
 	const struct history_object *o = &k->g->snapshots.v[k->snapshot];
 
+	p->codec = pl->h.codec;
 	memcpy(p->generation, k->g->id, sizeof(p->generation));
 	p->snapshot = o->at;
 	p->snapshot_ns = k->snapshot_ns;
@@ -346,8 +348,8 @@ check_hole(
 	struct history_object hole = { 0 };
 	struct buf key = { 0 };
 	char before[WHEN_SIZE];
-	size_t n =
-	    history_whole(v, k->n, k->g->snapshots.v[k->snapshot].at, &hole.at);
+	size_t n = history_whole(
+	    &pl->h, v, k->n, k->g->snapshots.v[k->snapshot].at, &hole.at);
 
 	if (n == k->n)
 		return 0;
@@ -523,11 +525,11 @@ choose(struct planner *pl, struct restore_plan *p, struct err *e)
 		best.next_ns = next_ns;
 	if (look_around(pl, &best, p, e) == -1)
 		return -1;
-	if (pl->w->at_ns == INT64_MAX || look_behind(&best, p))
+	if (pl->w->at_ns == INT64_MAX || look_behind(pl, &best, p))
 		look_after(pl, &best, p);
 	if (check_hole(pl, &best, p, e) == -1)
 		return -1;
-	fill(p, &best);
+	fill(pl, p, &best);
 	return 0;
 }
 

@@ -14,6 +14,8 @@
 struct err;
 struct store;
 
+struct codec;
+
 struct plan_segment {
 	uint64_t at;
 	int64_t ns;     /* when it was stored */
@@ -21,6 +23,7 @@ struct plan_segment {
 };
 
 struct restore_plan {
+	const struct codec *codec;
 	char generation[17];
 	uint64_t snapshot;            /* where it stands */
 	int64_t snapshot_ns;          /* when it was stored */

@@ -8,7 +8,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
-#include "lib/replica/wal/layout.h"
+#include "lib/replica/codec/codec.h"
 #include "lib/replica/wal/object.h"
 #include "lib/restore/restore_ahead.h"
 #include "lib/restore/restore_apply.h"
@@ -244,7 +244,7 @@ read_snapshot(struct work *w, struct err *e)
 	struct buf *key = &w->r->key;
 
 	buf_reset(key);
-	layout_key(key, w->db, w->p->generation, &o.name);
+	w->p->codec->key(key, w->db, w->p->generation, &o.name);
 	if (w->t->resume && w->part.fd == -1 && w->p->bytes >= PART_MIN)
 		(void)part_open(&w->part, w->out->dir, w->s->url, buf_str(key));
 	if (read_object(w, &o, e) == -1)
@@ -260,18 +260,17 @@ check_place(struct work *w, size_t i, struct err *e)
 	const struct walread *wal = &w->r->apply.wal;
 	struct buf *key = &w->r->key;
 	uint64_t end = walread_at(wal), at = w->p->segment[i].at;
+	struct layout_name name = { LAYOUT_SEGMENT, end > at ? at : end };
 
 	if (end == at)
 		return 0;
 	buf_reset(key);
-	if (end > at) {
-		layout_segment_key(key, w->db, w->p->generation, at);
+	w->p->codec->key(key, w->db, w->p->generation, &name);
+	if (end > at)
 		return err_set(e, ERR_CORRUPT,
 		    "%s overlaps the segment before it, which ends at "
 		    "%08" PRIx64,
 		    buf_str(key), wal->pos);
-	}
-	layout_segment_key(key, w->db, w->p->generation, end);
 	return err_set(e, ERR_CORRUPT, "%s is missing", buf_str(key));
 }
 
@@ -288,7 +287,7 @@ read_segment(struct work *w, size_t i, struct err *e)
 	if (check_place(w, i, e) == -1)
 		return -1;
 	buf_reset(key);
-	layout_key(key, w->db, w->p->generation, &o.name);
+	w->p->codec->key(key, w->db, w->p->generation, &o.name);
 	if (read_object(w, &o, e) == -1)
 		return err_in(e, "%s", buf_str(key));
 	sound(w, w->p->segment[i].ns);
@@ -300,7 +299,7 @@ static bool
 begins_log(const struct restore_plan *p, size_t i)
 {
 	return i == 0 ||
-	    !walpos_same_log(p->segment[i].at, p->segment[i - 1].at);
+	    !p->codec->same_log(p->segment[i].at, p->segment[i - 1].at);
 }
 
 static int

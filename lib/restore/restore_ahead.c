@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/base/buf.h"
-#include "lib/replica/wal/layout.h"
+#include "lib/replica/codec/codec.h"
 #include "lib/restore/restore.h"
 #include "lib/sys/crew.h"
 
@@ -69,9 +69,10 @@ fetch(struct hand *h)
 	const struct restore_plan *p = h->a->p;
 	struct store *s = h->a->s;
 	size_t i = (size_t)h->segment;
+	struct layout_name name = { LAYOUT_SEGMENT, p->segment[i].at };
 	struct buf key = { 0 };
 
-	layout_segment_key(&key, h->a->db, p->generation, p->segment[i].at);
+	p->codec->key(&key, h->a->db, p->generation, &name);
 	buf_reset(&h->bytes);
 	h->rc = s->ops->get(
 	    s, buf_str(&key), 0, UINT64_MAX, keep, &h->bytes, &h->e);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
-#include "lib/replica/wal/layout.h"
+#include "lib/replica/codec/codec.h"
 #include "lib/replica/wal/provenance.h"
 #include "lib/restore/restore_place.h"
 #include "lib/restore/restore_proof.h"
@@ -29,7 +29,7 @@ last_provenance(struct store *s, const char *db, const struct restore_plan *p,
 	if (p->segments > 0)
 		name = (struct layout_name){ LAYOUT_SEGMENT,
 			p->segment[p->segments - 1].at };
-	layout_key(&key, db, p->generation, &name);
+	p->codec->key(&key, db, p->generation, &name);
 	rc = peek(s, buf_str(&key), pv, e);
 	/* Another's object is found out when it is restored. */
 	if (rc == 1 && !provenance_is(pv, p->generation, &name))

@@ -104,9 +104,10 @@ pass_segment(struct tail *t, const struct provenance *pv)
 	struct record *n = &t->j->next;
 	uint64_t raw = object_dec_raw(t->w->dec);
 
-	walpos_chain(&n->chain, t->wal.hdr.salt, t->wal.sum);
+	walread_chain(&t->wal, &n->chain);
 	/* Whether its writer left the index here, the next objects tell. */
-	n->pos.at = walpos_behind(n->pos.at, raw, (uint64_t)UINT32_MAX + 1);
+	n->pos.at =
+	    t->j->ship->codec->behind(n->pos.at, raw, (uint64_t)UINT32_MAX + 1);
 	n->wal_bytes += raw;
 	n->segments++;
 	n->pages = t->step->pages = pv->pages;
@@ -155,7 +156,7 @@ adopt_segment(struct tail *t, struct err *e)
 	struct buf key = { 0 };
 	int rc;
 
-	layout_segment_key(&key, n->key, n->pos.line, n->pos.at);
+	ship_key(t->j, &key, LAYOUT_SEGMENT, n->pos.line, n->pos.at);
 	rc = peek_own(t, buf_str(&key), &pv, e);
 	if (rc == 1 && ship_clock_met(t->w, t->j, &pv, e) == -1)
 		rc = -1;
@@ -181,14 +182,14 @@ static int
 adopt_index(struct tail *t, struct err *e)
 {
 	struct record *n = &t->j->next;
-	uint64_t at = walpos_snapshot(n->pos.at);
+	uint64_t at = t->j->ship->codec->snapshot(n->pos.at);
 	struct buf key = { 0 };
 	struct provenance pv;
 	int rc;
 
 	if (at == n->snapshot)
 		return 0;
-	layout_snapshot_key(&key, n->key, n->pos.line, at);
+	ship_key(t->j, &key, LAYOUT_SNAPSHOT, n->pos.line, at);
 	rc = peek_own(t, buf_str(&key), &pv, e);
 	if (rc == 1) {
 		n->snapshot = at;
@@ -200,7 +201,7 @@ adopt_index(struct tail *t, struct err *e)
 		n->segments = 0;
 	} else if (rc == 0 && at != n->pos.at) {
 		buf_reset(&key);
-		layout_segment_key(&key, n->key, n->pos.line, at);
+		ship_key(t->j, &key, LAYOUT_SEGMENT, n->pos.line, at);
 		rc = peek_own(t, buf_str(&key), &pv, e);
 	}
 	buf_release(&key);
@@ -239,8 +240,8 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	else if (ship_is_end(j, e) == -1)
 		return -1;
 	else
-		j->next.pos.at =
-		    walpos_behind(j->next.pos.at, 0, w->ship->conf->roll_at);
+		j->next.pos.at = w->ship->codec->behind(
+		    j->next.pos.at, 0, w->ship->conf->roll_at);
 	/* What of the source is in it is not known: look at all of it. */
 	memset(&j->next.source, 0, sizeof(j->next.source));
 	memset(&j->next.sig, 0, sizeof(j->next.sig));

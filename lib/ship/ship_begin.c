@@ -19,13 +19,13 @@ is_any(void *ctx, const struct store_entry *en, struct err *e)
 static bool
 can_begin(struct ship_job *j)
 {
-	static const char any[LAYOUT_GENERATION] = "0123456789abcdef";
+	static const char any[POS_LINE] = "0123456789abcdef";
 	struct store *s = j->ship->store;
 	struct buf key = { 0 };
 	struct err e;
 	bool can;
 
-	layout_snapshot_key(&key, j->rec.key, any, 0);
+	ship_key(j, &key, LAYOUT_SNAPSHOT, any, 0);
 	can = s->ops->can_name(s, buf_str(&key), &e) == 0;
 	buf_release(&key);
 	return can;
@@ -53,7 +53,7 @@ ship_must_look(struct ship_job *j, struct err *e)
 		return 0;
 	if (atomic_load(&j->ship->unlisted) || !can_begin(j))
 		return 0;
-	layout_generation_prefix(&prefix, j->rec.key, NULL);
+	j->ship->codec->prefix(&prefix, j->rec.key, NULL);
 	rc = s->ops->list(s, buf_str(&prefix), true, is_any, &any, e);
 	buf_release(&prefix);
 	if (rc == -1 && e->class == ERR_DENIED && s->ops->traits.remote) {

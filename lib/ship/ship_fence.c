@@ -41,7 +41,7 @@
 
 /* A generation, as it was found. */
 struct past {
-	char gen[LAYOUT_GENERATION];
+	char gen[POS_LINE];
 	bool has_snapshot;
 	uint64_t snapshot; /* the newest */
 	bool has_segment, has_before;
@@ -65,7 +65,7 @@ struct look {
 	struct past *v;
 	size_t n;
 	bool owned;
-	uint32_t owner;       /* the newest */
+	uint64_t owner;       /* the newest */
 	struct provenance pv; /* of that */
 };
 
@@ -90,24 +90,18 @@ static int
 note(void *ctx, const struct store_entry *en, struct err *e)
 {
 	struct look *l = ctx;
-	const char *rest = en->key + l->prefix;
-	char gen[LAYOUT_GENERATION] = "";
 	struct layout_name name;
+	char gen[POS_LINE];
 	struct past *p;
-	uint32_t owner;
 
 	(void)e;
-	if (layout_parse_owner(&owner, rest)) {
-		l->owner = owner;
+	if (!l->ship->codec->parse(en->key + l->prefix, gen, &name))
+		return 0;
+	if (name.kind == LAYOUT_OWNER) {
+		l->owner = name.at;
 		l->owned = true;
 		return 0;
 	}
-	if (strlen(rest) < sizeof(gen) || rest[sizeof(gen) - 1] != '/')
-		return 0;
-	memcpy(gen, rest, sizeof(gen) - 1);
-	if (!layout_is_generation(gen) ||
-	    !layout_parse(&name, rest + sizeof(gen)))
-		return 0;
 	p = past_of(l, gen);
 	p->mtime_ns = en->mtime_ns;
 	if (name.kind == LAYOUT_SNAPSHOT) {
@@ -124,32 +118,33 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 
 /* Its writer goes on behind the segment at 'at', of 'length' bytes. */
 static void
-behind(struct past *p, uint64_t at, uint64_t length)
+behind(const struct codec *codec, struct past *p, uint64_t at, uint64_t length)
 {
-	p->guard = walpos_next_log(at);
+	p->guard = codec->next_log(at);
 	p->end = at + length;
 	p->open = length < p->guard - at;
 }
 
 /* The last segment is empty: ended; and guarded? */
 static void
-judge_empty(struct past *p)
+judge_empty(const struct codec *codec, struct past *p)
 {
-	if (walpos_begins_log(p->last))
+	if (codec->begins_log(p->last))
 		return;
-	p->guard = walpos_next_log(p->last);
+	p->guard = codec->next_log(p->last);
 	p->open = p->ended = true;
 }
 
 /* Its last object is 'name', which holds 'length' bytes. */
 static void
-judge_last(struct past *p, struct layout_name name, uint64_t length)
+judge_last(
+    struct look *l, struct past *p, struct layout_name name, uint64_t length)
 {
 	p->ours = true;
 	if (name.kind == LAYOUT_SEGMENT && length == 0) {
-		judge_empty(p);
+		judge_empty(l->ship->codec, p);
 	} else if (name.kind == LAYOUT_SEGMENT) {
-		behind(p, name.at, length);
+		behind(l->ship->codec, p, name.at, length);
 	} else {
 		p->open = p->guarded = true; /* nowhere else */
 		p->end = name.at;
@@ -208,7 +203,7 @@ peek_before(
 		if (!is[i])
 			continue;
 		buf_reset(&key);
-		layout_key(&key, l->j->rec.key, p->gen, &from[i]);
+		l->j->ship->codec->key(&key, l->j->rec.key, p->gen, &from[i]);
 		rc = ship_peek(l->ship, buf_str(&key), &p->pv, e);
 		if (rc == -1 &&
 		    (e->class == ERR_CORRUPT || e->class == ERR_MISSING))
@@ -236,7 +231,7 @@ judge_damaged(
 	    (rc = measure(l, buf_str(&p->key), &length, e)) == -1)
 		return e->class == ERR_MISSING ? 0 : -1;
 	if (rc == 1)
-		judge_last(p, name, length);
+		judge_last(l, p, name, length);
 	else
 		p->ours = p->lost = true;
 	return 0;
@@ -251,13 +246,13 @@ judge(struct look *l, struct past *p, struct err *e)
 	if (!p->has_segment || (p->has_snapshot && p->snapshot > p->last))
 		name = (struct layout_name){ LAYOUT_SNAPSHOT, p->snapshot };
 	buf_reset(&p->key);
-	layout_key(&p->key, l->j->rec.key, p->gen, &name);
+	l->j->ship->codec->key(&p->key, l->j->rec.key, p->gen, &name);
 	rc = ship_peek(l->ship, buf_str(&p->key), &p->pv, e);
 	if (rc == 1 && provenance_is(&p->pv, p->gen, &name))
-		judge_last(p, name, p->pv.length);
+		judge_last(l, p, name, p->pv.length);
 	else if (rc == -1 && e->class != ERR_CORRUPT)
 		return e->class == ERR_MISSING ? 0 : -1;
-	else if (rc != 0 || layout_is_own(p->gen))
+	else if (rc != 0 || l->ship->codec->is_own(p->gen))
 		return judge_damaged(l, p, name, e);
 	return 0;
 }
@@ -287,7 +282,7 @@ expect_snapshot(struct look *l, const struct provenance *pv)
 	p->ours = p->open = p->guarded = true;
 	p->end = 0;
 	p->pv = *pv;
-	layout_owner_key(&p->key, l->j->rec.key, l->owner);
+	ship_key(l->j, &p->key, LAYOUT_OWNER, NULL, l->owner);
 }
 
 /* One that is damaged is nobody's who can be told from others. */
@@ -300,7 +295,7 @@ find_owner(struct look *l, struct err *e)
 
 	if (!l->owned)
 		return 0;
-	layout_owner_key(&key, l->j->rec.key, l->owner);
+	ship_key(l->j, &key, LAYOUT_OWNER, NULL, l->owner);
 	rc = ship_peek(l->ship, buf_str(&key), &pv, e);
 	if (rc == 0)
 		rc = err_set(e, ERR_CORRUPT, "%s is damaged", buf_str(&key));
@@ -321,7 +316,7 @@ look(struct look *l, struct err *e)
 	struct buf prefix = { 0 };
 	int rc;
 
-	layout_generation_prefix(&prefix, l->j->rec.key, NULL);
+	l->j->ship->codec->prefix(&prefix, l->j->rec.key, NULL);
 	l->prefix = prefix.len;
 	rc = s->ops->list(s, buf_str(&prefix), false, note, l, e);
 	buf_release(&prefix);
@@ -371,7 +366,7 @@ check(struct look *l, struct err *e)
 		return ship_foreign(l->j, buf_str(&p->key), e);
 	if (!l->owned || !is_foreign(l, l->pv.writer))
 		return 0;
-	layout_owner_key(&key, l->j->rec.key, l->owner);
+	ship_key(l->j, &key, LAYOUT_OWNER, NULL, l->owner);
 	ship_foreign(l->j, buf_str(&key), e);
 	buf_release(&key);
 	return -1;
@@ -407,11 +402,11 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 	memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
 	pv.run = j->ship->run->token;
 	buf_reset(&key);
-	layout_key(&key, j->rec.key, p->gen, &pv.name);
+	j->ship->codec->key(&key, j->rec.key, p->gen, &pv.name);
 	j->keys[which] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	st.key = j->keys[which];
-	if (walwrite_note(w->segment, bytes, NULL, &pv, e) == -1)
+	if (w->writer->note(w->segment, bytes, NULL, &pv, e) == -1)
 		return -1;
 	j->staged[which] = s->ops->stage(s, &st, e);
 	return j->staged[which] == NULL ? -1 : 0;
@@ -466,7 +461,7 @@ note_litestream(struct look *l)
 			.snapshot = p->snapshot,
 			.segment = p->last };
 
-		if (p->ours || layout_is_own(p->gen))
+		if (p->ours || l->ship->codec->is_own(p->gen))
 			continue;
 		memcpy(end.generation, p->gen, sizeof(end.generation));
 		follow_write(&j->fence.follows, &end);
@@ -549,7 +544,7 @@ blind(struct ship_job *j, struct err *e)
 		j->fence.asked = true;
 		return 0;
 	}
-	layout_owner_key(&key, j->rec.key, j->fence.owner);
+	ship_key(j, &key, LAYOUT_OWNER, NULL, j->fence.owner);
 	if (j->ship->conf->new_generation) {
 		ship_anew(j,
 		    "asked for; looking whether another machine ships it, too, "

@@ -124,6 +124,15 @@ ship_job_next(const struct ship_job *j)
 }
 
 void
+ship_key(const struct ship_job *j, struct buf *b, enum layout_kind kind,
+    const char *line, uint64_t at)
+{
+	struct layout_name name = { kind, at };
+
+	j->ship->codec->key(b, j->rec.key, line, &name);
+}
+
+void
 ship_anew(struct ship_job *j, const char *why)
 {
 	if (j->start == SHIP_GOES_ON)

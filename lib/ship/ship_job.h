@@ -74,8 +74,8 @@
 #include <stdatomic.h>
 
 #include "lib/base/buf.h"
+#include "lib/replica/codec/codec.h"
 #include "lib/replica/wal/object.h"
-#include "lib/replica/wal/walwrite.h"
 #include "lib/ship/ship.h"
 #include "lib/state/state.h"
 #include "lib/state/state_shrunk.h"
@@ -153,7 +153,7 @@ struct ship_job {
 	struct {
 		bool asked;         /* it was looked at, or that is denied */
 		bool blind;         /* may not look whether it is pruned */
-		uint32_t owner;     /* the number of the object that claims */
+		uint64_t owner;     /* the number of the object that claims */
 		int64_t floor_ns;   /* what begins is captured later */
 		struct buf follows; /* how far Litestream's went */
 		char *ended_key;    /* the end that was put last */
@@ -202,7 +202,8 @@ struct troubles {
 struct ship_worker {
 	struct ship *ship;
 	struct state *st;
-	struct walwrite *segment, *snapshot;
+	const struct codec_writer *writer; /* whose these are: */
+	struct writer *segment, *snapshot;
 	struct object_dec *dec;
 	struct spool segment_bytes, snapshot_bytes;
 	struct sums sums;
@@ -222,6 +223,7 @@ struct ship_run {
 
 struct ship {
 	const struct ship_conf *conf;
+	const struct codec *codec;
 	struct state *st; /* of the finishing thread */
 	bool fresh;       /* the state was not there before */
 	bool joined;      /* state and locks are another's */
@@ -254,6 +256,11 @@ bool ship_job_failed(const struct ship_job *j);
  * the others each is a beginning already. */
 void ship_anew(struct ship_job *j, const char *why);
 
+/* Append the key of an object of j's database; of an owner's the line is NULL,
+ * and at its number. */
+void ship_key(const struct ship_job *j, struct buf *b, enum layout_kind kind,
+    const char *line, uint64_t at);
+
 /*
  * What the last bytes of an object say.  1: *pv filled; 0: it is not of lspp;
  * -1: ERR_MISSING, ERR_CORRUPT (also of a generation that lspp began, with
@@ -274,8 +281,8 @@ int ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
 
 /* A generation is to begin where this machine has begun one before, as the
  * newest owner's object says, and no record tells: of what it says so. */
-void ship_unrecorded(struct ship_worker *w, struct ship_job *j,
-    const struct provenance *owner);
+void ship_unrecorded(
+    struct ship_worker *w, struct ship_job *j, const struct provenance *owner);
 
 /* Before the record is relied on: did somebody else go on with it?  0; 1: it
  * is to be adopted; -1. */

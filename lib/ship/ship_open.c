@@ -8,6 +8,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/format.h"
 #include "lib/ship/ship_job.h"
 #include "lib/state/dblock.h"
 #include "lib/store/open/store_open.h"
@@ -156,6 +157,7 @@ ship_open(const struct ship_conf *conf, struct err *e)
 	int rc = -1;
 
 	s->conf = conf;
+	s->codec = format_codec(FORMAT_WAL);
 	file = xasprintf("%s/state.db", conf->state_dir);
 	s->fresh =
 	    !conf->dry_run && access(file, F_OK) == -1 && errno == ENOENT;
@@ -261,8 +263,9 @@ ship_worker_new(struct ship *s, struct err *e)
 	spool_init(&w->raw, dir, IN_MEMORY);
 	spool_init(&w->raw_sums, dir, IN_MEMORY);
 	spool_init(&w->patch, dir, IN_MEMORY);
-	w->segment = walwrite_new();
-	w->snapshot = walwrite_new();
+	w->writer = s->codec->writer;
+	w->segment = w->writer->make();
+	w->snapshot = w->writer->make();
 	w->dec = object_dec_new();
 	if (s->st != NULL &&
 	    (w->st = state_open(s->conf->state_dir, false, e)) == NULL) {
@@ -282,8 +285,8 @@ ship_worker_free(struct ship_worker *w)
 	spool_release(&w->raw);
 	spool_release(&w->raw_sums);
 	spool_release(&w->patch);
-	walwrite_free(w->segment);
-	walwrite_free(w->snapshot);
+	w->writer->free(w->segment);
+	w->writer->free(w->snapshot);
 	object_dec_free(w->dec);
 	state_close(w->st);
 	free(w);

@@ -57,7 +57,7 @@ ship_confirm(struct ship_job *j, struct err *e)
 
 	if (!is_old(j) || j->keys[0] == NULL)
 		return 0;
-	layout_snapshot_key(&key, r->key, r->pos.line, r->snapshot);
+	ship_key(j, &key, LAYOUT_SNAPSHOT, r->pos.line, r->snapshot);
 	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
 	buf_release(&key);
 	j->fence.blind = rc == -1 && e->class == ERR_DENIED;
@@ -68,6 +68,7 @@ ship_confirm(struct ship_job *j, struct err *e)
 /* -- the end of a history -------------------------------------------------- */
 
 struct look {
+	const struct codec *codec;
 	const struct record *r;
 	size_t prefix;       /* length of "<db>/generations/" */
 	int64_t ours, other; /* times of the newest object, ours and others' */
@@ -79,14 +80,14 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 {
 	struct look *l = ctx;
 	const struct pos *pos = &l->r->pos;
-	const char *rest = en->key + l->prefix, *slash = strchr(rest, '/');
 	struct layout_name name;
+	char line[POS_LINE];
 
 	(void)e;
-	if (slash == NULL || !layout_parse(&name, slash + 1))
+	if (!l->codec->parse(en->key + l->prefix, line, &name) ||
+	    name.kind == LAYOUT_OWNER)
 		return 0;
-	if (strncmp(rest, pos->line, (size_t)(slash - rest)) != 0 ||
-	    pos->line[slash - rest] != '\0') {
+	if (strcmp(line, pos->line) != 0) {
 		if (en->mtime_ns > l->other)
 			l->other = en->mtime_ns;
 		return 0;
@@ -103,16 +104,17 @@ int
 ship_is_end(struct ship_job *j, struct err *e)
 {
 	struct store *s = j->ship->store;
-	struct look l = {
-		.r = &j->next, .ours = INT64_MIN, .other = INT64_MIN
-	};
+	struct look l = { .codec = j->ship->codec,
+		.r = &j->next,
+		.ours = INT64_MIN,
+		.other = INT64_MIN };
 	struct buf prefix = { 0 };
 	int rc;
 
 	if (!j->ship->store->ops->traits.looks &&
 	    !ship_may_be_pruned(j->next.captured_ns))
 		return 0;
-	layout_generation_prefix(&prefix, j->next.key, NULL);
+	j->ship->codec->prefix(&prefix, j->next.key, NULL);
 	l.prefix = prefix.len;
 	rc = s->ops->list(s, buf_str(&prefix), false, note, &l, e);
 	buf_release(&prefix);

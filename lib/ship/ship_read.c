@@ -17,6 +17,7 @@
 struct pass {
 	struct ship_worker *w;
 	struct ship_job *j;
+	const struct codec *codec;
 	struct source *src;
 	const struct source_state *st;
 	struct ship_step *step;
@@ -70,7 +71,7 @@ add_to_image(struct pass *p, uint32_t pgno, const uint8_t *page,
 {
 	if (p->st->read == SOURCE_JOURNAL)
 		return keep_raw(p, pgno, page, sum, e);
-	return walwrite_page(p->w->snapshot, pgno, page, e);
+	return p->w->writer->page(p->w->snapshot, pgno, page, e);
 }
 
 /* The image from what was copied and what was kept aside since. */
@@ -96,7 +97,7 @@ encode_raw(struct pass *p, struct err *e)
 			rc = spool_read(&w->raw, (uint64_t)(pgno - 1) * size,
 			    page, size, e);
 		if (rc == 0)
-			rc = walwrite_page(w->snapshot, pgno, page, e);
+			rc = p->w->writer->page(w->snapshot, pgno, page, e);
 	}
 	free(page);
 	return rc;
@@ -152,7 +153,7 @@ take_page(struct pass *p, uint32_t pgno, struct err *e)
 		pagesum_xor(&p->sum, old);
 	pagesum_xor(&p->sum, sum);
 	p->changed++;
-	if (!p->first && walwrite_page(p->w->segment, pgno, page, e) == -1)
+	if (!p->first && p->w->writer->page(p->w->segment, pgno, page, e) == -1)
 		return -1;
 	return log_sum(p, pgno, sum, e);
 }
@@ -177,11 +178,11 @@ begin_pass(struct pass *p, struct err *e)
 	w->sums.chunk = 0;
 	if (p->snapshot &&
 	    (spool_reset(&w->patch, e) == -1 ||
-		walwrite_snapshot(w->snapshot, &w->snapshot_bytes,
+		p->w->writer->snapshot(w->snapshot, &w->snapshot_bytes,
 		    p->st->page_size, e) == -1))
 		return -1;
 	return p->first ? 0
-			: walwrite_segment(w->segment, &w->segment_bytes,
+			: p->w->writer->segment(w->segment, &w->segment_bytes,
 			      &j->rec.pos, &j->rec.chain, p->st->page_size, e);
 }
 
@@ -237,7 +238,7 @@ read_pages(struct pass *p, struct err *e)
 	p->changed = 1;
 	if ((page = source_page(p->src, 1, e)) == NULL)
 		return -1;
-	return walwrite_page(p->w->segment, 1, page, e);
+	return p->w->writer->page(p->w->segment, 1, page, e);
 }
 
 /* Why j's history cannot go on with this source; NULL: it can. */
@@ -248,7 +249,7 @@ history_ends(struct ship_job *j, const struct source_state *st)
 
 	if (r->page_size != st->page_size)
 		return "its page size changed";
-	if (walpos_is_last(r->pos.at))
+	if (j->ship->codec->is_last(r->pos.at))
 		return "its indexes are used up";
 	if (ship_went_back(j, st->captured_ns))
 		return "the clock went back again";
@@ -316,28 +317,15 @@ end_segment(struct pass *p, struct err *e)
 	struct buf key = { 0 };
 
 	provenance_of(p, LAYOUT_SEGMENT, &pv);
-	if (walwrite_end(p->w->segment, &pv, &n->chain, e) == -1)
+	if (p->w->writer->end(p->w->segment, &pv, &n->chain, e) == -1)
 		return -1;
-	layout_segment_key(&key, p->j->rec.key, n->pos.line, n->pos.at);
+	ship_key(p->j, &key, LAYOUT_SEGMENT, n->pos.line, n->pos.at);
 	p->j->keys[0] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	n->wal_bytes += pv.length;
 	n->segments++;
 	n->pos.at =
-	    walpos_behind(n->pos.at, pv.length, p->w->ship->conf->roll_at);
-	return 0;
-}
-
-static int
-new_generation(struct record *n, struct err *e)
-{
-	uint8_t random[5];
-
-	if (rng_bytes(random, sizeof(random), e) == -1)
-		return -1;
-	n->format = FORMAT_WAL;
-	layout_new_generation(n->pos.line, random);
-	n->pos.at = walpos(0, 0);
+	    p->codec->behind(n->pos.at, pv.length, p->w->ship->conf->roll_at);
 	return 0;
 }
 
@@ -350,13 +338,16 @@ end_snapshot(struct pass *p, struct err *e)
 
 	if (p->st->read == SOURCE_JOURNAL && encode_raw(p, e) == -1)
 		return -1;
-	if (p->first && new_generation(n, e) == -1)
-		return -1;
-	n->pos.at = walpos_snapshot(n->pos.at);
+	if (p->first) {
+		n->format = p->codec->format;
+		if (p->codec->begin(&n->pos, e) == -1)
+			return -1;
+	}
+	n->pos.at = p->codec->snapshot(n->pos.at);
 	provenance_of(p, LAYOUT_SNAPSHOT, &pv);
-	if (walwrite_end(p->w->snapshot, &pv, &n->chain, e) == -1)
+	if (p->w->writer->end(p->w->snapshot, &pv, &n->chain, e) == -1)
 		return -1;
-	layout_snapshot_key(&key, p->j->rec.key, n->pos.line, n->pos.at);
+	ship_key(p->j, &key, LAYOUT_SNAPSHOT, n->pos.line, n->pos.at);
 	p->j->keys[1] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	n->snapshot = n->pos.at;
@@ -391,10 +382,10 @@ end_old_generation(struct pass *p, struct err *e)
 	pv.clock_ns = p->j->clock_ns;
 	memcpy(pv.writer, p->w->ship->writer, sizeof(pv.writer));
 	memcpy(pv.generation, r->pos.line, sizeof(pv.generation));
-	if (walwrite_note(p->w->segment, &p->w->segment_bytes, NULL, &pv, e) ==
-	    -1)
+	if (p->w->writer->note(
+		p->w->segment, &p->w->segment_bytes, NULL, &pv, e) == -1)
 		return -1;
-	layout_segment_key(&key, r->key, r->pos.line, r->pos.at);
+	ship_key(p->j, &key, LAYOUT_SEGMENT, r->pos.line, r->pos.at);
 	p->j->keys[0] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	return 0;
@@ -409,12 +400,11 @@ claim(struct pass *p, struct err *e)
 	struct buf key = { 0 };
 
 	provenance_of(p, LAYOUT_OWNER, &pv);
-	pv.name = (struct layout_name){ LAYOUT_OWNER,
-		LAYOUT_OWNER_AT(j->fence.owner) };
-	if (walwrite_note(p->w->segment, &p->w->segment_bytes,
+	pv.name = (struct layout_name){ LAYOUT_OWNER, j->fence.owner };
+	if (p->w->writer->note(p->w->segment, &p->w->segment_bytes,
 		&j->fence.follows, &pv, e) == -1)
 		return -1;
-	layout_owner_key(&key, j->rec.key, j->fence.owner);
+	ship_key(j, &key, LAYOUT_OWNER, NULL, j->fence.owner);
 	j->keys[0] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	return 0;
@@ -484,8 +474,8 @@ read_source(struct pass *p, struct err *e)
 	if (read_state(p, e) == -1)
 		return -1;
 	if (!p->snapshot && p->changed > 0 &&
-	    (due = ship_snapshot_due(c, &j->rec, walwrite_raw(p->w->segment), 1,
-		 now_ns())) != NULL) {
+	    (due = ship_snapshot_due(c, &j->rec,
+		 p->w->writer->raw(p->w->segment), 1, now_ns())) != NULL) {
 		p->snapshot = true;
 		if (read_state(p, e) == -1)
 			return -1;
@@ -519,7 +509,7 @@ look_at_dir(struct pass *p)
 int
 ship_read(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
-	struct pass p = { .w = w, .j = j };
+	struct pass p = { .w = w, .j = j, .codec = w->ship->codec };
 	int rc = -1;
 
 	w->raw_pages = 0;

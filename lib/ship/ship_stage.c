@@ -31,8 +31,8 @@ stage(struct ship_job *j, int which, struct spool *bytes, struct err *e)
 	if (ending)
 		st.mtime_ns = j->rec.captured_ns;
 	if (ending || j->start == SHIP_GOES_ON) {
-		layout_snapshot_key(
-		    &after, j->rec.key, j->rec.pos.line, j->rec.snapshot);
+		ship_key(j, &after, LAYOUT_SNAPSHOT, j->rec.pos.line,
+		    j->rec.snapshot);
 		st.after = buf_str(&after);
 	}
 	j->staged[which] = s->ops->stage(s, &st, e);

@@ -200,7 +200,7 @@ ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return still_stopped(w, j, e);
 	if (j->start != SHIP_GOES_ON || (j->rec.racy & CONTENDED) == 0)
 		return 0;
-	layout_segment_key(&key, j->rec.key, pos->line, pos->at);
+	ship_key(j, &key, LAYOUT_SEGMENT, pos->line, pos->at);
 	rc = ask(w, j, buf_str(&key), e);
 	buf_release(&key);
 	j->whose.own = rc == 0;

@@ -10,7 +10,7 @@
 #include "lib/base/be.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/replica/wal/walpos.h"
+#include "lib/replica/format.h"
 #include "lib/sqlite/growth.h"
 #include "lib/state/state_impl.h"
 
@@ -136,11 +136,14 @@ read_numbers(sqlite3_stmt *q, struct record *r)
 static bool
 makes_sense(const struct record *r)
 {
+	const struct codec *codec = format_codec(r->format);
 	uint32_t size = r->page_size;
 
 	return size >= 512 && (size & (size - 1)) == 0 && r->pages > 0 &&
 	    r->path[0] == '/' &&
-	    walpos_is_sound(&r->pos, &r->chain, r->snapshot, r->segments, size);
+	    (codec == NULL ||
+		codec->is_sound(
+		    &r->pos, &r->chain, r->snapshot, r->segments, size));
 }
 
 /* False: it is damaged. */
@@ -157,8 +160,7 @@ read_record(sqlite3_stmt *q, struct record *r)
 	    !read_numbers(q, r) || !number32(q, 15, UINT32_MAX, &sum))
 		return false;
 	r->format = format;
-	return sum == state_checksum(r) &&
-	    (r->format != FORMAT_WAL || makes_sense(r));
+	return sum == state_checksum(r) && makes_sense(r);
 }
 
 void
@@ -183,7 +185,7 @@ take_record(void *ctx, sqlite3_stmt *q, struct err *e)
 	struct record *r = ctx;
 	bool ok = read_record(q, r);
 
-	if (ok && r->format == FORMAT_WAL)
+	if (ok && format_codec(r->format) != NULL)
 		return 1;
 	record_release(r);
 	if (!ok)

@@ -130,7 +130,7 @@ check_kind(struct look *l, const struct layout_name *name, struct err *e)
 
 	if (l->has && provenance_check(&l->pv, l->g->id, name, e) == -1)
 		return -1;
-	if (!l->has && layout_is_own(l->g->id))
+	if (!l->has && l->h.codec->is_own(l->g->id))
 		return err_set(e, ERR_CORRUPT,
 		    "has no provenance, though lspp began its generation");
 	if (l->kind == LOOK_UNKNOWN) {
@@ -227,7 +227,8 @@ missing(struct look *l, const struct stretch *t, uint64_t at, struct err *e)
 	struct history_object o = { .at = at };
 
 	history_key(&l->h, l->g, LAYOUT_SEGMENT, &o, &l->v->key);
-	if (t->newest || walpos_same_log(at, l->g->snapshots.v[t->snapshot].at))
+	if (t->newest ||
+	    l->h.codec->same_log(at, l->g->snapshots.v[t->snapshot].at))
 		return err_set(e, ERR_CORRUPT, "is missing");
 	return err_set(e, ERR_EARLIER,
 	    "is missing, if it is not an lspp-prune that was ended");
@@ -239,7 +240,7 @@ static int
 check_place(struct look *l, const struct stretch *t,
     const struct history_object *o, uint64_t log, uint64_t end, struct err *e)
 {
-	if (!walpos_same_log(o->at, log))
+	if (!l->h.codec->same_log(o->at, log))
 		return missing(l, t, log, e);
 	if (o->at == end)
 		return 0;
@@ -262,8 +263,8 @@ read_segments(struct look *l, const struct stretch *t, struct err *e)
 	struct replay *r = &l->v->replay;
 
 	for (size_t i = 0; i < t->n; i++) {
-		if (i > 0 && !walpos_same_log(v[i].at, v[i - 1].at))
-			end = log = walpos_next_log(log);
+		if (i > 0 && !l->h.codec->same_log(v[i].at, v[i - 1].at))
+			end = log = l->h.codec->next_log(log);
 		if (check_place(l, t, &v[i], log, end, e) == -1)
 			return -1;
 		if (v[i].at == log)
@@ -277,7 +278,8 @@ read_segments(struct look *l, const struct stretch *t, struct err *e)
 		if (l->kind == LOOK_PLAIN && !l->want->deep)
 			end = v[i].at + 1;
 		if (l->want->deep &&
-		    (i + 1 == t->n || !walpos_same_log(v[i + 1].at, log)) &&
+		    (i + 1 == t->n ||
+			!l->h.codec->same_log(v[i + 1].at, log)) &&
 		    replay_log_end(r, e) == -1)
 			return -1;
 	}
@@ -301,13 +303,15 @@ check_next(struct look *l, const struct stretch *t, bool has,
 		return 0;
 	if (t->n == 0)
 		return missing(l, t, at, e);
-	if (!has || !l->has || walpos_next_log(o[t->n - 1].at) != t->next_at ||
+	if (!has || !l->has ||
+	    l->h.codec->next_log(o[t->n - 1].at) != t->next_at ||
 	    (l->pv.pages == pv->pages && l->pv.page_size == pv->page_size &&
 		pagesum_equal(l->pv.sum, pv->sum)))
 		return 0;
 	history_key(&l->h, l->g, LAYOUT_SNAPSHOT, &next, &l->v->key);
 	return err_set(e,
-	    walpos_same_log(o[t->n - 1].at, at) ? ERR_CORRUPT : ERR_EARLIER,
+	    l->h.codec->same_log(o[t->n - 1].at, at) ? ERR_CORRUPT
+						     : ERR_EARLIER,
 	    "segments that led to it are missing: those before it end with "
 	    "another state");
 }
@@ -456,7 +460,7 @@ read_owner(struct look *l, const struct history_object *o, struct err *e)
 {
 	struct layout_name name = { LAYOUT_OWNER, o->at };
 
-	layout_key(&l->v->key, l->j->db, NULL, &name);
+	l->h.codec->key(&l->v->key, l->j->db, NULL, &name);
 	l->out->objects++;
 	l->out->bytes += o->size;
 	if ((l->want->deep ? read_all(l, no_sink, 0, e) : read_end(l, e)) == -1)

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "lib/base/buf.h"
+#include "lib/replica/wal/codec.h"
 #include "lib/restore/restore.h"
 #include "lib/restore/restore_ahead.h"
 #include "lib/sys/crew.h"
@@ -73,7 +74,8 @@ static const struct store_ops ops = { .get = get };
 static struct store store = { .ops = &ops };
 
 static struct plan_segment segments[SEGMENTS];
-static const struct restore_plan plan = { .generation = "0123456789abcdef",
+static const struct restore_plan plan = { .codec = &wal_codec,
+	.generation = "0123456789abcdef",
 	.segment = segments,
 	.segments = SEGMENTS };
 

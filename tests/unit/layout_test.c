@@ -9,13 +9,16 @@ test_keys(void)
 {
 	struct buf b = { 0 };
 
-	layout_snapshot_key(&b, "acme/a.db", gen, walpos(0x1a, 0));
+	layout_key(&b, "acme/a.db", gen,
+	    &(struct layout_name){ LAYOUT_SNAPSHOT, walpos(0x1a, 0) });
 	is_str(buf_str(&b),
 	    "acme/a.db/generations/0123456789abcdef/"
 	    "snapshots/0000001a.snapshot.lz4",
 	    "snapshot");
 	buf_reset(&b);
-	layout_segment_key(&b, "", gen, walpos(LAYOUT_INDEX_MAX, 0xffffffff));
+	layout_key(&b, "", gen,
+	    &(struct layout_name){
+		LAYOUT_SEGMENT, walpos(LAYOUT_INDEX_MAX, 0xffffffff) });
 	is_str(buf_str(&b),
 	    "generations/0123456789abcdef/wal/7fffffff_ffffffff.wal.lz4",
 	    "segment of a root that is one database");
@@ -30,16 +33,21 @@ test_keys(void)
 static void
 test_owner(void)
 {
+	struct layout_name n;
+	char line[POS_LINE] = "x";
 	struct buf b = { 0 };
-	uint32_t n;
 
-	layout_owner_key(&b, "a/x.db", 0x1a);
+	layout_key(
+	    &b, "a/x.db", NULL, &(struct layout_name){ LAYOUT_OWNER, 0x1a });
 	is_str(
 	    buf_str(&b), "a/x.db/generations/owner-0000001a.lz4", "an owner");
-	ok(layout_parse_owner(&n, "owner-0000001a.lz4") && n == 0x1a, "parsed");
-	ok(!layout_parse_owner(&n, "owner-0000001a.lz4x") &&
-		!layout_parse_owner(&n, "owner-1a.lz4") &&
-		!layout_parse_owner(&n, "0000001a.lz4"),
+	ok(layout_parse_below("owner-0000001a.lz4", line, &n) &&
+		n.kind == LAYOUT_OWNER && n.at == 0x1a && line[0] == '\0',
+	    "parsed");
+	ok(!layout_parse_below("owner-0000001a.lz4x", line, &n) &&
+		!layout_parse_below("owner-1a.lz4", line, &n) &&
+		!layout_parse_below("0000001a.lz4", line, &n) &&
+		!layout_parse_below("", line, &n),
 	    "and nothing like it");
 	buf_release(&b);
 }

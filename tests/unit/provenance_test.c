@@ -100,13 +100,13 @@ test_place(void)
 	snap.at = walpos(9, 0);
 	ok(provenance_is(&pv, sample.generation, &snap),
 	    "a snapshot has no offset");
-	pv.name.kind = LAYOUT_OWNER;
+	pv.name = (struct layout_name){ LAYOUT_OWNER, 9 };
 	provenance_write(&pv, p);
 	memset(&pv, 0, sizeof(pv));
 	is_int(provenance_parse(&pv, p, sizeof(p), &e), 1, "an owner's");
 	is_int(provenance_check(&pv, sample.generation, &n, &e), -1,
 	    "what it is, says %s", e.msg);
-	snap.kind = LAYOUT_OWNER;
+	snap = (struct layout_name){ LAYOUT_OWNER, 9 };
 	ok(provenance_is(&pv, sample.generation, &snap), "is of its kind");
 }
 

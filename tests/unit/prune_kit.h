@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/prune/prune.h"
+#include "lib/replica/wal/layout.h"
 
 #define S    INT64_C(1000000000)
 #define DAY  (86400 * S)
@@ -34,7 +35,7 @@ struct model {
 	struct object v[OBJECTS];
 	int n, runs, gens, content;
 	bool lspp[GENERATIONS];
-	char id[GENERATIONS][LAYOUT_GENERATION];
+	char id[GENERATIONS][POS_LINE];
 	struct history h;
 };
 

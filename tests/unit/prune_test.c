@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "lib/base/buf.h"
+#include "lib/replica/wal/codec.h"
 #include "tests/unit/prune_kit.h"
 #include "tests/unit/tap.h"
 
@@ -170,7 +171,7 @@ list(struct model *m)
 {
 	struct history *h = &m->h;
 
-	*h = (struct history){ .db = "db" };
+	*h = (struct history){ .db = "db", .codec = &wal_codec };
 	h->v = xcalloc((size_t)m->gens, sizeof(*h->v));
 	h->n = (size_t)m->gens;
 	for (int i = 0; i < m->n; i++) {

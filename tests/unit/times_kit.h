@@ -216,8 +216,7 @@ static struct buf page;
 static void
 claim(int gen, int64_t captured, int64_t clock)
 {
-	struct layout_name name = { LAYOUT_OWNER,
-		LAYOUT_OWNER_AT((uint32_t)m.owners++) };
+	struct layout_name name = { LAYOUT_OWNER, (uint64_t)m.owners++ };
 	struct buf b = { 0 };
 
 	for (int g = 0; g < m.gens && rnd(4) > 0; g++) {

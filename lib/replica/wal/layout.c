@@ -1,5 +1,6 @@
 #include "lib/replica/wal/layout.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
@@ -13,36 +14,23 @@ generations(struct buf *b, const char *db)
 }
 
 void
-layout_snapshot_key(struct buf *b, const char *db, const char *gen, uint64_t at)
-{
-	generations(b, db);
-	buf_addf(b, "%s/snapshots/%08x.snapshot.lz4", gen, walpos_index(at));
-}
-
-void
-layout_segment_key(struct buf *b, const char *db, const char *gen, uint64_t at)
-{
-	generations(b, db);
-	buf_addf(b, "%s/wal/%08x_%08x.wal.lz4", gen, walpos_index(at),
-	    walpos_offset(at));
-}
-
-void
-layout_owner_key(struct buf *b, const char *db, uint32_t number)
-{
-	generations(b, db);
-	buf_addf(b, "owner-%08x.lz4", number);
-}
-
-void
 layout_key(struct buf *b, const char *db, const char *gen,
     const struct layout_name *name)
 {
+	uint32_t index = walpos_index(name->at);
+
+	generations(b, db);
 	switch (name->kind) {
-	case LAYOUT_SNAPSHOT: layout_snapshot_key(b, db, gen, name->at); break;
-	case LAYOUT_SEGMENT: layout_segment_key(b, db, gen, name->at); break;
+	case LAYOUT_SNAPSHOT:
+		buf_addf(
+		    b, "%s/snapshots/%08" PRIx32 ".snapshot.lz4", gen, index);
+		break;
+	case LAYOUT_SEGMENT:
+		buf_addf(b, "%s/wal/%08" PRIx32 "_%08" PRIx32 ".wal.lz4", gen,
+		    index, walpos_offset(name->at));
+		break;
 	case LAYOUT_OWNER:
-		layout_owner_key(b, db, walpos_index(name->at));
+		buf_addf(b, "owner-%08" PRIx64 ".lz4", name->at);
 		break;
 	}
 }
@@ -144,6 +132,13 @@ layout_parse(struct layout_name *n, const char *rest)
 	return is && index <= LAYOUT_INDEX_MAX;
 }
 
+static bool
+parse_owner(uint32_t *number, const char *rest)
+{
+	return skip(&rest, "owner-") && (rest = hex(rest, 8, number)) != NULL &&
+	    *number <= LAYOUT_INDEX_MAX && strcmp(rest, ".lz4") == 0;
+}
+
 /* Where the last n components of the first len bytes of key begin; -1: there
  * are no more than these. */
 static ptrdiff_t
@@ -177,9 +172,9 @@ layout_object(const char *key, size_t *db, struct layout_name *n)
 	char gen[LAYOUT_GENERATION] = "";
 	uint32_t owner;
 
-	if (at >= 0 && layout_parse_owner(&owner, key + at)) {
+	if (at >= 0 && parse_owner(&owner, key + at)) {
 		n->kind = LAYOUT_OWNER;
-		n->at = LAYOUT_OWNER_AT(owner);
+		n->at = owner;
 		return in_generations(key, at, db);
 	}
 	at = last_components(key, len, 3);
@@ -192,8 +187,18 @@ layout_object(const char *key, size_t *db, struct layout_name *n)
 }
 
 bool
-layout_parse_owner(uint32_t *number, const char *rest)
+layout_parse_below(const char *rest, char line[POS_LINE], struct layout_name *n)
 {
-	return skip(&rest, "owner-") && (rest = hex(rest, 8, number)) != NULL &&
-	    *number <= LAYOUT_INDEX_MAX && strcmp(rest, ".lz4") == 0;
+	uint32_t owner;
+
+	line[0] = '\0';
+	if (parse_owner(&owner, rest)) {
+		*n = (struct layout_name){ LAYOUT_OWNER, owner };
+		return true;
+	}
+	if (strnlen(rest, POS_LINE) < POS_LINE || rest[POS_LINE - 1] != '/')
+		return false;
+	memcpy(line, rest, POS_LINE - 1);
+	line[POS_LINE - 1] = '\0';
+	return layout_is_generation(line) && layout_parse(n, rest + POS_LINE);
 }

@@ -26,17 +26,13 @@
 #define LAYOUT_GENERATION POS_LINE /* 16 hex digits and NUL */
 #define LAYOUT_INDEX_MAX  0x7fffffffu
 
-#define LAYOUT_OWNER_AT(number) walpos(number, 0) /* of an owner's name */
-
-/* Append "<db>/generations/<gen>/snapshots/<index>.snapshot.lz4" to b; at is as
- * walpos.h says. */
-void layout_snapshot_key(
-    struct buf *b, const char *db, const char *gen, uint64_t at);
-void layout_segment_key(
-    struct buf *b, const char *db, const char *gen, uint64_t at);
-/* Append "<db>/generations/owner-<number>.lz4", see lspp-format(5). */
-void layout_owner_key(struct buf *b, const char *db, uint32_t number);
-/* Append the key of that name. */
+/*
+ * Append the key of an object to b, where at is as walpos.h says, and of an
+ * owner its number (lspp-format(5)):
+ *	<db>/generations/<gen>/snapshots/<index>.snapshot.lz4
+ *	<db>/generations/<gen>/wal/<index>_<offset>.wal.lz4
+ *	<db>/generations/owner-<number>.lz4
+ */
 void layout_key(struct buf *b, const char *db, const char *gen,
     const struct layout_name *name);
 /* Append "<db>/generations/<gen>/" (gen NULL: "<db>/generations/"). */
@@ -61,8 +57,9 @@ bool layout_is_own(const char *id);
  */
 bool layout_parse(struct layout_name *n, const char *rest);
 
-/* Likewise the part of an owner's key behind "generations/". */
-bool layout_parse_owner(uint32_t *number, const char *rest);
+/* Likewise the part of a key behind "generations/"; of an owner's line is "". */
+bool layout_parse_below(
+    const char *rest, char line[POS_LINE], struct layout_name *n);
 
 /*
  * Which database is the object called key of?  It is known by its end, so a

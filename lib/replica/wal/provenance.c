@@ -29,8 +29,7 @@ enum {
 	AT_GID = 64,
 	AT_LENGTH = 68,
 	AT_GENERATION = 76,
-	AT_INDEX = 84,
-	AT_OFFSET = 88,
+	AT_PLACE = 84, /* index and offset */
 	AT_KIND = 92,
 	AT_RUN = 96, /* from here on: version 2 */
 	AT_DIR_MODE = 104,
@@ -74,6 +73,13 @@ static const uint32_t kinds[] = {
 	[LAYOUT_OWNER] = KIND_OWNER,
 };
 
+/* As index and offset. */
+static uint64_t
+place(const struct layout_name *name)
+{
+	return name->kind == LAYOUT_OWNER ? name->at << 32 : name->at;
+}
+
 void
 provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE])
 {
@@ -91,8 +97,7 @@ provenance_write(const struct provenance *pv, uint8_t p[PROVENANCE_SIZE])
 	be32_put(p + AT_GID, pv->gid);
 	be64_put(p + AT_LENGTH, pv->length);
 	be64_put(p + AT_GENERATION, strtoull(pv->generation, NULL, 16));
-	be32_put(p + AT_INDEX, walpos_index(pv->name.at));
-	be32_put(p + AT_OFFSET, walpos_offset(pv->name.at));
+	be64_put(p + AT_PLACE, place(&pv->name));
 	be32_put(p + AT_KIND, kinds[pv->name.kind]);
 	be64_put(p + AT_RUN, pv->run);
 	be32_put(p + AT_DIR_MODE, pv->has_dir ? pv->dir_mode : NO_DIR);
@@ -128,11 +133,14 @@ get(struct provenance *pv, const uint8_t *p, struct err *e)
 	pv->length = be64(p + AT_LENGTH);
 	snprintf(pv->generation, sizeof(pv->generation), "%016" PRIx64,
 	    be64(p + AT_GENERATION));
-	pv->name.at = walpos(be32(p + AT_INDEX), be32(p + AT_OFFSET));
+	pv->name.at = be64(p + AT_PLACE);
 	switch (be32(p + AT_KIND)) {
 	case KIND_SNAPSHOT: pv->name.kind = LAYOUT_SNAPSHOT; return 1;
 	case KIND_SEGMENT: pv->name.kind = LAYOUT_SEGMENT; return 1;
-	case KIND_OWNER: pv->name.kind = LAYOUT_OWNER; return 1;
+	case KIND_OWNER:
+		pv->name = (struct layout_name){ LAYOUT_OWNER,
+			walpos_index(pv->name.at) };
+		return 1;
 	default:
 		return err_set(e, ERR_CORRUPT,
 		    "provenance frame is of an unknown kind of object");
@@ -145,8 +153,9 @@ provenance_is(const struct provenance *pv, const char *generation,
 {
 	return strcmp(pv->generation, generation) == 0 &&
 	    pv->name.kind == name->kind &&
-	    walpos_same_log(pv->name.at, name->at) &&
-	    (name->kind != LAYOUT_SEGMENT || pv->name.at == name->at);
+	    (name->kind == LAYOUT_SNAPSHOT
+		    ? walpos_same_log(pv->name.at, name->at)
+		    : pv->name.at == name->at);
 }
 
 int
@@ -158,8 +167,8 @@ provenance_check(const struct provenance *pv, const char *generation,
 	    : err_set(e, ERR_CORRUPT,
 		  "is another object under this name (index %08" PRIx32
 		  ", offset %08" PRIx32 " of generation %s)",
-		  walpos_index(pv->name.at), walpos_offset(pv->name.at),
-		  pv->generation);
+		  walpos_index(place(&pv->name)),
+		  walpos_offset(place(&pv->name)), pv->generation);
 }
 
 /*

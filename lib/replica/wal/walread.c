@@ -50,6 +50,12 @@ walread_at(const struct walread *w)
 	return w->log + w->pos;
 }
 
+void
+walread_chain(const struct walread *w, struct chain *c)
+{
+	walpos_chain(c, w->hdr.salt, w->sum);
+}
+
 bool
 walread_is_cut(const struct walread *w)
 {

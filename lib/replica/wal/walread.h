@@ -49,8 +49,9 @@ void walread_start(struct walread *w, uint64_t at, uint32_t page_size);
 /* Likewise at any place of a log. */
 void walread_go_on(
     struct walread *w, uint64_t at, const struct chain *c, uint32_t page_size);
-/* The place behind the last byte. */
+/* The place behind the last byte, and what a log goes on from there. */
 uint64_t walread_at(const struct walread *w);
+void walread_chain(const struct walread *w, struct chain *c);
 
 /* Failures of the bytes are ERR_CORRUPT. */
 int walread_feed(struct walread *w, const uint8_t *p, size_t n,

@@ -1,29 +1,31 @@
-#include "lib/replica/wal/walwrite.h"
-
+/*
+ * The objects of a history, written.
+ */
 #include <stdlib.h>
 
 #include "lib/base/buf.h"
+#include "lib/replica/wal/codec.h"
 #include "lib/replica/wal/object.h"
 #include "lib/replica/wal/vwal.h"
 
-struct walwrite {
+struct writer {
 	struct object_enc *enc;
 	struct vwal vwal;
-	bool segment;
+	bool changes; /* it is a segment */
 	uint32_t page_size;
 };
 
-struct walwrite *
-walwrite_new(void)
+static struct writer *
+make(void)
 {
-	struct walwrite *w = xcalloc(1, sizeof(*w));
+	struct writer *w = xcalloc(1, sizeof(*w));
 
 	w->enc = object_enc_new();
 	return w;
 }
 
-void
-walwrite_free(struct walwrite *w)
+static void
+writer_free(struct writer *w)
 {
 	if (w == NULL)
 		return;
@@ -33,18 +35,18 @@ walwrite_free(struct walwrite *w)
 }
 
 static int
-begin(struct walwrite *w, struct spool *out, bool segment, uint32_t page_size,
+begin(struct writer *w, struct spool *out, bool changes, uint32_t page_size,
     struct err *e)
 {
-	w->segment = segment;
+	w->changes = changes;
 	w->page_size = page_size;
 	if (spool_reset(out, e) == -1)
 		return -1;
 	return object_enc_begin(w->enc, out, e);
 }
 
-int
-walwrite_segment(struct walwrite *w, struct spool *out, const struct pos *pos,
+static int
+segment(struct writer *w, struct spool *out, const struct pos *pos,
     const struct chain *c, uint32_t page_size, struct err *e)
 {
 	struct chain from = *c;
@@ -56,39 +58,36 @@ walwrite_segment(struct walwrite *w, struct spool *out, const struct pos *pos,
 	return vwal_begin(&w->vwal, w->enc, page_size, pos->at, &from, e);
 }
 
-int
-walwrite_snapshot(
-    struct walwrite *w, struct spool *out, uint32_t page_size, struct err *e)
+static int
+snapshot(struct writer *w, struct spool *out, uint32_t page_size, struct err *e)
 {
 	return begin(w, out, false, page_size, e);
 }
 
-int
-walwrite_page(
-    struct walwrite *w, uint32_t pgno, const uint8_t *page, struct err *e)
+static int
+page(struct writer *w, uint32_t pgno, const uint8_t *data, struct err *e)
 {
-	return w->segment ? vwal_add(&w->vwal, pgno, page, e)
-			  : object_enc_add(w->enc, page, w->page_size, e);
+	return w->changes ? vwal_add(&w->vwal, pgno, data, e)
+			  : object_enc_add(w->enc, data, w->page_size, e);
 }
 
-uint64_t
-walwrite_raw(const struct walwrite *w)
+static uint64_t
+raw(const struct writer *w)
 {
 	return object_enc_raw(w->enc);
 }
 
-int
-walwrite_end(
-    struct walwrite *w, struct provenance *pv, struct chain *c, struct err *e)
+static int
+end(struct writer *w, struct provenance *pv, struct chain *c, struct err *e)
 {
-	if (w->segment && vwal_commit(&w->vwal, pv->pages, c, e) == -1)
+	if (w->changes && vwal_commit(&w->vwal, pv->pages, c, e) == -1)
 		return -1;
 	pv->length = object_enc_raw(w->enc);
 	return object_enc_finish(w->enc, pv, e);
 }
 
-int
-walwrite_note(struct walwrite *w, struct spool *out, const struct buf *data,
+static int
+note(struct writer *w, struct spool *out, const struct buf *data,
     struct provenance *pv, struct err *e)
 {
 	if (begin(w, out, false, 0, e) == -1)
@@ -99,3 +98,6 @@ walwrite_note(struct walwrite *w, struct spool *out, const struct buf *data,
 	pv->length = object_enc_raw(w->enc);
 	return object_enc_finish(w->enc, pv, e);
 }
+
+const struct codec_writer wal_writer = { make, writer_free, segment, snapshot,
+	page, raw, end, note };

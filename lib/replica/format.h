@@ -1,0 +1,12 @@
+/*
+ * format -- which layouts of replicas there are.
+ */
+#ifndef LSPP_REPLICA_FORMAT_H
+#define LSPP_REPLICA_FORMAT_H
+
+#include "lib/replica/codec/codec.h"
+
+/* NULL: it is not known to this program. */
+const struct codec *format_codec(enum format format);
+
+#endif
