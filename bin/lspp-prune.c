@@ -457,7 +457,8 @@ run_pool(struct run *run, char **operands, struct err *e)
 static int
 ask(struct run *run, char **operands, struct err *e)
 {
-	char line[16] = "";
+	char *question;
+	bool yes;
 
 	run->counting = true;
 	if (run_pool(run, operands, e) == -1)
@@ -465,12 +466,12 @@ ask(struct run *run, char **operands, struct err *e)
 	run->counting = false;
 	if (run->todo == 0 || stop_requested())
 		return 0;
-	(void)fprintf(stderr,
-	    "%s: delete %" PRIu64 " objects, %" PRIu64 " bytes, of %" PRIu64
-	    " databases? [y/N] ",
-	    run->cli.program, run->todo, run->todo_bytes, run->todo_databases);
-	if (fgets(line, sizeof(line), stdin) != NULL &&
-	    (*line == 'y' || *line == 'Y'))
+	question = xasprintf("delete %" PRIu64 " objects, %" PRIu64
+			     " bytes, of %" PRIu64 " databases?",
+	    run->todo, run->todo_bytes, run->todo_databases);
+	yes = cli_ask(&run->cli, question);
+	free(question);
+	if (yes)
 		return 0;
 	return err_set(e, ERR_BUSY, "nothing was deleted");
 }

@@ -82,6 +82,25 @@ drawn() {
 	done
 }
 
+@test "nothing is drawn over a question" {
+	lspp-ship 1.db >out
+	sleep 0.01
+	lspp-ship --new-generation -q 1.db >out
+	script -qfec 'lspp-prune --keep-last 1 --grace 0s 1.db' log \
+		>/dev/null <in 3>&- &
+	PID=$!
+	exec 4>in
+	wait_for drawn 'delete [0-9]+ objects, [0-9]+ bytes, of 1 databases\? \[y/N\] $'
+	sleep 0.9 # after 0.5 there would be a line
+	run -0 tail -c 6 log
+	assert_output '[y/N] '
+	echo n >&4
+	wait $PID && status=0 || status=$?
+	assert_equal "$status" 75
+	drawn '^lspp-prune: nothing was deleted'
+	exec 4>&-
+}
+
 @test "a terminal that cannot go back gets lines, none so soon" {
 	export TERM=dumb
 	start 'lspp-ship <in >out'

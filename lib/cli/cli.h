@@ -138,6 +138,12 @@ void cli_unmeasured(struct cli *c);
  */
 void cli_watch(struct cli *c, cli_watch_fn *fn, void *ctx);
 
+/*
+ * Put question to the operator, on standard error, and read standard input: was
+ * the answer yes?  No line of progress is drawn meanwhile.
+ */
+bool cli_ask(struct cli *c, const char *question);
+
 /* How many paths there will be; 0: not known. */
 void cli_total(struct cli *c, uint64_t n);
 

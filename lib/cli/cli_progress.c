@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -32,6 +33,7 @@ enum {
 /* Standard error belongs to the process, and so does this. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool drawn;
+static bool asking; /* the line belongs to a question */
 static atomic_bool over;
 static pthread_t thread;
 
@@ -127,10 +129,37 @@ draw(struct cli *c)
 	if (line.len > size.ws_col)
 		line.len = size.ws_col;
 	buf_adds(&line, "\033[K");
-	put(buf_str(&line), line.len);
-	drawn = true;
+	if (!asking) {
+		put(buf_str(&line), line.len);
+		drawn = true;
+	}
 	pthread_mutex_unlock(&lock);
 	buf_release(&line);
+}
+
+static void
+set_asking(bool now)
+{
+	pthread_mutex_lock(&lock);
+	asking = now;
+	pthread_mutex_unlock(&lock);
+}
+
+bool
+cli_ask(struct cli *c, const char *question)
+{
+	char answer[16] = "";
+	struct buf line = { 0 };
+	bool yes;
+
+	buf_addf(&line, "%s: %s [y/N] ", c->program, question);
+	set_asking(true);
+	cli_write(buf_str(&line), line.len);
+	yes = fgets(answer, sizeof(answer), stdin) != NULL &&
+	    (*answer == 'y' || *answer == 'Y');
+	set_asking(false);
+	buf_release(&line);
+	return yes;
 }
 
 static void
