@@ -659,6 +659,24 @@ END
 	assert_regex "$stderr" 'b.db: c.yml: line 8: url: replicas of type sftp'
 }
 
+@test "restore: a pattern tells why a database has no replica for it" {
+	db a.db b.db
+	yml <<'END'
+dbs:
+- path: __T__/a.db
+  replicas:
+  - path: __T__/r
+- path: __T__/b.db
+  replicas:
+  - url: sftp://u@h/a
+END
+	lspp-ship -q -c c.yml "$T/a.db"
+	run -1 --separate-stderr lspp-restore -c c.yml -o out '*.db'
+	assert_output "out$T/a.db"
+	assert_regex "$stderr" \
+		'/b.db: c.yml: line 7: url: replicas of type sftp are not supported'
+}
+
 @test "every key that either litestream has is known by its name" {
 	local v k
 	db a.db

@@ -110,18 +110,24 @@ has_replica(const struct config_db *d, size_t *replica)
 	return *replica < d->n;
 }
 
+/* Why d has no replica that is not refused. */
+static int
+refused(struct config_chooser *x, const struct config_db *d, struct err *e)
+{
+	struct buf unused = { 0 };
+
+	(void)config_file_name(x->f, d, 0, "", &unused, e);
+	buf_release(&unused);
+	return -1;
+}
+
 /* The first of these. */
 static int
 pick(struct config_chooser *x, const struct config_db *d, size_t *replica,
     struct store **store, struct err *e)
 {
-	struct buf unused = { 0 };
-
-	if (!has_replica(d, replica)) {
-		(void)config_file_name(x->f, d, 0, "", &unused, e);
-		buf_release(&unused);
-		return -1;
-	}
+	if (!has_replica(d, replica))
+		return refused(x, d, e);
 	*store = open_root(x, d->replica[*replica].root, e);
 	return *store == NULL ? -1 : 0;
 }
@@ -148,6 +154,8 @@ take_replicas(struct config_chooser *x, const struct config_db *d,
 	c->other = xcalloc(d->n + 1, sizeof(*c->other));
 	for (size_t i = 0; has_replica(d, &i); i++)
 		take_replica(x, d, abs, i, &c->other[c->others++]);
+	if (c->others == 0)
+		return refused(x, d, &c->e);
 	for (o = c->other; o < c->other + c->others && o->rc == -1; o++)
 		;
 	if (o == c->other + c->others) {
