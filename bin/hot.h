@@ -61,8 +61,9 @@ struct run {
 	int64_t oldest_ns;           /* write that waits; 0: none */
 };
 
-/* A path in one form, whatever is asked for. */
-void hot_print(struct run *r, const char *path, bool hot, const char *why);
+/* A path in one form, whatever is asked for.  -1: it cannot be a line, and has
+ * failed. */
+int hot_print(struct run *r, const char *path, bool hot, const char *why);
 bool hot_is_stale(const struct run *r, const struct tier *t);
 /* -1: there is no state, or nothing of that root in it. */
 int hot_knows(const struct run *r, struct err *e);

@@ -22,7 +22,7 @@ hot_forget(struct run *r, struct err *e)
 			cli_fail(&r->cli, path, &one, 1);
 		} else {
 			cli_pass(&r->cli);
-			hot_print(r, path, false, why);
+			(void)hot_print(r, path, false, why);
 		}
 		if (lines_waits(&r->in))
 			lines_flush();

@@ -50,11 +50,11 @@ hot_missing(void *ctx, const struct missing *m)
 	if (m->how == LOOK_WELL) {
 		cli_note(&r->cli, m->path, "there, but it did not come");
 		if (r->mode == STALE && hot_is_stale(r, m->tier))
-			hot_print(r, m->path, true, m->tier->why);
+			(void)hot_print(r, m->path, true, m->tier->why);
 		return;
 	}
 	if (m->how == LOOK_LOST && r->mode == STALE)
-		hot_print(r, m->path, true, "lost");
+		(void)hot_print(r, m->path, true, "lost");
 	/* Gone is told once; lost in every run, as what fails is. */
 	if (r->told ? m->news && r->tiers.keep && !m->empty
 		    : m->news || m->how == LOOK_LOST)

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "bin/hot.h"
@@ -123,13 +124,28 @@ flush_notes(struct run *r)
 
 /* -- one pass -------------------------------------------------------------- */
 
-void
+/* Of what the state knows: no line would lead back to that path. */
+static int
+refuse_newline(struct run *r, const char *path)
+{
+	struct err e;
+
+	err_set(&e, ERR_USAGE, "the name holds a newline");
+	err_hint(&e, "use -0");
+	cli_fail(&r->cli, path, &e, 1);
+	return -1;
+}
+
+int
 hot_print(struct run *r, const char *path, bool hot, const char *why)
 {
 	const char *tier = hot ? "hot" : "cold";
 	struct buf *b;
 	char *line;
 
+	if (!r->cli.json && r->cli.end != '\0' &&
+	    strchr(path, r->cli.end) != NULL)
+		return refuse_newline(r, path);
 	if (r->cli.json) {
 		b = cli_object(&r->cli, path);
 		json_text(b, "tier", tier);
@@ -142,12 +158,13 @@ hot_print(struct run *r, const char *path, bool hot, const char *why)
 	} else {
 		cli_put(&r->cli, path);
 	}
+	return 0;
 }
 
 static void
 print_dirty(void *ctx, const char *path, const char *why)
 {
-	hot_print(ctx, path, true, why);
+	(void)hot_print(ctx, path, true, why);
 }
 
 static void
@@ -204,7 +221,7 @@ sort_out(struct run *r, const char *path, const struct tier *t)
 	if (r->longest.max > 0)
 		longest_add(&r->longest, path, t->why, t->since_ns);
 	else
-		hot_print(r, path, t->hot, t->why);
+		(void)hot_print(r, path, t->hot, t->why);
 }
 
 /* A database that is gone is told once, if the state can remember that. */
@@ -220,7 +237,7 @@ failed(struct run *r, const char *path, const struct err *e)
 		return;
 	}
 	if (r->mode == STALE && was == STATE_THERE && !look_is_gone(path))
-		hot_print(r, path, true, "lost");
+		(void)hot_print(r, path, true, "lost");
 	cli_fail(&r->cli, path, e, 1);
 }
 
@@ -294,8 +311,8 @@ print_gone(void *ctx, const char *path, struct err *e)
 	if (lstat(path, &sb) == 0) {
 		cli_pass(&r->cli);
 	} else if (errno == ENOENT) {
-		hot_print(r, path, false, NULL);
-		cli_pass(&r->cli);
+		if (hot_print(r, path, false, NULL) == 0)
+			cli_pass(&r->cli);
 	} else { /* an empty answer is to mean that all were looked at */
 		err_sys(e, "lost: stat");
 		cli_fail(&r->cli, path, e, 1);

@@ -176,6 +176,26 @@ setup() {
 	assert_regex "$stderr" 'a\.db: .*No such file'
 }
 
+@test "a name with a newline is not told as two of what is gone or lost" {
+	local name=$'n\nl.db' # and l.db would be another database
+	db "$name"
+	printf '%s\0' "$D/$name" | ship -0 >out
+	rm "$D/$name"
+	run -2 --separate-stderr hot --gone
+	assert_output ''
+	assert_regex "$stderr" 'n\?l.db: the name holds a newline'
+	assert_regex "$stderr" 'hint: use -0'
+	hot --gone -0 >out
+	assert_equal "$(tr '\0' '|' <out)" "$D/$name|"
+	hot --gone --json >out
+	assert_equal "$(jq -r .path out)" "$D/$name"
+	: >"$D/$name"
+	db other.db
+	run -1 --separate-stderr hot --stale 1h <<<"$D/other.db"
+	refute_line --partial 'l.db'
+	assert_regex "$stderr" 'n\?l.db: the name holds a newline'
+}
+
 @test "--max-hot: those that have waited longest, in the order of the input" {
 	db 1.db 2.db 3.db 4.db
 	settled 1.db 2.db 3.db 4.db
