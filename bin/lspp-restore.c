@@ -415,6 +415,12 @@ open_replica(struct run *run, char **operands, struct err *e)
 	return 0;
 }
 
+static int
+expect(const struct run *run, struct err *e)
+{
+	return run->if_replica_exists ? 0 : lines_expect(&run->in, e);
+}
+
 /* One pattern may be any number of databases. */
 static void
 tell_total(struct run *run)
@@ -471,7 +477,8 @@ main(int argc, char *argv[])
 		goto out;
 	tell_total(&run);
 	cli_watch(&run.cli, restore_watch, &run);
-	if ((rc = run_pool(&run, &e)) == 0 && lines_close(&run.in, &e) == -1)
+	if ((rc = run_pool(&run, &e)) == 0 &&
+	    (lines_close(&run.in, &e) == -1 || expect(&run, &e) == -1))
 		cli_fail(&run.cli, NULL, &e, 1);
 	restore_note_requests(&run);
 out:

@@ -178,6 +178,18 @@ snapshot: passed over"
 
 # --- what is refused
 
+@test "nothing on standard input is nothing restored" {
+	states 4
+	chain s1 s2 s3 s4
+	run -66 --separate-stderr lspp-restore -r "$R" -o out </dev/null
+	assert_output ''
+	assert_regex "$stderr" 'nothing came in on standard input'
+	assert_regex "$stderr" 'hint: did what should have printed the paths fail'
+	run -0 --separate-stderr lspp-restore -r "$R" -o out \
+		--if-replica-exists </dev/null
+	assert_equal "$stderr" ''
+}
+
 @test "a missing segment is named, and nothing is restored" {
 	states 4
 	chain - - - -

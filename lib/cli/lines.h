@@ -67,7 +67,7 @@ bool lines_failed(const struct lines *in);
 int lines_close(struct lines *in, struct err *e);
 
 /*
- * Of what proves or deletes: that nothing came on standard input is a scan that
+ * Of what restores, proves or deletes: that nothing came on standard input is a scan that
  * failed, as like as not.  Fills e, ERR_MISSING, and returns -1 if so.
  */
 int lines_expect(const struct lines *in, struct err *e);
