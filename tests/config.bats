@@ -270,6 +270,50 @@ END
 	run -0 --separate-stderr lspp-ship -c c.yml srv/special/p.db
 }
 
+@test "one place for two databases: neither is restored as the other" {
+	local p
+	db a.db b.db
+	cat >c.yml <<-END
+	dbs:
+	  - path: $T/a.db
+	    replicas: [{path: $T/r/x}]
+	  - path: $T/b.db
+	    replicas: [{path: $T/r/x}]
+	END
+	run -0 --separate-stderr lspp-ship -c c.yml a.db
+	run -78 --separate-stderr lspp-ship -c c.yml b.db
+	for p in a.db b.db "$T/*.db" '**'; do
+		run --separate-stderr lspp-restore -o out -c c.yml "$p"
+		assert_failure 78
+		assert_output ''
+		assert_regex "$stderr" 'line [24]: the same replica as that of'
+		run --separate-stderr lspp-verify -c c.yml "$p"
+		assert_failure 78
+		assert_output ''
+	done
+	run -0 lspp-restore -r r -o out x
+	cmp out/x a.db
+}
+
+@test "a name of one entry is no database of another's directory" {
+	db one.db t/x.db
+	cat >c.yml <<-END
+	dbs:
+	  - dir: $T/t
+	    pattern: "*.db"
+	    replica: {path: $T/r}
+	  - path: $T/one.db
+	    replica: {path: $T/r/one.db}
+	END
+	lspp-ship -q -c c.yml one.db t/x.db >/dev/null
+	run -0 --separate-stderr lspp-restore -o out -c c.yml '**'
+	assert_equal "$(sort <<<"$output")" "out$T/one.db
+out$T/t/x.db"
+	run -0 --separate-stderr lspp-verify -c c.yml '**'
+	assert_equal "$(sort <<<"$output")" "$T/one.db
+$T/t/x.db"
+}
+
 @test "a root that cannot be had costs its own paths" {
 	db a.db b.db
 	yml <<'END'

@@ -140,7 +140,8 @@ take_replica(struct config_chooser *x, const struct config_db *d,
 	*out = (struct choice_other){ .rc = -1 };
 	out->store = open_root(x, d->replica[i].root, &out->e);
 	if (out->store != NULL)
-		out->rc = config_file_name(x->f, d, i, abs, &out->key, &out->e);
+		out->rc =
+		    config_file_own_name(x->f, d, i, abs, &out->key, &out->e);
 }
 
 /* All that are not refused: the first that can be had is the choice's, and the
@@ -226,7 +227,7 @@ choose_replica(struct config_chooser *x, const char *operand,
 	if (!x->h->every_replica && has_replica(d, i)) {
 		c.rc = take_replicas(x, d, abs, &c);
 	} else if (pick(x, d, i, &c.store, &c.e) == 0 &&
-	    config_file_name(x->f, d, *i, abs, &c.key, &c.e) == 0) {
+	    config_file_own_name(x->f, d, *i, abs, &c.key, &c.e) == 0) {
 		c.rc = 0;
 	}
 	if (c.rc == 0)
@@ -267,20 +268,29 @@ hand_out(struct search *s, struct choice *c)
 	return s->ended || stop_requested() ? -1 : 0;
 }
 
+static int
+take_key(struct search *s, const char *path, const char *key, struct choice *c)
+{
+	const struct config_db *d = config_find(&s->x->f->c, path);
+
+	if (!s->x->h->every_replica)
+		return take_replicas(s->x, d != NULL ? d : s->d, path, c);
+	c->store = s->store;
+	buf_adds(&c->key, key);
+	return s->d->kind != CONFIG_PATH
+	    ? 0
+	    : config_file_own_name(
+		  s->x->f, s->d, s->replica, path, &c->key, &c->e);
+}
+
 /* The database at path has that key in the store of s. */
 static int
 choose_path(struct search *s, const char *path, const char *key)
 {
-	const struct config_db *d = config_find(&s->x->f->c, path);
 	struct choice c = { .name = xstrdup(path) };
 
-	if (s->x->h->every_replica) {
-		c.store = s->store;
-		buf_adds(&c.key, key);
-	}
 	if (check_path(s->x, path, &c.e) == -1 ||
-	    (!s->x->h->every_replica &&
-		take_replicas(s->x, d != NULL ? d : s->d, path, &c) == -1)) {
+	    take_key(s, path, key, &c) == -1) {
 		c.rc = -1;
 	} else if (!place(s->x, &c, path)) {
 		s->any = true;
@@ -333,6 +343,9 @@ found_key(struct search *s, const char *key, uint64_t *unknown)
 	const struct config_db *d;
 	int rc = 0, n;
 
+	if (config_file_named(s->x->f, s->d->replica[s->replica].root, key) !=
+	    NULL)
+		return 0;
 	n = find_path(s, key, &path, &other);
 	d = n == 0 ? NULL : config_find(&s->x->f->c, buf_str(&path));
 	if (n == 0)
@@ -359,11 +372,10 @@ found(void *ctx, const char *url)
 	return found_key(s, *key == '/' ? key + 1 : key, &s->unknown);
 }
 
-/* Of the same root there are others', too. */
 static int
 add_known(void *search, const char *key)
 {
-	uint64_t unknown = 0;
+	uint64_t unknown = 0; /* of one root there are others', too */
 
 	return found_key(search, key, &unknown);
 }

@@ -113,6 +113,93 @@ set_store(struct store_conf *s, const struct config_root *r)
 	s->probe_in = r->first;
 }
 
+/* -- who has a name -------------------------------------------------------- */
+
+struct config_named {
+	size_t root;
+	const char *name;
+	const struct config_db *d;
+};
+
+static int
+by_place(const void *a, const void *b)
+{
+	const struct config_named *x = a, *y = b;
+
+	if (x->root != y->root)
+		return x->root < y->root ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+/* Of one name the first entry comes first. */
+static int
+in_order(const void *a, const void *b)
+{
+	const struct config_named *x = a, *y = b;
+	int c = by_place(a, b);
+
+	if (c != 0)
+		return c;
+	return x->d < y->d ? -1 : x->d > y->d;
+}
+
+static void
+note_names(struct config_file *f)
+{
+	const struct config_db *d, *end = f->c.db + f->c.n;
+	size_t n = 0;
+
+	for (d = f->c.db; d < end; d++)
+		n += d->n;
+	f->named = xcalloc(n + 1, sizeof(*f->named));
+	for (d = f->c.db; d < end; d++)
+		for (size_t i = 0; d->kind == CONFIG_PATH && i < d->n; i++)
+			if (d->replica[i].refused == NULL)
+				f->named[f->n_named++] =
+				    (struct config_named){ d->replica[i].root,
+					    d->replica[i].name, d };
+	qsort(f->named, f->n_named, sizeof(*f->named), in_order);
+}
+
+/* The first of its place; NULL: there is none. */
+static const struct config_named *
+find_named(const struct config_file *f, size_t root, const char *name)
+{
+	const struct config_named key = { root, name, NULL };
+	const struct config_named *k = f->n_named == 0
+	    ? NULL
+	    : bsearch(&key, f->named, f->n_named, sizeof(key), by_place);
+
+	while (k != NULL && k > f->named && by_place(k - 1, &key) == 0)
+		k--;
+	return k;
+}
+
+const struct config_db *
+config_file_named(const struct config_file *f, size_t root, const char *name)
+{
+	const struct config_named *k = find_named(f, root, name);
+
+	return k != NULL ? k->d : NULL;
+}
+
+/* Another entry than d that has that name. */
+static const struct config_db *
+other_named(const struct config_file *f, const struct config_db *d, size_t root,
+    const char *name)
+{
+	const struct config_named *k = find_named(f, root, name),
+				  *end = f->named + f->n_named;
+	const struct config_named key = { root, name, NULL };
+
+	for (; k != NULL && k < end && by_place(k, &key) == 0; k++)
+		if (k->d != d)
+			return k->d;
+	return NULL;
+}
+
+/* -- the file -------------------------------------------------------------- */
+
 int
 config_file_open(struct config_file *f, const char *name,
     const struct store_conf *base, struct err *e)
@@ -135,6 +222,7 @@ config_file_open(struct config_file *f, const char *name,
 	}
 	for (size_t i = 0; i < f->c.n_warnings; i++)
 		tell(f, base, &f->c.warning[i]);
+	note_names(f);
 	f->store = xcalloc(f->c.n_roots + 1, sizeof(*f->store));
 	for (size_t i = 0; i < f->c.n_roots; i++) {
 		f->store[i] = *base;
@@ -153,6 +241,7 @@ void
 config_file_close(struct config_file *f)
 {
 	free(f->store);
+	free(f->named);
 	config_release(&f->c);
 	*f = (struct config_file){ 0 };
 }
@@ -206,4 +295,23 @@ config_file_name(const struct config_file *f, const struct config_db *d,
 		return err_in(e, "%s", f->name);
 	}
 	return config_name(d, i, abs, name, e);
+}
+
+int
+config_file_own_name(const struct config_file *f, const struct config_db *d,
+    size_t i, const char *abs, struct buf *name, struct err *e)
+{
+	const struct config_db *other;
+
+	if (config_file_name(f, d, i, abs, name, e) == -1)
+		return -1;
+	other = other_named(f, d, d->replica[i].root, buf_str(name));
+	if (other == NULL)
+		return 0;
+	err_set(e, ERR_CONFIG,
+	    "%s: line %u: the same replica as that of %s: whose it is cannot "
+	    "be told",
+	    f->name, other->line, other->path);
+	return err_hint(e,
+	    "give one of the two another path; -r takes it by its name there");
 }

@@ -29,6 +29,9 @@ struct config_file {
 	const char *name;
 	struct config c;
 	struct store_conf *store; /* of each root of c */
+	/* private: what entries with a path give a name, by root and name */
+	struct config_named *named;
+	size_t n_named;
 };
 
 /*
@@ -59,5 +62,14 @@ const struct config_db *config_file_find(const struct config_file *f,
  * held.  ERR_CONFIG also if that replica is refused. */
 int config_file_name(const struct config_file *f, const struct config_db *d,
     size_t i, const char *abs, struct buf *name, struct err *e);
+/* The same for who reads what is there: ERR_CONFIG also if the file gives that
+ * name to another database, too; what is there may be either's. */
+int config_file_own_name(const struct config_file *f,
+    const struct config_db *d, size_t i, const char *abs, struct buf *name,
+    struct err *e);
+
+/* The first entry that gives the name in a root to its one path; NULL: none. */
+const struct config_db *config_file_named(
+    const struct config_file *f, size_t root, const char *name);
 
 #endif
