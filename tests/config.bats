@@ -265,6 +265,9 @@ END
 	run -0 --separate-stderr lspp-ship -c c.yml srv/t/x.db
 	run -0 lspp-restore -r b -o out t/x.db
 	cmp out/t/x.db srv/t/x.db
+	# Nor is what is there restored as the second.
+	run -78 --separate-stderr lspp-restore -c c.yml -o out srv/t/x.db
+	assert_regex "$stderr" 'the same replica as that of .*p.db'
 	# The first is gone for good: its place is free.
 	rm srv/t/x.db
 	run -0 --separate-stderr lspp-ship -c c.yml srv/special/p.db

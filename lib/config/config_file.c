@@ -116,22 +116,30 @@ set_store(struct store_conf *s, const struct config_root *r)
 /* -- who has a name -------------------------------------------------------- */
 
 struct config_named {
-	size_t root;
-	const char *name;
+	char *place;
 	const struct config_db *d;
 };
+
+/* One that two roots lead to is the same. */
+static char *
+place_of(const struct config_file *f, size_t root, const char *name)
+{
+	const char *url = f->c.root[root].url;
+	size_t n =
+	    strncmp(url, "s3:", 3) == 0 ? strcspn(url, "?") : strlen(url);
+
+	return xasprintf("%.*s/%s%s", (int)n, url, name, url + n);
+}
 
 static int
 by_place(const void *a, const void *b)
 {
 	const struct config_named *x = a, *y = b;
 
-	if (x->root != y->root)
-		return x->root < y->root ? -1 : 1;
-	return strcmp(x->name, y->name);
+	return strcmp(x->place, y->place);
 }
 
-/* Of one name the first entry comes first. */
+/* Of one place the first entry comes first. */
 static int
 in_order(const void *a, const void *b)
 {
@@ -147,55 +155,45 @@ static void
 note_names(struct config_file *f)
 {
 	const struct config_db *d, *end = f->c.db + f->c.n;
+	const struct config_replica *r;
 	size_t n = 0;
 
 	for (d = f->c.db; d < end; d++)
 		n += d->n;
 	f->named = xcalloc(n + 1, sizeof(*f->named));
 	for (d = f->c.db; d < end; d++)
-		for (size_t i = 0; d->kind == CONFIG_PATH && i < d->n; i++)
-			if (d->replica[i].refused == NULL)
-				f->named[f->n_named++] =
-				    (struct config_named){ d->replica[i].root,
-					    d->replica[i].name, d };
+		for (size_t i = 0; d->kind == CONFIG_PATH && i < d->n; i++) {
+			r = &d->replica[i];
+			if (r->refused == NULL)
+				f->named[f->n_named++] = (struct config_named){
+					place_of(f, r->root, r->name), d
+				};
+		}
 	qsort(f->named, f->n_named, sizeof(*f->named), in_order);
 }
 
-/* The first of its place; NULL: there is none. */
-static const struct config_named *
-find_named(const struct config_file *f, size_t root, const char *name)
+/* The first of that place that is not d's; NULL: there is none. */
+static const struct config_db *
+find_named(const struct config_file *f, size_t root, const char *name,
+    const struct config_db *d)
 {
-	const struct config_named key = { root, name, NULL };
-	const struct config_named *k = f->n_named == 0
-	    ? NULL
-	    : bsearch(&key, f->named, f->n_named, sizeof(key), by_place);
+	const struct config_named key = { place_of(f, root, name), NULL };
+	const struct config_named *end = f->named + f->n_named, *k = NULL;
 
+	if (f->n_named > 0)
+		k = bsearch(&key, f->named, f->n_named, sizeof(key), by_place);
 	while (k != NULL && k > f->named && by_place(k - 1, &key) == 0)
 		k--;
-	return k;
+	while (k != NULL && k->d == d)
+		k = ++k < end && by_place(k, &key) == 0 ? k : NULL;
+	free(key.place);
+	return k != NULL ? k->d : NULL;
 }
 
 const struct config_db *
 config_file_named(const struct config_file *f, size_t root, const char *name)
 {
-	const struct config_named *k = find_named(f, root, name);
-
-	return k != NULL ? k->d : NULL;
-}
-
-/* Another entry than d that has that name. */
-static const struct config_db *
-other_named(const struct config_file *f, const struct config_db *d, size_t root,
-    const char *name)
-{
-	const struct config_named *k = find_named(f, root, name),
-				  *end = f->named + f->n_named;
-	const struct config_named key = { root, name, NULL };
-
-	for (; k != NULL && k < end && by_place(k, &key) == 0; k++)
-		if (k->d != d)
-			return k->d;
-	return NULL;
+	return find_named(f, root, name, NULL);
 }
 
 /* -- the file -------------------------------------------------------------- */
@@ -241,6 +239,8 @@ void
 config_file_close(struct config_file *f)
 {
 	free(f->store);
+	for (size_t i = 0; i < f->n_named; i++)
+		free(f->named[i].place);
 	free(f->named);
 	config_release(&f->c);
 	*f = (struct config_file){ 0 };
@@ -305,7 +305,7 @@ config_file_own_name(const struct config_file *f, const struct config_db *d,
 
 	if (config_file_name(f, d, i, abs, name, e) == -1)
 		return -1;
-	other = other_named(f, d, d->replica[i].root, buf_str(name));
+	other = find_named(f, d->replica[i].root, buf_str(name), d);
 	if (other == NULL)
 		return 0;
 	err_set(e, ERR_CONFIG,

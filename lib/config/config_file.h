@@ -29,7 +29,7 @@ struct config_file {
 	const char *name;
 	struct config c;
 	struct store_conf *store; /* of each root of c */
-	/* private: what entries with a path give a name, by root and name */
+	/* private: the places of entries with a path, in order */
 	struct config_named *named;
 	size_t n_named;
 };
@@ -63,12 +63,12 @@ const struct config_db *config_file_find(const struct config_file *f,
 int config_file_name(const struct config_file *f, const struct config_db *d,
     size_t i, const char *abs, struct buf *name, struct err *e);
 /* The same for who reads what is there: ERR_CONFIG also if the file gives that
- * name to another database, too; what is there may be either's. */
+ * place to another database, too; what is there may be either's. */
 int config_file_own_name(const struct config_file *f,
     const struct config_db *d, size_t i, const char *abs, struct buf *name,
     struct err *e);
 
-/* The first entry that gives the name in a root to its one path; NULL: none. */
+/* The first entry that gives that place to its one path; NULL: none. */
 const struct config_db *config_file_named(
     const struct config_file *f, size_t root, const char *name);
 
