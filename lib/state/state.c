@@ -90,13 +90,15 @@ state_fail(struct state *st, struct err *e)
 		err_set(e, ERR_IO, "state: %s", why);
 		return err_hint(e, "make room where the state is (-s)");
 	case SQLITE_READONLY:
-		err_set(e, ERR_IO, "state: %s", why);
+		err_set(e, ERR_DENIED, "state: %s", why);
 		return err_hint(e,
 		    "who runs this has to be able to write to the directory "
 		    "of the state (-s) and what is in it");
 	case SQLITE_CANTOPEN:
-		err_set(e, ERR_IO, "state: %s: %s", why,
-		    strerror(sqlite3_system_errno(st->db)));
+		errno = sqlite3_system_errno(st->db);
+		err_set(e,
+		    errno == EACCES || errno == EPERM ? ERR_DENIED : ERR_IO,
+		    "state: %s: %s", why, strerror(errno));
 		return err_hint(e,
 		    "who runs this has to be able to read and write the "
 		    "directory of the state (-s) and what is in it");
