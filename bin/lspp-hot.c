@@ -471,7 +471,7 @@ run(struct run *r, char **operands, struct err *e)
 		return list_gone(r, e);
 	}
 	if (lines_open(&r->in, operands, r->cli.end, e) == -1)
-		cli_usage(&r->cli, "%s", e->msg);
+		cli_misused(&r->cli, e);
 	r->fleet = operands[0] == NULL;
 	cli_total(&r->cli, lines_total(&r->in));
 	if (r->mode == WATCH) {

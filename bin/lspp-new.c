@@ -232,7 +232,7 @@ main(int argc, char *argv[])
 	cli_measured(&run.cli, measure, &run);
 	take_options(&run);
 	if (lines_open(&run.in, argv + optind, run.cli.end, &e) == -1)
-		cli_usage(&run.cli, "%s", e.msg);
+		cli_misused(&run.cli, &e);
 	if (template_open(&run.template, run.from, ".", &e) == -1) {
 		err_in(&e, "template %s", run.from);
 		return cli_fatal(&run.cli, &e);

@@ -270,8 +270,11 @@ search_all(struct search *f, char **operands)
 			cli_pass(&f->c);
 		return 0;
 	}
-	if (lines_open(&in, operands, f->c.end, &e) == -1)
-		cli_usage(&f->c, "%s", e.msg);
+	if (lines_open(&in, operands, f->c.end, &e) == -1) {
+		if (*operands == NULL)
+			err_hint(&e, "name a directory, or a replica with -r");
+		cli_misused(&f->c, &e);
+	}
 	search(f, &in);
 	if (lines_close(&in, &e) == -1)
 		cli_fail(&f->c, NULL, &e, 1);

@@ -502,7 +502,7 @@ main(int argc, char **argv)
 	if (store.whoami)
 		return cli_whoami(&r.cli, &r.file, &store);
 	if (lines_open(&r.in, argv + optind, r.cli.end, &e) == -1)
-		cli_usage(&r.cli, "%s", e.msg);
+		cli_misused(&r.cli, &e);
 	rc = path_absolute(r.cli.base != NULL ? r.cli.base : "/", &base, &e);
 	conf.base = buf_str(&base);
 	if (rc == 0)

@@ -36,9 +36,7 @@ enum {
 
 static const struct cli_opt options[] = {
 	{ "by", 0, "DEPTH", "by directory, so many levels below the base", BY },
-	{ "top", 0, "N|KIND",
-	    "the worst databases or groups, or all that are "
-	    "lost, ...",
+	{ "top", 0, "N|KIND", "the worst N, or all of: lost, gone, failed, ...",
 	    TOP },
 	{ "prometheus", 0, NULL, "print series for Prometheus", PROMETHEUS },
 	{ "html", 0, "FILE", "write a page", HTML },
@@ -281,6 +279,11 @@ take_top(struct run *r, const char *arg)
 			sc->kind = (enum stat_kind)i;
 			return;
 		}
+	if (*arg < '0' || *arg > '9')
+		cli_usage(&r->stat.cli,
+		    "--top: \"%s\" is neither a number nor gone, lost, "
+		    "left-out, shrunk, failed, broken, wrong, ahead or healed",
+		    arg);
 	sc->top = (size_t)cli_number(&r->stat.cli, "top", arg, 1, TOP_MAX);
 }
 

@@ -71,8 +71,7 @@ restore_list(const struct run *run, struct request *q)
 	    &h, q->c.store, buf_str(&q->c.key), run->want.generation, true, e);
 	if (q->c.rc == 0 && h.n == 0) {
 		q->plan.absent = true;
-		q->c.rc = err_set(e, ERR_MISSING,
-		    "no backup of that name in %s", q->c.store->url);
+		q->c.rc = store_no_backup(q->c.store, e);
 	}
 	if (q->c.rc == 0 && run->around)
 		q->c.rc = moments_around(

@@ -184,7 +184,8 @@ take_output(struct run *run, const char *arg)
 	if (strcmp(arg, "-") != 0)
 		return;
 	if (isatty(STDOUT_FILENO))
-		cli_usage(&run->cli, "-o -: standard output is a terminal");
+		cli_usage(&run->cli,
+		    "-o -: standard output is a terminal: >FILE or a pipe");
 	run->spare = xasprintf(
 	    "%s/.lspp-output", dir != NULL && *dir != '\0' ? dir : "/var/tmp");
 }

@@ -207,7 +207,8 @@ help_option(const struct cli *c, const struct cli_opt *t)
 	    t->letter ? '-' : ' ', t->letter ? t->letter : ' ',
 	    t->letter ? "," : " ", t->name, t->arg ? " " : "",
 	    t->arg ? t->arg : "");
-	(void)printf("  %-22s %s", left, t->help);
+	(void)printf(
+	    "  %-22s %s%s", left, strlen(left) < 22 ? "" : " ", t->help);
 	if (t->letter == 'j')
 		(void)printf(" [%u]", c->jobs);
 	(void)putchar('\n');
@@ -437,6 +438,13 @@ cli_option(struct cli *c, const char **arg)
 	}
 }
 
+/* Some have a letter, too, and their dashes. */
+static const char *
+dashes(const char *opt)
+{
+	return *opt == '-' ? "" : "--";
+}
+
 uint64_t
 cli_number(
     struct cli *c, const char *opt, const char *arg, uint64_t min, uint64_t max)
@@ -444,8 +452,9 @@ cli_number(
 	uint64_t v;
 
 	if (!opt_decimal(arg, strlen(arg), max, &v) || v < min)
-		cli_usage(c, "%s: \"%s\" is not a number from %llu to %llu",
-		    opt, arg, (unsigned long long)min, (unsigned long long)max);
+		cli_usage(c, "%s%s: \"%s\" is not a number from %llu to %llu",
+		    dashes(opt), opt, arg, (unsigned long long)min,
+		    (unsigned long long)max);
 	return v;
 }
 
@@ -461,8 +470,8 @@ cli_duration(struct cli *c, const char *opt, const char *arg)
 	if (unit == NULL ||
 	    !opt_decimal(arg, len - 1, INT64_MAX / seconds[unit - letters], &v))
 		cli_usage(c,
-		    "%s: \"%s\" is not a duration like 90s, 5m, 24h or 7d", opt,
-		    arg);
+		    "%s%s: \"%s\" is not a duration like 90s, 5m, 24h or 7d",
+		    dashes(opt), opt, arg);
 	return v * seconds[unit - letters];
 }
 

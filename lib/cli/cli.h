@@ -168,6 +168,9 @@ int64_t cli_duration_ns(struct cli *c, const char *opt, const char *arg);
 void cli_usage(struct cli *c, const char *fmt, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
 
+/* Likewise with the hint of e, which is of class ERR_USAGE. */
+void cli_misused(struct cli *c, const struct err *e) __attribute__((noreturn));
+
 /* The run cannot go on (no state, no replica): print, write the metrics, return
  * the status for main to return. */
 int cli_fatal(struct cli *c, const struct err *e);

@@ -125,6 +125,13 @@ cli_usage(struct cli *c, const char *fmt, ...)
 	exit(ERR_USAGE);
 }
 
+void
+cli_misused(struct cli *c, const struct err *e)
+{
+	cli_say(c, NULL, e->msg, e->hint);
+	exit(ERR_USAGE);
+}
+
 int cli_status_of(enum err_class class)
 {
 	return class == ERR_NONE ? ERR_BUG : (int)class;

@@ -25,7 +25,9 @@ lines_open(struct lines *in, char **operands, int end, struct err *e)
 	if (in->reading && isatty(STDIN_FILENO)) {
 		err_set(e, ERR_USAGE,
 		    "no paths given, and standard input is a terminal");
-		return err_hint(e, "use \"-\" to type paths");
+		return err_hint(e,
+		    "pipe them in, as lspp-scan prints them, name them, or "
+		    "use \"-\" to type them");
 	}
 	for (; end != '\0' && *operands != NULL; operands++)
 		if (strchr(*operands, end) != NULL) {

@@ -82,7 +82,8 @@ tell_if_open(const struct config_file *f, const struct buf *raw,
 		if (secret == NULL || strstr(buf_str(raw), secret) == NULL)
 			continue;
 		text = xasprintf(
-		    "%s: it holds a secret key, and all may read it", f->name);
+		    "%s: it holds a secret key, and all may read it: chmod o-r",
+		    f->name);
 		base->warn(base->tell_ctx, text);
 		free(text);
 		return;

@@ -70,8 +70,7 @@ prune_db_load(struct prune_db *db)
 		db->rc = -1;
 		db->e = e;
 	} else if (db->rc == 0 && db->h.n == 0 && db->h.owners.n == 0)
-		db->rc = err_set(&db->e, ERR_MISSING,
-		    "no backup of that name in %s", s->url);
+		db->rc = store_no_backup(s, &db->e);
 	buf_release(&prefix);
 }
 

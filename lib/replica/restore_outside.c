@@ -60,8 +60,7 @@ restore_outside(struct history *h, const struct restore_want *w, struct err *e)
 		return err_set(e, ERR_MISSING, "no generation %s of it in %s",
 		    w->generation, h->s->url);
 	if (from == INT64_MAX)
-		return err_set(
-		    e, ERR_MISSING, "no backup of that name in %s", h->s->url);
+		return store_no_backup(h->s, e);
 	if (w->before != UINT64_MAX) {
 		h->codec->label(wanted_at, w->before - 1);
 		h->codec->label(first_at, h->v[0].snapshots.v[0].at);

@@ -39,3 +39,12 @@ store_stats(struct store *s, struct store_stats *out)
 	*out = (struct store_stats){ 0 };
 	s->ops->stats(s, out);
 }
+
+int
+store_no_backup(const struct store *s, struct err *e)
+{
+	err_set(e, ERR_MISSING, "no backup of that name in %s", s->url);
+	return err_hint(e,
+	    "lspp-scan -r URL prints the names that are there; is -C the one "
+	    "that lspp-ship had?");
+}

@@ -229,4 +229,7 @@ bool store_is_url(const char *s);
 /* Since it was opened (lib/store/stats.h); any thread may ask. */
 void store_stats(struct store *s, struct store_stats *out);
 
+/* Fails, ERR_MISSING: what an operator named has no object there. */
+int store_no_backup(const struct store *s, struct err *e);
+
 #endif

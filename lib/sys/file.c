@@ -31,7 +31,10 @@ kind(mode_t mode)
 static int
 not_regular(mode_t mode, struct err *e)
 {
-	return err_set(e, ERR_CORRUPT, "not a regular file (%s)", kind(mode));
+	err_set(e, ERR_CORRUPT, "not a regular file (%s)", kind(mode));
+	if (S_ISDIR(mode))
+		err_hint(e, "lspp-scan prints the databases in a directory");
+	return -1;
 }
 
 static int

@@ -136,8 +136,7 @@ nothing(struct look *l, struct err *e)
 	const char *url = l->j->store->url;
 
 	if (!l->known && l->h.n == 0)
-		return err_set(
-		    e, ERR_MISSING, "no backup of that name in %s", url);
+		return store_no_backup(l->j->store, e);
 	if (l->known && access(l->rec.path, F_OK) == -1)
 		return err_set(e, ERR_MISSING,
 		    "nothing of it can be restored from %s, and its source is "

@@ -344,6 +344,12 @@ make_root(const char *path, bool must_exist, struct err *e)
 		return 0; /* another run has just made it */
 	if (!must_exist && errno != ENOENT && errno != EEXIST)
 		return err_sys(e, "cannot create replica root %s", path);
+	if (!must_exist && errno == ENOENT) {
+		err_set(e, ERR_UNAVAILABLE,
+		    "there is no directory for replica root %s", path);
+		return err_hint(
+		    e, "is it mounted? if it is to be new: mkdir -p");
+	}
 	return err_set(e, ERR_UNAVAILABLE,
 	    "replica root %s is gone: is it mounted?", path);
 }

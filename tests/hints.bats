@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# What a message says to do next, to an operator who has done something usual.
+
+load lib/lspp
+
+setup() {
+	need script
+	cd "$T"
+	export LSPP_REPLICA=$T/rep LSPP_BASE=$T LSPP_STATE=$T/state
+	mkdir d rep
+	sqlite3 d/1.db 'CREATE TABLE t (x)'
+}
+
+# says STATUS TEXT COMMAND... -- on standard error, which is a hint's line.
+says() {
+	local text=$2
+	run "-$1" --separate-stderr "${@:3}"
+	[[ $stderr == *"$text"* ]] || fail "$stderr"
+}
+
+@test "a directory in place of a database: lspp-scan" {
+	says 65 'hint: lspp-scan prints the databases in a directory' lspp-ship d
+}
+
+@test "no paths on a terminal: where they come from, in each program" {
+	local p
+	for p in hot 'new -t d/1.db' ship 'restore -o x' verify \
+		'prune --keep-last 1'; do
+		run -2 script -qec "lspp-$p" /dev/null
+		assert_output --partial 'standard input is a terminal'
+		assert_output --partial 'hint: pipe them in, as lspp-scan'
+	done
+	unset LSPP_REPLICA
+	run -2 script -qec lspp-scan /dev/null
+	assert_output --partial 'hint: name a directory, or a replica with -r'
+}
+
+@test "an operand with a newline: -0, in each program" {
+	local p
+	for p in hot 'new -t d/1.db' ship scan 'restore -o x' verify; do
+		# shellcheck disable=SC2086
+		says 2 'hint: use -0' lspp-$p $'a\nb'
+	done
+}
+
+@test "no backup of that name: where the names are" {
+	local p
+	lspp-ship d/1.db >/dev/null
+	for p in 'restore -o x' 'restore --list' verify \
+		'prune --yes --keep-last 1'; do
+		# shellcheck disable=SC2086
+		says 66 'hint: lspp-scan -r URL prints the names that are there' \
+			lspp-$p 1.db
+	done
+}
+
+@test "a root whose directory is not there was never there" {
+	says 69 "there is no directory for replica root $T/no/rep" \
+		lspp-ship -r "$T/no/rep" d/1.db
+	[[ $stderr == *'hint: is it mounted? if it is to be new: mkdir -p'* ]]
+	mkdir no
+	run -0 lspp-ship -r "$T/no/rep" d/1.db
+	# One that was there is not made again.
+	rm -r no
+	sqlite3 d/1.db 'INSERT INTO t VALUES (1)'
+	run -69 lspp-ship -r "$T/no/rep" d/1.db
+}
+
+@test "options are named as they are given, and say what they take" {
+	says 2 '--max-lag: "5x" is not a duration like' \
+		lspp-stat --health --max-lag 5x
+	says 2 '-j/--jobs: "x" is not a number' lspp-ship -j x d/1.db
+	says 2 '--max-hot: "x" is not a number' lspp-hot --max-hot x d/1.db
+	says 2 '--top: "bad" is neither a number nor gone, lost,' \
+		lspp-stat --top bad
+	says 2 '--top: "0" is not a number from 1' lspp-stat --top 0
+}
+
+@test "a summary of options fits 80 columns, and two spaces part each from its text" {
+	local p h
+	for p in scan hot ship restore prune verify new stat; do
+		for h in --help --help-more --help-s3; do
+			lspp-$p $h >>all 2>/dev/null || :
+		done
+	done
+	run ! grep -E '.{81}' all
+	# The name of an argument is in capitals; the text begins behind it.
+	run ! grep -E '^ +(-.,)? *--[a-z0-9-]+( [A-Z|/]+)? [a-z]' \
+		<(grep -v "^      --debug sign" all)
+}
+
+@test "a state of somebody else's is a permission that is missing" {
+	[ "$(id -u)" = 0 ] && command -v setpriv >/dev/null ||
+		skip "not root, or no setpriv"
+	lspp-ship d/1.db >/dev/null
+	chmod 755 "$T"
+	chmod 755 state
+	chmod 600 state/*
+	says 77 'state: unable to open database file: Permission denied' \
+		setpriv --reuid 65534 --clear-groups \
+		"$(command -v lspp-stat)" -s state
+	[[ $stderr == *'hint: who runs this has to be able to read'* ]]
+}
