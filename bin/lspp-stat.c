@@ -90,6 +90,7 @@ find_roots(struct run *r, const struct store_conf *conf, struct err *e)
 			return -1;
 		r->stat.conf.roots = r->config.roots;
 		r->stat.conf.n_roots = r->config.file.c.n_roots;
+		r->stat.bare = tier_config_bare(&r->config);
 		return 0;
 	}
 	return r->stat.cli.replica == NULL ? 0 : find_root(r, conf, e);

@@ -41,6 +41,7 @@ struct stat_run {
 	/* --health */
 	int64_t max_lag_ns;
 	uint64_t max_failed, expected;
+	const char *bare; /* -c: a replica that never got anything, or NULL */
 };
 
 /* The table, or with --json objects. */

@@ -128,6 +128,8 @@ stat_is_healthy(const struct stat_run *r, struct buf *out)
 	if (s->failed > r->max_failed)
 		buf_addf(also(out), "%" PRIu64 " failed", s->failed);
 	check_run(f, out);
+	if (r->bare != NULL)
+		buf_addf(also(out), "nothing was ever shipped to %s", r->bare);
 	if (s->broken > 0)
 		buf_addf(also(out), "%" PRIu64 " broken", s->broken);
 	check_compared(s, out);

@@ -654,6 +654,23 @@ q 1'
 	assert_output --partial 'replicas of type sftp'
 }
 
+@test "-c: a second replica that nothing was shipped to is not healthy" {
+	unset LSPP_REPLICA LSPP_BASE
+	db a.db
+	yml() {
+		printf 'dbs:\n- dir: %s\n  pattern: "*.db"\n  replicas: %s\n' \
+			"$T/srv" "$1" >c.yml
+	}
+	yml "[{path: $T/one}]"
+	lspp-scan -c c.yml | lspp-hot -c c.yml | lspp-ship -q -c c.yml >/dev/null
+	run -0 lspp-stat -c c.yml --health
+	yml "[{path: $T/one}, {path: $T/two}]"
+	run -1 lspp-stat -c c.yml --health
+	assert_output "unhealthy: nothing was ever shipped to file://$T/two"
+	lspp-scan -c c.yml | lspp-hot -c c.yml | lspp-ship -q -c c.yml >/dev/null
+	run -0 lspp-stat -c c.yml --health
+}
+
 # -- the rest ------------------------------------------------------------------
 
 @test "--prometheus: so many series, whatever the fleet" {

@@ -33,6 +33,31 @@ tier_config_roots(struct tier_config *tc, struct state *st, struct err *e)
 	return rc == -1 ? -1 : 0;
 }
 
+const char *
+tier_config_bare(const struct tier_config *tc)
+{
+	const struct config *c = &tc->file.c;
+
+	for (const struct config_db *d = c->db; d < c->db + c->n; d++) {
+		const char *bare = NULL;
+		bool any = false;
+
+		for (size_t i = 0; i < d->n; i++) {
+			size_t root = d->replica[i].root;
+
+			if (d->replica[i].refused != NULL)
+				continue;
+			if (tc->roots[root] != 0)
+				any = true;
+			else
+				bare = c->root[root].url;
+		}
+		if (any && bare != NULL)
+			return bare;
+	}
+	return NULL;
+}
+
 void
 tier_config_close(struct tier_config *tc)
 {

@@ -20,6 +20,9 @@ struct tier_config {
 int tier_config_open(struct tier_config *tc, const char *name,
     const struct store_conf *base, struct err *e);
 int tier_config_roots(struct tier_config *tc, struct state *st, struct err *e);
+/* Of an entry that was shipped to one replica, the URL of one that nothing was
+ * ever shipped to; NULL: there is none.  Borrowed. */
+const char *tier_config_bare(const struct tier_config *tc);
 void tier_config_close(struct tier_config *tc); /* takes { 0 } */
 
 /* struct tiers' look; ctx is the tier_config. */
