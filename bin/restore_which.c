@@ -37,6 +37,8 @@ is_better(const struct found *a, const struct found *b)
 		return b->plan.plain;
 	if (a->plan.until_ns != b->plan.until_ns)
 		return a->plan.until_ns > b->plan.until_ns;
+	if (a->plan.unsure != b->plan.unsure)
+		return b->plan.unsure; /* of the same time, and damaged */
 	return b->plan.earlier && !a->plan.earlier;
 }
 

@@ -96,7 +96,9 @@ both_even() {
 	behind 2
 	object=$(find r1 -name '*.wal.lz4' | LC_ALL=C sort | tail -1)
 	truncate -s -5 "$object"
-	# In the other order: of the same time the first is taken.
+	gives 3 2 -c one.yml src/a.db
+	assert_regex "$stderr" "another replica may have a newer one: what is newest is damaged in .*/r1"
+	# In the other order, too.
 	mv r1 r0; mv r2 r1; mv r0 r2
 	gives 3 2 -c one.yml src/a.db
 	assert_regex "$stderr" "another replica may have a newer one: what is newest is damaged in .*/r2"
