@@ -161,6 +161,27 @@ ship_bad() {
 	cmp hot.db "$T/out/hot.db"
 }
 
+@test "a hot journal beside a -wal: SQLite rolls back first, so it is left alone" {
+	sqlite3 both.db "CREATE TABLE t(a, b); CREATE TABLE u(z);
+		WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c
+			WHERE x < 500)
+		INSERT INTO t SELECT x, randomblob(400) FROM c"
+	cp both.db "$T/wal.db"
+	printf '%s\n' "PRAGMA journal_mode=WAL; INSERT INTO u VALUES(1);" \
+		".shell kill -9 \$PPID" | sqlite3 "$T/wal.db" >/dev/null || :
+	printf '%s\n' "PRAGMA cache_size=5; BEGIN;" \
+		"UPDATE t SET b = randomblob(400);" \
+		".shell kill -9 \$PPID" | sqlite3 both.db || :
+	cp "$T/wal.db-wal" both.db-wal
+	[ -s both.db-journal ]
+	[ -s both.db-wal ]
+	ship_bad 75 'hot journal' both.db
+	sqlite3 both.db 'SELECT count(*) FROM t'
+	lspp-ship both.db
+	lspp-restore -o "$T/out" both.db
+	same_db both.db "$T/out/both.db"
+}
+
 @test "lspp's own state is not a database to ship" {
 	lspp-ship good1.db
 	run -65 --separate-stderr lspp-ship -C / -r "$R/2" -s "$T/s2" \

@@ -50,6 +50,13 @@ static const struct source_why broken_chain = {
 	"up to 3.40 leaves such with locking_mode=EXCLUSIVE",
 };
 
+static const struct source_why hot_journal = {
+	"hot journal, and a -wal: a writer died",
+	"SQLite rolls it back first: it is shipped once the application has "
+	"opened "
+	"the database",
+};
+
 /* -- beginning ------------------------------------------------------------- */
 
 /* Which mode the header says: none if there is no header. */
@@ -293,9 +300,13 @@ static int
 begin_chain(struct source *s, const struct source_pos *since,
     uint32_t since_pages, struct err *e)
 {
-	int rc = source_read_wal_hdr(s, e);
+	int rc = source_journal_in_use(s, e);
 
-	if (rc == -1)
+	s->why = &hot_journal; /* or the WAL has gone since we looked */
+	if (rc != 0)
+		return rc == -1 ? -1 : 0;
+	s->why = NULL;
+	if ((rc = source_read_wal_hdr(s, e)) == -1)
 		return -1;
 	if (rc == 0 && wal_hdr_other_version(s->hdr_bytes))
 		return err_set(
