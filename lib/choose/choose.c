@@ -134,6 +134,20 @@ finds_main(const struct search *f, const char *key, struct choice *c)
 	return finds;
 }
 
+int
+choice_name(const struct chooser *h, const char *name, struct err *e)
+{
+	if (!target_key_is_normal(name))
+		return err_set(e, ERR_USAGE,
+		    "the name of a database in the replica is no path below "
+		    "it");
+	if (h->end != '\0' && strchr(name, h->end) != NULL) {
+		err_set(e, ERR_USAGE, "the name holds a newline");
+		return err_hint(e, "use -0");
+	}
+	return 0;
+}
+
 static int
 found_key(struct search *f, const char *key)
 {
@@ -146,14 +160,8 @@ found_key(struct search *f, const char *key)
 	skip = f->skip < strlen(key) ? f->skip : 0;
 	c.name = name_of(f, key, skip);
 	buf_adds(&c.key, key);
-	if (!target_key_is_normal(key))
-		c.rc = err_set(&c.e, ERR_USAGE,
-		    "the name of a database in the replica is no path below "
-		    "it");
-	else if (h->end != '\0' && strchr(key, h->end) != NULL) {
-		c.rc = err_set(&c.e, ERR_USAGE, "the name holds a newline");
-		err_hint(&c.e, "use -0");
-	} else if (!finds_main(f, key, &c) &&
+	c.rc = choice_name(h, key, &c.e);
+	if (c.rc == 0 && !finds_main(f, key, &c) &&
 	    place(h, &c, skip) == TARGET_SAME_KEY) {
 		choice_release(&c);
 		return 0;

@@ -100,6 +100,9 @@ int choose_key_of(const struct target_conf *t, struct store *s,
 
 void choice_release(struct choice *c);
 
+/* Replicas may hold what no path may be, or no line of output. */
+int choice_name(const struct chooser *h, const char *name, struct err *e);
+
 /* Fails c, as a clash, if its path cannot be beside one of those in s. */
 int choice_apart(struct choice *c, const struct target_set *s);
 

@@ -110,24 +110,18 @@ has_replica(const struct config_db *d, size_t *replica)
 	return *replica < d->n;
 }
 
-/* Why d has no replica that is not refused. */
-static int
-refused(struct config_chooser *x, const struct config_db *d, struct err *e)
-{
-	struct buf unused = { 0 };
-
-	(void)config_file_name(x->f, d, 0, "", &unused, e);
-	buf_release(&unused);
-	return -1;
-}
-
-/* The first of these. */
+/* The first of these, or why there is none. */
 static int
 pick(struct config_chooser *x, const struct config_db *d, size_t *replica,
     struct store **store, struct err *e)
 {
-	if (!has_replica(d, replica))
-		return refused(x, d, e);
+	struct buf unused = { 0 };
+
+	if (!has_replica(d, replica)) {
+		(void)config_file_name(x->f, d, 0, "", &unused, e);
+		buf_release(&unused);
+		return -1;
+	}
 	*store = open_root(x, d->replica[*replica].root, e);
 	return *store == NULL ? -1 : 0;
 }
@@ -151,12 +145,13 @@ take_replicas(struct config_chooser *x, const struct config_db *d,
     const char *abs, struct choice *c)
 {
 	struct choice_other *o, first;
+	size_t none = 0;
 
 	c->other = xcalloc(d->n + 1, sizeof(*c->other));
 	for (size_t i = 0; has_replica(d, &i); i++)
 		take_replica(x, d, abs, i, &c->other[c->others++]);
 	if (c->others == 0)
-		return refused(x, d, &c->e);
+		return pick(x, d, &none, &c->store, &c->e);
 	for (o = c->other; o < c->other + c->others && o->rc == -1; o++)
 		;
 	if (o == c->other + c->others) {
@@ -199,21 +194,6 @@ place(struct config_chooser *x, struct choice *c, const char *path)
 	c->rc = err_set(&c->e, ERR_EXISTS,
 	    "%s is the target of an earlier path", buf_str(&c->path));
 	return false;
-}
-
-/* Replicas may hold what no path may be. */
-static int
-check_path(const struct config_chooser *x, const char *path, struct err *e)
-{
-	if (*path != '/' || !target_key_is_normal(path + 1))
-		return err_set(e, ERR_USAGE,
-		    "the name of a database in the replica is no path below "
-		    "it");
-	if (x->h->end != '\0' && strchr(path, x->h->end) != NULL) {
-		err_set(e, ERR_USAGE, "the name holds a newline");
-		return err_hint(e, "use -0");
-	}
-	return 0;
 }
 
 /* One of its replicas, from *i on; or all in one choice. */
@@ -289,7 +269,7 @@ choose_path(struct search *s, const char *path, const char *key)
 {
 	struct choice c = { .name = xstrdup(path) };
 
-	if (check_path(s->x, path, &c.e) == -1 ||
+	if (choice_name(s->x->h, *path == '/' ? path + 1 : "", &c.e) == -1 ||
 	    take_key(s, path, key, &c) == -1) {
 		c.rc = -1;
 	} else if (!place(s->x, &c, path)) {
