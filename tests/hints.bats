@@ -55,9 +55,9 @@ says() {
 }
 
 @test "a root whose directory is not there was never there" {
-	says 69 "there is no directory for replica root $T/no/rep" \
+	says 69 "replica root $T/no/rep is not there: is it mounted?" \
 		lspp-ship -r "$T/no/rep" d/1.db
-	[[ $stderr == *'hint: is it mounted? if it is to be new: mkdir -p'* ]]
+	[[ $stderr == *'hint: if it is to be new, make the directory that it lies in'* ]]
 	mkdir no
 	run -0 lspp-ship -r "$T/no/rep" d/1.db
 	# One that was there is not made again.

@@ -346,9 +346,9 @@ make_root(const char *path, bool must_exist, struct err *e)
 		return err_sys(e, "cannot create replica root %s", path);
 	if (!must_exist && errno == ENOENT) {
 		err_set(e, ERR_UNAVAILABLE,
-		    "there is no directory for replica root %s", path);
-		return err_hint(
-		    e, "is it mounted? if it is to be new: mkdir -p");
+		    "replica root %s is not there: is it mounted?", path);
+		return err_hint(e,
+		    "if it is to be new, make the directory that it lies in");
 	}
 	return err_set(e, ERR_UNAVAILABLE,
 	    "replica root %s is gone: is it mounted?", path);
