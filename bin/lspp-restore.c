@@ -367,6 +367,7 @@ run_pool(struct run *run, struct err *e)
 	void **args = xcalloc(n, sizeof(*args));
 
 	atomic_init(&run->crew.idle, (int)n);
+	run->want.crew = &run->crew;
 	for (unsigned i = 0; i < n; i++) {
 		w[i].run = run;
 		w[i].restorer = restorer_new(&run->crew);

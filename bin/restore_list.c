@@ -11,7 +11,10 @@
 #include "lib/base/when.h"
 #include "lib/replica/history.h"
 #include "lib/replica/jump.h"
+#include "lib/replica/ltx/ltx_header.h"
+#include "lib/replica/ltx/ltx_list.h"
 #include "lib/replica/wal/walpos.h"
+#include "lib/store/listed.h"
 #include "lib/text/json_write.h"
 
 enum { AROUND = 8 }; /* states before a time, and after it */
@@ -61,29 +64,107 @@ look(struct history *h, struct row *r, struct history_generation *g,
 	return history_window(h, g, &r->from_ns, &r->until_ns, e);
 }
 
+/* The files in LTX, as one more generation. */
+static int
+look_at_ltx(struct request *q, struct row *r, struct ltx_list *l,
+    enum ltx_levels how, struct err *e)
+{
+	const struct ltx_wish all = { LTX_NEWEST, INT64_MAX };
+	struct ltx_header h;
+	struct ltx_plan p;
+	uint64_t first, last;
+	int rc = 0;
+
+	*r = (struct row){ .generation = "ltx", .from_ns = INT64_MAX };
+	if (ltx_reach(l->v, l->n, &first, &last))
+		r->until_ns = INT64_MAX;
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		const struct ltx_name *n = &l->v[i].name;
+
+		r->snapshots += n->min == 1;
+		r->segments += n->min != 1;
+		r->bytes += l->v[i].size;
+		if (r->until_ns == 0 || (n->max != first && n->max != last))
+			continue;
+		rc = ltx_peek(q->c.store, buf_str(&q->c.key), how, n, &h, e);
+		if (rc == 0 && n->max == first && h.captured_ns < r->from_ns)
+			r->from_ns = h.captured_ns;
+		if (rc == 0 && n->max == last && h.captured_ns < r->until_ns)
+			r->until_ns = h.captured_ns;
+	}
+	ltx_plan(&p, l->v, l->n, &all);
+	if (p.txid > 0 && p.txid < p.wanted)
+		r->missing = xasprintf("what brings the TXIDs from %016" PRIx64
+				       " to %016" PRIx64,
+		    p.gap_from, p.gap_until);
+	ltx_plan_release(&p);
+	return rc;
+}
+
+/* 1: there are such, and it is the last row. */
+static int
+list_ltx(struct request *q, struct row *r, struct err *e)
+{
+	const struct listed from = LISTED_NOT(q->c.store);
+	struct ltx_where where;
+	enum ltx_levels how;
+	struct ltx_list l;
+	int rc;
+
+	rc = ltx_list_any(&l, &from, buf_str(&q->c.key), &how, &where, e);
+	if (rc == 0 && l.n > 0)
+		rc = look_at_ltx(q, r, &l, how, e) == -1 ? -1 : 1;
+	ltx_list_release(&l);
+	return rc;
+}
+
+static int
+list_around(const struct run *run, struct request *q, struct err *e)
+{
+	struct history h;
+	int rc;
+
+	if (ltx_refuse(q->c.store, buf_str(&q->c.key), "--around", e) == -1)
+		return -1;
+	rc = history_read(
+	    &h, q->c.store, buf_str(&q->c.key), run->want.generation, true, e);
+	q->plan.absent = rc == 0 && h.n == 0;
+	if (rc == 0 && h.n > 0)
+		rc = moments_around(
+		    &h, run->around_ns, AROUND, &q->moment, &q->moments, e);
+	history_release(&h);
+	return rc;
+}
+
+static int
+list_rows(const struct run *run, struct request *q, struct err *e)
+{
+	struct history h;
+	int rc;
+
+	rc = history_read(
+	    &h, q->c.store, buf_str(&q->c.key), run->want.generation, true, e);
+	q->row = xcalloc(h.n + 2, sizeof(*q->row));
+	for (; rc == 0 && q->rows < h.n; q->rows++)
+		rc = look(&h, &q->row[q->rows], &h.v[q->rows], e);
+	history_release(&h);
+	if (rc == 0 && run->want.generation == NULL &&
+	    (rc = list_ltx(q, &q->row[q->rows], e)) == 1) {
+		q->rows++;
+		rc = 0;
+	}
+	q->plan.absent = rc == 0 && q->rows == 0;
+	return rc;
+}
+
 void
 restore_list(const struct run *run, struct request *q)
 {
-	struct history h;
 	struct err *e = &q->c.e;
 
-	q->c.rc = history_read(
-	    &h, q->c.store, buf_str(&q->c.key), run->want.generation, true, e);
-	if (q->c.rc == 0 && h.n == 0) {
-		q->plan.absent = true;
+	q->c.rc = run->around ? list_around(run, q, e) : list_rows(run, q, e);
+	if (q->c.rc == 0 && q->plan.absent)
 		q->c.rc = store_no_backup(q->c.store, e);
-	}
-	if (q->c.rc == 0 && run->around)
-		q->c.rc = moments_around(
-		    &h, run->around_ns, AROUND, &q->moment, &q->moments, e);
-	if (run->around) {
-		history_release(&h);
-		return;
-	}
-	q->row = xcalloc(h.n + 1, sizeof(*q->row));
-	for (; q->c.rc == 0 && q->rows < h.n; q->rows++)
-		q->c.rc = look(&h, &q->row[q->rows], &h.v[q->rows], e);
-	history_release(&h);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "bin/restore.h"
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
+#include "lib/replica/ltx/ltx_plan.h"
 #include "lib/replica/wal/layout.h"
 
 enum {
@@ -25,6 +26,8 @@ enum {
 	OPT_TIMESTAMP,
 	OPT_GENERATION,
 	OPT_INDEX,
+	OPT_FORMAT,
+	OPT_TXID,
 	OPT_LIST,
 	OPT_AROUND,
 	OPT_LAST_GOOD,
@@ -62,6 +65,9 @@ const struct cli_opt restore_more_table[] = {
 	    OPT_GENERATION },
 	{ "index", 0, "HEX", "to the end of this index of --generation",
 	    OPT_INDEX },
+	{ "format", 0, "FORMAT", "from wal or ltx, where it is in both",
+	    OPT_FORMAT },
+	{ "txid", 0, "HEX", "LTX: the state of this transaction", OPT_TXID },
 	{ "to-last-good", 0, NULL, "before a hole, if there is one",
 	    OPT_LAST_GOOD },
 	{ "bisect", 0, NULL, "the newest that SQLite finds no fault with",
@@ -120,12 +126,39 @@ take_index(struct run *run, const char *arg, struct err *e)
 }
 
 static int
+take_format(struct run *run, const char *arg, struct err *e)
+{
+	if (strcmp(arg, "wal") == 0)
+		run->want.format = RESTORE_WAL;
+	else if (strcmp(arg, "ltx") == 0)
+		run->want.format = RESTORE_LTX;
+	else
+		return err_set(e, ERR_USAGE,
+		    "--format: \"%s\" is neither wal nor ltx", arg);
+	return 0;
+}
+
+/* As it is in the names of files, and as litestream writes it. */
+static int
+take_txid(struct run *run, const char *arg, struct err *e)
+{
+	uint64_t *txid = &run->want.txid;
+
+	if (!ltx_parse_txid(txid, arg) || *txid == 0 || *txid == LTX_NEWEST)
+		return err_set(e, ERR_USAGE,
+		    "--txid: \"%s\" is not a TXID of 16 hex digits", arg);
+	return 0;
+}
+
+static int
 take_time_option(struct run *run, int o, const char *arg, struct err *e)
 {
 	switch (o) {
 	case OPT_TIMESTAMP: return take_time(run, arg, e);
 	case OPT_GENERATION: return take_generation(run, arg, e);
 	case OPT_INDEX: return take_index(run, arg, e);
+	case OPT_FORMAT: return take_format(run, arg, e);
+	case OPT_TXID: return take_txid(run, arg, e);
 	case OPT_LIST: run->list = true; return 0;
 	case OPT_AROUND:
 		run->around = true;
@@ -153,6 +186,15 @@ check_time_options(struct run *run)
 		    &run->cli, "--index and --timestamp exclude each other");
 	if (w->before != UINT64_MAX && w->generation == NULL)
 		cli_usage(&run->cli, "--index needs --generation");
+	if (w->txid != 0 && (w->at_ns != INT64_MAX || w->generation != NULL))
+		cli_usage(&run->cli,
+		    "--txid goes with neither --timestamp nor --generation");
+	if (w->txid != 0 && w->format == RESTORE_WAL)
+		cli_usage(&run->cli, "--txid is of --format ltx");
+	if (w->txid != 0)
+		run->want.format = RESTORE_LTX;
+	if (w->generation != NULL && w->format == RESTORE_LTX)
+		cli_usage(&run->cli, "--generation is of --format wal");
 	if (run->if_existed && w->at_ns == INT64_MAX)
 		cli_usage(&run->cli, "--if-existed needs --timestamp");
 	if (run->around && !run->list)

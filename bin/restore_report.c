@@ -11,6 +11,7 @@
 #include "lib/base/when.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/replica/codec/codec.h"
+#include "lib/replica/restore_ltx.h"
 #include "lib/state/state.h"
 #include "lib/text/json_write.h"
 #include "lib/text/metrics.h"
@@ -22,6 +23,14 @@ tell_plan(struct run *run, const struct request *q)
 	const struct restore_plan *p = &q->plan;
 	char until[WHEN_SIZE], snapshot[CODEC_LABEL];
 
+	if (p->ltx != NULL) {
+		cli_note(&run->cli, q->c.name,
+		    "LTX, TXID %016" PRIx64 ", %zu files, %" PRIu64
+		    " bytes, as of %s",
+		    p->ltx->plan.txid, p->ltx->plan.n, p->bytes,
+		    when_text(p->until_ns, until));
+		return;
+	}
 	p->codec->label(snapshot, p->snapshot);
 	cli_note(&run->cli, q->c.name,
 	    "generation %s, snapshot %s, %zu segments, %" PRIu64
@@ -96,17 +105,18 @@ static void
 print_plan(struct run *run, const struct request *q)
 {
 	const struct restore_plan *p = &q->plan;
-	char until[WHEN_SIZE], snapshot[CODEC_LABEL];
+	char until[WHEN_SIZE], snapshot[CODEC_LABEL] = "-";
 
-	p->codec->label(snapshot, p->snapshot);
+	if (p->ltx == NULL)
+		p->codec->label(snapshot, p->snapshot);
 	if (!run->headed)
 		(void)printf("%-16s %-8s %8s %14s %-24s %s%c", "generation",
 		    "snapshot", "segments", "bytes", "covered until",
 		    "database -> target", run->cli.end);
 	run->headed = true;
-	(void)printf("%-16s %s %8zu %14" PRIu64 " %-24s %s -> ", p->generation,
-	    snapshot, p->segments, p->bytes, when_text(p->until_ns, until),
-	    buf_str(&q->c.key));
+	(void)printf("%-16s %-8s %8zu %14" PRIu64 " %-24s %s -> ",
+	    p->generation, snapshot, p->segments, p->bytes,
+	    when_text(p->until_ns, until), buf_str(&q->c.key));
 	cli_put(&run->cli,
 	    run->spare != NULL ? "standard output" : buf_str(&q->c.path));
 }
@@ -119,10 +129,18 @@ put_object(struct cli *c, const struct request *q)
 		[RESTORE_CHECK_FULL] = "full" };
 	const struct restored *r = q->restored;
 	struct buf *b = cli_object(c, buf_str(&q->c.path));
+	char txid[17], label[CODEC_LABEL] = "0";
 
 	json_text(b, "source", q->c.name);
 	json_text(b, "generation", q->plan.generation);
-	json_number(b, "snapshot", q->plan.snapshot);
+	if (q->plan.ltx != NULL) {
+		(void)snprintf(
+		    txid, sizeof(txid), "%016" PRIx64, q->plan.ltx->plan.txid);
+		json_text(b, "txid", txid);
+	}
+	if (q->plan.ltx == NULL)
+		q->plan.codec->label(label, q->plan.snapshot);
+	json_number(b, "snapshot", strtoull(label, NULL, 16));
 	json_number(b, "segments", q->plan.segments);
 	json_number(b, "bytes", q->plan.bytes);
 	json_time(b, "as_of", q->plan.until_ns);

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/replica/ltx/ltx_list.h"
 #include "lib/replica/wal/layout.h"
 #include "lib/scan/scan.h"
 #include "lib/sqlite/beside.h"
+#include "lib/store/listed.h"
 #include "lib/store/open/store_open.h"
 #include "lib/sys/stop.h"
 #include "lib/text/glob.h"
@@ -250,12 +252,17 @@ choose_is_name(struct store *s, const char *key, struct err *e)
 {
 	struct buf prefix = { 0 };
 	struct look l = { .db = strlen(key) };
+	struct listed from;
 	int rc;
 
 	layout_generation_prefix(&prefix, key, NULL);
-	rc = s->ops->list(s, buf_str(&prefix), false, note_object, &l, e);
+	ltx_listed(&from, s, key);
+	rc = listed_each(&from, buf_str(&prefix), false, note_object, &l, e);
+	if (rc == 0)
+		rc = l.found ? 1 : ltx_is_there(&from, key, e);
+	listed_release(&from);
 	buf_release(&prefix);
-	return rc == -1 ? -1 : l.found;
+	return rc;
 }
 
 static int
@@ -263,10 +270,14 @@ note_below(void *ctx, const struct store_entry *en, struct err *e)
 {
 	struct look *l = ctx;
 	struct layout_name name;
+	enum ltx_levels how;
+	struct ltx_name n;
 	size_t db;
 
 	(void)e;
-	l->found = layout_object(en->key, &db, &name) && db > l->db;
+	l->found = (layout_object(en->key, &db, &name) ||
+		       ltx_object(en->key, &db, &how, &n)) &&
+	    db > l->db;
 	return l->found;
 }
 

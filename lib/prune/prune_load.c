@@ -9,6 +9,7 @@
 #include "lib/prune/prune.h"
 #include "lib/replica/follow.h"
 #include "lib/replica/jump.h"
+#include "lib/replica/ltx/ltx_list.h"
 #include "lib/replica/wal/layout.h"
 #include "lib/scan/scan_rolled.h"
 #include "lib/store/store.h"
@@ -69,8 +70,11 @@ prune_db_load(struct prune_db *db)
 	    -1) {
 		db->rc = -1;
 		db->e = e;
-	} else if (db->rc == 0 && db->h.n == 0 && db->h.owners.n == 0)
-		db->rc = store_no_backup(s, &db->e);
+	} else if (db->rc == 0 && db->h.n == 0 && db->h.owners.n == 0) {
+		db->rc = ltx_refuse(s, db->key, "lspp-prune", &db->e);
+		if (db->rc == 0)
+			db->rc = store_no_backup(s, &db->e);
+	}
 	buf_release(&prefix);
 }
 

@@ -9,7 +9,7 @@
 #include "lib/replica/format.h"
 #include "lib/replica/wal/layout.h"
 #include "lib/replica/wal/provenance.h"
-#include "lib/store/store.h"
+#include "lib/store/listed.h"
 
 static struct history_object *
 add(struct history_list *l)
@@ -127,17 +127,26 @@ history_begin(struct history *h, struct store *s, const char *db, bool all)
 }
 
 int
-history_read(struct history *h, struct store *s, const char *db,
-    const char *generation, bool all, struct err *e)
+history_read_listed(struct history *h, const struct listed *from,
+    const char *db, const char *generation, bool all, struct err *e)
 {
 	struct buf prefix = { 0 };
 	int rc;
 
-	history_begin(h, s, db, all);
+	history_begin(h, from->s, db, all);
 	h->codec->prefix(&prefix, db, generation);
-	rc = s->ops->list(s, buf_str(&prefix), false, note_object, h, e);
+	rc = listed_each(from, buf_str(&prefix), false, note_object, h, e);
 	buf_release(&prefix);
 	return rc;
+}
+
+int
+history_read(struct history *h, struct store *s, const char *db,
+    const char *generation, bool all, struct err *e)
+{
+	const struct listed from = LISTED_NOT(s);
+
+	return history_read_listed(h, &from, db, generation, all, e);
 }
 
 void

@@ -129,6 +129,11 @@ int history_read(struct history *h, struct store *s, const char *db,
     const char *generation, bool all, struct err *e);
 void history_release(struct history *h);
 
+/* The same, from what may be listed already. */
+struct listed;
+int history_read_listed(struct history *h, const struct listed *from,
+    const char *db, const char *generation, bool all, struct err *e);
+
 /*
  * The same from a listing that the caller has: begin, then take each entry, in
  * byte order of keys.  1: taken, or of no use; 0: the layout has no such

@@ -1,10 +1,45 @@
 /*
- * A plan that is made: less of it, and freed.
+ * What is alike for plans of both layouts: made, less of one, and freed.
  */
-#include "lib/replica/restore_plan.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/err.h"
+#include "lib/replica/restore_ltx.h"
+#include "lib/replica/restore_plan.h"
+#include "lib/store/listed.h"
+
+/* In which layout is it? */
+static int
+plan(struct store *s, const char *db, const struct restore_want *w,
+    struct restore_plan *p, bool *listed, struct err *e)
+{
+	struct listed all = LISTED_NOT(s);
+	int rc;
+
+	memset(p, 0, sizeof(*p));
+	if (w->generation == NULL)
+		ltx_listed(&all, s, db);
+	if ((rc = restore_ltx(&all, db, w, p, listed, e)) == 0)
+		rc = restore_generations(&all, db, w, p, listed, e);
+	listed_release(&all);
+	return rc == -1 ? -1 : 0;
+}
+
+int
+restore_plan(struct store *s, const char *db, const struct restore_want *w,
+    struct restore_plan *p, struct err *e)
+{
+	bool listed = false;
+
+	if (plan(s, db, w, p, &listed, e) == 0)
+		return 0;
+	/* An object may have been pruned since it was listed. */
+	if (e->class != ERR_MISSING || !listed || p->older)
+		return -1;
+	restore_plan_release(p);
+	return plan(s, db, w, p, &listed, e);
+}
 
 void
 restore_plan_cut(struct restore_plan *p, size_t n)
@@ -18,6 +53,7 @@ restore_plan_cut(struct restore_plan *p, size_t n)
 void
 restore_plan_release(struct restore_plan *p)
 {
+	restore_ltx_free(p->ltx);
 	free(p->segment);
 	memset(p, 0, sizeof(*p));
 }

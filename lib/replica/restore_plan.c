@@ -547,9 +547,10 @@ says_more(const struct history *h)
 	    (w->n > 0 && w->v[w->n - 1].size < HISTORY_EMPTY);
 }
 
-static int
-plan(struct store *s, const char *db, const struct restore_want *w,
-    struct restore_plan *p, bool *listed, struct err *e)
+int
+restore_generations(const struct listed *from, const char *db,
+    const struct restore_want *w, struct restore_plan *p, bool *listed,
+    struct err *e)
 {
 	struct planner pl = { .w = w, .next_ns = INT64_MAX };
 	bool newest = w->at_ns == INT64_MAX && w->before == UINT64_MAX &&
@@ -557,7 +558,8 @@ plan(struct store *s, const char *db, const struct restore_want *w,
 	int rc = -1;
 
 	memset(p, 0, sizeof(*p));
-	if (history_read(&pl.h, s, db, w->generation, !newest, e) == 0) {
+	if (history_read_listed(&pl.h, from, db, w->generation, !newest, e) ==
+	    0) {
 		pl.dated = w->dated || w->newer_ns != 0 || !newest ||
 		    pl.h.n > 1 || says_more(&pl.h);
 		*listed = pl.h.n > 0;
@@ -578,19 +580,4 @@ plan(struct store *s, const char *db, const struct restore_want *w,
 	jumps_release(&pl.jumps);
 	history_release(&pl.h);
 	return rc;
-}
-
-int
-restore_plan(struct store *s, const char *db, const struct restore_want *w,
-    struct restore_plan *p, struct err *e)
-{
-	bool listed = false;
-
-	if (plan(s, db, w, p, &listed, e) == 0)
-		return 0;
-	/* An object may have been pruned since it was listed. */
-	if (e->class != ERR_MISSING || !listed || p->older)
-		return -1;
-	restore_plan_release(p);
-	return plan(s, db, w, p, &listed, e);
 }

@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct crew;
 struct err;
+struct restore_ltx;
 struct store;
 
 struct codec;
@@ -24,6 +26,9 @@ struct plan_segment {
 
 struct restore_plan {
 	const struct codec *codec;
+	/* restore_ltx.h: the plan, if it is one of LTX files: then generation
+	   is "ltx", and segments are its files but the first.  Or NULL. */
+	struct restore_ltx *ltx;
 	char generation[17];
 	uint64_t snapshot;            /* where it stands */
 	int64_t snapshot_ns;          /* when it was stored */
@@ -57,15 +62,21 @@ enum restore_good {
 #define RESTORE_HINT_BEFORE \
 	"the state before it, of %s, is restored with --to-last-good"
 
+/* In which layout a database is; of both only if it is told which. */
+enum restore_format { RESTORE_ANY, RESTORE_WAL, RESTORE_LTX };
+
 /* Of all states; RESTORE_WANT is the newest. */
 struct restore_want {
 	int64_t at_ns;          /* the newest captured until then */
 	const char *generation; /* NULL: the one that gets closest */
 	uint64_t before;        /* only what stands before it; UINT64_MAX */
+	enum restore_format format;
+	uint64_t txid; /* LTX: exactly that state; 0 */
 	enum restore_good good;
 	bool dated; /* until_ns is to be compared with that of another plan */
-	int64_t newer_ns; /* ERR_MISSING if it is older; 0: however old */
-	int64_t now_ns;   /* 0: by the clock */
+	int64_t newer_ns;  /* ERR_MISSING if it is older; 0: however old */
+	int64_t now_ns;    /* 0: by the clock */
+	struct crew *crew; /* for threads that help, or NULL */
 	/* Private: only snapshots that stand before it. */
 	uint64_t below;
 };
@@ -89,6 +100,12 @@ struct restore_want {
 int restore_plan(struct store *s, const char *db, const struct restore_want *w,
     struct restore_plan *p, struct err *e);
 void restore_plan_release(struct restore_plan *p);
+
+/* For restore_plan(): from generations.  *listed: there are some. */
+struct listed;
+int restore_generations(const struct listed *from, const char *db,
+    const struct restore_want *w, struct restore_plan *p, bool *listed,
+    struct err *e);
 
 #define RESTORE_HINT_YOUNGER \
 	"it did not exist then: --if-existed passes over such"

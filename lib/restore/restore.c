@@ -9,9 +9,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
 #include "lib/replica/codec/codec.h"
+#include "lib/replica/ltx/ltx_read.h"
 #include "lib/replica/wal/object.h"
 #include "lib/restore/restore_ahead.h"
 #include "lib/restore/restore_apply.h"
+#include "lib/restore/restore_ltx_read.h"
 #include "lib/restore/restore_own.h"
 #include "lib/restore/restore_part.h"
 #include "lib/restore/restore_place.h"
@@ -25,6 +27,7 @@
 struct restorer {
 	struct crew *crew;
 	struct object_dec *dec;
+	struct ltx_read *ltx; /* NULL: there was none yet */
 	struct apply apply;
 	struct place place;
 	uint8_t *buf; /* PROOF_BUF bytes */
@@ -42,6 +45,7 @@ struct work {
 	struct restored *out;
 	struct provenance pv; /* of the object read last */
 	bool has;             /* it has one */
+	bool rolled;          /* of LTX: the state's own checksum is right */
 	bool ours;            /* the snapshot had one: all have */
 	struct part part;     /* of the snapshot, if it is worth one */
 	struct ahead *ahead;  /* the segments */
@@ -68,6 +72,7 @@ restorer_free(struct restorer *r)
 	if (r == NULL)
 		return;
 	object_dec_free(r->dec);
+	ltx_read_free(r->ltx);
 	apply_release(&r->apply);
 	place_release(&r->place);
 	free(r->buf);
@@ -367,14 +372,15 @@ prove(struct work *w, struct err *e)
 	struct buf path = { 0 };
 	int rc;
 
-	if (w->has &&
+	if ((w->has || w->p->ltx != NULL) &&
 	    proof_sum(w->out->fd, w->r->apply.size, &w->pv, w->r->buf,
 		w->r->crew, e) == -1)
 		return err_in(e, "up to %s", buf_str(&w->r->key));
 	w->out->as_of_ns = w->as_of_ns;
+	w->out->summed = w->has || w->rolled;
 	if (check == RESTORE_CHECK_AUTO)
-		check = w->has ? RESTORE_CHECK_NONE : RESTORE_CHECK_QUICK;
-	w->out->summed = w->has;
+		check =
+		    w->out->summed ? RESTORE_CHECK_NONE : RESTORE_CHECK_QUICK;
 	w->out->checked = check;
 	if (check == RESTORE_CHECK_NONE)
 		return 0;
@@ -385,10 +391,54 @@ prove(struct work *w, struct err *e)
 	return rc;
 }
 
+/* Would SQLite read it? */
+static int
+check_header(struct work *w, struct err *e)
+{
+	uint8_t p[DBHDR_SIZE];
+	ssize_t n = file_pread(w->out->fd, p, sizeof(p), 0, e);
+
+	if (n == -1)
+		return err_in(e, "unfinished file");
+	if ((size_t)n < sizeof(p))
+		return err_set(e, ERR_CORRUPT, "it has no header");
+	return dbhdr_check(p, w->pv.page_size, w->pv.pages, e);
+}
+
+/* All LTX files, likewise; what they lead to is proven as a provenance is. */
+static int
+read_ltx(struct work *w, struct err *e)
+{
+	struct restorer *r = w->r;
+	struct ltx_state s;
+	int rc;
+
+	if (r->ltx == NULL)
+		r->ltx = ltx_read_new();
+	apply_begin(&r->apply, w->out->fd, false);
+	w->ahead = ahead_start(r->crew, w->s, w->db, w->p);
+	rc = restore_ltx_read(
+	    r->ltx, &r->apply, w->ahead, w->s, w->db, w->p, &s, e);
+	ahead_stop(w->ahead);
+	r->sound = s.sound;
+	if (rc == -1)
+		return -1;
+	w->pv = (struct provenance){
+		.page_size = s.page_size,
+		.pages = s.pages,
+		.sum = s.sum,
+	};
+	w->as_of_ns = s.captured_ns;
+	w->rolled = s.summed;
+	return check_header(w, e);
+}
+
 static int
 make(struct work *w, struct err *e)
 {
-	if (read_all(w, e) == -1 || prove(w, e) == -1)
+	int rc = w->p->ltx != NULL ? read_ltx(w, e) : read_all(w, e);
+
+	if (rc == -1 || prove(w, e) == -1)
 		return -1;
 	if (own_set(w->out, w->t->own, w->has ? &w->pv : NULL, e) == -1)
 		return -1;
@@ -471,6 +521,10 @@ restore_look(struct restorer *r, struct store *s, const char *db,
 	*there = RESTORE_NOTHING;
 	if (lstat(t->path, &st) == -1)
 		return 0;
+	if (p->ltx != NULL) { /* it has to be made to be known */
+		*there = RESTORE_UNKNOWN;
+		return 0;
+	}
 	if ((name = place_open(&r->place, t->path, t->trusted, e)) == NULL)
 		return -1;
 	return resume_look(

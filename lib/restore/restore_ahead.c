@@ -6,6 +6,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/replica/codec/codec.h"
+#include "lib/replica/restore_ltx.h"
 #include "lib/restore/restore.h"
 #include "lib/sys/crew.h"
 
@@ -72,7 +73,10 @@ fetch(struct hand *h)
 	struct layout_name name = { LAYOUT_SEGMENT, p->segment[i].at };
 	struct buf key = { 0 };
 
-	p->codec->key(&key, h->a->db, p->generation, &name);
+	if (p->ltx != NULL)
+		restore_ltx_key(p->ltx, h->a->db, i + 1, &key);
+	else
+		p->codec->key(&key, h->a->db, p->generation, &name);
 	buf_reset(&h->bytes);
 	h->rc = s->ops->get(
 	    s, buf_str(&key), 0, UINT64_MAX, keep, &h->bytes, &h->e);

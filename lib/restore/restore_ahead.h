@@ -1,5 +1,6 @@
 /*
- * restore_ahead -- the segments of a plan, fetched before they are wanted.
+ * restore_ahead -- the segments of a plan (of LTX, its files but the first),
+ * fetched before they are wanted.
  * Private to restore.
  *
  * A chain of many small objects takes as long as the store needs to answer, and

@@ -237,6 +237,28 @@ apply_again(const struct apply *a)
 	return a->n_limits > a->n_limits_known;
 }
 
+void
+apply_pages(struct apply *a, uint32_t page_size)
+{
+	a->page_size = page_size;
+}
+
+int
+apply_page(struct apply *a, uint32_t pgno, const uint8_t *page, struct err *e)
+{
+	return put(
+	    a, (uint64_t)(pgno - 1) * a->page_size, page, a->page_size, e);
+}
+
+int
+apply_pages_end(struct apply *a, uint32_t pages, struct err *e)
+{
+	if (flush(a, e) == -1)
+		return -1;
+	a->pages = pages;
+	return resize(a, (uint64_t)pages * a->page_size, e);
+}
+
 int
 apply_end(struct apply *a, struct err *e)
 {

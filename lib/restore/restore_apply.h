@@ -72,6 +72,15 @@ int apply_log_end(struct apply *a, struct err *e);
 /* Were there frames without a commit that have been written? */
 bool apply_again(const struct apply *a);
 
+/*
+ * Pages in place of all that: the file is of that page size; a page goes where
+ * it belongs; what was put is in the file, which gets that many pages.
+ */
+void apply_pages(struct apply *a, uint32_t page_size);
+int apply_page(
+    struct apply *a, uint32_t pgno, const uint8_t *page, struct err *e);
+int apply_pages_end(struct apply *a, uint32_t pages, struct err *e);
+
 /* All is there: give back room that was not needed. */
 int apply_end(struct apply *a, struct err *e);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/replica/restore_ltx.h"
 #include "lib/restore/restore.h"
 
 struct find {
@@ -170,6 +171,32 @@ tell(struct find *f)
 		    (int)sizeof(p->why) - 1, f->first.msg);
 }
 
+/*
+ * From LTX: a chain that goes around each file that turns out to be damaged, to
+ * the same state if there is one, or else to one before it.  Where all files
+ * are whole and what they lead to is not, it is the last one's.
+ */
+static int
+find_ltx(struct restorer *r, struct store *s, const char *db,
+    const struct restore_want *w, struct restore_plan *p,
+    const struct restore_target *t, struct restored **out, struct err *e)
+{
+	size_t sound;
+
+	while (restore_stage(r, s, db, p, t, out, e) == -1) {
+		if (e->class != ERR_CORRUPT || w->good == RESTORE_EXACT)
+			return -1;
+		sound = restorer_sound(r);
+		if (sound > p->segments)
+			sound = p->segments;
+		if (restore_ltx_without(s, db, w, p, sound, e) == -1)
+			return -1;
+	}
+	if (w->at_ns == INT64_MAX)
+		p->until_ns = (*out)->as_of_ns;
+	return 0;
+}
+
 int
 restore_find(struct restorer *r, struct store *s, const char *db,
     const struct restore_want *w, struct restore_plan *p,
@@ -181,6 +208,8 @@ restore_find(struct restorer *r, struct store *s, const char *db,
 
 	if (restore_plan(s, db, w, p, e) == -1)
 		return -1;
+	if (p->ltx != NULL)
+		return find_ltx(r, s, db, w, p, t, out, e);
 	note_wanted(&f);
 	if (w->good == RESTORE_EXACT) {
 		if (restore_stage(r, s, db, p, t, out, e) == -1)

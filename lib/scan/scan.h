@@ -59,7 +59,7 @@ int scan_pattern(const struct scan *s, const char *pattern);
 
 /*
  * The databases in a replica: every key below which a generation with at least
- * one object lies, that matches pattern (relative to the root; NULL: all).
+ * one object lies, or a level of LTX with at least one file, that matches pattern (relative to the root; NULL: all).
  * Reported as the root's URL with the key behind it, of a directory in byte
  * order of the keys, of S3 as scan_rolled.h says.  0, or -1 if found() said so.
  */

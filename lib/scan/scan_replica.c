@@ -1,12 +1,14 @@
 /*
  * Finding the databases of a replica in a directory: one delimited listing for
- * each directory on the way, none of the objects of a database but the first.
+ * each directory on the way, none of the objects of a database but the first
+ * (of LTX, of each level).
  * S3 has a way of its own: scan_rolled.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/err.h"
+#include "lib/replica/ltx/ltx_names.h"
 #include "lib/replica/wal/layout.h"
 #include "lib/scan/scan.h"
 #include "lib/scan/scan_rolled.h"
@@ -140,6 +142,41 @@ holds_objects(struct search *f, const char *p)
 	return f->proven;
 }
 
+static int
+note_ltx(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct search *f = ctx;
+	enum ltx_levels how;
+	struct ltx_name n;
+	size_t db;
+
+	(void)e;
+	f->proven =
+	    ltx_object(en->key, &db, &how, &n) && db + (db > 0) == f->skip;
+	return f->proven;
+}
+
+/*
+ * Does p, which is right below a prefix of 'above' bytes, hold LTX files of
+ * what that names?
+ */
+static bool
+holds_ltx(struct search *f, const char *p, size_t above)
+{
+	const char *name = p + above;
+	unsigned level;
+	struct err e;
+
+	if (strcmp(name, "ltx/") != 0 &&
+	    !ltx_parse_level(name, strlen(name) - 1, LTX_LEVELS_FLAT, &level))
+		return false;
+	f->proven = false;
+	f->skip = above;
+	if (f->st->ops->list(f->st, p, false, note_ltx, f, &e) == -1)
+		f->s->failed(f->s->ctx, url_of(f, p), &e);
+	return f->proven;
+}
+
 /* Is p ("<above>/<name>/") a generation by its name? */
 static bool
 is_generation(const char *p, size_t above)
@@ -205,7 +242,9 @@ look(struct search *f, const char *p)
 	list_below(f, p, &below);
 	for (size_t i = 0; i < below.n; i++)
 		if (strcmp(below.v[i] + skip, GENERATIONS) == 0)
-			is = look_at_generations(f, below.v[i], &more);
+			is |= look_at_generations(f, below.v[i], &more);
+		else if (holds_ltx(f, below.v[i], skip))
+			is = true;
 		else if (!both || !is_generation(below.v[i], skip) ||
 		    !holds_objects(f, below.v[i]))
 			add(&more, below.v[i]);

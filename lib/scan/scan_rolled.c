@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/err.h"
+#include "lib/replica/ltx/ltx_names.h"
 #include "lib/scan/scan.h"
 #include "lib/store/store.h"
 #include "lib/sys/file.h"
@@ -163,19 +164,29 @@ range_free(struct range *g)
 
 /* -- listing a range ------------------------------------------------------- */
 
-/* Of which key is that an object?  Its length, or -1: of none. */
+/* Of which key is that an object?  Its length, or -1: of none.  *behind is where
+ * no more of the kind are, behind the key. */
 static ptrdiff_t
-key_of(const char *name)
+key_of(const char *name, const char **behind)
 {
 	const char *end = strstr(name, "/" GENERATIONS);
+	enum ltx_levels how;
+	struct ltx_name n;
+	size_t db;
 
+	*behind = "generations0";
 	if (strncmp(name, GENERATIONS, sizeof(GENERATIONS) - 1) == 0)
 		return 0; /* the root itself */
-	return end == NULL || end == name ? -1 : end - name;
+	if (end != NULL && end != name)
+		return end - name;
+	if (!ltx_object(name, &db, &how, &n))
+		return -1;
+	*behind = how == LTX_LEVELS_DIR ? "ltx0" : "00090";
+	return (ptrdiff_t)db;
 }
 
 static void
-note_database(struct range *g, const char *key)
+note_database(struct range *g, const char *key, const char *behind)
 {
 	struct rolled *w = g->w;
 	size_t n = excluded(w, key), len = strlen(key);
@@ -184,8 +195,7 @@ note_database(struct range *g, const char *key)
 	if (n > 0)
 		buf_addf(&g->behind, "%.*s0", (int)n, key);
 	else
-		buf_addf(
-		    &g->behind, "%s%sgenerations0", key, len > 0 ? "/" : "");
+		buf_addf(&g->behind, "%s%s%s", key, len > 0 ? "/" : "", behind);
 	/* A server that knows no long delimiter reports each object. */
 	if (g->last != NULL && strcmp(g->last, key) == 0)
 		return;
@@ -200,7 +210,8 @@ static int
 note(void *ctx, const struct store_entry *en, struct err *e)
 {
 	struct range *g = ctx;
-	ptrdiff_t n = key_of(en->key);
+	const char *behind;
+	ptrdiff_t n = key_of(en->key, &behind);
 	char *key;
 
 	(void)e;
@@ -209,7 +220,7 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 	buf_reset(&g->behind);
 	if (n >= 0) {
 		key = xasprintf("%.*s", (int)n, en->key);
-		note_database(g, key);
+		note_database(g, key, behind);
 		free(key);
 	}
 	return 0;

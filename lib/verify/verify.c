@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/replica/follow.h"
+#include "lib/replica/ltx/ltx_list.h"
 #include "lib/restore/restore.h"
 #include "lib/store/store.h"
 #include "lib/verify/verify_look.h"
@@ -172,7 +173,10 @@ static int
 look_all(struct look *l, struct err *e)
 {
 	struct history_generation *g;
+	int rc = look_ltx(l, e);
 
+	if (rc != 0)
+		return rc == 1 ? 0 : -1;
 	if (find_newest(l, &g, e) == -1)
 		return -1;
 	if (g == NULL)
@@ -210,7 +214,9 @@ begin(struct look *l, struct err *e)
 	if (l->known)
 		memcpy(l->out->shipping, l->rec.pos.line,
 		    sizeof(l->out->shipping));
-	return history_read(&l->h, j->store, j->db, NULL, !l->want->newest, e);
+	ltx_listed(&l->listed, j->store, j->db);
+	return history_read_listed(
+	    &l->h, &l->listed, j->db, NULL, !l->want->newest, e);
 }
 
 static void
@@ -225,6 +231,7 @@ end(struct look *l)
 	out->first_unknown = l->h.first_unknown;
 	l->h.first_unknown = NULL;
 	history_release(&l->h);
+	listed_release(&l->listed);
 	if (l->known)
 		record_release(&l->rec);
 	free(l->last_key);

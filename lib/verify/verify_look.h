@@ -10,6 +10,7 @@
 #include "lib/replica/wal/object.h"
 #include "lib/source/unmoved.h"
 #include "lib/state/state.h"
+#include "lib/store/listed.h"
 #include "lib/verify/verify.h"
 
 struct restorer;
@@ -45,6 +46,7 @@ struct look {
 	const struct verify_job *j;
 	const struct verify_want *want;
 	struct verified *out;
+	struct listed listed; /* what is below the database */
 	struct history h;
 	struct record rec;
 	bool known;       /* rec is filled */
@@ -83,6 +85,12 @@ struct look {
 	bool beyond_record; /* the newest is younger than the record */
 	struct live live;
 };
+
+/*
+ * Is it in LTX?  1: yes, and all of it was looked at; 0: no; -1: likewise as
+ * all of these.
+ */
+int look_ltx(struct look *l, struct err *e);
 
 /*
  * All of a generation but its newest snapshot and what follows it, or that

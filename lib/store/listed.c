@@ -1,0 +1,88 @@
+#include "lib/store/listed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+
+static int
+keep(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct listed *l = ctx;
+
+	(void)e;
+	if (l->n == l->room) {
+		l->room = l->room * 2 + 16;
+		l->v = xrealloc(l->v, l->room * sizeof(*l->v));
+	}
+	l->v[l->n].key = xstrdup(en->key);
+	l->v[l->n].en = *en;
+	l->v[l->n].en.key = l->v[l->n].key;
+	l->n++;
+	return 0;
+}
+
+void
+listed_read(struct listed *l, struct store *s, const char *prefix)
+{
+	char *next = NULL;
+	struct err e;
+
+	*l = LISTED_NOT(s);
+	if (!s->ops->traits.flat)
+		return;
+	if (s->ops->list_page(s, prefix, NULL, NULL, keep, l, &next, &e) == 0 &&
+	    next == NULL)
+		l->prefix = xstrdup(prefix);
+	free(next);
+}
+
+void
+listed_release(struct listed *l)
+{
+	while (l->n > 0)
+		free(l->v[--l->n].key);
+	free(l->v);
+	free(l->prefix);
+	*l = (struct listed){ 0 };
+}
+
+static int
+each_prefix(const char *key, size_t n, struct buf *last, store_each *each,
+    void *ctx, struct err *e)
+{
+	struct store_entry en = { .prefix = true };
+
+	if (last->len == n && strncmp(buf_str(last), key, n) == 0)
+		return 0;
+	buf_reset(last);
+	buf_add(last, key, n);
+	en.key = buf_str(last);
+	return each(ctx, &en, e);
+}
+
+int
+listed_each(const struct listed *l, const char *prefix, bool delimited,
+    store_each *each, void *ctx, struct err *e)
+{
+	size_t n = strlen(prefix);
+	struct buf last = { 0 };
+	int rc = 0;
+
+	if (l->prefix == NULL ||
+	    strncmp(prefix, l->prefix, strlen(l->prefix)) != 0)
+		return l->s->ops->list(l->s, prefix, delimited, each, ctx, e);
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		const char *key = l->v[i].key, *slash = NULL;
+
+		if (strncmp(key, prefix, n) != 0)
+			continue;
+		if (delimited)
+			slash = strchr(key + n, '/');
+		rc = slash == NULL ? each(ctx, &l->v[i].en, e)
+				   : each_prefix(key, (size_t)(slash + 1 - key),
+					 &last, each, ctx, e);
+	}
+	buf_release(&last);
+	return rc == 1 ? 0 : rc;
+}

@@ -1,0 +1,41 @@
+/*
+ * listed -- what is below a prefix, listed once and looked at several times.
+ *
+ * Of a store that lists by key, one request brings some thousand keys.  Where
+ * that is all that there is, no look costs another one.  Where there is more, or
+ * it is a directory, each look is a listing of its own.
+ */
+#ifndef LSPP_STORE_LISTED_H
+#define LSPP_STORE_LISTED_H
+
+#include "lib/store/store.h"
+
+struct listed_entry {
+	char *key;
+	struct store_entry en; /* whose key it is */
+};
+
+struct listed {
+	struct store *s; /* borrowed */
+	/* private */
+	char *prefix; /* NULL: nothing is known of anything */
+	struct listed_entry *v;
+	size_t n, room;
+};
+
+/* No request before it is asked: each look is a listing. */
+#define LISTED_NOT(store)    \
+	(struct listed)      \
+	{                    \
+		.s = (store) \
+	}
+
+/* List it, as far as that is one request.  What fails is asked once more. */
+void listed_read(struct listed *l, struct store *s, const char *prefix);
+void listed_release(struct listed *l);
+
+/* As the store's list(). */
+int listed_each(const struct listed *l, const char *prefix, bool delimited,
+    store_each *each, void *ctx, struct err *e);
+
+#endif

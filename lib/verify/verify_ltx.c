@@ -1,0 +1,264 @@
+/*
+ * A replica in LTX, which lspp never wrote: there is neither a record of it nor
+ * a provenance.  Each file has to be what its name says; with --deep all of it
+ * is read, and those that lead to the newest state one onto the other, as a
+ * restore does, but with 16 bytes in place of a page.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/replica/ltx/ltx_list.h"
+#include "lib/replica/ltx/ltx_read.h"
+#include "lib/replica/ltx/ltx_sum.h"
+#include "lib/replica/sumtable.h"
+#include "lib/verify/verify_look.h"
+
+struct ltx_look {
+	struct look *l;
+	struct ltx_list files;
+	enum ltx_levels how;
+	struct ltx_plan plan;
+	struct ltx_read *reader;
+	/* Those of the newest state, one onto the other: */
+	bool chained;        /* this one is of them, and none before it broke */
+	bool counted;        /* they were, in bytes and objects */
+	struct ltx_header h; /* of the file at hand */
+	uint64_t txid;       /* of the state before it; 0: it is the first */
+	uint32_t page_size, pages, grown;
+	bool summed;          /* one of them has a rolling checksum */
+	bool rolls;           /* then it is wanted: */
+	uint64_t rolling;     /* of the state so far */
+	struct sumtable sums; /* of its pages, in lo */
+};
+
+static int
+take_header(void *ctx, const struct ltx_header *h, struct err *e)
+{
+	struct ltx_look *x = ctx;
+
+	x->h = *h;
+	x->grown = 0;
+	if (!x->chained)
+		return 0;
+	x->summed |= h->summed;
+	if (x->txid == 0)
+		x->page_size = h->page_size;
+	if (h->page_size != x->page_size)
+		return err_set(e, ERR_CORRUPT,
+		    "has pages of %" PRIu32 " bytes, the files before it of "
+		    "%" PRIu32,
+		    h->page_size, x->page_size);
+	if (x->rolls && h->before != 0 && h->min == x->txid + 1 &&
+	    h->before != (x->rolling | LTX_SUM_FLAG))
+		return err_set(e, ERR_CORRUPT,
+		    "is for another state than the files before it lead to");
+	return 0;
+}
+
+/* The sum of page pgno becomes that; 0: there is no such page any more. */
+static int
+put_sum(struct ltx_look *x, uint32_t pgno, uint64_t sum, struct err *e)
+{
+	struct pagesum was, is = { 0, sum };
+
+	if (sumtable_get(&x->sums, pgno, &was, e) == -1 ||
+	    sumtable_put(&x->sums, pgno, is, e) == -1)
+		return -1;
+	x->rolling ^= was.lo ^ sum;
+	return 0;
+}
+
+static int
+take_page(void *ctx, uint32_t pgno, const uint8_t *page, struct err *e)
+{
+	struct ltx_look *x = ctx;
+
+	if (!x->chained)
+		return 0;
+	x->grown += pgno > x->pages;
+	return x->rolls
+	    ? put_sum(x, pgno, ltx_page_sum(pgno, page, x->h.page_size), e)
+	    : 0;
+}
+
+/* Behind a file of the chain. */
+static int
+check_chained(struct ltx_look *x, uint64_t after, struct err *e)
+{
+	uint32_t lock = ltx_lock_page(x->page_size);
+	uint32_t need = x->h.pages > x->pages ? x->h.pages - x->pages : 0;
+
+	if (lock > x->pages && lock <= x->h.pages)
+		need--;
+	if (x->grown != need)
+		return err_set(e, ERR_CORRUPT,
+		    "makes the database grow by %" PRIu32
+		    " pages and has %" PRIu32 " of them",
+		    need, x->grown);
+	for (uint32_t i = x->h.pages; x->rolls && i < x->pages; i++)
+		if (put_sum(x, i + 1, 0, e) == -1)
+			return -1;
+	if (x->rolls && x->h.summed && after != (x->rolling | LTX_SUM_FLAG))
+		return err_set(e, ERR_CORRUPT,
+		    "what it leads to does not have the checksum that it says");
+	x->pages = x->h.pages;
+	x->txid = x->h.max;
+	return 0;
+}
+
+static int
+feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	return ltx_read_feed(ctx, p, n, e);
+}
+
+/* All of a file. */
+static int
+read_file(struct ltx_look *x, const struct ltx_name *n, struct err *e)
+{
+	static const struct ltx_sink sink = { take_header, take_page };
+	struct look *l = x->l;
+	struct store *s = l->j->store;
+	uint64_t after;
+
+	buf_reset(&l->v->key);
+	ltx_key(&l->v->key, l->j->db, x->how, n);
+	ltx_read_begin(x->reader, n, &sink, x);
+	if (s->ops->get(s, buf_str(&l->v->key), 0, UINT64_MAX, feed, x->reader,
+		e) == -1 ||
+	    ltx_read_finish(x->reader, &after, e) == -1 ||
+	    (x->chained && check_chained(x, after, e) == -1))
+		return err_in(e, "%s", buf_str(&l->v->key));
+	return 0;
+}
+
+/* One file, of the newest state or not.  1: what is wrong with it is noted. */
+static int
+look_at(
+    struct ltx_look *x, const struct ltx_file *f, bool newest, struct err *e)
+{
+	struct look *l = x->l;
+	int rc;
+
+	if (!x->counted || !newest) {
+		l->out->objects++;
+		l->out->bytes += f->size;
+	}
+	if (l->want->deep)
+		rc = read_file(x, &f->name, e);
+	else
+		rc =
+		    ltx_peek(l->j->store, l->j->db, x->how, &f->name, &x->h, e);
+	if (rc == -1)
+		return look_fault(l, newest, e) == -1 ? -1 : 1;
+	if (newest)
+		l->out->as_of_ns = x->h.captured_ns;
+	return 0;
+}
+
+/* Those of the newest state.  Behind one with a fault each is looked at by
+ * itself. */
+static int
+look_at_chain(struct ltx_look *x, struct err *e)
+{
+	const struct ltx_plan *p = &x->plan;
+	int rc;
+
+	x->chained = true;
+	x->txid = x->rolling = x->pages = 0;
+	for (size_t i = 0; i < p->n; i++) {
+		rc = look_at(x, &x->files.v[p->v[i]], true, e);
+		if (rc == -1)
+			return -1;
+		x->chained = x->chained && rc == 0;
+	}
+	x->counted = true;
+	return 0;
+}
+
+static int
+look_at_newest(struct ltx_look *x, struct err *e)
+{
+	const struct ltx_plan *p = &x->plan;
+
+	if (look_at_chain(x, e) == -1)
+		return -1;
+	/* Once more, if there is something to be compared.  Litestream's own
+	 * have nothing. */
+	if (x->summed && x->chained) {
+		x->rolls = true;
+		if (look_at_chain(x, e) == -1)
+			return -1;
+	}
+	x->chained = false;
+	if (p->txid == p->wanted)
+		return 0;
+	err_set(e, ERR_CORRUPT,
+	    "no LTX file brings the TXIDs from %016" PRIx64 " to %016" PRIx64,
+	    p->gap_from, p->gap_until);
+	return look_fault(x->l, true, e);
+}
+
+static bool
+is_newest(const struct ltx_plan *p, size_t file)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i] == file)
+			return true;
+	return false;
+}
+
+static int
+look_at_all(struct ltx_look *x, struct err *e)
+{
+	const struct ltx_wish newest = { LTX_NEWEST, INT64_MAX };
+
+	ltx_plan(&x->plan, x->files.v, x->files.n, &newest);
+	if (look_at_newest(x, e) == -1)
+		return -1;
+	for (size_t i = 0; i < x->files.n && !x->l->want->newest; i++)
+		if (!is_newest(&x->plan, i) &&
+		    look_at(x, &x->files.v[i], false, e) == -1)
+			return -1;
+	return x->l->out->newest || !x->l->want->sql ? 0 : look_sql(x->l, e);
+}
+
+static void
+begin(struct ltx_look *x, struct look *l)
+{
+	x->l = l;
+	x->reader = ltx_read_new();
+	sumtable_init(&x->sums, l->v->dir);
+	l->plain = true;
+	memcpy(l->out->generation, "ltx", sizeof("ltx"));
+}
+
+int
+look_ltx(struct look *l, struct err *e)
+{
+	struct ltx_look x = { 0 };
+	struct ltx_where where;
+	int rc;
+
+	rc = ltx_list_any(&x.files, &l->listed, l->j->db, &x.how, &where, e);
+	if (rc == -1 || x.files.n == 0) {
+		ltx_list_release(&x.files);
+		return rc;
+	}
+	if (l->known || l->h.n > 0 || l->want->source)
+		rc = err_set(e, ERR_CONFIG, "%s",
+		    l->want->source
+			? "it is in LTX, which --against-source does not know"
+			: "it is in LTX, as Litestream 0.5 writes it, and lspp "
+			  "shipped it, too: nothing tells which is newer");
+	l->h.objects += x.files.n;
+	begin(&x, l);
+	if (rc == 0)
+		rc = look_at_all(&x, e);
+	sumtable_release(&x.sums);
+	ltx_read_free(x.reader);
+	ltx_plan_release(&x.plan);
+	ltx_list_release(&x.files);
+	return rc == -1 ? -1 : 1;
+}
