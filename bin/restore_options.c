@@ -42,6 +42,7 @@ const struct cli_opt restore_option_table[] = {
 	    OPT_OUTPUT },
 	{ "timestamp", 0, "TIME", "the newest state captured until TIME",
 	    OPT_TIMESTAMP },
+	{ "list", 0, NULL, "print what there is, restore nothing", OPT_LIST },
 	{ "force", 0, NULL, "replace databases that exist", OPT_FORCE },
 	{ "live", 0, NULL, "write into databases that stay open", OPT_LIVE },
 	{ "if-not-exists", 0, NULL, "pass over databases that exist",
@@ -54,7 +55,6 @@ const struct cli_opt restore_option_table[] = {
 };
 
 const struct cli_opt restore_more_table[] = {
-	{ "list", 0, NULL, "print what there is, restore nothing", OPT_LIST },
 	{ "if-existed", 0, NULL, "pass over what is younger than --timestamp",
 	    OPT_IF_EXISTED },
 	{ "newer-than", 0, "TIME", "pass over what has nothing newer",
@@ -82,19 +82,30 @@ const struct cli_opt restore_more_table[] = {
 	{ 0 },
 };
 
+/* Whose noon it is should not be guessed. */
+static int
+parse_time(struct run *run, const char *opt, const char *arg, int64_t *ns,
+    struct err *e)
+{
+	char local[WHEN_LOCAL_SIZE];
+	int rc = when_parse(arg, when_now(), ns, e);
+
+	if (rc == -1)
+		return err_in(e, "%s", opt);
+	if (rc == 1)
+		cli_warn(
+		    &run->cli, NULL, "%s: %s", opt, when_local(*ns, local));
+	return 0;
+}
+
 static int
 take_time(struct run *run, const char *arg, struct err *e)
 {
-	int64_t now = when_now();
-	char text[WHEN_SIZE], local[WHEN_LOCAL_SIZE];
-	int rc = when_parse(arg, now, &run->want.at_ns, e);
+	char text[WHEN_SIZE];
 
-	if (rc == -1)
-		return err_in(e, "--timestamp");
-	if (rc == 1) /* whose noon it is should not be guessed */
-		cli_warn(&run->cli, NULL, "--timestamp: %s",
-		    when_local(run->want.at_ns, local));
-	if (run->want.at_ns > now)
+	if (parse_time(run, "--timestamp", arg, &run->want.at_ns, e) == -1)
+		return -1;
+	if (run->want.at_ns > when_now())
 		return err_set(e, ERR_USAGE, "--timestamp: %s is in the future",
 		    when_text(run->want.at_ns, text));
 	return 0;
@@ -162,13 +173,10 @@ take_time_option(struct run *run, int o, const char *arg, struct err *e)
 	case OPT_LIST: run->list = true; return 0;
 	case OPT_AROUND:
 		run->around = true;
-		return when_parse(arg, when_now(), &run->around_ns, e) == -1
-		    ? err_in(e, "--around")
-		    : 0;
+		return parse_time(run, "--around", arg, &run->around_ns, e);
 	case OPT_NEWER_THAN:
-		return when_parse(arg, when_now(), &run->want.newer_ns, e) == -1
-		    ? err_in(e, "--newer-than")
-		    : 0;
+		return parse_time(
+		    run, "--newer-than", arg, &run->want.newer_ns, e);
 	case OPT_LAST_GOOD: run->want.good = RESTORE_LAST_GOOD; return 0;
 	case OPT_BISECT: run->want.good = RESTORE_BISECT; return 0;
 	case OPT_STATE: run->state_dir = arg; return 0;

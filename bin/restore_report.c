@@ -105,7 +105,7 @@ static void
 print_plan(struct run *run, const struct request *q)
 {
 	const struct restore_plan *p = &q->plan;
-	char until[WHEN_SIZE], snapshot[CODEC_LABEL] = "-";
+	char until[WHEN_SIZE], snapshot[CODEC_LABEL] = "-", *line;
 
 	if (p->ltx == NULL)
 		p->codec->label(snapshot, p->snapshot);
@@ -114,11 +114,12 @@ print_plan(struct run *run, const struct request *q)
 		    "snapshot", "segments", "bytes", "covered until",
 		    "database -> target", run->cli.end);
 	run->headed = true;
-	(void)printf("%-16s %-8s %8zu %14" PRIu64 " %-24s %s -> ",
+	line = xasprintf("%-16s %-8s %8zu %14" PRIu64 " %-24s %s -> %s",
 	    p->generation, snapshot, p->segments, p->bytes,
-	    when_text(p->until_ns, until), buf_str(&q->c.key));
-	cli_put(&run->cli,
+	    when_text(p->until_ns, until), buf_str(&q->c.key),
 	    run->spare != NULL ? "standard output" : buf_str(&q->c.path));
+	cli_put(&run->cli, line);
+	free(line);
 }
 
 static void

@@ -73,6 +73,8 @@ says() {
 	says 2 '--max-hot: "x" is not a number' lspp-hot --max-hot x d/1.db
 	says 2 '--top: "bad" is neither a number nor gone, lost,' \
 		lspp-stat --top bad
+	says 2 'hint: see lspp-restore --help and --help-more' \
+		lspp-restore --around now d/1.db
 	says 2 '--top: "0" is not a number from 1' lspp-stat --top 0
 }
 
@@ -87,6 +89,23 @@ says() {
 	# The name of an argument is in capitals; the text begins behind it.
 	run ! grep -E '^ +(-.,)? *--[a-z0-9-]+( [A-Z|/]+)? [a-z]' \
 		<(grep -v "^      --debug sign" all)
+}
+
+@test "a name steers no terminal, and is itself in a pipe" {
+	local name=$'\e]0;x\a\rb.db' p
+	mv d/1.db "d/$name"
+	lspp-scan d | lspp-ship >out
+	assert_equal "$(cat out)" "d/$name"
+	for p in 'scan d' 'restore -n -o x "**"' 'restore --list "**"' \
+		'restore -o x "**"' 'verify "**"' \
+		'prune -n --keep-last 1 --grace 0s "**"'; do
+		lspp-ship -q --new-generation "d/$name" >out
+		run -0 script -qec "lspp-$p -q" /dev/null
+		assert_output --partial '?]0;x??b.db'
+		run ! grep -q $'[\e\a]' <<<"$output"
+	done
+	run -0 --separate-stderr script -qec 'lspp-scan -0 d' /dev/null
+	assert_output --partial "$name"
 }
 
 @test "a state of somebody else's is a permission that is missing" {

@@ -114,13 +114,17 @@ void
 cli_usage(struct cli *c, const char *fmt, ...)
 {
 	char msg[1024], hint[128];
+	bool more = false;
 	va_list ap;
 
 	va_start(ap, fmt);
 	if (vsnprintf(msg, sizeof(msg), fmt, ap) < 0)
 		msg[0] = '\0';
 	va_end(ap);
-	(void)snprintf(hint, sizeof(hint), "see %s --help", c->program);
+	for (unsigned i = 0; i < c->n_more; i++)
+		more |= strcmp(c->help_more[i], "help-more") == 0;
+	(void)snprintf(hint, sizeof(hint), "see %s --help%s", c->program,
+	    more ? " and --help-more" : "");
 	cli_say(c, NULL, msg, hint);
 	exit(ERR_USAGE);
 }

@@ -283,13 +283,34 @@ lines_hold(void (*before)(void), void (*after)(void))
 	release = after;
 }
 
+/* A name is a tenant's, as like as not: it shall not steer a terminal. */
+static char *
+tamed(const char *text)
+{
+	char *out = xstrdup(text);
+
+	for (char *c = out; *c != '\0'; c++)
+		if (((unsigned char)*c < ' ' && *c != '\t' && *c != '\n') ||
+		    *c == 0x7f)
+			*c = '?';
+	return out;
+}
+
 void
 lines_put(int end, const char *path)
 {
+	static int terminal = -1;
+	char *shown = NULL;
+
 	hold();
+	if (terminal == -1)
+		terminal = isatty(STDOUT_FILENO);
+	if (terminal == 1 && end != '\0')
+		path = shown = tamed(path);
 	if ((fputs(path, stdout) == EOF || putchar(end) == EOF) &&
 	    put_errnum == 0)
 		put_errnum = errno;
+	free(shown);
 	release();
 }
 

@@ -73,7 +73,8 @@ int lines_close(struct lines *in, struct err *e);
 int lines_expect(const struct lines *in, struct err *e);
 
 /*
- * Write path and the end byte to stdout.  Buffered: call lines_flush() after
+ * Write path and the end byte to stdout; on a terminal, unless the end is NUL,
+ * with a '?' for each control character but tab and newline.  Buffered: call lines_flush() after
  * each batch.  Errors are kept for cli_finish() to report: lines_errno() is
  * the errno of the first, or 0.
  */
