@@ -233,6 +233,8 @@ work(struct job *j, void *arg)
 		prune_db_load(t->db);
 	if (!run->erase)
 		prune_db_plan(t->db, &run->policy);
+	if (!run->erase && !run->counting && !run->cli.dry_run)
+		t->whole = prune_db_mark(t->db, &run->policy);
 	if (t->db->rc == -1) {
 		t->rc = -1;
 		t->e = t->db->e;

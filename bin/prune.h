@@ -81,6 +81,7 @@ struct task {
 	int64_t lock;     /* while it does */
 	char *path;       /* where it was */
 	bool failed, any; /* of its objects */
+	bool whole;       /* none of its snapshots may be marked */
 };
 
 /* Read the options into run; wrong use ends the program. */

@@ -108,6 +108,7 @@ prune_options(struct run *run)
 	p->now_ns = when_now();
 	p->keep_for_ns = run->gone_for_ns = -1;
 	p->grace_ns = PRUNE_GRACE_MIN_NS;
+	p->alone = true;
 	run->uploads_ns = 7 * DAY;
 	while ((o = cli_option(&run->cli, &arg)) != -1)
 		take_option(run, o, arg);

@@ -50,6 +50,11 @@ tell_left(struct run *run, const struct task *t)
 		cli_warn(&run->cli, t->name,
 		    "%zu objects of unknown names are left; one is %s",
 		    db->h.unknown, db->h.first_unknown);
+	if (t->whole)
+		cli_warn(&run->cli, t->name,
+		    "what is behind the snapshots of a day, a week or a month "
+		    "is left: to say that it is gone wants s3:PutObject and "
+		    "s3:GetObject, or the right to write");
 	if (db->plan.stray > 0)
 		cli_warn(&run->cli, t->name,
 		    "%" PRIu64 " objects that no snapshot leads to are left: "

@@ -29,6 +29,27 @@ bytes_of(const struct history_list *l)
 	return sum;
 }
 
+/* What is missing of a snapshot and what comes behind it, up to the next: a
+ * segment into *gone; false: nothing is. */
+static bool
+lacks(const struct history *h, const struct history_generation *g,
+    size_t snapshot, struct history_object *gone)
+{
+	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	bool last = snapshot + 1 == s->n;
+	uint64_t place = s->v[snapshot].at;
+	size_t at = history_below(w, place), n = w->n - at;
+
+	if (history_is_alone(h, g, place))
+		return false;
+	if (!last)
+		n = history_below(w, s->v[snapshot + 1].at) - at;
+	if (history_whole(h, w->v + at, n, place, &gone->at) != n)
+		return true;
+	gone->at = n > 0 ? h->codec->next_log(w->v[at + n - 1].at) : place;
+	return !last && gone->at != s->v[snapshot + 1].at;
+}
+
 /* The first object that is missing behind the first snapshot, as far as names
  * tell. */
 static char *
@@ -36,15 +57,11 @@ missing(const struct history *h, const struct history_generation *g)
 {
 	struct history_object gone = { 0 };
 	struct buf key = { 0 };
-	const struct history_list *l = &g->segments;
-	size_t first = 0;
+	size_t i = 0;
 
-	if (g->snapshots.n == 0)
-		return NULL;
-	while (first < l->n && l->v[first].at < g->snapshots.v[0].at)
-		first++;
-	if (history_whole(h, l->v + first, l->n - first, g->snapshots.v[0].at,
-		&gone.at) == l->n - first)
+	while (i < g->snapshots.n && !lacks(h, g, i, &gone))
+		i++;
+	if (i == g->snapshots.n)
 		return NULL;
 	history_key(h, g, LAYOUT_SEGMENT, &gone, &key);
 	return (char *)key.data;

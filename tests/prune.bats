@@ -123,6 +123,63 @@ stale() {
 	stale
 }
 
+# cut_first -- as --keep-daily does: of the first run the snapshot alone.
+cut_first() {
+	local keys
+	mapfile -t keys < <(replica_list a.db/generations/ |
+		grep -e wal/00000000)
+	printf '\004\042\115\030\144\120\010\0\0\0\0\005\135\314\002' >alone
+	replica_put "${keys[0]%/wal/*}/snapshots/00000000.alone.lz4" alone
+	[ "${1:-}" = said ] || replica_rm "${keys[@]}"
+}
+
+@test "an old state in a run of which the snapshot stands alone begins anew" {
+	local n
+	change
+	cp -r "$S" "$T/old-1"
+	change
+	cp -r "$S" "$T/old-2"
+	change --snapshot-interval=0s
+	change
+	change --snapshot-interval=0s
+	change
+	replica_save "$T/saved"
+	for n in 1 2; do
+		replica_back "$T/saved"
+		rm -rf "$T/old"
+		cp -r "$T/old-$n" "$T/old"
+		cut_first
+		stale
+		assert_equal "$(replica_list a.db/generations/ |
+			grep -c -e 00000000_00000000 | tr -d ' ')" 1
+		run -0 later 3 lspp-verify --deep -r "$R" a.db
+	done
+}
+
+@test "an old state does not go on over a gap before a snapshot" {
+	change
+	cp -r "$S" "$T/old"
+	cp a.db then.db
+	change
+	change
+	change --snapshot-interval=0s
+	replica_rm "$(replica_list a.db/generations/ | grep wal/00000000 |
+		tail -n 1)"
+	cp then.db a.db
+	stale
+}
+
+@test "an old state where that is said, and nothing has gone yet" {
+	change
+	cp -r "$S" "$T/old"
+	change
+	change --snapshot-interval=0s
+	change
+	cut_first said
+	stale
+	run -0 later 3 lspp-verify --deep -r "$R" a.db
+}
+
 @test "an old state that lost nothing goes on where the history ends" {
 	change
 	cp -r "$S" "$T/old"

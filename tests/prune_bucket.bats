@@ -50,7 +50,7 @@ requests() {
 	echo "$n"
 }
 
-@test "a record of today is relied on; an older one costs two small reads" {
+@test "a record of today is relied on; an older one costs four small reads" {
 	change
 	ship >/dev/null
 	change
@@ -58,7 +58,7 @@ requests() {
 	assert_regex "$stderr" 'put=1 get=0 head=0 list=0'
 	change
 	later 3 lspp-ship -v -r "$R" -C src -s state src/a.db 2>/dev/null
-	assert_equal "$(requests get first)" 2
+	assert_equal "$(requests get first)" 4
 	assert_equal "$(requests list)" 0
 	# Its time is that of the capture, three days from now: relied on then.
 	change
@@ -66,6 +66,35 @@ requests() {
 	assert_equal "$(requests get)" 0
 	lspp-restore -r "$R" -o out a.db
 	cmp out/a.db src/a.db
+}
+
+@test "of a day its snapshot stays alone" {
+	local objects=$S3_DIR/data/$BUCKET/fleet/a.db/generations run hours
+	local day=$(($(date +%s) / 86400 * 86400 - 30 * 86400))
+	[ "$S3_KIND" = versitygw ] ||
+		skip "the times of objects can be set in versitygw's files"
+	for run in 1 2 3 4; do
+		for hours in 1 2; do
+			change
+			ship --snapshot-interval $((hours * 10 - 10))h >/dev/null
+			find "$objects" -name '*.lz4' -mmin -120 -exec touch -d \
+				"@$((day + run * 86400 + hours * 3600))" {} +
+		done
+	done
+	later 0 lspp-prune -v -r "$R" --yes --keep-for 1d --keep-daily 30 \
+		'**' >gone
+	# Of three days the segment; the newest is whole.
+	assert_equal "$(wc -l <gone)" 6
+	assert_equal "$(requests put)" 3
+	s3tool "$R" ls >objects
+	assert_equal "$(grep -c '\.alone\.lz4$' objects)" 3
+	assert_equal "$(grep -c '\.snapshot\.lz4$' objects)" 4
+	run -0 --separate-stderr lspp-verify --deep -r "$R" -s state a.db
+	assert_equal "$stderr" ""
+	lspp-restore -r "$R" -o out a.db
+	cmp out/a.db src/a.db
+	later 0 lspp-prune -r "$R" --yes --keep-last 1 '**' >gone
+	assert_equal "$(grep -c '\.alone\.lz4$' gone)" 3
 }
 
 @test "where looking is not allowed, an older one begins a generation" {

@@ -11,6 +11,9 @@ struct err;
 #define WHEN_SIZE       32
 #define WHEN_LOCAL_SIZE 64
 
+/* What when_text() tells is later than it was by less than this. */
+#define WHEN_TOLD_NS INT64_C(1000000)
+
 /*
  * ns since 1970 UTC of
  *	2026-11-24T02:18:31.5+01:00	RFC 3339

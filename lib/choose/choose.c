@@ -243,7 +243,7 @@ note_object(void *ctx, const struct store_entry *en, struct err *e)
 
 	(void)e;
 	l->found = layout_object(en->key, &db, &name) && db == l->db &&
-	    name.kind != LAYOUT_OWNER;
+	    (name.kind == LAYOUT_SNAPSHOT || name.kind == LAYOUT_SEGMENT);
 	return l->found;
 }
 

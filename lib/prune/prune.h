@@ -14,16 +14,17 @@
  *			before 'as of'
  *	last		every state since the so many'th newest snapshot
  *	hourly, ...	of so many hours (days, weeks from Monday, months; in
- *			UTC) that have states, the newest state of each
+ *			UTC) that have states, the last snapshot of each, alone;
+ *			where there is none, its newest state
  *
- * Kept is a run with all its states or nothing of it, for ship's sake
- * (ship_pruned.c).  Beside these runs are kept: the last run of a generation of
- * which another is kept, for it says that the generation is ended; and the run
- * before one that is kept for its snapshot alone, where a run is missing
- * between others: litestream 0.3.13 wants WAL of the index before.  Of
- * Litestream's own generations everything from the run before the first that is
- * kept.  Only with 'foreign' are those looked at, else they are as if they were
- * not there.
+ * Kept is a run with all its states, or its snapshot alone, or nothing of it.
+ * Beside these runs are kept whole: the last run of a generation of which
+ * another is kept, for it says that the generation is ended; and the run before
+ * one that is kept whole, also for the state that its snapshot is, where WAL of
+ * a run before that is kept: litestream 0.3.13 wants WAL of the index before.
+ * Of Litestream's own generations everything from the run before the first that
+ * is kept.  Only with 'foreign' are those looked at, else they are as if they
+ * were not there.
  *
  * The time of an object is when it was stored.  That is its state's own time in
  * a directory, and after it on S3, by an upload; so what a time of capture
@@ -35,17 +36,20 @@
  * at every moment, by lspp and litestream 0.3.13 and 0.5 (lspp-format(5), rules
  * 1 to 6):
  *
+ *	before	it is said which snapshots stand alone (prune_db_mark)
  *	0	the snapshots of all runs that go
- *	1...	their segments.  Below the first run that is kept of the
- *		generation: those that begin no index; those that begin one,
- *		but for the last index; that.  Behind one that is kept: index by
- *		index from the last one on, in each first what does not begin it
- *	last	owner's objects, of a database that goes as a whole
+ *	1...	their segments, and those behind snapshots that stand alone.
+ *		Below the first run that is kept whole of the generation: those
+ *		that begin no index; those that begin one, but for the last
+ *		index; that.  Behind one that is kept whole: index by index from
+ *		the last one on, in each first what does not begin it
+ *	last	what says that a snapshot stands alone that went; owner's
+ *		objects, of a database that goes as a whole
  *
  * If something of a wave cannot be removed, the database's later ones are left.
  *
  * Room prune: which objects of a replica may go, and removing them (invariant
- *     9).
+ *     9); of what it keeps, which snapshots stand alone.
  * Used by: ship, for what is promised (PRUNE_TRUST_NS); bin.
  * Never: removes what a restore that has begun may need; reads the state.
  *
@@ -61,19 +65,20 @@
  * last object of a record is there: the next one may be gone.  This is enough:
  *
  *  - lspp-prune removes whole runs.  It removes the snapshot first and alone,
- *    and the rest when the snapshot is durably gone.  What follows a record is
- *    always in the run of the record's snapshot (invariant 7).  So while that
- *    snapshot is there, so is the object at the record's position (invariant
- *    9).
- *  - A directory is asked for the snapshot at every object: when the object is
- *    staged, and again when it is linked.  That is free.
+ *    and the rest when the snapshot is durably gone.  Or it says beside the
+ *    snapshot that it stands alone, and removes the rest when that is durable.
+ *    What follows a record is always in the run of the record's snapshot
+ *    (invariant 7).  So while that snapshot is there, and does not stand alone,
+ *    so is the object at the record's position (invariant 9).
+ *  - A directory is asked for both at every object: when the object is staged,
+ *    and again when it is linked.  That is free.
  *  - On S3 that would be one more request for each object.  So lspp-ship
  *    relies on a record that is younger than 24 h, and lspp-prune leaves on S3
  *    what was superseded less than 48 h ago.  The difference is for clocks.
  *    For an older record lspp-ship makes two small reads, before the PUT and
- *    after it.  The second one is needed because the snapshot may be pruned
- *    between the first one and the PUT; then the object is not acknowledged.
- *  - If the snapshot is gone, or if looking for it is denied, lspp-ship begins
+ *    again after it.  These are needed because the run may be pruned between
+ *    the first ones and the PUT; then the object is not acknowledged.
+ *  - If the snapshot is gone or stands alone, or if looking is denied, lspp-ship begins
  *    a new generation by way of the fence (ship.h).  By then the interval of
  *    snapshots is over, so a snapshot is due anyway.
  *  - A run that adopts a tail may follow it through a run that is kept to one
@@ -120,17 +125,19 @@
  * says what it is, and in a directory a file's time does.  If the two differ
  * by minutes one is wrong, and nobody knows which: nothing is deleted.
  *
- * Why whole runs?  With a ship an hour a run is a day, and a policy of days
- * deletes next to nothing of it, though the snapshot alone would do for a
- * state of that day.  But a record in that run would still find its snapshot,
- * and put its object at a position that is free.  What could tell: the run's
- * first segment, gone before the others, for a record behind it; for one right
- * behind the snapshot nothing of a known name, only a LIST, since what led to
- * the snapshot has an offset that the record does not know.  So a run may only
- * be cut to its snapshot once a ship asks for both names, in a directory at
- * each object, and lists where it stands right behind a snapshot or, on S3, is
- * older than a day.  Shorter runs do not help: they are more snapshots
- * (bench/RESULTS.md).
+ * Why does a snapshot stand alone, and how is that told?  With a ship an hour a
+ * run is a day, and a policy of days would delete next to nothing of whole
+ * runs; shorter ones do not help, they are more snapshots (bench/RESULTS.md).
+ * But a record in a run that was cut would still find its snapshot, and put its
+ * object at a position that is free.  Nothing that is left tells it: that the
+ * run's first segment is gone does not, for a record right behind the snapshot,
+ * and to remove that one first would break the generation for litestream
+ * 0.3.13.  Nor could lspp-verify tell what was pruned from what was lost.  So an
+ * object beside the snapshot says it, durably, before the first segment goes,
+ * and no sooner goes than the snapshot.  Its name is known to any record, which
+ * costs one stat in a directory, and on S3 one more small read where the
+ * snapshot is looked for.  Readers take no segment behind it, whatever is left
+ * of them: so a kill leaves nothing that could be restored wrongly.
  *
  * One listing streams through for a whole root, a database at a time;
  * deletions of many databases share the waves.  Ids of generations tell whose
@@ -173,6 +180,8 @@ struct prune_policy {
 	uint32_t last;       /* 0: not asked for; likewise */
 	uint32_t count[PRUNE_PERIODS];
 	bool foreign;
+	/* Of a run that is kept for a period, its snapshot alone. */
+	bool alone;
 	/* Before anything goes, read how long the newest run's segments are:
 	 * one small read for each that has another of its index behind it. */
 	bool measure;
@@ -193,16 +202,24 @@ const char *prune_why_name(enum prune_why why);
 
 struct prune_item {
 	uint32_t generation; /* of the history's */
-	uint32_t at;         /* of its snapshots, segments, or the owners */
+	uint32_t at; /* of its snapshots or segments, the owners, or alone */
 	uint32_t wave;
 	uint8_t kind; /* enum layout_kind */
 	uint8_t why;
+};
+
+/* A snapshot that is to stand alone. */
+struct prune_mark {
+	uint32_t generation; /* of the history's */
+	uint32_t at;         /* of its snapshots */
 };
 
 /* In the order of removal. */
 struct prune_plan {
 	struct prune_item *v;
 	size_t n, room;
+	struct prune_mark *mark; /* before anything else */
+	size_t marks;
 	uint64_t foreign; /* objects left for being Litestream's */
 	uint64_t stray;   /* newer than all that can be restored: left */
 };
@@ -286,6 +303,12 @@ int prune_db_date(struct prune_db *db, bool foreign, struct err *e);
  * between two others of the newest run is missing, or one is damaged.
  */
 void prune_db_plan(struct prune_db *db, const struct prune_policy *p);
+
+/*
+ * Say in the replica which snapshots are to stand alone, before the first object
+ * of the plan goes.  True: that is not allowed, and the plan is one without.
+ */
+bool prune_db_mark(struct prune_db *db, const struct prune_policy *p);
 
 /* -- removal (prune_run.c) --------------------------------------------------
  */

@@ -9,11 +9,18 @@
 
 #define NO_SNAPSHOT SIZE_MAX
 
+enum level {
+	KEEP_NOTHING,
+	KEEP_ALONE, /* its snapshot alone */
+	KEEP_WHOLE,
+};
+
 struct run {
 	size_t snapshot; /* of the generation's, or NO_SNAPSHOT */
 	size_t first, n; /* of its segments */
-	bool keep;
-	bool bare; /* for the state that its snapshot is, too */
+	enum level keep;
+	bool bare;  /* for the state that its snapshot is, too */
+	bool alone; /* its snapshot stands alone: what else is left goes */
 };
 
 struct generation {
@@ -23,11 +30,12 @@ struct generation {
 	bool foreign, ignored;
 };
 
-/* The largest keys of many. */
+/* The largest keys of many, and of those that are equal the largest values. */
 struct top {
 	struct top_entry {
 		int64_t key, value;
-	} * v; /* ascending */
+		int64_t snapshot; /* the largest value of one; INT64_MIN */
+	} * v;                    /* ascending */
 	size_t n, max, room;
 	bool distinct;
 };
@@ -39,6 +47,7 @@ struct planner {
 	size_t n;
 	int64_t as_of, newest;
 	/* of a pass over the states */
+	const struct generation *current;
 	int64_t at, best;
 	enum prune_period period;
 	struct top top;

@@ -70,7 +70,8 @@ prune_db_load(struct prune_db *db)
 	    -1) {
 		db->rc = -1;
 		db->e = e;
-	} else if (db->rc == 0 && db->h.n == 0 && db->h.owners.n == 0) {
+	} else if (db->rc == 0 && db->h.n == 0 && db->h.owners.n == 0 &&
+	    db->h.alone.n == 0) {
 		db->rc = ltx_refuse(s, db->key, "lspp-prune", &db->e);
 		if (db->rc == 0)
 			db->rc = store_no_backup(s, &db->e);
@@ -360,6 +361,9 @@ prune_db_date(struct prune_db *db, bool foreign, struct err *e)
 		own = true;
 		not_later(&g->snapshots, t.ns);
 		not_later(&g->segments, t.ns);
+		/* Also behind a clock that went back (date_jumps): by what the
+		 * clock said, what it dated while it was ahead would be newer.
+		 */
 		o->mtime_ns = t.ns;
 	}
 	return date_foreign(db, own, foreign, e);

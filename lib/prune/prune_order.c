@@ -79,7 +79,7 @@ add_block(const struct block *b, uint32_t generation, struct prune_plan *plan)
 	for (size_t i = b->to; i > b->from; i--) {
 		const struct run *r = &b->g->v[i - 1];
 
-		if (r->snapshot != NO_SNAPSHOT)
+		if (r->snapshot != NO_SNAPSHOT && r->keep == KEEP_NOTHING)
 			add(plan,
 			    (struct prune_item){ .generation = generation,
 				.at = (uint32_t)r->snapshot,
@@ -114,18 +114,68 @@ is_fence(const struct generation *g)
 	    l->v[0].size < HISTORY_EMPTY;
 }
 
+/* Something of it, if it has that. */
 static bool
 goes(const struct planner *pl, const struct generation *g, const struct run *r,
     struct prune_plan *plan)
 {
 	int64_t last;
 
-	if (r->keep || r->snapshot != NO_SNAPSHOT)
-		return !r->keep;
+	if (r->snapshot != NO_SNAPSHOT)
+		return r->keep != KEEP_WHOLE || r->alone;
+	if (r->keep)
+		return false;
 	last = g->h->segments.v[r->n - 1].mtime_ns;
 	if (last > pl->newest)
 		plan->stray += r->n;
 	return last <= pl->newest && last <= pl->as_of && !is_fence(g);
+}
+
+/* What is to stand alone from now on. */
+static void
+mark(const struct generation *g, uint32_t generation, struct prune_plan *plan)
+{
+	for (const struct run *r = g->v; r < g->v + g->n; r++) {
+		if (r->keep != KEEP_ALONE || r->alone || r->n == 0)
+			continue;
+		plan->mark = xrealloc(
+		    plan->mark, (plan->marks + 1) * sizeof(*plan->mark));
+		plan->mark[plan->marks++] =
+		    (struct prune_mark){ generation, (uint32_t)r->snapshot };
+	}
+}
+
+static int
+by_id(const void *id, const void *g)
+{
+	return strcmp(id, ((const struct generation *)g)->h->id);
+}
+
+/* Is the snapshot kept that it is about? */
+static bool
+is_kept(const struct planner *pl, const struct history_alone *a)
+{
+	const struct generation *g =
+	    bsearch(a->id, pl->g, pl->n, sizeof(*g), by_id);
+	size_t at;
+
+	if (g == NULL)
+		return false;
+	at = history_below(&g->h->snapshots, a->at);
+	if (at == g->h->snapshots.n || g->h->snapshots.v[at].at != a->at)
+		return false;
+	at += g->v[0].snapshot == NO_SNAPSHOT;
+	return g->v[at].keep || g->ignored;
+}
+
+static void
+add_alone(struct prune_plan *plan, size_t at, enum prune_why why)
+{
+	add(plan,
+	    (struct prune_item){ .at = (uint32_t)at,
+		.wave = UINT32_MAX - 1,
+		.kind = LAYOUT_ALONE,
+		.why = (uint8_t)why });
 }
 
 static void
@@ -152,6 +202,7 @@ order(const struct planner *pl, const struct generation *g,
 			b.to++;
 		}
 	}
+	mark(g, generation, plan);
 }
 
 void
@@ -162,6 +213,9 @@ prune_order(const struct planner *pl, struct prune_plan *plan)
 			plan->foreign += g->h->snapshots.n + g->h->segments.n;
 		else
 			order(pl, g, plan);
+	for (size_t i = 0; i < pl->h->alone.n; i++)
+		if (!is_kept(pl, &pl->h->alone.v[i]))
+			add_alone(plan, i, PRUNE_SUPERSEDED);
 	sort(plan);
 }
 
@@ -191,6 +245,8 @@ prune_plan_all(const struct prune_db *db, bool foreign, struct prune_plan *plan)
 				.kind = LAYOUT_SNAPSHOT,
 				.why = PRUNE_GONE });
 	}
+	for (size_t i = 0; i < db->h.alone.n; i++)
+		add_alone(plan, i, PRUNE_GONE);
 	for (size_t i = 0; i < db->h.owners.n; i++)
 		add(plan,
 		    (struct prune_item){ .at = (uint32_t)i,
@@ -204,5 +260,6 @@ void
 prune_plan_release(struct prune_plan *plan)
 {
 	free(plan->v);
+	free(plan->mark);
 	*plan = (struct prune_plan){ 0 };
 }

@@ -48,7 +48,7 @@ count_to(const struct history_list *l, size_t from, uint64_t at)
 }
 
 static void
-split(struct generation *g)
+split(const struct history *h, struct generation *g)
 {
 	const struct history_list *snaps = &g->h->snapshots;
 	const struct history_list *segs = &g->h->segments;
@@ -64,6 +64,9 @@ split(struct generation *g)
 		g->v[n].n = count_to(segs, at,
 		    i + 1 < snaps->n ? snaps->v[i + 1].at : UINT64_MAX);
 		at += g->v[n].n;
+		/* What came behind the last one is not known to be anywhere. */
+		g->v[n].alone = i + 1 < snaps->n &&
+		    history_is_alone(h, g->h, snaps->v[i].at);
 	}
 	g->n = n;
 }
@@ -83,10 +86,11 @@ each_state(struct planner *pl, state_fn *fn)
 		bool bare = false;
 		int64_t ns = INT64_MIN, t;
 
+		pl->current = g;
 		for (struct run *r = g->v; r < g->v + g->n; r++) {
 			if (g->ignored || r->snapshot == NO_SNAPSHOT)
 				continue;
-			for (size_t i = 0; i <= r->n; i++) {
+			for (size_t i = 0; i <= (r->alone ? 0 : r->n); i++) {
 				t = i == 0
 				    ? g->h->snapshots.v[r->snapshot].mtime_ns
 				    : g->h->segments.v[r->first + i - 1]
@@ -105,9 +109,10 @@ each_state(struct planner *pl, state_fn *fn)
 }
 
 static void
-keep(struct run *r, bool bare)
+keep(struct run *r, enum level level, bool bare)
 {
-	r->keep = true;
+	if (r->keep < level)
+		r->keep = level;
 	r->bare = r->bare || bare;
 }
 
@@ -128,7 +133,7 @@ keep_current(
     struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
 {
 	if (ns == pl->best && next_ns > ns)
-		keep(r, bare);
+		keep(r, KEEP_WHOLE, bare);
 }
 
 /* What was current at that moment. */
@@ -148,7 +153,7 @@ keep_later(
 {
 	(void)next_ns;
 	if (ns > pl->at)
-		keep(r, bare);
+		keep(r, KEEP_WHOLE, bare);
 }
 
 static void
@@ -161,9 +166,9 @@ keep_since(struct planner *pl, int64_t from)
 
 /* -- the last so many ------------------------------------------------------ */
 
-/* The n largest, ascending; 'value' of equal ones is the larger. */
-static void
-top_add(struct top *t, int64_t key, int64_t value)
+/* Where the first of them is that is not less. */
+static size_t
+top_find(const struct top *t, int64_t key)
 {
 	size_t from = 0, to = t->n, mid;
 
@@ -174,16 +179,27 @@ top_add(struct top *t, int64_t key, int64_t value)
 		else
 			to = mid;
 	}
+	return from;
+}
+
+static void
+top_add(struct top *t, int64_t key, int64_t value, bool snapshot)
+{
+	struct top_entry e = { key, value, snapshot ? value : INT64_MIN }, *v;
+	size_t from = top_find(t, key);
+
 	if (t->distinct && from < t->n && t->v[from].key == key) {
-		if (value > t->v[from].value)
-			t->v[from].value = value;
+		v = &t->v[from];
+		v->value = value > v->value ? value : v->value;
+		v->snapshot =
+		    e.snapshot > v->snapshot ? e.snapshot : v->snapshot;
 		return;
 	}
 	if (t->n == t->max) {
 		if (from == 0)
 			return;
 		memmove(t->v, t->v + 1, (from - 1) * sizeof(*t->v));
-		t->v[from - 1] = (struct top_entry){ key, value };
+		t->v[from - 1] = e;
 		return;
 	}
 	if (t->n == t->room) {
@@ -191,7 +207,7 @@ top_add(struct top *t, int64_t key, int64_t value)
 		t->v = xrealloc(t->v, t->room * sizeof(*t->v));
 	}
 	memmove(t->v + from + 1, t->v + from, (t->n - from) * sizeof(*t->v));
-	t->v[from] = (struct top_entry){ key, value };
+	t->v[from] = e;
 	t->n++;
 }
 
@@ -202,7 +218,7 @@ add_snapshot(
 	(void)r;
 	(void)next_ns;
 	if (bare && ns <= pl->as_of)
-		top_add(&pl->top, ns, 0);
+		top_add(&pl->top, ns, 0, false);
 }
 
 /* From when on 'last' keeps everything; as_of if it has enough there. */
@@ -250,34 +266,39 @@ period_of(enum prune_period which, int64_t ns)
 	return (int64_t)tm.tm_year * 12 + tm.tm_mon;
 }
 
+/* Does its snapshot do for a state of a period?  Of Litestream's, snapshots may
+ * be of later times than the WAL beside them. */
+static bool
+may_be_alone(const struct planner *pl, const struct run *r)
+{
+	return pl->p->alone && !pl->current->foreign &&
+	    r->snapshot != NO_SNAPSHOT;
+}
+
 static void
 add_period(
     struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
 {
-	(void)r;
-	(void)bare;
-	(void)next_ns;
 	if (ns <= pl->as_of)
-		top_add(&pl->top, period_of(pl->period, ns), ns);
+		top_add(&pl->top, period_of(pl->period, ns), ns,
+		    bare && next_ns > ns && may_be_alone(pl, r));
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-	const struct top_entry *x = a, *y = b;
-
-	return (x->value > y->value) - (x->value < y->value);
-}
-
+/* Of each period the last snapshot, or else the newest state. */
 static void
-keep_newest(
+keep_of_period(
     struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
 {
-	struct top_entry key = { 0, ns };
+	int64_t period = period_of(pl->period, ns);
+	size_t at = top_find(&pl->top, period);
+	const struct top_entry *t = &pl->top.v[at];
 
-	if (next_ns > ns && pl->top.n > 0 &&
-	    bsearch(&key, pl->top.v, pl->top.n, sizeof(key), by_value) != NULL)
-		keep(r, bare);
+	if (next_ns <= ns || at == pl->top.n || t->key != period)
+		return;
+	if (t->snapshot == INT64_MIN && ns == t->value)
+		keep(r, KEEP_WHOLE, bare);
+	else if (t->snapshot == ns && bare && may_be_alone(pl, r))
+		keep(r, KEEP_ALONE, bare);
 }
 
 static void
@@ -288,8 +309,7 @@ keep_periods(struct planner *pl, enum prune_period which, uint32_t max)
 	pl->period = which;
 	pl->top = (struct top){ .max = max, .distinct = true };
 	each_state(pl, add_period);
-	/* Periods grow with time, so the newest of each are in order. */
-	each_state(pl, keep_newest);
+	each_state(pl, keep_of_period);
 	free(pl->top.v);
 }
 
@@ -306,7 +326,7 @@ keep_tail(struct generation *g)
 	if (i == g->n)
 		return;
 	for (i -= i > 0; i < g->n; i++)
-		g->v[i].keep = true;
+		g->v[i].keep = KEEP_WHOLE;
 }
 
 static void
@@ -321,14 +341,14 @@ keep_beside(struct generation *g)
 	for (size_t i = 0; i < g->n; i++) {
 		struct run *r = &g->v[i];
 
-		if (r->keep && r->bare && i > 0 && !g->v[i - 1].keep && wal &&
+		if (r->keep == KEEP_WHOLE && r->bare && i > 0 && wal &&
 		    g->v[i - 1].snapshot != NO_SNAPSHOT)
-			g->v[i - 1].keep = true;
-		wal = wal || (r->keep && r->n > 0);
+			g->v[i - 1].keep = KEEP_WHOLE;
+		wal = wal || (r->keep == KEEP_WHOLE && r->n > 0 && !r->alone);
 		any = any || r->keep;
 	}
 	if (any)
-		g->v[g->n - 1].keep = true;
+		g->v[g->n - 1].keep = KEEP_WHOLE;
 }
 
 /* -- what is wrong --------------------------------------------------------- */
@@ -355,7 +375,8 @@ check(const struct planner *pl, struct err *e)
 
 	for (const struct generation *g = pl->g; g < pl->g + pl->n; g++)
 		for (const struct run *r = g->v; r < g->v + g->n; r++)
-			if (r->keep && r->snapshot != NO_SNAPSHOT &&
+			if (r->keep == KEEP_WHOLE && !r->alone &&
+			    r->snapshot != NO_SNAPSHOT &&
 			    history_whole(pl->h, g->h->segments.v + r->first,
 				r->n, g->h->snapshots.v[r->snapshot].at,
 				&gone) != r->n)
@@ -414,7 +435,7 @@ prune_plan(const struct history *h, const struct prune_policy *p,
 		g->h = &h->v[i];
 		g->foreign = h->v[i].plain;
 		g->ignored = g->foreign && !p->foreign;
-		split(g);
+		split(h, g);
 		rc = check_times(h, &g->h->snapshots, e);
 		if (rc == 0)
 			rc = check_times(h, &g->h->segments, e);

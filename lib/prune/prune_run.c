@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/when.h"
 #include "lib/prune/prune.h"
 #include "lib/store/store.h"
+#include "lib/sys/spool.h"
 #include "lib/sys/stop.h"
 
 enum {
@@ -39,11 +41,99 @@ prune_item_key(
 		db->h.codec->key(b, db->key, NULL, &name);
 		return db->h.owners.v[it->at].size;
 	}
+	if (it->kind == LAYOUT_ALONE) {
+		const struct history_alone *a = &db->h.alone.v[it->at];
+		struct layout_name name = { LAYOUT_ALONE, a->at };
+
+		db->h.codec->key(b, db->key, a->id, &name);
+		return a->size;
+	}
 	g = &db->h.v[it->generation];
 	o = it->kind == LAYOUT_SNAPSHOT ? &g->snapshots.v[it->at]
 					: &g->segments.v[it->at];
 	history_key(&db->h, g, (enum layout_kind)it->kind, o, b);
 	return o->size;
+}
+
+/* An LZ4 frame of nothing, as all objects are one. */
+static const uint8_t alone[] = { 0x04, 0x22, 0x4d, 0x18, 0x64, 0x50, 0x08, 0, 0,
+	0, 0, 0x05, 0x5d, 0xcc, 0x02 };
+
+/* In a directory it has the time of the snapshot that it is about. */
+static int
+put_alone(struct prune_db *db, const char *key, int64_t ns, struct err *e)
+{
+	const struct store_ops *ops = db->store->ops;
+	struct spool bytes;
+	struct store_stage st = { .key = key, .bytes = &bytes, .mtime_ns = ns };
+	struct staged *staged;
+	int rc = -1;
+
+	spool_init(&bytes, "/tmp", sizeof(alone));
+	if (spool_write(&bytes, alone, sizeof(alone), e) == -1 ||
+	    (staged = ops->stage(db->store, &st, e)) == NULL)
+		goto out;
+	ops->publish(db->store, &staged, 1);
+	rc = staged->rc;
+	if (rc == -1)
+		*e = staged->e;
+	ops->drop(db->store, staged);
+out:
+	spool_release(&bytes);
+	return rc;
+}
+
+/* What is planned of the list keeps its place in it. */
+static void
+note_alone(struct prune_db *db, const char *id, uint64_t place)
+{
+	size_t at = history_add_alone(&db->h, id, place, sizeof(alone));
+
+	for (size_t i = 0; i < db->plan.n; i++)
+		if (db->plan.v[i].kind == LAYOUT_ALONE &&
+		    db->plan.v[i].at >= at)
+			db->plan.v[i].at++;
+}
+
+static int
+mark(struct prune_db *db, struct err *e)
+{
+	const struct store_ops *ops = db->store->ops;
+	struct buf key = { 0 };
+	int rc = 0;
+
+	/* All bytes are alike, whoever writes them. */
+	if (db->plan.marks > 0 && ops->traits.guarded)
+		ops->assume(
+		    db->store, STORE_GUARD_IGNORED, when_now() / 1000000000);
+	for (size_t i = 0; i < db->plan.marks && rc == 0; i++) {
+		const struct prune_mark *m = &db->plan.mark[i];
+		const struct history_generation *g = &db->h.v[m->generation];
+		const struct history_object *o = &g->snapshots.v[m->at];
+
+		history_key(&db->h, g, LAYOUT_ALONE, o, &key);
+		rc = put_alone(db, buf_str(&key), o->mtime_ns, e);
+		if (rc == 0)
+			note_alone(db, g->id, o->at);
+	}
+	buf_release(&key);
+	return rc;
+}
+
+bool
+prune_db_mark(struct prune_db *db, const struct prune_policy *p)
+{
+	struct prune_policy whole = *p;
+
+	if (db->rc == -1 || mark(db, &db->e) == 0)
+		return false;
+	if (db->e.class != ERR_DENIED) {
+		db->rc = -1;
+		return false;
+	}
+	whole.alone = false;
+	prune_db_plan(db, &whole);
+	return true;
 }
 
 static void

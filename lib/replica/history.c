@@ -21,6 +21,53 @@ add(struct history_list *l)
 	return &l->v[l->n++];
 }
 
+/* Where in the list, which is in order, it is or would be. */
+static size_t
+alone_at(const struct history *h, const char *id, uint64_t place)
+{
+	size_t from = 0, to = h->alone.n, mid;
+	int order;
+
+	while (from < to) {
+		mid = from + (to - from) / 2;
+		order = strcmp(h->alone.v[mid].id, id);
+		if (order < 0 || (order == 0 && h->alone.v[mid].at < place))
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from;
+}
+
+size_t
+history_add_alone(
+    struct history *h, const char *id, uint64_t place, uint64_t size)
+{
+	size_t at = alone_at(h, id, place);
+	struct history_alone *a;
+
+	if (h->alone.n == h->alone.cap) {
+		h->alone.cap = h->alone.cap * 2 + 4;
+		h->alone.v =
+		    xrealloc(h->alone.v, h->alone.cap * sizeof(*h->alone.v));
+	}
+	a = &h->alone.v[at];
+	memmove(a + 1, a, (h->alone.n++ - at) * sizeof(*a));
+	*a = (struct history_alone){ .at = place, .size = size };
+	memcpy(a->id, id, sizeof(a->id));
+	return at;
+}
+
+bool
+history_is_alone(
+    const struct history *h, const struct history_generation *g, uint64_t place)
+{
+	size_t at = alone_at(h, g->id, place);
+
+	return at < h->alone.n && h->alone.v[at].at == place &&
+	    strcmp(h->alone.v[at].id, g->id) == 0;
+}
+
 /* The generation called id, made if it is not the last one; NULL with e. */
 static struct history_generation *
 generation_of(struct history *h, const char *id, struct err *e)
@@ -81,6 +128,15 @@ note_unknown(struct history *h, const struct store_entry *en)
 	return 0;
 }
 
+static int
+take_one(struct history *h, struct err *e)
+{
+	if (h->objects++ == HISTORY_OBJECTS)
+		return err_set(e, ERR_CORRUPT, "holds more than %zu objects",
+		    HISTORY_OBJECTS);
+	return 1;
+}
+
 int
 history_take(struct history *h, const struct store_entry *en, struct err *e)
 {
@@ -91,14 +147,17 @@ history_take(struct history *h, const struct store_entry *en, struct err *e)
 
 	if (!h->codec->parse(en->key + h->prefix, id, &name))
 		return note_unknown(h, en);
+	if (name.kind == LAYOUT_ALONE) {
+		(void)history_add_alone(h, id, name.at, en->size);
+		return take_one(h, e);
+	}
 	if (name.kind != LAYOUT_OWNER) {
 		if ((g = generation_of(h, id, e)) == NULL)
 			return -1;
 		if (!of_use(h, g, &name))
 			return 1;
-		if (h->objects++ == HISTORY_OBJECTS)
-			return err_set(e, ERR_CORRUPT,
-			    "holds more than %zu objects", HISTORY_OBJECTS);
+		if (take_one(h, e) == -1)
+			return -1;
 		l = name.kind == LAYOUT_SNAPSHOT ? &g->snapshots : &g->segments;
 	}
 	*add(l) = (struct history_object){
@@ -158,6 +217,7 @@ history_release(struct history *h)
 	}
 	free(h->v);
 	free(h->owners.v);
+	free(h->alone.v);
 	free(h->first_unknown);
 	*h = (struct history){ 0 };
 }

@@ -75,6 +75,13 @@ struct history_list {
 	size_t n, cap;
 };
 
+/* A snapshot that stands alone: lspp-prune has taken what came behind it, up to
+ * the next one, or is about to. */
+struct history_alone {
+	char id[POS_LINE];
+	uint64_t size, at;
+};
+
 struct history_generation {
 	char id[POS_LINE];
 	struct history_list snapshots, segments;
@@ -113,6 +120,10 @@ struct history {
 	struct history_generation *v; /* by id; none is empty */
 	size_t n, cap, objects;
 	struct history_list owners;
+	struct {
+		struct history_alone *v; /* of all generations */
+		size_t n, cap;
+	} alone;
 	int64_t began_ns;    /* follow.h: the first of them; 0: none says */
 	size_t unknown;      /* objects that no reader looks at */
 	char *first_unknown; /* the key of the first of them, or NULL */
@@ -155,6 +166,15 @@ void history_key(const struct history *h, const struct history_generation *g,
 int history_time(const struct history *h, struct history_generation *g,
     enum layout_kind kind, const struct history_object *o,
     struct history_time *t, struct err *e);
+
+/* Does g's snapshot at that place stand alone?  Then the segments up to the next
+ * one, if there are any left, lead nowhere. */
+bool history_is_alone(
+    const struct history *h, const struct history_generation *g, uint64_t at);
+
+/* From now on it does.  Returns where it is in the list. */
+size_t history_add_alone(
+    struct history *h, const char *id, uint64_t at, uint64_t size);
 
 /* How many of l stand before that place. */
 size_t history_below(const struct history_list *l, uint64_t at);

@@ -45,15 +45,19 @@ collect(struct states *s)
 {
 	const struct history_list *l = &s->g->snapshots, *w = &s->g->segments;
 	size_t at = l->n > 0 ? history_below(w, l->v[0].at) : w->n;
+	bool alone =
+	    false; /* the snapshot before: what is left leads nowhere */
 
 	s->v = xcalloc(l->n + w->n + 1, sizeof(*s->v));
 	for (size_t i = 0; i < l->n; i++) {
 		for (; at < w->n && w->v[at].at < l->v[i].at; at++)
-			add(s, LAYOUT_SEGMENT, &w->v[at]);
-		if (i == 0 || s->g->plain || !is_led_to(s, l->v[i].at))
+			if (!alone)
+				add(s, LAYOUT_SEGMENT, &w->v[at]);
+		if (i == 0 || s->g->plain || alone || !is_led_to(s, l->v[i].at))
 			add(s, LAYOUT_SNAPSHOT, &l->v[i]);
+		alone = history_is_alone(s->h, s->g, l->v[i].at);
 	}
-	for (; at < w->n; at++)
+	for (; at < w->n && !alone; at++)
 		add(s, LAYOUT_SEGMENT, &w->v[at]);
 }
 

@@ -1,4 +1,4 @@
-#include "lib/replica/restore_plan.h"
+#include "lib/replica/restore_plan_impl.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,32 +12,6 @@
 #include "lib/replica/history.h"
 #include "lib/replica/jump.h"
 #include "lib/store/store.h"
-
-/* What one generation offers of what is wanted. */
-struct pick {
-	struct history_generation *g; /* NULL: nothing */
-	size_t snapshot;              /* of g's */
-	size_t first, n;              /* of g's segments */
-	int64_t until_ns, captured_ns, snapshot_ns;
-	uint64_t end;     /* of the last segment, if it says it */
-	bool unsure;      /* the last object does not say its time */
-	bool undated;     /* nor does any before it */
-	int64_t ended_ns; /* history.h */
-	int64_t next_ns;  /* of g's next object, if it is after the wanted time;
-			     also of one of which there is nothing else */
-};
-
-struct planner {
-	struct history h;
-	const struct restore_want *w;
-	bool dated; /* exact times are needed */
-	/* Its first snapshot is damaged: as old as wanted, or not? */
-	const struct history_generation *unsure;
-	/* One that was passed over although nobody knows of when it is. */
-	struct pick undated;
-	struct jumps jumps; /* with a wanted time */
-	int64_t next_ns;    /* of what was looked at last, as in a pick */
-};
 
 /* Each segment of ours is newer than what is before it. */
 static bool
@@ -168,77 +142,13 @@ pick(struct planner *pl, struct history_generation *g, struct pick *p,
 	p->snapshot = n - 1;
 	p->first = history_below(&g->segments, g->snapshots.v[n - 1].at);
 	end = history_below(&g->segments, before);
+	p->alone = history_is_alone(&pl->h, g, g->snapshots.v[n - 1].at);
+	if (p->alone)
+		return pick_time(pl, p, e);
 	if (count_until(pl, g, LAYOUT_SEGMENT, p->first, end, &p->n, e) == -1)
 		return -1;
 	p->next_ns = pl->next_ns;
 	return pick_time(pl, p, e);
-}
-
-/*
- * The segment that led to a snapshot is of its time.  So when the next snapshot
- * is after the wanted time, and no segment is between, what led to it is gone,
- * and with it maybe what was wanted.
- */
-static bool
-look_behind(
-    const struct planner *pl, const struct pick *k, struct restore_plan *p)
-{
-	const struct history_generation *g = k->g;
-	const struct history_list *l = &g->segments;
-	size_t end = k->first + k->n;
-	char label[CODEC_LABEL];
-	uint64_t next;
-
-	if (g->plain || k->snapshot + 1 == g->snapshots.n)
-		return true;
-	next = g->snapshots.v[k->snapshot + 1].at;
-	if (end < l->n && l->v[end].at < next)
-		return true;
-	pl->h.codec->label(label, next);
-	p->earlier = true;
-	(void)snprintf(p->why, sizeof(p->why),
-	    "the segments before snapshot %s are gone", label);
-	return false;
-}
-
-/*
- * The segment that is missing between the last of the pick and the next of its
- * generation; false: none is, or there is no next.  Where a log ended is not
- * known, only where the next one begins.
- */
-static bool
-gap(const struct planner *pl, const struct pick *k, struct history_object *gone)
-{
-	const struct history_object *v = k->g->segments.v + k->first + k->n;
-
-	*gone = (struct history_object){
-		.at = k->g->snapshots.v[k->snapshot].at,
-	};
-	if (k->first + k->n == k->g->segments.n)
-		return false;
-	if (k->n == 0)
-		return v->at != gone->at;
-	gone->at = k->end;
-	if (pl->h.codec->same_log(v->at, v[-1].at))
-		return v->at > k->end;
-	gone->at = pl->h.codec->next_log(v[-1].at);
-	return gone->at != pl->w->before && v->at != gone->at;
-}
-
-/* Is what comes next where the pick ends?  Else what is between may be what was
- * wanted. */
-static void
-look_after(struct planner *pl, const struct pick *k, struct restore_plan *p)
-{
-	struct history_object gone;
-	struct buf key = { 0 };
-
-	if (!gap(pl, k, &gone))
-		return;
-	history_key(&pl->h, k->g, LAYOUT_SEGMENT, &gone, &key);
-	p->earlier = true;
-	(void)snprintf(p->why, sizeof(p->why), "%s is missing", buf_str(&key));
-	buf_release(&key);
 }
 
 /* One that was ended before its snapshot was there: a lone, empty segment. */
@@ -525,8 +435,7 @@ choose(struct planner *pl, struct restore_plan *p, struct err *e)
 		best.next_ns = next_ns;
 	if (look_around(pl, &best, p, e) == -1)
 		return -1;
-	if (pl->w->at_ns == INT64_MAX || look_behind(pl, &best, p))
-		look_after(pl, &best, p);
+	plan_near(pl, &best, p);
 	if (check_hole(pl, &best, p, e) == -1)
 		return -1;
 	fill(pl, p, &best);

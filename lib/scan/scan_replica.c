@@ -115,7 +115,8 @@ note_object(void *ctx, const struct store_entry *en, struct err *e)
 	struct layout_name n;
 
 	(void)e;
-	f->proven = layout_parse(&n, en->key + f->skip);
+	f->proven =
+	    layout_parse(&n, en->key + f->skip) && n.kind != LAYOUT_ALONE;
 	return f->proven;
 }
 

@@ -22,8 +22,9 @@
  *    before its snapshot, which one writer alone can put; whoever takes over
  *    first ends what others may go on with (ship_fence.c);
  *  - what is pruned goes in runs, a snapshot and the segments up to the next,
- *    snapshot first.  The object at a record's position is in the run of the
- *    record's snapshot: so while that is there, it is, too (ship_pruned.c);
+ *    snapshot first; or the segments alone, behind an object that says so.  The
+ *    object at a record's position is in the run of the record's snapshot: so
+ *    while that is there, and does not stand alone, it is, too (ship_pruned.c);
  *  - an object at that position with other bytes means that the record is old
  *    (then the tail is adopted, if this writer wrote it) or that somebody else
  *    ships the database (then this path stops with ERR_BUSY);

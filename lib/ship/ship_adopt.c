@@ -191,6 +191,12 @@ adopt_index(struct tail *t, struct err *e)
 		return 0;
 	ship_key(t->j, &key, LAYOUT_SNAPSHOT, n->pos.line, at);
 	rc = peek_own(t, buf_str(&key), &pv, e);
+	/* Of another state: what led there was pruned. */
+	if (rc == 1 &&
+	    (pv.pages != n->pages || !pagesum_equal(pv.sum, n->sum))) {
+		(void)broken(e);
+		rc = err_in(e, "%s", buf_str(&key));
+	}
 	if (rc == 1) {
 		n->snapshot = at;
 		n->captured_ns = pv.captured_ns;

@@ -102,6 +102,8 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 		l->owned = true;
 		return 0;
 	}
+	if (name.kind == LAYOUT_ALONE)
+		return 0;
 	p = past_of(l, gen);
 	p->mtime_ns = en->mtime_ns;
 	if (name.kind == LAYOUT_SNAPSHOT) {

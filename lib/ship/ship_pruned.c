@@ -6,15 +6,17 @@
  * their place, which no restore would use:
  *
  *  - it takes whole runs: a snapshot and all segments up to the next snapshot,
- *    the snapshot first.  What follows a record is in the run of the record's
- *    snapshot, for a snapshot is only ever put behind a segment of its step.
- *    So while the snapshot is there, so is the object at the position;
+ *    the snapshot first; or all segments behind a snapshot, and before the
+ *    first of them puts an object that says so.  What follows a record is in
+ *    the run of the record's snapshot, for a snapshot is only ever put behind a
+ *    segment of its step.  So while the snapshot is there, and does not stand
+ *    alone, so is the object at the position;
  *  - it takes nothing that was superseded less than PRUNE_GRACE_MIN_NS ago
  *    (of a directory, where looking is free, less than it is told to).
  *
  * So a record that is younger than PRUNE_TRUST_NS is relied on; of an older one
- * the snapshot is asked for, before the object is put and, since lspp-prune may
- * be at work, once more before it is acknowledged.  A directory does that for
+ * both are asked for, before the object is put and, since lspp-prune may be at
+ * work, once more before it is acknowledged.  A directory does that for
  * every object ('after' in store.h).
  *
  * Following the tail from an old record may lead to the end of a run whose
@@ -47,22 +49,40 @@ is_old(const struct ship_job *j)
 	    ship_may_be_pruned(j->rec.captured_ns);
 }
 
+/* 1: it is there, if damaged; 0; -1. */
+static int
+is_there(struct ship_job *j, const struct buf *key, struct err *e)
+{
+	struct provenance pv;
+	int rc = ship_peek(j->ship, buf_str(key), &pv, e);
+
+	if (rc == -1 && e->class == ERR_MISSING)
+		return 0;
+	return rc == -1 && e->class != ERR_CORRUPT ? -1 : 1;
+}
+
 int
 ship_confirm(struct ship_job *j, struct err *e)
 {
 	const struct record *r = &j->rec;
-	struct provenance pv;
-	struct buf key = { 0 };
+	struct buf key = { 0 }, alone = { 0 };
 	int rc;
 
 	if (!is_old(j) || j->keys[0] == NULL)
 		return 0;
 	ship_key(j, &key, LAYOUT_SNAPSHOT, r->pos.line, r->snapshot);
-	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
+	ship_key(j, &alone, LAYOUT_ALONE, r->pos.line, r->snapshot);
+	rc = is_there(j, &key, e);
+	if (rc == 0)
+		rc = err_set(
+		    e, ERR_MISSING, "%s: gone from the replica", buf_str(&key));
+	else if (rc == 1 && (rc = is_there(j, &alone, e)) == 1)
+		rc = err_set(e, ERR_MISSING,
+		    "%s: what came behind it was pruned", buf_str(&alone));
 	buf_release(&key);
+	buf_release(&alone);
 	j->fence.blind = rc == -1 && e->class == ERR_DENIED;
-	/* One that is damaged is there. */
-	return rc == -1 && e->class != ERR_CORRUPT ? -1 : 0;
+	return rc;
 }
 
 /* -- the end of a history -------------------------------------------------- */
@@ -85,7 +105,7 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 
 	(void)e;
 	if (!l->codec->parse(en->key + l->prefix, line, &name) ||
-	    name.kind == LAYOUT_OWNER)
+	    name.kind == LAYOUT_OWNER || name.kind == LAYOUT_ALONE)
 		return 0;
 	if (strcmp(line, pos->line) != 0) {
 		if (en->mtime_ns > l->other)

@@ -20,7 +20,7 @@ static int
 stage(struct ship_job *j, int which, struct spool *bytes, struct err *e)
 {
 	struct store *s = j->ship->store;
-	struct buf after = { 0 };
+	struct buf after = { 0 }, unless = { 0 };
 	struct store_stage st = { .key = j->keys[which],
 		.bytes = bytes,
 		.mtime_ns = j->next.captured_ns };
@@ -33,10 +33,14 @@ stage(struct ship_job *j, int which, struct spool *bytes, struct err *e)
 	if (ending || j->start == SHIP_GOES_ON) {
 		ship_key(j, &after, LAYOUT_SNAPSHOT, j->rec.pos.line,
 		    j->rec.snapshot);
+		ship_key(
+		    j, &unless, LAYOUT_ALONE, j->rec.pos.line, j->rec.snapshot);
 		st.after = buf_str(&after);
+		st.unless = buf_str(&unless);
 	}
 	j->staged[which] = s->ops->stage(s, &st, e);
 	buf_release(&after);
+	buf_release(&unless);
 	return j->staged[which] == NULL ? -1 : 0;
 }
 

@@ -41,7 +41,8 @@ is_of_lspp(const char *key)
 	struct layout_name name;
 	size_t n;
 
-	if (!layout_object(key, &n, &name) || name.kind == LAYOUT_OWNER)
+	if (!layout_object(key, &n, &name) || name.kind == LAYOUT_OWNER ||
+	    name.kind == LAYOUT_ALONE)
 		return false;
 	key += n + (key[n] == '/') + sizeof(generations) - 1;
 	memcpy(id, key, sizeof(id) - 1);

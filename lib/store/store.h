@@ -92,6 +92,9 @@ struct store_stage {
 	 * staging, and when it has gone by the time of publish.
 	 */
 	const char *after;
+	/* Likewise one that must not be there: where it is, 'after' is as good
+	 * as gone. */
+	const char *unless;
 };
 
 /* What keeps an object from being overwritten.  A state remembers the numbers.

@@ -18,6 +18,7 @@ struct stretch {
 	size_t first, n; /* of its segments */
 	bool newest;     /* the newest state is in it */
 	bool wanted;     /* the sums are, whoever wrote it */
+	bool alone;      /* what came behind the snapshot was pruned */
 	bool next;       /* there is a further snapshot: */
 	uint64_t next_at;
 };
@@ -299,7 +300,7 @@ check_next(struct look *l, const struct stretch *t, bool has,
 	uint64_t at = l->g->snapshots.v[t->snapshot].at;
 	struct history_object next = { .at = t->next_at };
 
-	if (!t->next)
+	if (!t->next || t->alone)
 		return 0;
 	if (t->n == 0)
 		return missing(l, t, at, e);
@@ -331,7 +332,7 @@ look_stretch(struct look *l, const struct stretch *t, struct err *e)
 	if (rc == -1)
 		return -1;
 	rc = read_snapshot(l, t, e);
-	if (rc == 0)
+	if (rc == 0 && !t->alone)
 		rc = read_segments(l, t, e);
 	if (rc == 0)
 		rc = check_next(l, t, has_next, &next, e);
@@ -342,7 +343,8 @@ look_stretch(struct look *l, const struct stretch *t, struct err *e)
 }
 
 static struct stretch
-stretch_of(const struct history_generation *g, size_t snapshot)
+stretch_of(const struct history *h, const struct history_generation *g,
+    size_t snapshot)
 {
 	struct stretch t = { .snapshot = snapshot };
 	size_t end = g->segments.n;
@@ -354,6 +356,7 @@ stretch_of(const struct history_generation *g, size_t snapshot)
 		end = history_below(&g->segments, t.next_at);
 	}
 	t.n = end - t.first;
+	t.alone = history_is_alone(h, g, g->snapshots.v[snapshot].at);
 	return t;
 }
 
@@ -367,15 +370,20 @@ begin_generation(struct look *l, struct history_generation *g)
 	l->has_snapshot = false;
 }
 
-/* It ends with an object that says that its history goes on elsewhere. */
+/* Its history went on elsewhere, or behind what was pruned. */
 static int
 check_ended(struct look *l, const struct stretch *t, struct err *e)
 {
-	if (t->n == 0 || !l->has || l->length > 0)
+	if (t->alone)
+		err_set(e, ERR_EARLIER,
+		    "stands alone, as what an older state is restored from, "
+		    "and nothing newer is there");
+	else if (t->n > 0 && l->has && l->length == 0)
+		err_set(e, ERR_EARLIER,
+		    "says that the history goes on in another generation, and "
+		    "nothing newer is there");
+	else
 		return 0;
-	err_set(e, ERR_EARLIER,
-	    "says that the history goes on in another generation, and nothing "
-	    "newer is there");
 	err_in(e, "%s", buf_str(&l->v->key));
 	return look_fault(l, false, e);
 }
@@ -383,7 +391,7 @@ check_ended(struct look *l, const struct stretch *t, struct err *e)
 int
 look_newest(struct look *l, struct history_generation *g, struct err *e)
 {
-	struct stretch t = stretch_of(g, g->snapshots.n - 1);
+	struct stretch t = stretch_of(&l->h, g, g->snapshots.n - 1);
 
 	t.newest = true;
 	t.wanted = l->want->source;
@@ -441,7 +449,7 @@ look_older(struct look *l, struct history_generation *g, struct err *e)
 	if (g != l->newest)
 		begin_generation(l, g);
 	for (size_t i = g == l->newest ? n - 1 : n; i-- > 0;) {
-		t = stretch_of(g, i);
+		t = stretch_of(&l->h, g, i);
 		if (look_stretch(l, &t, e) == -1)
 			return -1;
 	}
@@ -471,9 +479,41 @@ read_owner(struct look *l, const struct history_object *o, struct err *e)
 	return 0;
 }
 
+/* Nothing but its name counts, and that it is whole. */
+static int
+read_alone(struct look *l, const struct history_alone *a, struct err *e)
+{
+	l->out->objects++;
+	l->out->bytes += a->size;
+	if (a->size < OBJECT_MIN)
+		return err_set(e, ERR_CORRUPT,
+		    "is cut short: it holds %" PRIu64 " bytes", a->size);
+	return l->want->deep ? read_all(l, no_sink, 0, e) : 0;
+}
+
+static int
+look_alone(struct look *l, struct err *e)
+{
+	for (size_t i = 0; i < l->h.alone.n; i++) {
+		const struct history_alone *a = &l->h.alone.v[i];
+		struct layout_name name = { LAYOUT_ALONE, a->at };
+
+		buf_reset(&l->v->key);
+		l->h.codec->key(&l->v->key, l->j->db, a->id, &name);
+		if (read_alone(l, a, e) == 0)
+			continue;
+		err_in(e, "%s", buf_str(&l->v->key));
+		if (look_fault(l, false, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 int
 look_owners(struct look *l, struct err *e)
 {
+	if (look_alone(l, e) == -1)
+		return -1;
 	for (size_t i = 0; i < l->h.owners.n; i++) {
 		buf_reset(&l->v->key);
 		if (read_owner(l, &l->h.owners.v[i], e) == 0)

@@ -93,6 +93,7 @@ restores_to() {
 no_litter() {
 	local found
 	found=$(replica_list | grep -v -e '\.snapshot\.lz4$' -e '\.wal\.lz4$' \
+			-e '\.alone\.lz4$' \
 			-e '/owner-[0-9a-f]*\.lz4$'
 		find "$S" -type f ! -name state.db ! -name state.db-wal \
 			! -name state.db-shm ! -name lock)

@@ -10,6 +10,14 @@ prune_setup() {
 	STEP=0
 }
 
+# at TIME PROGRAM... -- as if it were that many seconds since 1970.
+at() {
+	local when
+	when=$(date -u -d "@$1" '+%Y-%m-%d %H:%M:%S')
+	shift
+	TZ=UTC NO_FAKE_STAT=1 at_time -f "$when" "$@"
+}
+
 # prune ARGUMENT... -- in three days, when all that there is now is old.
 prune() {
 	later 3 lspp-prune -r "$R" "$@"

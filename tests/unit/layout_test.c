@@ -70,6 +70,9 @@ test_good(void)
 
 	ok(layout_parse(&n, "snapshots/0000001a.snapshot.lz4"), "snapshot");
 	ok(n.kind == LAYOUT_SNAPSHOT && n.at == walpos(0x1a, 0), "its fields");
+	ok(layout_parse(&n, "snapshots/0000001b.alone.lz4") &&
+		n.kind == LAYOUT_ALONE && n.at == walpos(0x1b, 0),
+	    "what says that a snapshot stands alone");
 	ok(layout_parse(&n, "wal/7fffffff_fedcba98.wal.lz4"), "segment");
 	ok(n.kind == LAYOUT_SEGMENT &&
 		n.at == walpos(LAYOUT_INDEX_MAX, 0xfedcba98),
@@ -89,6 +92,9 @@ test_bad(void)
 		"snapshots/00000001.snapshot.lz4.tmp",
 		"snapshots/00000001.snapshot",
 		"snapshots/80000000.snapshot.lz4",
+		"snapshots/80000000.alone.lz4",
+		"snapshots/00000001.alone",
+		"wal/00000001.alone.lz4",
 		"snapshots/00000001_00000000.wal.lz4",
 		"snapshots/x/00000001.snapshot.lz4",
 		"wal/00000001.wal.lz4",
@@ -119,6 +125,7 @@ test_object(void)
 #define WAL  "wal/00000001_00000000.wal.lz4"
 		{ "a/b.db/" G SNAP, "a/b.db" },
 		{ "a/b.db/" G WAL, "a/b.db" },
+		{ "a/b.db/" G "snapshots/00000001.alone.lz4", "a/b.db" },
 		{ "a/b.db/generations/owner-00000001.lz4", "a/b.db" },
 		{ G SNAP, "" },
 		{ "generations/owner-00000001.lz4", "" },

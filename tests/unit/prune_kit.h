@@ -28,6 +28,7 @@ struct object {
 	int run;        /* numbered through all generations */
 	int head, next; /* objects: its run's snapshot; what came next */
 	bool gone, planned;
+	bool alone; /* a snapshot that is said to stand alone */
 	uint32_t wave;
 };
 
@@ -131,6 +132,7 @@ policy(struct prune_policy *p)
 	p->keep_for_ns = rnd(3) == 0 ? (int64_t)rnd(40) * DAY : -1;
 	p->grace_ns = rnd(3) == 0 ? 0 : (int64_t)rnd(72) * 3600 * S;
 	p->last = rnd(3) == 0 ? 1 + rnd(8) : 0;
+	p->alone = rnd(4) > 0;
 	for (int i = 0; i < PRUNE_PERIODS; i++)
 		p->count[i] = rnd(3) == 0 ? 1 + rnd(10) : 0;
 	if (!prune_policy_any(p))
@@ -154,6 +156,8 @@ follow(const struct model *m, int s, int64_t t)
 	uint32_t index = m->v[s].index, offset = 0;
 	int last = s;
 
+	if (m->v[s].alone)
+		return s;
 	for (int i = 0; i < m->n; i++) {
 		const struct object *o = &m->v[i];
 

@@ -40,37 +40,81 @@ current(const struct model *m, int64_t t)
 	return best;
 }
 
-/* Is t in one of the newest n periods, behind the last state in it? */
-static bool
-in_period(const struct model *m, enum prune_period which, uint32_t n, int64_t t,
-    int64_t as_of)
-{
-	char wanted[32], name[32], last[32] = "";
-	uint32_t seen = 0;
-	int at;
+enum promise { NO_PROMISE, ALONE, WHOLE };
 
-	if (t > as_of || (at = current(m, t)) == NOTHING)
-		return false;
-	period_name(which, m->v[at].at, wanted);
-	period_name(which, t, name);
-	if (strcmp(wanted, name) != 0)
-		return false;
-	for (int i = m->n - 1; i >= 0 && seen <= n; i--) {
-		if (m->v[i].at > as_of)
-			continue;
-		period_name(which, m->v[i].at, name);
-		seen += strcmp(name, last) != 0;
-		memcpy(last, name, sizeof(last));
-		if (strcmp(name, wanted) == 0)
-			return seen <= n && m->v[i].at <= t;
-	}
-	return false;
+/* Is it ever current? */
+static bool
+lasts(const struct model *m, int i)
+{
+	return i + 1 == m->n || m->v[i + 1].gen != m->v[i].gen ||
+	    m->v[i + 1].at > m->v[i].at;
 }
 
-static bool
+/* Of each state, by what it is dated: its periods, what is kept of each (its
+ * last snapshot, or its newest state), and how many are not older. */
+static struct {
+	char name[32];
+	int kept;
+	uint32_t seen;
+} period[OBJECTS][PRUNE_PERIODS];
+
+static void
+find_periods(const struct model *m, const struct prune_policy *p, int which)
+{
+	int64_t as_of = p->now_ns - p->grace_ns;
+	int newer = NOTHING, snapshot = NOTHING;
+
+	for (int i = m->n - 1; i >= 0; i--) {
+		if (m->v[i].at > as_of)
+			continue;
+		period_name((enum prune_period)which, m->v[i].at,
+		    period[i][which].name);
+		period[i][which].kept = i;
+		period[i][which].seen = 1;
+		if (newer != NOTHING &&
+		    strcmp(period[i][which].name, period[newer][which].name) ==
+			0)
+			period[i][which] = period[newer][which];
+		else if (newer != NOTHING)
+			period[i][which].seen = period[newer][which].seen + 1;
+		newer = i;
+	}
+	for (int i = 0; i < m->n && m->v[i].at <= as_of; i++) {
+		if (i == 0 ||
+		    period[i][which].seen != period[i - 1][which].seen)
+			snapshot = NOTHING;
+		if (p->alone && m->v[i].snapshot && lasts(m, i))
+			snapshot = i;
+		for (int k = i; snapshot != NOTHING && k >= 0 &&
+		     period[k][which].seen == period[i][which].seen;
+		     k--)
+			period[k][which].kept = snapshot;
+	}
+}
+
+/* Is t in one of the newest periods, when what is kept of it was current? */
+static enum promise
+in_period(
+    const struct model *m, const struct prune_policy *p, int which, int64_t t)
+{
+	char name[32];
+	int at;
+
+	if (t > p->now_ns - p->grace_ns || (at = current(m, t)) == NOTHING ||
+	    at != period[at][which].kept ||
+	    period[at][which].seen > p->count[which])
+		return NO_PROMISE;
+	period_name((enum prune_period)which, t, name);
+	if (strcmp(period[at][which].name, name) != 0)
+		return NO_PROMISE;
+	return p->alone && m->v[at].snapshot && lasts(m, at) ? ALONE : WHOLE;
+}
+
+static enum promise
 promised(const struct model *m, const struct prune_policy *p, int64_t t)
 {
 	int64_t as_of = p->now_ns - p->grace_ns, from = as_of;
+	enum promise most = NO_PROMISE, is;
 	uint32_t snapshots = 0;
 
 	if (p->keep_for_ns > 0)
@@ -82,12 +126,11 @@ promised(const struct model *m, const struct prune_policy *p, int64_t t)
 	if (p->last > 0 && snapshots < p->last)
 		from = INT64_MIN;
 	if (t >= from || current(m, t) == current(m, LAST))
-		return true;
+		return WHOLE;
 	for (int i = 0; i < PRUNE_PERIODS; i++)
-		if (p->count[i] > 0 &&
-		    in_period(m, (enum prune_period)i, p->count[i], t, as_of))
-			return true;
-	return false;
+		if (p->count[i] > 0 && (is = in_period(m, p, i, t)) > most)
+			most = is;
+	return most;
 }
 
 /* -- the runs that have to stay ---------------------------------------------
@@ -110,17 +153,20 @@ moment(const struct model *m, const struct prune_policy *p, int i)
 }
 
 static void
-needed(
-    const struct model *m, const struct prune_policy *p, bool *need, bool *bare)
+needed(const struct model *m, const struct prune_policy *p, enum promise *need,
+    bool *bare)
 {
+	enum promise is;
 	int end, from;
 
 	for (int i = 0; i < 3 * m->n + 4; i++) {
 		int64_t t = moment(m, p, i);
 
-		if (!promised(m, p, t) || (end = restore(m, t, &from)) < 0)
+		if ((is = promised(m, p, t)) == NO_PROMISE ||
+		    (end = restore(m, t, &from)) < 0)
 			continue;
-		need[m->v[from].run] = true;
+		if (is > need[m->v[from].run])
+			need[m->v[from].run] = is;
 		bare[m->v[from].run] |= from == end;
 	}
 }
@@ -145,7 +191,7 @@ has_wal(const struct model *m, int run)
 
 /* What is kept beside them: prune.h. */
 static void
-beside(const struct model *m, bool *need, const bool *bare)
+beside(const struct model *m, enum promise *need, const bool *bare)
 {
 	bool wal = false, any = false;
 
@@ -156,11 +202,12 @@ beside(const struct model *m, bool *need, const bool *bare)
 
 		if (first)
 			wal = any = false;
-		if (need[r] && bare[r] && wal && !first)
-			need[r - 1] = true;
-		wal |= need[r] && has_wal(m, r);
-		any |= need[r];
-		need[r] |= last && any;
+		if (need[r] == WHOLE && bare[r] && wal && !first)
+			need[r - 1] = WHOLE;
+		wal |= need[r] == WHOLE && has_wal(m, r);
+		any |= need[r] > NO_PROMISE;
+		if (last && any)
+			need[r] = WHOLE;
 	}
 }
 
@@ -181,6 +228,9 @@ list(struct model *m)
 		    o->snapshot ? &g->snapshots : &g->segments;
 
 		memcpy(g->id, m->id[o->gen], sizeof(g->id));
+		if (o->alone)
+			(void)history_add_alone(
+			    h, g->id, walpos(o->index, 0), 15);
 		if (o->gone)
 			continue;
 		l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
@@ -198,6 +248,7 @@ unlist(struct model *m)
 		free(m->h.v[i].segments.v);
 	}
 	free(m->h.v);
+	free(m->h.alone.v);
 }
 
 static struct object *
@@ -214,6 +265,23 @@ object_of(struct model *m, const struct prune_item *it)
 		    walpos(m->v[i].index, m->v[i].offset) == o->at)
 			return &m->v[i];
 	return NULL;
+}
+
+/* Before anything of the plan goes. */
+static void
+mark(struct model *m, const struct prune_plan *plan)
+{
+	for (size_t k = 0; k < plan->marks; k++) {
+		const struct prune_mark *a = &plan->mark[k];
+		const struct history_generation *g = &m->h.v[a->generation];
+
+		for (int i = 0; i < m->n; i++)
+			if (m->v[i].gen == (int)a->generation &&
+			    m->v[i].snapshot &&
+			    walpos(m->v[i].index, 0) ==
+				g->snapshots.v[a->at].at)
+				m->v[i].alone = true;
+	}
 }
 
 /* -- one history ----------------------------------------------------------- */
@@ -243,20 +311,25 @@ holds(const struct model *m, const struct prune_policy *p, unsigned one_in)
 {
 	for (int i = 0; i < 3 * m->n + 4; i++) {
 		int64_t t = moment(m, p, i);
+		enum promise is;
+		int by_03;
 
 		if (t != LAST && rnd(one_in) > 0)
 			continue;
-		if (!promised(m, p, t))
+		if ((is = promised(m, p, t)) == NO_PROMISE)
 			continue;
 		if (contents(m, t) != before[i])
 			return "lspp-restore restores what is promised";
-		if (before_03[i] == before[i] && restore_03(m, t) != before[i])
+		by_03 =
+		    before_03[i] == before[i] ? restore_03(m, t) : before[i];
+		if (by_03 != before[i] && (is == WHOLE || by_03 != BROKEN))
 			return "litestream restores what is promised";
 	}
 	for (int i = 0; i < m->n; i++)
 		if (m->v[i].next >= 0 && !m->v[m->v[i].head].gone &&
-		    m->v[m->v[i].next].gone)
-			return "what follows a record outlives its snapshot";
+		    !m->v[m->v[i].head].alone && m->v[m->v[i].next].gone)
+			return "what follows a record outlives its snapshot, "
+			       "or that stands alone";
 	return NULL;
 }
 
@@ -266,6 +339,7 @@ cut(struct model *m, const struct prune_plan *plan, size_t at)
 {
 	uint32_t wave = plan->v[at].wave;
 
+	mark(m, plan);
 	for (size_t i = 0; i < plan->n; i++)
 		object_of(m, &plan->v[i])->gone = plan->v[i].wave < wave ||
 		    (plan->v[i].wave == wave && rnd(2));
@@ -275,7 +349,8 @@ static const char *
 exactly(struct model *m, const struct prune_policy *p,
     const struct prune_plan *plan)
 {
-	bool need[OBJECTS] = { false }, bare[OBJECTS] = { false };
+	enum promise need[OBJECTS] = { NO_PROMISE };
+	bool bare[OBJECTS] = { false };
 
 	needed(m, p, need, bare);
 	beside(m, need, bare);
@@ -283,12 +358,51 @@ exactly(struct model *m, const struct prune_policy *p,
 		m->v[i].planned = false;
 	for (size_t i = 0; i < plan->n; i++)
 		object_of(m, &plan->v[i])->planned = true;
-	for (int i = 0; i < m->n; i++)
-		if (m->v[i].planned && need[m->v[i].run])
+	for (int i = 0; i < m->n; i++) {
+		bool stays = need[m->v[i].run] == WHOLE ||
+		    (need[m->v[i].run] == ALONE && m->v[i].snapshot);
+
+		if (m->v[i].planned && stays)
 			return "nothing goes that is to be kept";
-		else if (!m->v[i].planned && !need[m->v[i].run])
+		if (!m->v[i].planned && !stays)
 			return "everything else goes";
+	}
 	return NULL;
+}
+
+static void
+take(struct model *m, const struct prune_item *it)
+{
+	const struct history_alone *a;
+
+	if (it->kind != LAYOUT_ALONE) {
+		object_of(m, it)->gone = true;
+		return;
+	}
+	if ((a = m->h.alone.v) == NULL)
+		return;
+	a += it->at;
+	for (int i = 0; i < m->n; i++)
+		if (m->v[i].snapshot && walpos(m->v[i].index, 0) == a->at &&
+		    strcmp(m->id[m->v[i].gen], a->id) == 0)
+			m->v[i].alone = false;
+}
+
+/* Once it is done there is nothing left to do. */
+static const char *
+no_more(struct model *m, const struct prune_policy *p)
+{
+	struct prune_plan plan;
+	struct err e;
+	size_t n;
+
+	unlist(m);
+	list(m);
+	if (prune_plan(&m->h, p, &plan, &e) == -1)
+		return "a plan behind all";
+	n = plan.n + plan.marks;
+	prune_plan_release(&plan);
+	return n > 0 ? "what a run leaves the next one leaves" : NULL;
 }
 
 /* What a killed run left is pruned by the next: and then all is well, too. */
@@ -303,15 +417,18 @@ again(struct model *m, const struct prune_policy *p)
 	list(m);
 	if (prune_plan(&m->h, p, &plan, &e) == -1)
 		return "a plan behind a killed run";
+	mark(m, &plan);
 	for (size_t i = 0; i < plan.n; i++)
-		object_of(m, &plan.v[i])->gone = true;
+		take(m, &plan.v[i]);
 	why = holds(m, p, 2);
+	if (why == NULL)
+		why = no_more(m, p);
 	prune_plan_release(&plan);
 	return why;
 }
 
 static const char *
-one(struct model *m, size_t *deleted)
+one(struct model *m, size_t *deleted, size_t *alone)
 {
 	struct prune_policy p = { 0 };
 	struct prune_plan plan;
@@ -321,6 +438,8 @@ one(struct model *m, size_t *deleted)
 	make(m, &p);
 	policy(&p);
 	list(m);
+	for (int i = 0; i < PRUNE_PERIODS; i++)
+		find_periods(m, &p, i);
 	remember(m, &p);
 	if (prune_plan(&m->h, &p, &plan, &e) == -1)
 		return "a plan";
@@ -330,12 +449,15 @@ one(struct model *m, size_t *deleted)
 		cut(m, &plan, rnd((unsigned)plan.n));
 		why = holds(m, &p, 8);
 	}
-	if (why == NULL && plan.n > 0)
-		why = again(m, &p);
-	for (int i = 0; i < m->n; i++)
+	for (int i = 0; i < m->n && why == NULL; i++)
 		m->v[i].gone = m->v[i].planned;
 	if (why == NULL)
 		why = holds(m, &p, 1);
+	if (why == NULL && plan.n > 0) {
+		cut(m, &plan, rnd((unsigned)plan.n));
+		why = again(m, &p);
+	}
+	*alone += plan.marks;
 	prune_plan_release(&plan);
 	unlist(m);
 	return why;
@@ -345,19 +467,21 @@ static void
 histories(int n)
 {
 	static struct model m;
-	size_t deleted = 0;
+	size_t deleted = 0, alone = 0;
 	const char *why = NULL;
 	unsigned long long from = tap_seed();
 	int i;
 
 	for (i = 0; i < n && why == NULL; i++) {
 		seed = (from + (unsigned)i) * 2654435761u;
-		why = one(&m, &deleted);
+		why = one(&m, &deleted, &alone);
 	}
 	ok(why == NULL, "%d random histories%s%s (LSPP_SEED=%llu)", n,
 	    why != NULL ? ": not so: " : "", why != NULL ? why : "",
 	    from + (unsigned)i - 1);
-	ok(deleted > (size_t)n * 10, "%zu objects were pruned", deleted);
+	ok(deleted > (size_t)n * 10 && alone > (size_t)n / 2,
+	    "%zu objects were pruned; %zu snapshots stand alone", deleted,
+	    alone);
 }
 
 /* -- by hand --------------------------------------------------------------- */

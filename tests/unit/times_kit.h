@@ -19,7 +19,7 @@
 #define DAY   (86400 * S)
 #define START (20000 * DAY)
 
-enum { OBJECTS = 300, GENERATIONS = 8 };
+enum { OBJECTS = 400, GENERATIONS = 8 };
 
 struct object {
 	char *key;
@@ -351,7 +351,7 @@ history(void)
 	if (m.policy)
 		m.theirs = m.ours;
 	m.later = rnd(2) ? (int64_t)rnd(3 * 3600) * S : (int64_t)rnd(800) * DAY;
-	while (gens-- > 0 && m.n < OBJECTS - 40) {
+	while (gens-- > 0 && m.n < OBJECTS - 140) {
 		bool own = rnd(3) > 0;
 
 		generation(own, !begun || rnd(2));

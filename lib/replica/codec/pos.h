@@ -27,7 +27,12 @@ struct pos {
 };
 
 /* An object of a line. */
-enum layout_kind { LAYOUT_SNAPSHOT, LAYOUT_SEGMENT, LAYOUT_OWNER };
+enum layout_kind {
+	LAYOUT_SNAPSHOT,
+	LAYOUT_SEGMENT,
+	LAYOUT_OWNER,
+	LAYOUT_ALONE, /* says that the snapshot at that place stands alone */
+};
 
 struct layout_name {
 	enum layout_kind kind;

@@ -32,6 +32,9 @@ layout_key(struct buf *b, const char *db, const char *gen,
 	case LAYOUT_OWNER:
 		buf_addf(b, "owner-%08" PRIx64 ".lz4", name->at);
 		break;
+	case LAYOUT_ALONE:
+		buf_addf(b, "%s/snapshots/%08" PRIx32 ".alone.lz4", gen, index);
+		break;
 	}
 }
 
@@ -118,9 +121,12 @@ layout_parse(struct layout_name *n, const char *rest)
 	bool is;
 
 	if (skip(&rest, "snapshots/")) {
-		n->kind = LAYOUT_SNAPSHOT;
-		is = (rest = hex(rest, 8, &index)) != NULL &&
-		    strcmp(rest, ".snapshot.lz4") == 0;
+		is = (rest = hex(rest, 8, &index)) != NULL;
+		n->kind = is && strcmp(rest, ".alone.lz4") == 0
+		    ? LAYOUT_ALONE
+		    : LAYOUT_SNAPSHOT;
+		is = n->kind == LAYOUT_ALONE ||
+		    (is && strcmp(rest, ".snapshot.lz4") == 0);
 	} else {
 		n->kind = LAYOUT_SEGMENT;
 		is = skip(&rest, "wal/") &&

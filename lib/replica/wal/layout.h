@@ -7,6 +7,12 @@
  * of one WAL file, offset the position in it, uncompressed, of the object's
  * first byte.  <db> may be empty: a replica root that is one database.
  *
+ * Two kinds are lspp's own, and unknown to Litestream: an owner's object, and
+ * beside a snapshot one that says that it stands alone, since lspp-prune has
+ * taken the segments behind it:
+ *                  <db>/generations/owner-<number>.lz4
+ *                  <db>/generations/<gen>/snapshots/<index>.alone.lz4
+ *
  * Room replica/wal: the bytes of a replica in the layout of Litestream 0.3:
  *     names of objects, the LZ4 frames, the provenance at their end, the
  *     virtual WAL in segments.  lspp-format(5) is its manual.
@@ -30,6 +36,7 @@
  * Append the key of an object to b, where at is as walpos.h says, and of an
  * owner its number (lspp-format(5)):
  *	<db>/generations/<gen>/snapshots/<index>.snapshot.lz4
+ *	<db>/generations/<gen>/snapshots/<index>.alone.lz4
  *	<db>/generations/<gen>/wal/<index>_<offset>.wal.lz4
  *	<db>/generations/owner-<number>.lz4
  */

@@ -96,7 +96,8 @@ struct dir {
 /* A staged object. */
 struct dir_object {
 	struct staged staged;
-	char *key, *after; /* after: must be there; or NULL */
+	char *key;
+	char *after, *unless; /* must be there, and not; or NULL */
 	int64_t mtime_ns;
 	int parent;    /* the directory it goes to */
 	int fd;        /* its bytes */
@@ -146,8 +147,9 @@ void dir_clean_up(struct dir *d);
 int dir_open_named(struct dir *d, struct dir_object *o, struct err *e);
 int dir_set_time(struct dir_object *o, struct err *e);
 
-/* Is the object key (NULL: none) there?  ERR_MISSING. */
-int dir_check_after(struct dir *d, const char *key, struct err *e);
+/* Is 'after' there, and 'unless' not (NULL: either way)?  ERR_MISSING. */
+int dir_check_after(
+    struct dir *d, const char *after, const char *unless, struct err *e);
 
 bool dir_paths_has(const struct dir_paths *p, const char *path, size_t len);
 void dir_paths_add(struct dir_paths *p, const char *path, size_t len);

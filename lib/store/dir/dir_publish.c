@@ -394,7 +394,7 @@ fail_all(struct staged **list, size_t n, const struct err *e)
 static int
 look_behind(struct dir *d, struct dir_object *o, struct err *e)
 {
-	if (dir_check_after(d, o->after, e) == 0)
+	if (dir_check_after(d, o->after, o->unless, e) == 0)
 		return 0;
 	take_back(o);
 	return -1;

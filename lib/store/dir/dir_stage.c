@@ -194,22 +194,41 @@ dir_set_time(struct dir_object *o, struct err *e)
 	return 0;
 }
 
-int
-dir_check_after(struct dir *d, const char *key, struct err *e)
+/* 1: it is there, 0, or -1. */
+static int
+is_there(struct dir *d, const char *key, struct err *e)
 {
 	struct stat st;
 
-	if (key == NULL)
-		return 0;
 	if (dir_check_key(key, e) == -1)
 		return -1;
 	if (fstatat(d->root, key, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
+		return 1;
 	if (errno == ENOENT || errno == ENOTDIR)
-		err_set(e, ERR_MISSING, "%s: gone from the replica", key);
-	else
-		err_sys(e, "cannot look for %s", key);
+		return 0;
+	err_sys(e, "cannot look for %s", key);
 	dir_blame_root(d, e);
+	return -1;
+}
+
+int
+dir_check_after(
+    struct dir *d, const char *after, const char *unless, struct err *e)
+{
+	int rc;
+
+	if (after != NULL && (rc = is_there(d, after, e)) != 1) {
+		if (rc == -1)
+			return -1;
+		err_set(e, ERR_MISSING, "%s: gone from the replica", after);
+		dir_blame_root(d, e);
+		return -1;
+	}
+	if (unless == NULL || (rc = is_there(d, unless, e)) == 0)
+		return 0;
+	if (rc == 1)
+		err_set(e, ERR_MISSING, "%s: what came behind it was pruned",
+		    unless);
 	return -1;
 }
 
@@ -229,6 +248,7 @@ dir_drop(struct store *s, struct staged *st)
 		dir_prune(d, o->key, o->made);
 	free(o->key);
 	free(o->after);
+	free(o->unless);
 	free(o);
 }
 
@@ -238,18 +258,19 @@ dir_stage(struct store *s, const struct store_stage *st, struct err *e)
 	struct dir *d = (struct dir *)s;
 	struct dir_object *o;
 
-	if (d->mode != STORE_WRITE) {
+	if (d->mode == STORE_READ) {
 		err_set(e, ERR_BUG, "the replica was opened for reading");
 		return NULL;
 	}
 	if (dir_check_key(st->key, e) == -1 ||
-	    dir_check_after(d, st->after, e) == -1)
+	    dir_check_after(d, st->after, st->unless, e) == -1)
 		return NULL;
 	o = xcalloc(1, sizeof(*o));
 	*o = (struct dir_object){
 		.staged = { .rc = -1 },
 		.key = xstrdup(st->key),
 		.after = st->after != NULL ? xstrdup(st->after) : NULL,
+		.unless = st->unless != NULL ? xstrdup(st->unless) : NULL,
 		.mtime_ns = st->mtime_ns,
 		.parent = -1,
 		.fd = -1,
