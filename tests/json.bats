@@ -99,6 +99,12 @@ members() {
 	assert_equal "$(get "$output" dry_run)" 1
 	assert_equal "$(get "$output" checksum)" ''
 	[ ! -e three ]
+	# The second snapshot is at the beginning of index 1.
+	sqlite3 a.db 'CREATE TABLE more(x)'
+	lspp-ship --snapshot-interval 0s a.db
+	run -0 lspp-restore --json -o three -n a.db
+	assert_equal "$(get "$output" snapshot)" 1
+	assert_equal "$(get "$output" segments)" 0
 }
 
 @test "what litestream wrote has no checksum of ours: SQLite is asked" {

@@ -22,6 +22,9 @@ hard_setup() {
 hard_teardown() {
 	local pid
 	for pid in "${LIVE[@]}"; do
+		# The number of one that has ended may be another's by now.
+		grep -q "^PPid:[[:space:]]*$BASHPID\$" "/proc/$pid/status" \
+			2>/dev/null || continue
 		kill -KILL "$pid" 2>/dev/null && wait "$pid" || :
 	done
 }
