@@ -122,6 +122,26 @@ print_plan(struct run *run, const struct request *q)
 	free(line);
 }
 
+/* Where the state was: in a generation, or at a TXID. */
+static void
+put_origin(struct buf *b, const struct restore_plan *p)
+{
+	char text[CODEC_LABEL];
+
+	if (p->ltx != NULL) {
+		(void)snprintf(
+		    text, sizeof(text), "%016" PRIx64, p->ltx->plan.txid);
+		json_null(b, "generation");
+		json_text(b, "txid", text);
+		json_null(b, "snapshot");
+		return;
+	}
+	p->codec->label(text, p->snapshot);
+	json_text(b, "generation", p->generation);
+	json_null(b, "txid");
+	json_number(b, "snapshot", strtoull(text, NULL, 16));
+}
+
 static void
 put_object(struct cli *c, const struct request *q)
 {
@@ -130,18 +150,9 @@ put_object(struct cli *c, const struct request *q)
 		[RESTORE_CHECK_FULL] = "full" };
 	const struct restored *r = q->restored;
 	struct buf *b = cli_object(c, buf_str(&q->c.path));
-	char txid[17], label[CODEC_LABEL] = "0";
 
 	json_text(b, "source", q->c.name);
-	json_text(b, "generation", q->plan.generation);
-	if (q->plan.ltx != NULL) {
-		(void)snprintf(
-		    txid, sizeof(txid), "%016" PRIx64, q->plan.ltx->plan.txid);
-		json_text(b, "txid", txid);
-	}
-	if (q->plan.ltx == NULL)
-		q->plan.codec->label(label, q->plan.snapshot);
-	json_number(b, "snapshot", strtoull(label, NULL, 16));
+	put_origin(b, &q->plan);
 	json_number(b, "segments", q->plan.segments);
 	json_number(b, "bytes", q->plan.bytes);
 	json_time(b, "as_of", q->plan.until_ns);

@@ -215,7 +215,7 @@ bend() {
 	run -0 lspp-restore -n -r "$R" -o one a.db
 	assert_output --regexp 'ltx +- +[0-9]+ +[0-9]+ .* a.db -> one/a.db$'
 	run -0 lspp-restore -n --json -r "$R" -o one a.db
-	assert_output --regexp '"generation":"ltx","txid":"[0-9a-f]{16}",'
+	assert_output --regexp '"generation":null,"txid":"[0-9a-f]{16}",'
 	run -0 --separate-stderr lspp-restore -v -r "$R" -o one '*.db'
 	assert_output one/a.db
 	assert_regex "$stderr" 'LTX, TXID [0-9a-f]{16}, '
