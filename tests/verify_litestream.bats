@@ -189,3 +189,23 @@ settled_03() {
 	run -0 --separate-stderr lspp-verify -c "$T/l.yml" -s "$S" '**'
 	assert_equal "${#lines[@]}" 5
 }
+
+@test "one that nothing is told of, beside ours: 3, and the state is asked" {
+	local other=a.db/generations/0123456789abcdef/snapshots/00000000.snapshot.lz4
+	sqlite3 a.db 'CREATE TABLE t(x)'
+	shipped a.db
+	mkdir -p "$R/${other%/*}"
+	lz4 -qc a.db >"$R/$other"
+	for how in '' --deep --against-source; do
+		# shellcheck disable=SC2086  # none, or one
+		run -3 --separate-stderr lspp-verify -r "$R" -C "$D" -s "$S" \
+			$how a.db
+		assert_regex "$stderr" 'generation 0123456789abcdef is not of lspp'
+	done
+	# What the state knows is lost is told all the same.
+	sqlite3 a.db 'INSERT INTO t VALUES(1)'
+	shipped a.db
+	replica_rm "$(replica_list a.db/ | grep /wal/ | tail -n 1)"
+	run -65 --separate-stderr lspp-verify -r "$R" -C "$D" -s "$S" a.db
+	assert_regex "$stderr" 'what was shipped until .* is gone'
+}

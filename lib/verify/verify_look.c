@@ -399,7 +399,7 @@ look_newest(struct look *l, struct history_generation *g, struct err *e)
 	l->newest = g;
 	if (look_stretch(l, &t, e) == -1)
 		return -1;
-	if (l->fault.class != ERR_NONE)
+	if (l->out->newest) /* and not what was found beside it */
 		return 0;
 	l->last = l->pv;
 	l->has_last = l->has;
