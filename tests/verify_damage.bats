@@ -55,7 +55,7 @@ needed() {
 
 # harm -- one object, in one way, in HARM; its file is FILE, of two also OTHER.
 harm() {
-	local size at bit byte kinds=(flip cut empty delete swap other)
+	local size at bit byte yours kinds=(flip cut empty delete swap other)
 	HARM=${kinds[RANDOM % 6]} FILE=${ALL[RANDOM % ${#ALL[@]}]}
 	OTHER=$FILE
 	size=$(stat -c %s "$FILE")
@@ -78,7 +78,13 @@ harm() {
 			OTHER=${ALL[RANDOM % ${#ALL[@]}]}
 		done
 		mv "$FILE" tmp && mv "$OTHER" "$FILE" && mv tmp "$OTHER" ;;
-	other) cp "${YOURS[RANDOM % ${#YOURS[@]}]}" "$FILE" ;;
+	other)
+		# An owner's object does not say whose it is, but for its number.
+		yours=${YOURS[RANDOM % ${#YOURS[@]}]}
+		while [[ $FILE == */owner-* && ${yours##*/} = "${FILE##*/}" ]]; do
+			yours=${YOURS[RANDOM % ${#YOURS[@]}]}
+		done
+		cp "$yours" "$FILE" ;;
 	esac
 }
 
