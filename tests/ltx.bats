@@ -168,7 +168,7 @@ bend() {
 }
 
 @test "--timestamp goes by the times in the files, so that a copy will do" {
-	local level max key at ms last=0
+	local level max key at ms first i last=0
 	workload 8 a.db
 	replica_save whole
 	rm -rf copy
@@ -180,11 +180,23 @@ bend() {
 		ms=$((16#$(xxd -s 32 -l 8 -p "copy/$key")))
 		[ $ms -gt $last ]
 		last=$ms
+		echo "$ms $max" >>moments
 		at=@$((ms / 1000)).$(printf %03d $((ms % 1000)))
 		lspp-restore -r "$T/copy" -o - --timestamp "$at" a.db >ours
 		ltx_theirs theirs a.db -txid "$max"
 		cmp ours theirs
 	done < <(ltx_files a.db | sort)
+	# Any time: the last of those until then.
+	seed
+	sort -n moments >sorted
+	first=$(head -n 1 sorted | cut -d ' ' -f 1)
+	for ((i = $(count 500 20 5); i > 0; i--)); do
+		ms=$((first + RANDOM * (last - first + 500) / 32767))
+		max=$(awk -v ms=$ms '$1 <= ms { max = $2 } END { print max }' sorted)
+		at=@$((ms / 1000)).$(printf %03d $((ms % 1000)))
+		lspp-restore -r "$T/copy" -o - --timestamp "$at" a.db >ours
+		lspp-restore -r "$T/copy" -o - --txid "$max" a.db | cmp ours
+	done
 	run -66 lspp-restore -r "$T/copy" -o - --timestamp @1000000000 a.db
 	assert_output --partial 'nothing as old as'
 }
@@ -229,4 +241,20 @@ bend() {
 	run -78 lspp-restore -r "$R" --list --around 1h a.db
 	run -66 lspp-restore -r "$R" -o out --txid ffff000000000000 a.db
 	run -2 lspp-restore -r "$R" -o out --txid 1 a.db
+}
+
+@test "a database below one that is in LTX is found behind a thousand files" {
+	local base=$R i
+	[ $REPLICA = dir ] || base=$S3_DIR/data/$BUCKET/fleet
+	mkdir -p "$base/t/0005" "$base/t/0005x.db/0000" "$base/t/ltx/u.db/0001"
+	for ((i = 1; i <= 1100; i++)); do
+		: >"$base/t/0005/$(printf '%016x-%016x' $i $i).ltx"
+	done
+	cp "$base/t/0005/0000000000000001-0000000000000001.ltx" \
+		"$base/t/0005x.db/0000"
+	cp "$base/t/0005/0000000000000001-0000000000000001.ltx" \
+		"$base/t/ltx/u.db/0001"
+	run -0 lspp-scan -r "$R"
+	assert_equal "$(sed 's|.*/fleet/||; s|.*/r/||' <<<"$output" | sort)" \
+		"$(printf '%s\n' t t/0005x.db t/ltx/u.db | sort)"
 }

@@ -164,29 +164,31 @@ range_free(struct range *g)
 
 /* -- listing a range ------------------------------------------------------- */
 
-/* Of which key is that an object?  Its length, or -1: of none.  *behind is where
- * no more of the kind are, behind the key. */
+/* Of which key is that an object?  Its length, or -1: of none.  *all is that of
+ * what all objects of its kind that the key has begin with, less a slash. */
 static ptrdiff_t
-key_of(const char *name, const char **behind)
+key_of(const char *name, size_t *all)
 {
 	const char *end = strstr(name, "/" GENERATIONS);
 	enum ltx_levels how;
 	struct ltx_name n;
 	size_t db;
 
-	*behind = "generations0";
+	*all = sizeof(GENERATIONS) - 2;
 	if (strncmp(name, GENERATIONS, sizeof(GENERATIONS) - 1) == 0)
 		return 0; /* the root itself */
-	if (end != NULL && end != name)
+	if (end != NULL && end != name) {
+		*all += (size_t)(end - name) + 1;
 		return end - name;
+	}
 	if (!ltx_object(name, &db, &how, &n))
 		return -1;
-	*behind = how == LTX_LEVELS_DIR ? "ltx0" : "00090";
+	*all = (size_t)(strrchr(name, '/') - name);
 	return (ptrdiff_t)db;
 }
 
 static void
-note_database(struct range *g, const char *key, const char *behind)
+note_database(struct range *g, const char *key, const char *name, size_t all)
 {
 	struct rolled *w = g->w;
 	size_t n = excluded(w, key), len = strlen(key);
@@ -195,7 +197,7 @@ note_database(struct range *g, const char *key, const char *behind)
 	if (n > 0)
 		buf_addf(&g->behind, "%.*s0", (int)n, key);
 	else
-		buf_addf(&g->behind, "%s%s%s", key, len > 0 ? "/" : "", behind);
+		buf_addf(&g->behind, "%.*s0", (int)all, name);
 	/* A server that knows no long delimiter reports each object. */
 	if (g->last != NULL && strcmp(g->last, key) == 0)
 		return;
@@ -210,8 +212,8 @@ static int
 note(void *ctx, const struct store_entry *en, struct err *e)
 {
 	struct range *g = ctx;
-	const char *behind;
-	ptrdiff_t n = key_of(en->key, &behind);
+	size_t all;
+	ptrdiff_t n = key_of(en->key, &all);
 	char *key;
 
 	(void)e;
@@ -220,7 +222,7 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 	buf_reset(&g->behind);
 	if (n >= 0) {
 		key = xasprintf("%.*s", (int)n, en->key);
-		note_database(g, key, behind);
+		note_database(g, key, en->key, all);
 		free(key);
 	}
 	return 0;
