@@ -234,8 +234,10 @@ keeps(void)
 	if (!prune_policy_any(&p))
 		p.last = 1;
 	from -= p.keep_for_ns > 0 ? p.keep_for_ns : 0;
+	/* One that was ahead for longer than by how much leaves no trace: then
+	 * what is told is not right before either. */
 	for (int i = 0; i < m.n; i++)
-		before[i] = content_at(m.v[i].at + m.ours);
+		before[i] = m.blind ? 0 : content_at(m.v[i].at + m.ours);
 	if (prune_by(&p) == -1)
 		return NULL;
 	pruned++;
