@@ -64,9 +64,8 @@ int config_file_name(const struct config_file *f, const struct config_db *d,
     size_t i, const char *abs, struct buf *name, struct err *e);
 /* The same for who reads what is there: ERR_CONFIG also if the file gives that
  * place to another database, too; what is there may be either's. */
-int config_file_own_name(const struct config_file *f,
-    const struct config_db *d, size_t i, const char *abs, struct buf *name,
-    struct err *e);
+int config_file_own_name(const struct config_file *f, const struct config_db *d,
+    size_t i, const char *abs, struct buf *name, struct err *e);
 
 /* The first entry that gives that place to its one path; NULL: none. */
 const struct config_db *config_file_named(
