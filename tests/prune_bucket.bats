@@ -11,7 +11,7 @@ setup() {
 	need lspp-prune lspp-ship faketime s3tool faulty
 	s3_bucket
 	R=s3://$BUCKET/fleet
-	LATER_ERR=$T/later.err
+	export LATER_ERR=$T/later.err
 	cd "$T" || return
 	mkdir src
 	sqlite3 src/a.db "CREATE TABLE t(x)"
