@@ -31,10 +31,7 @@ teardown_file() {
 }
 
 setup() {
-	need lspp-ship lspp-restore lspp-scan s3tool faulty sqlite3
-	s3_bucket
-	R=s3://$BUCKET/fleet
-	cd "$T" || return
+	s3_here
 	mkdir src
 	for f in a b c; do
 		sqlite3 src/$f.db 'CREATE TABLE t(x)'

@@ -24,10 +24,7 @@ teardown_file() {
 }
 
 setup() {
-	need lspp-ship lspp-restore lspp-scan s3tool faulty sqlite3
-	s3_bucket
-	R=s3://$BUCKET/fleet
-	cd "$T" || return
+	s3_here
 	cp -r "$BATS_FILE_TMPDIR/src" src
 	lspp-scan src >all
 	: >acked

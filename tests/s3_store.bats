@@ -81,14 +81,7 @@ raw_error() {
 
 @test "of eight that put one key at once, one wins" {
 	s3_needs conditions
-	local i args=()
-	for i in {1..8}; do
-		head -c 5000 /dev/urandom >"r$i"
-		args+=(race "r$i")
-	done
-	tool -j8 "$U" put "${args[@]}"
-	assert_equal "$status" 75
-	assert_equal "$(grep -c '^race$' <<<"$output")" 1
+	s3_race "$U"
 	assert_equal "$(grep -c 'with other bytes' <<<"$stderr")" 7
 }
 

@@ -134,14 +134,7 @@ md5_of() {
 	s3_needs conditions
 	local i
 	race() {
-		local args=()
-		for i in {1..8}; do
-			head -c 5000 /dev/urandom >"r$i"
-			args+=(race "r$i")
-		done
-		tool -j8 "$U" put "${args[@]}"
-		assert_equal "$status" 75
-		assert_equal "$(grep -c '^race$' <<<"$output")" 1
+		s3_race "$U"
 		s3tool "$U" get race >won
 		cat r? | grep -q . # and it is one of them, whole
 		for i in {1..8}; do

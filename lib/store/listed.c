@@ -26,13 +26,13 @@ void
 listed_read(struct listed *l, struct store *s, const char *prefix)
 {
 	char *next = NULL;
-	struct err e;
 
 	*l = LISTED_NOT(s);
 	if (!s->ops->traits.flat)
 		return;
-	if (s->ops->list_page(s, prefix, NULL, NULL, keep, l, &next, &e) == 0 &&
-	    next == NULL)
+	l->failed = s->ops->list_page(
+			s, prefix, NULL, NULL, keep, l, &next, &l->why) == -1;
+	if (l->failed || next == NULL)
 		l->prefix = xstrdup(prefix);
 	free(next);
 }
@@ -72,6 +72,10 @@ listed_each(const struct listed *l, const char *prefix, bool delimited,
 	if (l->prefix == NULL ||
 	    strncmp(prefix, l->prefix, strlen(l->prefix)) != 0)
 		return l->s->ops->list(l->s, prefix, delimited, each, ctx, e);
+	if (l->failed) {
+		*e = l->why;
+		return -1;
+	}
 	for (size_t i = 0; i < l->n && rc == 0; i++) {
 		const char *key = l->v[i].key, *slash = NULL;
 

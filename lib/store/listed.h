@@ -8,6 +8,7 @@
 #ifndef LSPP_STORE_LISTED_H
 #define LSPP_STORE_LISTED_H
 
+#include "lib/base/err.h"
 #include "lib/store/store.h"
 
 struct listed_entry {
@@ -19,6 +20,8 @@ struct listed {
 	struct store *s; /* borrowed */
 	/* private */
 	char *prefix; /* NULL: nothing is known of anything */
+	bool failed;  /* and why: each look below the prefix does */
+	struct err why;
 	struct listed_entry *v;
 	size_t n, room;
 };
@@ -30,7 +33,8 @@ struct listed {
 		.s = (store) \
 	}
 
-/* List it, as far as that is one request.  What fails is asked once more. */
+/* List it, as far as that is one request.  If that fails, each look fails so:
+ * nothing is asked again. */
 void listed_read(struct listed *l, struct store *s, const char *prefix);
 void listed_release(struct listed *l);
 

@@ -491,6 +491,14 @@ read_alone(struct look *l, const struct history_alone *a, struct err *e)
 	return l->want->deep ? read_all(l, no_sink, 0, e) : 0;
 }
 
+/* e is the fault of the small object with the key in l->v. */
+static int
+fault_of_key(struct look *l, struct err *e)
+{
+	err_in(e, "%s", buf_str(&l->v->key));
+	return look_fault(l, false, e);
+}
+
 static int
 look_alone(struct look *l, struct err *e)
 {
@@ -500,10 +508,7 @@ look_alone(struct look *l, struct err *e)
 
 		buf_reset(&l->v->key);
 		l->h.codec->key(&l->v->key, l->j->db, a->id, &name);
-		if (read_alone(l, a, e) == 0)
-			continue;
-		err_in(e, "%s", buf_str(&l->v->key));
-		if (look_fault(l, false, e) == -1)
+		if (read_alone(l, a, e) == -1 && fault_of_key(l, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -516,10 +521,8 @@ look_owners(struct look *l, struct err *e)
 		return -1;
 	for (size_t i = 0; i < l->h.owners.n; i++) {
 		buf_reset(&l->v->key);
-		if (read_owner(l, &l->h.owners.v[i], e) == 0)
-			continue;
-		err_in(e, "%s", buf_str(&l->v->key));
-		if (look_fault(l, false, e) == -1)
+		if (read_owner(l, &l->h.owners.v[i], e) == -1 &&
+		    fault_of_key(l, e) == -1)
 			return -1;
 	}
 	return 0;

@@ -180,3 +180,24 @@ s3_putter() {
 	END
 	s3tool "$2" policy policy
 }
+
+# s3_race URL -- eight put "race" below it at once, each with bytes of its own, in
+# r1 to r8: one wins, and the others end with 75.  Uses the test's tool().
+s3_race() {
+	local i args=()
+	for i in {1..8}; do
+		head -c 5000 /dev/urandom >"r$i"
+		args+=(race "r$i")
+	done
+	tool -j8 "$1" put "${args[@]}"
+	assert_equal "$status" 75
+	assert_equal "$(grep -c '^race$' <<<"$output")" 1
+}
+
+# s3_here PROGRAM... -- in the test's directory, with a bucket and the root R in it.
+s3_here() {
+	need lspp-ship lspp-restore lspp-scan s3tool faulty sqlite3 "$@"
+	s3_bucket
+	R=s3://$BUCKET/fleet
+	cd "$T" || return
+}

@@ -14,15 +14,6 @@
 
 #define S INT64_C(1000000000)
 
-static void
-must(bool it, const struct err *e)
-{
-	if (it)
-		return;
-	printf("not ok - %s\n", e->msg);
-	exit(1);
-}
-
 static char *
 path_of(const char *name)
 {
@@ -51,10 +42,10 @@ write_to(const char *name)
 	struct err e;
 	bool racy;
 
-	must(signature_take(&was, path, &racy, &e) == 0, &e);
+	or_end(signature_take(&was, path, &racy, &e) == 0, &e);
 	do {
 		run_sql(name, "INSERT INTO t VALUES(2)");
-		must(signature_take(&is, path, &racy, &e) == 0, &e);
+		or_end(signature_take(&is, path, &racy, &e) == 0, &e);
 	} while (signature_equal(&was, &is));
 	free(path);
 }
@@ -75,8 +66,8 @@ shipped(struct state *st, const char *name)
 	}
 	r.captured_ns = now_ns();
 	memcpy(r.pos.line, "0123456789abcdef", sizeof(r.pos.line));
-	must(signature_take(&r.sig, r.path, &racy, &e) == 0, &e);
-	must(state_begin(st, &e) == 0 && state_put(st, &r, &e) == 0 &&
+	or_end(signature_take(&r.sig, r.path, &racy, &e) == 0, &e);
+	or_end(state_begin(st, &e) == 0 && state_put(st, &r, &e) == 0 &&
 		state_settled(st, 1, r.path, r.captured_ns, &e) == 0 &&
 		state_commit(st, &e) == 0,
 	    &e);
@@ -90,7 +81,7 @@ look(struct tiers *t, const char *name)
 	struct tier tier;
 	struct err e;
 
-	must(tier_look(t, path, &tier, &e) == 0, &e);
+	or_end(tier_look(t, path, &tier, &e) == 0, &e);
 	free(path);
 	return tier;
 }
@@ -101,7 +92,7 @@ begin(struct tiers *t, struct state *st)
 	struct err e;
 
 	*t = (struct tiers){ .st = st, .root = 1, .keep = true };
-	must(tiers_begin(t, &e) == 0, &e);
+	or_end(tiers_begin(t, &e) == 0, &e);
 }
 
 static void
@@ -109,7 +100,7 @@ end(struct tiers *t)
 {
 	struct err e;
 
-	must(tiers_flush(t, &e) == 0, &e);
+	or_end(tiers_flush(t, &e) == 0, &e);
 	tiers_release(t);
 }
 
@@ -184,7 +175,7 @@ pass(struct state *st)
 	t.missing = missing;
 	t.missing_ctx = &s;
 	(void)look(&t, "a.db");
-	must(tiers_passed(&t, began, 1, true, &e) == 0, &e);
+	or_end(tiers_passed(&t, began, 1, true, &e) == 0, &e);
 	end(&t);
 	return s;
 }
@@ -223,8 +214,8 @@ main(void)
 	struct err e;
 
 	dir_begin();
-	must(setenv("LSPP_MACHINE", "one", 1) == 0, &e);
-	must((st = state_open(dir, true, &e)) != NULL, &e);
+	or_end(setenv("LSPP_MACHINE", "one", 1) == 0, &e);
+	or_end((st = state_open(dir, true, &e)) != NULL, &e);
 	one(st);
 	what_did_not_come(st);
 	state_close(st);

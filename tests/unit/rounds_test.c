@@ -7,7 +7,7 @@
 #include "lib/state/fleet/rounds.h"
 #include "lib/state/fleet/state_known.h"
 #include "lib/state/state.h"
-#include "tests/unit/tap.h"
+#include "tests/unit/tmp_kit.h"
 
 #define MINUTE INT64_C(60000000000)
 
@@ -205,37 +205,26 @@ test_many(void)
 }
 
 static void
-must(int rc, const struct err *e)
-{
-	if (rc != -1)
-		return;
-	printf("not ok - %s\n", e->msg);
-	exit(1);
-}
-
-static void
 store(struct rounds *r, struct state *st)
 {
 	struct err e;
 
-	must(state_begin(st, &e), &e);
-	must(rounds_store(r, st, &e), &e);
-	must(state_commit(st, &e), &e);
+	or_end(state_begin(st, &e) != -1, &e);
+	or_end(rounds_store(r, st, &e) != -1, &e);
+	or_end(state_commit(st, &e) != -1, &e);
 }
 
 /* Two passes at once, each with what it read before the other ended. */
 static void
 test_state(void)
 {
-	char dir[] = "/tmp/lspp-rounds-XXXXXX", rm[64];
 	struct rounds a, b;
 	struct state *st;
 	struct err e;
 	bool sure;
 
-	if (mkdtemp(dir) == NULL || (st = state_open(dir, true, &e)) == NULL)
-		exit(1);
-	must(rounds_load(&a, st, 7, &e), &e);
+	or_end((st = state_open(dir, true, &e)) != NULL, &e);
+	or_end(rounds_load(&a, st, 7, &e) != -1, &e);
 	ok(a.kept && a.n == 0 && a.upto == 0, "an empty state");
 	come(&a, 0, 100);
 	rounds_end(&a, NULL, &none, now);
@@ -243,7 +232,7 @@ test_state(void)
 	come(&a, 100, 200);
 	rounds_end(&a, NULL, &none, now);
 	store(&a, st);
-	must(rounds_load(&b, st, 7, &e), &e);
+	or_end(rounds_load(&b, st, 7, &e) != -1, &e);
 	is_int((long long)b.n, 2, "kept");
 	now += MINUTE;
 	come(&b, 100, 200);
@@ -253,16 +242,16 @@ test_state(void)
 	store(&a, st);
 	store(&b, st);
 	rounds_release(&a);
-	must(rounds_load(&a, st, 7, &e), &e);
+	or_end(rounds_load(&a, st, 7, &e) != -1, &e);
 	ok(a.n == 2 && a.v[0].began_ns == now && a.v[1].began_ns == now,
 	    "each has written its own alone");
 	rounds_release(&b);
-	must(rounds_load(&b, st, 0, &e), &e);
+	or_end(rounds_load(&b, st, 0, &e) != -1, &e);
 	is_int((long long)b.n, 0, "those of another root are others");
 	/* One that is over here has come again meanwhile. */
 	now += INT64_C(60) * 24 * 60 * MINUTE;
 	rounds_release(&b);
-	must(rounds_load(&b, st, 7, &e), &e);
+	or_end(rounds_load(&b, st, 7, &e) != -1, &e);
 	come(&b, 0, 100);
 	rounds_end(&b, rounds_like(&b, &sure), &none, now);
 	store(&b, st);
@@ -270,23 +259,22 @@ test_state(void)
 	rounds_end(&a, rounds_like(&a, &sure), &none, now - MINUTE);
 	store(&a, st);
 	rounds_release(&b);
-	must(rounds_load(&b, st, 7, &e), &e);
+	or_end(rounds_load(&b, st, 7, &e) != -1, &e);
 	is_int((long long)b.n, 2, "and stays");
 	rounds_release(&a);
 	rounds_release(&b);
 	state_close(st);
-	(void)snprintf(rm, sizeof(rm), "rm -rf %s", dir);
-	is_int(system(rm), 0, "cleaned up");
 }
 
 int
 main(void)
 {
+	dir_begin();
 	test_halves();
 	test_parts();
 	test_lost();
 	test_seen();
 	test_many();
 	test_state();
-	return done();
+	return dir_done();
 }

@@ -33,15 +33,6 @@ struct one {
 };
 
 static void
-must(bool it, const struct err *e)
-{
-	if (it)
-		return;
-	printf("not ok - %s\n", e->msg);
-	exit(1);
-}
-
-static void
 run_sql(const char *sql)
 {
 	char *path = xasprintf("%s/a.db", dir);
@@ -115,13 +106,13 @@ ship_one(const char *state, struct ship_conf *c, const struct err *refuse)
 	c->url = url;
 	c->state_dir = state_dir;
 	c->base = dir;
-	must((o.s = ship_open(c, &e)) != NULL, &e);
-	must((o.w = ship_worker_new(o.s, &e)) != NULL, &e);
+	or_end((o.s = ship_open(c, &e)) != NULL, &e);
+	or_end((o.w = ship_worker_new(o.s, &e)) != NULL, &e);
 	o.j = ship_job_new(o.s, path, NULL);
 	if (refuse != NULL)
 		ship_job_refuse(o.j, refuse);
 	args[0] = o.w;
-	must(pool_run(&ops, &o, args, 1, 4, 4, &e) == 0, &e);
+	or_end(pool_run(&ops, &o, args, 1, 4, 4, &e) == 0, &e);
 	ship_worker_free(o.w);
 	ship_close(o.s);
 	is_int(o.told.times, 1, "%s: reported once", state);
@@ -193,14 +184,14 @@ another_machine(void)
 	struct ship_conf c = conf();
 	struct told t;
 
-	must(setenv("LSPP_MACHINE", "two", 1) == 0, &t.e);
+	or_end(setenv("LSPP_MACHINE", "two", 1) == 0, &t.e);
 	t = ship("state2");
 	ok(t.rc == -1 && t.e.class == ERR_BUSY, "another machine is refused");
 	c.new_generation = true;
 	t = ship_one("state2", &c, NULL);
 	ok(t.rc == 0 && t.what == SHIP_SNAPSHOT && t.owner,
 	    "it may take over %s", t.e.msg);
-	must(setenv("LSPP_MACHINE", "one", 1) == 0, &t.e);
+	or_end(setenv("LSPP_MACHINE", "one", 1) == 0, &t.e);
 	run_sql("INSERT INTO t VALUES(4)");
 	t = ship("state");
 	ok(t.rc == -1 && t.e.class == ERR_BUSY, "and that stops the first");
@@ -257,7 +248,7 @@ main(void)
 	struct err e = { 0 };
 
 	dir_begin();
-	must(setenv("LSPP_MACHINE", "one", 1) == 0, &e);
+	or_end(setenv("LSPP_MACHINE", "one", 1) == 0, &e);
 	due();
 	steps();
 	an_older_state();

@@ -16,15 +16,6 @@
 
 enum { NOW = 1000000 }; /* seconds; "now" in all tests */
 
-static void
-must(int rc, const struct err *e)
-{
-	if (rc != -1)
-		return;
-	printf("not ok - %s\n", e->msg);
-	exit(1);
-}
-
 /* Shipped to the root up to that second, and not written since. */
 static void
 shipped(struct state *st, int64_t root, const char *path, int64_t at)
@@ -42,9 +33,9 @@ shipped(struct state *st, int64_t root, const char *path, int64_t at)
 		.captured_ns = at * S };
 	struct err e;
 
-	must(state_begin(st, &e), &e);
-	must(state_put(st, &r, &e), &e);
-	must(state_commit(st, &e), &e);
+	or_end(state_begin(st, &e) != -1, &e);
+	or_end(state_put(st, &r, &e) != -1, &e);
+	or_end(state_commit(st, &e) != -1, &e);
 }
 
 static void
@@ -58,9 +49,9 @@ failed(struct state *st, int64_t root, const char *path, int64_t at,
 		.attempts = 2 };
 	struct err e;
 
-	must(state_begin(st, &e), &e);
-	must(state_trouble(st, &t, path, msg, &e), &e);
-	must(state_commit(st, &e), &e);
+	or_end(state_begin(st, &e) != -1, &e);
+	or_end(state_trouble(st, &t, path, msg, &e) != -1, &e);
+	or_end(state_commit(st, &e) != -1, &e);
 }
 
 static void
@@ -101,7 +92,7 @@ fleet(struct state *st, struct stat_fleet *f)
 
 	buf_reset(&groups);
 	stat_fleet_release(f);
-	must(stat_fleet(f, st, &conf, &e), &e);
+	or_end(stat_fleet(f, st, &conf, &e) != -1, &e);
 }
 
 static struct state *
@@ -115,7 +106,7 @@ empty_state(void)
 		exit(1);
 	free(path);
 	if ((st = state_open(dir, true, &e)) == NULL)
-		must(-1, &e);
+		or_end(false, &e);
 	return st;
 }
 
@@ -130,13 +121,13 @@ test_tiers(struct stat_fleet *f)
 	is_int(f->life_ns, 0, "without a sign of life");
 	shipped(st, 1, "/f/cold", 100);
 	shipped(st, 1, "/f/hot", 100);
-	must(state_note(st, 1, "/f/hot", 100 * S, &e), &e);
+	or_end(state_note(st, 1, "/f/hot", 100 * S, &e) != -1, &e);
 	shipped(st, 1, "/f/done", 100);
-	must(state_note(st, 1, "/f/done", 99 * S, &e), &e);
-	must(state_note(st, 0, "/f/new", (NOW - 7) * S, &e), &e);
+	or_end(state_note(st, 1, "/f/done", 99 * S, &e) != -1, &e);
+	or_end(state_note(st, 0, "/f/new", (NOW - 7) * S, &e) != -1, &e);
 	shipped(st, 1, "/f/gone", 100);
-	must(state_note_gone(st, "/f/gone", 1, &e), &e);
-	must(state_note(st, 1, "/f/gone", 200 * S, &e), &e);
+	or_end(state_note_gone(st, "/f/gone", 1, &e) != -1, &e);
+	or_end(state_note(st, 1, "/f/gone", 200 * S, &e) != -1, &e);
 	fleet(st, f);
 	is_int((long long)f->sum.databases, 4, "gone ones are not there");
 	is_int((long long)f->sum.tier[STAT_COLD], 2,
@@ -252,10 +243,10 @@ test_ahead(struct stat_fleet *f)
 	shipped(st, 1, "/f/a", NOW + 1000);
 	failed(st, 1, "/f/a", 600, "disk full");
 	shipped(st, 1, "/f/b", NOW + 1000);
-	must(state_note(st, 1, "/f/b", 700 * S, &e), &e);
+	or_end(state_note(st, 1, "/f/b", 700 * S, &e) != -1, &e);
 	shipped(st, 1, "/f/c", NOW + 1000);
 	shipped(st, 2, "/f/c", 900);
-	must(state_note(st, 0, "/f/c", 800 * S, &e), &e);
+	or_end(state_note(st, 0, "/f/c", 800 * S, &e) != -1, &e);
 	fleet(st, f);
 	is_int((long long)f->sum.failed, 1, "a failure counts");
 	is_int((long long)f->sum.waiting, 3, "and notes, in each root");
@@ -276,15 +267,15 @@ test_roots(struct stat_fleet *f)
 	int64_t one, two, life;
 	struct err e;
 
-	must(state_root(st, "file:///one", true, &one, &e), &e);
-	must(state_root(st, "file:///two", true, &two, &e), &e);
+	or_end(state_root(st, "file:///one", true, &one, &e) != -1, &e);
+	or_end(state_root(st, "file:///two", true, &two, &e) != -1, &e);
 	shipped(st, one, "/f/a", 100);
 	shipped(st, two, "/f/a", 50);
 	shipped(st, two, "/f/b", 100);
-	must(state_note(st, 0, "/f/a", 70 * S, &e), &e);
-	must(state_note(st, 0, "/f/b", 200 * S, &e), &e);
-	must(state_put_pass(st, one, 900 * S, 7, &e), &e);
-	must(state_put_ran(st, two, 800 * S, &e), &e);
+	or_end(state_note(st, 0, "/f/a", 70 * S, &e) != -1, &e);
+	or_end(state_note(st, 0, "/f/b", 200 * S, &e) != -1, &e);
+	or_end(state_put_pass(st, one, 900 * S, 7, &e) != -1, &e);
+	or_end(state_put_ran(st, two, 800 * S, &e) != -1, &e);
 	fleet(st, f);
 	is_int((long long)f->sum.replicas, 3, "of two databases");
 	is_int((long long)f->sum.waiting, 2, "the worst of its roots");
@@ -303,18 +294,18 @@ test_roots(struct stat_fleet *f)
 	fleet(st, f);
 	is_int((long long)f->sum.waiting, 2, "the other has not");
 	conf.roots = NULL;
-	must(state_put_ran(st, one, 990 * S, &e), &e);
+	or_end(state_put_ran(st, one, 990 * S, &e) != -1, &e);
 	fleet(st, f);
 	is_int(f->life_ns, 800 * S, "a run is none where there are passes");
 	conf.roots = &one;
 	fleet(st, f);
 	is_int(f->life_ns, 900 * S, "of that root");
-	must(state_life(st, one, &life, &e), &e);
+	or_end(state_life(st, one, &life, &e) != -1, &e);
 	is_int(life, 900 * S, "state_life() as well");
-	must(state_life(st, two, &life, &e), &e);
+	or_end(state_life(st, two, &life, &e) != -1, &e);
 	is_int(life, 800 * S, "and of one that has none");
 	conf.roots = NULL;
-	must(state_put_pass(st, 0, 950 * S, 9, &e), &e);
+	or_end(state_put_pass(st, 0, 950 * S, 9, &e) != -1, &e);
 	fleet(st, f);
 	is_int(f->life_ns, 950 * S, "a pass over all is one of each");
 	is_int((long long)f->seen, 9, "with what it saw");

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/err.h"
 #include "tests/unit/tap.h"
 
 static char dir[] = "/tmp/lspp-unit-XXXXXX";
@@ -16,6 +17,16 @@ dir_begin(void)
 		perror(dir);
 		exit(1);
 	}
+}
+
+/* Without it there is nothing to test. */
+static inline void
+or_end(bool it, const struct err *e)
+{
+	if (it)
+		return;
+	printf("not ok - %s\n", e->msg);
+	exit(1);
 }
 
 /* What main() returns. */
