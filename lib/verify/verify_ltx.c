@@ -244,7 +244,8 @@ look_ltx(struct look *l, struct err *e)
 	rc = ltx_list_any(&x.files, &l->listed, l->j->db, &x.how, &where, e);
 	if (rc == -1 || x.files.n == 0) {
 		ltx_list_release(&x.files);
-		return rc;
+		/* Nothing is restored from such names, so none is sound. */
+		return rc == -1 && look_fault(l, true, e) == 0 ? 1 : rc;
 	}
 	if (l->known || l->h.n > 0 || l->want->source)
 		rc = err_set(e, ERR_CONFIG, "%s",

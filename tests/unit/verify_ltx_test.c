@@ -110,6 +110,24 @@ test_told(void)
 	verified_release(&out);
 }
 
+/* A name for which nothing is restored: no state is sound. */
+static void
+test_name(void)
+{
+	const char key[] = "a/ltx/0/0000000000000000-0000000000000000.ltx";
+	struct verified out = { 0 };
+	struct err e, why;
+
+	mem_clear();
+	mem_put(key, (const uint8_t *)"", 0, 1);
+	for (int deep = 0; deep < 2; deep++) {
+		ok(!restores(&why) && look(deep, &out, &e) == -1 &&
+			e.class == ERR_CORRUPT && out.newest,
+		    "newest: %s", e.msg);
+		verified_release(&out);
+	}
+}
+
 int
 main(void)
 {
@@ -117,6 +135,7 @@ main(void)
 	verifier = verifier_new("/tmp");
 	restorer = restorer_new(NULL);
 	test_told();
+	test_name();
 	test_random(false);
 	test_random(true);
 	verifier_free(verifier);
