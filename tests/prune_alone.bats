@@ -174,6 +174,47 @@ truthful() {
 	restores_to a.db a.db
 }
 
+@test "while such days go litestream restores a state that was, or fails" {
+	local by d k n t keys
+	declare -A was
+	rm -rf "$R" "$S"
+	: >states
+	for d in 0 1 2; do
+		for k in 1 2 3 4 5; do
+			t=$((BEGAN + d * 86400 + k * 3 * 3600))
+			sqlite3 a.db "INSERT INTO t VALUES(randomblob(3000));
+				UPDATE t SET x = randomblob(900) WHERE rowid < 4"
+			# Two ships an index.
+			at $t lspp-ship -r "$R" -C "$D" -s "$S" --roll-at 14000 \
+				--snapshot-interval 20h a.db >/dev/null
+			was[$(sha256sum <a.db)]=1
+			echo "$((t + 60))" >>states
+		done
+	done
+	cp -a "$R" saved
+	prune_days >did
+	mapfile -t keys < <(sed 's,^.*\(a\.db/generations/\),\1,' did)
+	assert [ ${#keys[@]} -gt 6 ]
+	# What is left if it is killed there.
+	for ((n = 0; n < ${#keys[@]}; n++)); do
+		rm -rf "$R"
+		cp -a saved "$R"
+		(cd "$R" && rm -f "${keys[@]:0:n}")
+		while read -r t; do
+			for by in 03 05; do
+				rm -rf one one.*
+				litestream $by restore -o one -timestamp \
+					"$(date -u -d "@$t" +%FT%TZ)" \
+					"file://$R/a.db" 3>&- || continue
+				[ -n "${was[$(sha256sum <one)]:-}" ] || {
+					echo "$n gone, of @$t by $by"
+					false
+				}
+			done
+		done < <(head -n 10 states)
+	done
+}
+
 @test "killed at any call, each moment is told right, and the next run ends it" {
 	local n rounds calls=110 round
 	cp -a "$R" saved

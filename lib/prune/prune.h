@@ -38,11 +38,13 @@
  *
  *	before	it is said which snapshots stand alone (prune_db_mark)
  *	0	the snapshots of all runs that go
- *	1...	their segments, and those behind snapshots that stand alone.
- *		Below the first run that is kept whole of the generation: those
- *		that begin no index; those that begin one, but for the last
- *		index; that.  Behind one that is kept whole: index by index from
- *		the last one on, in each first what does not begin it
+ *	1...	their segments, and those behind snapshots that stand alone:
+ *		index by index from the last one on, in each first what does not
+ *		begin it.  So Litestream, which knows nothing of what stands
+ *		alone, finds a beginning of what was there.  Where no snapshot
+ *		that is kept is before them, and below a run that is kept whole
+ *		for its snapshot, too: those that begin no index; those that
+ *		begin one, but for the last index; that
  *	last	what says that a snapshot stands alone that went; owner's
  *		objects, of a database that goes as a whole
  *

@@ -20,6 +20,7 @@ struct run {
 	size_t first, n; /* of its segments */
 	enum level keep;
 	bool bare;  /* for the state that its snapshot is, too */
+	bool exact; /* likewise, by what keeps it whole */
 	bool alone; /* its snapshot stands alone: what else is left goes */
 };
 

@@ -43,9 +43,12 @@ struct block {
 	const struct codec *codec;
 	const struct generation *g;
 	size_t from, to; /* of its runs */
-	bool behind;     /* one that is kept */
+	bool behind;     /* one that is kept whole */
+	bool bare; /* below one that is kept whole for its snapshot, too */
 	enum prune_why why;
 };
+
+enum { LAST_WAVE = INT32_MAX };
 
 static enum prune_why
 why_of(const struct block *b, const struct run *r)
@@ -65,6 +68,31 @@ add_segment(struct prune_plan *plan, const struct block *b, const struct run *r,
 		.wave = wave,
 		.kind = LAYOUT_SEGMENT,
 		.why = (uint8_t)why_of(b, r) });
+}
+
+/* Does a snapshot that stays lead to run i of the block? */
+static bool
+is_headed(const struct block *b, size_t i)
+{
+	while (i > b->from && b->g->v[i].keep == KEEP_NOTHING)
+		i--;
+	return b->g->v[i].keep != KEEP_NOTHING;
+}
+
+/*
+ * When a segment of run i goes, n logs from the end.  Behind a snapshot that
+ * stays it is what Litestream restores: what is left of that has to be a
+ * beginning.  But below a run whose snapshot is to be restored by itself, the
+ * last index stays as long as anything does.
+ */
+static uint32_t
+wave_of(const struct block *b, size_t i, uint32_t n, bool begins)
+{
+	if (b->behind || (!b->bare && is_headed(b, i)))
+		return 2 * n - 1 + begins;
+	if (!begins)
+		return 1;
+	return n == 1 && b->bare ? LAST_WAVE : 2;
 }
 
 static void
@@ -90,10 +118,7 @@ add_block(const struct block *b, uint32_t generation, struct prune_plan *plan)
 			    !b->codec->same_log(v[k - 1].at, last->at);
 			last = &v[k - 1];
 			begins = b->codec->begins_log(last->at);
-			if (b->behind)
-				wave = 2 * n - 1 + begins;
-			else
-				wave = begins ? (n == 1 ? 3 : 2) : 1;
+			wave = wave_of(b, i, n, begins);
 			add_segment(plan, b, r, generation, k - 1, wave);
 		}
 	}
@@ -195,6 +220,7 @@ order(const struct planner *pl, const struct generation *g,
 		for (b.to = i; b.to < g->n && goes(pl, g, &g->v[b.to], plan);
 		     b.to++)
 			;
+		b.bare = b.to < g->n && g->v[b.to].exact;
 		if (b.to > b.from)
 			add_block(&b, generation, plan);
 		else {

@@ -114,6 +114,7 @@ keep(struct run *r, enum level level, bool bare)
 	if (r->keep < level)
 		r->keep = level;
 	r->bare = r->bare || bare;
+	r->exact = r->exact || (bare && level == KEEP_WHOLE);
 }
 
 static void
