@@ -140,6 +140,16 @@ all_say() {
 	rules 'GET * - status 403 AccessDenied'
 	run --separate-stderr -0 lspp-ship -C src -s state -r "$R" src/a.db
 	[[ $stderr == *'a new generation begins: nothing was shipped for a day'* ]]
+	# likewise where only what is there may be read: no s3:ListBucket
+	sqlite3 state/state.db 'UPDATE db SET
+		captured_ns = captured_ns - 172800000000000'
+	sqlite3 src/a.db 'INSERT INTO t VALUES(1)'
+	rules 'GET alone - status 403 AccessDenied'
+	run --separate-stderr -0 lspp-ship -C src -s state -r "$R" src/a.db
+	[[ $stderr == *'without s3:GetObject and s3:ListBucket'* ]]
+	rules
+	lspp-restore -r "$R" -o out a.db
+	cmp out/a.db src/a.db
 }
 
 @test "a lost state, and no s3:GetObject: --new-generation counts on" {

@@ -173,7 +173,8 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	else if (j->fence.blind)
 		ship_anew(j,
 		    "nothing was shipped for a day, and whether the one it had "
-		    "has been pruned cannot be told without s3:GetObject");
+		    "has been pruned cannot be told without s3:GetObject and "
+		    "s3:ListBucket");
 	else
 		return rc;
 	j->outcome = SHIP_UNSURE;
