@@ -118,7 +118,7 @@ add_block(const struct block *b, uint32_t generation, struct prune_plan *plan)
 			    !b->codec->same_log(v[k - 1].at, last->at);
 			last = &v[k - 1];
 			begins = b->codec->begins_log(last->at);
-			wave = wave_of(b, i, n, begins);
+			wave = wave_of(b, i - 1, n, begins);
 			add_segment(plan, b, r, generation, k - 1, wave);
 		}
 	}

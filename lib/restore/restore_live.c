@@ -94,7 +94,7 @@ same_encoding(const uint8_t *a, const uint8_t *b)
 static int
 fit(struct restored *r, const char *path, struct err *e)
 {
-	uint8_t live[DBHDR_SIZE], own[DBHDR_SIZE];
+	uint8_t live[DBHDR_SIZE] = { 0 }, own[DBHDR_SIZE] = { 0 };
 	struct dbhdr to = { 0 }, from = { 0 };
 
 	if (look_at(path, live, &to, e) == -1 ||

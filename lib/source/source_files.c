@@ -290,7 +290,7 @@ int
 source_size_from_header(struct source *s, struct err *e)
 {
 	uint8_t p[DBHDR_SIZE];
-	struct dbhdr h;
+	struct dbhdr h = { 0 };
 	struct stat now; /* it may have grown since it was opened */
 	ssize_t n = file_pread(s->fd, p, sizeof(p), 0, e);
 
@@ -317,7 +317,7 @@ int
 source_check_page_size(struct source *s, struct err *e)
 {
 	uint8_t p[DBHDR_SIZE];
-	struct dbhdr h;
+	struct dbhdr h = { 0 };
 	ssize_t n = file_pread(s->fd, p, sizeof(p), 0, e);
 
 	if (n == -1)

@@ -154,7 +154,7 @@ step(struct writer *w, struct spool *out, struct object_dec *dec,
     struct pos *pos, struct chain *c, uint8_t fill)
 {
 	struct chain before = *c;
-	struct provenance pv = { .pages = 9, .page_size = PAGE }, got;
+	struct provenance pv = { .pages = 9, .page_size = PAGE }, got = { 0 };
 	struct found x = { .n = 0 };
 	uint8_t page[PAGE];
 	struct buf b = { 0 };

@@ -22,7 +22,7 @@ void
 walpos_chain(struct chain *c, const uint32_t salt[2], const uint32_t sum[2])
 {
 	*c = (struct chain){ .n = WALPOS_CHAIN };
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		be32_put(c->bytes + 4 * i, salt[i]);
 		be32_put(c->bytes + 8 + 4 * i, sum[i]);
 	}
@@ -31,7 +31,7 @@ walpos_chain(struct chain *c, const uint32_t salt[2], const uint32_t sum[2])
 void
 walpos_unchain(const struct chain *c, uint32_t salt[2], uint32_t sum[2])
 {
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		salt[i] = be32(c->bytes + 4 * i);
 		sum[i] = be32(c->bytes + 8 + 4 * i);
 	}
