@@ -198,6 +198,7 @@ s3_race() {
 s3_here() {
 	need lspp-ship lspp-restore lspp-scan s3tool faulty sqlite3 "$@"
 	s3_bucket
+	# shellcheck disable=SC2034  # the tests use it
 	R=s3://$BUCKET/fleet
 	cd "$T" || return
 }

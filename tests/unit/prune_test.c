@@ -545,10 +545,53 @@ foreign(void)
 	unlist(&m);
 }
 
+/*
+ * Four days: one goes, of one the snapshot stays, two are kept.  What no snapshot
+ * leads to any more does not wait for what is behind one that stays.
+ */
+static void
+waves(void)
+{
+	struct prune_policy p = {
+		.now_ns = NOW, .keep_for_ns = DAY / 2, .alone = true
+	};
+	struct prune_plan plan;
+	static struct model m;
+	struct err e;
+	size_t n = 0;
+
+	p.count[PRUNE_DAILY] = 3;
+	layout_new_generation(m.id[m.gens++], (uint8_t[5]){ 1 });
+	for (int run = 0; run < 4; run++) {
+		int64_t at = NOW - (3 - run) * DAY - DAY / 4;
+
+		m.runs++;
+		(void)put(&m, true, (uint32_t)run, 0, 0, at);
+		(void)put(&m, false, (uint32_t)run, 0, 4184, at + S);
+		(void)put(&m, false, (uint32_t)run, 4184, 4152, at + 2 * S);
+	}
+	list(&m);
+	ok(prune_plan(&m.h, &p, &plan, &e) == 0, "four days");
+	is_int(plan.marks, 1, "of one the snapshot stays");
+	for (size_t i = 0; i < plan.n; i++) {
+		const struct object *o = object_of(&m, &plan.v[i]);
+
+		if (o->snapshot)
+			continue;
+		n++;
+		is_int(plan.v[i].wave, 1 + (o->offset == 0),
+		    "wave of segment %u of run %u", o->offset, o->index);
+	}
+	is_int(n, 4, "of the first two all segments go");
+	prune_plan_release(&plan);
+	unlist(&m);
+}
+
 int
 main(void)
 {
 	damage();
+	waves();
 	foreign();
 	histories(getenv("LSPP_SOAK") != NULL ? 10000 : 400);
 	return done();
