@@ -13,6 +13,7 @@
 #include "bin/prune.h"
 #include "lib/base/buf.h"
 #include "lib/cli/cli_replica.h"
+#include "lib/replica/ltx/ltx_list.h"
 #include "lib/replica/wal/layout.h"
 #include "lib/state/dblock.h"
 #include "lib/store/open/store_open.h"
@@ -221,6 +222,17 @@ feed(struct pool *p, void *ctx)
 
 /* -- one database: on a worker --------------------------------------------- */
 
+/* What is erased is to be gone: also from a layout that is not known here. */
+static void
+refuse_ltx(struct prune_db *db)
+{
+	db->rc = ltx_refuse(db->store, db->key, "lspp-prune", &db->e);
+	if (db->rc == -1 && db->e.class == ERR_CONFIG)
+		err_hint(&db->e,
+		    "nothing was deleted: delete its LTX files by other means, "
+		    "then again");
+}
+
 static void
 work(struct job *j, void *arg)
 {
@@ -231,6 +243,8 @@ work(struct job *j, void *arg)
 		return;
 	if (!t->listed)
 		prune_db_load(t->db);
+	if (run->erase && t->db->rc == 0)
+		refuse_ltx(t->db);
 	if (!run->erase)
 		prune_db_plan(t->db, &run->policy);
 	if (!run->erase && !run->counting && !run->cli.dry_run)

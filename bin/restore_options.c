@@ -210,7 +210,7 @@ check_time_options(struct run *run)
 	if (run->list &&
 	    (w->before != UINT64_MAX || w->at_ns != INT64_MAX ||
 		w->newer_ns != 0 || w->good != RESTORE_EXACT ||
-		run->cli.dry_run))
+		w->format != RESTORE_ANY || run->cli.dry_run))
 		cli_usage(&run->cli, "--list restores nothing");
 	if (run->state_dir != NULL && *run->state_dir == '\0')
 		cli_usage(&run->cli, "-s/--state has an empty argument");

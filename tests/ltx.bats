@@ -219,6 +219,13 @@ bend() {
 	run -0 lspp-restore -r "$R" --list a.db
 	assert_output --partial 'ltx  '
 	assert_equal "$(wc -l <<<"$output")" 3
+	run -2 lspp-restore -r "$R" --list --format ltx a.db
+	run -2 lspp-restore -r "$R" --list --txid 0000000000000001 a.db
+	# Nothing of it is erased as long as a part would stay.
+	keys=("$(replica_list a.db/)")
+	run -78 lspp-prune -r "$R" -s none --erase --yes a.db
+	assert_output --partial 'delete its LTX files by other means'
+	assert_equal "$(replica_list a.db/)" "${keys[0]}"
 	# In LTX alone.
 	mapfile -t keys < <(replica_list a.db/generations/)
 	replica_rm "${keys[@]}"
