@@ -101,6 +101,30 @@ spool_read(struct spool *s, uint64_t off, void *p, size_t n, struct err *e)
 }
 
 int
+spool_patch(
+    struct spool *s, uint64_t off, const void *p, size_t n, struct err *e)
+{
+	size_t head = 0;
+
+	if (off > s->size || n > s->size - off)
+		return err_set(e, ERR_BUG,
+		    "%zu bytes in place of those at %llu of a spool of %llu", n,
+		    (unsigned long long)off, (unsigned long long)s->size);
+	if (off < s->mem.len) {
+		head = s->mem.len - (size_t)off;
+		if (head > n)
+			head = n;
+		memcpy(s->mem.data + off, p, head);
+	}
+	if (head == n)
+		return 0;
+	if (file_pwrite(s->fd, (const char *)p + head, n - head,
+		off + head - s->mem.len, e) == -1)
+		return err_in(e, "temporary file in %s", s->dir);
+	return 0;
+}
+
+int
 spool_reset(struct spool *s, struct err *e)
 {
 	if (s->fd != -1 && ftruncate(s->fd, 0) == -1)

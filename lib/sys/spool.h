@@ -30,6 +30,9 @@ void spool_init(struct spool *s, const char *dir, size_t max);
 int spool_write(struct spool *s, const void *p, size_t n, struct err *e);
 /* Read exactly n bytes at off; fewer there is ERR_BUG. */
 int spool_read(struct spool *s, uint64_t off, void *p, size_t n, struct err *e);
+/* Put n other bytes in place of those at off, which were all written. */
+int spool_patch(
+    struct spool *s, uint64_t off, const void *p, size_t n, struct err *e);
 /* Empty it for reuse; the file is truncated, the memory kept. */
 int spool_reset(struct spool *s, struct err *e);
 /* Give everything back; takes a { .fd = -1 } or released spool. */

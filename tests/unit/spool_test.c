@@ -116,6 +116,29 @@ test_file(void)
 }
 
 static void
+test_patch(void)
+{
+	struct spool s;
+	struct err e;
+	uint8_t want[3000], got[3000], other[8] = "another";
+
+	spool_init(&s, dir, 1500);
+	is_int(fill(&s, 3000, 700, 3), 0, "some of it in a file");
+	is_int(spool_read(&s, 0, want, 3000, &e), 0, "as it is");
+	for (uint64_t at = 0; at + 8 <= 3000; at += at == 1492 ? 4 : 1496) {
+		is_int(spool_patch(&s, at, other, 8, &e), 0, "others at %d",
+		    (int)at);
+		memcpy(want + at, other, 8);
+	}
+	is_int(spool_read(&s, 0, got, 3000, &e), 0, "and now");
+	ok(memcmp(got, want, 3000) == 0, "they are there, and the rest is");
+	is_int(s.size, 3000, "it is as long as before");
+	is_int(spool_patch(&s, 2993, other, 8, &e), -1, "not beyond the end");
+	is_int(e.class, ERR_BUG, "that is a bug");
+	spool_release(&s);
+}
+
+static void
 test_no_memory(void)
 {
 	struct spool s;
@@ -150,6 +173,7 @@ main(void)
 	}
 	test_memory();
 	test_file();
+	test_patch();
 	test_no_memory();
 	test_no_dir();
 	is_int(rmdir(dir), 0, "nothing is left behind");

@@ -12,6 +12,7 @@
 enum {
 	FLAG_NO_SUMS = 2,
 	NS_IN_MS = 1000000,
+	MAGIC = 0x4c545831, /* LTX1 */
 };
 
 static bool
@@ -76,7 +77,7 @@ ltx_header_parse(
 	uint32_t flags = be32(p + 4);
 	int64_t ms = (int64_t)be64(p + 32);
 
-	if (memcmp(p, "LTX1", 4) != 0)
+	if (be32(p) != MAGIC)
 		return err_set(e, ERR_CORRUPT, "not an LTX file");
 	if (flags != 0 && flags != FLAG_NO_SUMS)
 		return err_set(e, ERR_CORRUPT,
@@ -89,11 +90,31 @@ ltx_header_parse(
 		.min = be64(p + 16),
 		.max = be64(p + 24),
 		.before = be64(p + 40),
+		.wal_at = be64(p + 48),
+		.node = be64(p + 72),
 	};
+	memcpy(h->reserved, p + 80, sizeof(h->reserved));
 	if (check(h, ms, e) == -1)
 		return -1;
 	h->captured_ns = ms * NS_IN_MS;
 	return check_wal(p, e);
+}
+
+void
+ltx_header_write(const struct ltx_header *h, uint8_t p[LTX_HEADER_SIZE])
+{
+	memset(p, 0, LTX_HEADER_SIZE);
+	be32_put(p, MAGIC);
+	be32_put(p + 4, h->summed ? 0 : FLAG_NO_SUMS);
+	be32_put(p + 8, h->page_size);
+	be32_put(p + 12, h->pages);
+	be64_put(p + 16, h->min);
+	be64_put(p + 24, h->max);
+	be64_put(p + 32, (uint64_t)(h->captured_ns / NS_IN_MS));
+	be64_put(p + 40, h->before);
+	be64_put(p + 48, h->wal_at);
+	be64_put(p + 72, h->node);
+	memcpy(p + 80, h->reserved, sizeof(h->reserved));
 }
 
 int

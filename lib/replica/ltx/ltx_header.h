@@ -28,13 +28,24 @@ struct err;
 struct ltx_name;
 
 #define LTX_HEADER_SIZE 100
+#define LTX_RESERVED    20
+
+/*
+ * Where a file says that its pages were read in a WAL, if it was not compaction
+ * that made it: behind the header of the WAL.  Litestream's daemon, which goes
+ * on behind what it finds, takes a lower place for damage and ships no more.
+ */
+#define LTX_WAL_BEGINS 32
 
 struct ltx_header {
 	bool summed; /* it has rolling checksums */
 	uint32_t page_size, pages;
 	uint64_t min, max;
-	int64_t captured_ns;
-	uint64_t before; /* the rolling checksum, or 0 */
+	int64_t captured_ns; /* whole milliseconds */
+	uint64_t before;     /* the rolling checksum, or 0 */
+	uint64_t wal_at;     /* where in a WAL; 0: in none */
+	uint64_t node;
+	uint8_t reserved[LTX_RESERVED];
 };
 
 /*
@@ -43,6 +54,9 @@ struct ltx_header {
  */
 int ltx_header_parse(
     struct ltx_header *h, const uint8_t p[LTX_HEADER_SIZE], struct err *e);
+
+/* With nothing of what was at that place in the WAL. */
+void ltx_header_write(const struct ltx_header *h, uint8_t p[LTX_HEADER_SIZE]);
 
 /* Is it that of the file with that name?  ERR_CORRUPT says what differs. */
 int ltx_header_is(

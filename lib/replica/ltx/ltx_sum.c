@@ -58,6 +58,35 @@ ltx_crc(uint64_t crc, const void *data, size_t n)
 	return ~crc;
 }
 
+/* The product of two polynomials modulo that of the CRC.  The highest bit is
+ * the coefficient of 1. */
+static uint64_t
+times(uint64_t a, uint64_t b)
+{
+	uint64_t product = 0;
+
+	for (; a != 0; a <<= 1) {
+		if (a & LTX_SUM_FLAG)
+			product ^= b;
+		b = b >> 1 ^ (b & 1 ? POLY : 0);
+	}
+	return product;
+}
+
+/* Each byte behind a string multiplies its CRC by x^8. */
+uint64_t
+ltx_crc_join(uint64_t first, uint64_t second, uint64_t n)
+{
+	uint64_t power = LTX_SUM_FLAG >> 8;
+
+	for (; n > 0; n >>= 1) {
+		if (n & 1)
+			first = times(power, first);
+		power = times(power, power);
+	}
+	return first ^ second;
+}
+
 uint64_t
 ltx_page_sum(uint32_t pgno, const uint8_t *page, uint32_t size)
 {

@@ -22,6 +22,9 @@
 /* Go on with the CRC of what came before; 0 begins. */
 uint64_t ltx_crc(uint64_t crc, const void *p, size_t n);
 
+/* The CRC of two strings, the second of n bytes, from those of each. */
+uint64_t ltx_crc_join(uint64_t first, uint64_t second, uint64_t n);
+
 /* The sum of a page. */
 uint64_t ltx_page_sum(uint32_t pgno, const uint8_t *page, uint32_t size);
 
