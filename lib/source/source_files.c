@@ -71,7 +71,7 @@ check_names(const struct source *s, struct err *e)
 struct source *
 source_open(const char *path, unsigned max_hold_ms, struct err *e)
 {
-	char *real = realpath(path, NULL);
+	char *real = path_resolve(path);
 	struct source *s;
 
 	if (real == NULL) {

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/base/err.h"
@@ -132,6 +134,17 @@ file_fit(
 	if (*jobs > most)
 		*jobs = most;
 	return 0;
+}
+
+int
+file_openat_strict(int at, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)flags,
+		.resolve = RESOLVE_NO_SYMLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
 }
 
 void
@@ -382,6 +395,38 @@ path_absolute(const char *path, struct buf *out, struct err *e)
 	if (out->len == 0)
 		buf_adds(out, "/");
 	return 0;
+}
+
+/* No part of it is empty, "." or "..". */
+static bool
+is_normal(const char *path)
+{
+	size_t n;
+
+	if (*path != '/')
+		return false;
+	do {
+		path++;
+		n = strcspn(path, "/");
+		if (n == 0 || (n <= 2 && strncmp(path, "..", n) == 0))
+			return false;
+		path += n;
+	} while (*path != '\0');
+	return true;
+}
+
+char *
+path_resolve(const char *path)
+{
+	int fd = -1;
+
+	/* To close it drops no lock of the process: O_PATH opens no file. */
+	if (is_normal(path))
+		fd = file_openat_strict(AT_FDCWD, path, O_PATH | O_CLOEXEC);
+	if (fd == -1)
+		return realpath(path, NULL);
+	close(fd);
+	return xstrdup(path);
 }
 
 void

@@ -47,6 +47,13 @@ struct file_needs {
 int file_fit(
     const struct file_needs *n, unsigned *workers, size_t *jobs, struct err *e);
 
+/*
+ * openat(2) in one call that follows no symbolic link anywhere in path: openat2
+ * of Linux 5.6.  -1 with errno, which is ELOOP where there is one.  Where the
+ * call is not to be had, errno is ENOSYS or EPERM: the caller goes part by part.
+ */
+int file_openat_strict(int at, const char *path, int flags);
+
 /* close(2) that takes -1. */
 void file_close(int fd);
 
@@ -97,6 +104,13 @@ int path_absolute(const char *path, struct buf *out, struct err *e);
  * it exists, in place of what out held: two names of one place come to one.
  */
 void path_real(const char *path, struct buf *out);
+
+/*
+ * realpath(3) of a path that is there; NULL with errno.  The caller frees it.
+ * It takes two calls, however deep the path is, if that is absolute and normal
+ * and holds no link.
+ */
+char *path_resolve(const char *path);
 
 /*
  * The part of path below dir (both absolute and normal), without a leading

@@ -156,7 +156,7 @@ read_held(struct look *l, const char *path, const char *real, struct err *e)
 static int
 read_live(struct look *l, const char *path, struct err *e)
 {
-	char *real = realpath(path, NULL);
+	char *real = path_resolve(path);
 	struct file_sig *f = &l->live.before.db;
 	struct stat st;
 	bool racy;

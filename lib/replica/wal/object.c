@@ -11,37 +11,41 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
-/*
- * Data goes to LZ4 in pieces of this size at most: what comes back from one
- * call is then bounded by little more than a block.
- */
-#define PIECE ((size_t)64 * 1024)
+#define BLOCK ((size_t)256 * 1024)
 
+/*
+ * LZ4 is given whole blocks, and writes each at once.  If it gathered them, it
+ * would allocate and clear as much for each object, however small that is.
+ */
 static const LZ4F_preferences_t prefs = {
 	.frameInfo = {
 		.blockSizeID = LZ4F_max256KB,
 		.blockMode = LZ4F_blockIndependent,
 		.contentChecksumFlag = LZ4F_contentChecksumEnabled,
 	},
+	.autoFlush = 1,
 };
 
 struct object_enc {
 	LZ4F_cctx *lz4;
 	struct spool *out;
 	uint64_t raw;
+	size_t n; /* bytes of the block that is not full yet */
 	size_t cap;
+	uint8_t block[BLOCK];
 	uint8_t packed[];
 };
 
 struct object_enc *
 object_enc_new(void)
 {
-	size_t cap = LZ4F_compressBound(PIECE, &prefs) + LZ4F_HEADER_SIZE_MAX;
+	size_t cap = LZ4F_compressBound(BLOCK, &prefs) + LZ4F_HEADER_SIZE_MAX;
 	struct object_enc *o = xmalloc(sizeof(*o) + cap);
 
 	o->lz4 = NULL;
 	o->out = NULL;
 	o->raw = 0;
+	o->n = 0;
 	o->cap = cap;
 	return o;
 }
@@ -68,7 +72,18 @@ object_enc_begin(struct object_enc *o, struct spool *out, struct err *e)
 	}
 	o->out = out;
 	o->raw = 0;
+	o->n = 0;
 	rc = LZ4F_compressBegin(o->lz4, o->packed, o->cap, &prefs);
+	return put(o, rc, e);
+}
+
+/* A block, the last of which may be short. */
+static int
+pack(struct object_enc *o, const uint8_t *p, size_t n, struct err *e)
+{
+	size_t rc =
+	    LZ4F_compressUpdate(o->lz4, o->packed, o->cap, p, n, NULL);
+
 	return put(o, rc, e);
 }
 
@@ -76,15 +91,23 @@ int
 object_enc_add(struct object_enc *o, const void *data, size_t n, struct err *e)
 {
 	const uint8_t *p = data;
-	size_t take, rc;
+	size_t take;
 
+	o->raw += n;
 	for (; n > 0; p += take, n -= take) {
-		take = n < PIECE ? n : PIECE;
-		rc = LZ4F_compressUpdate(
-		    o->lz4, o->packed, o->cap, p, take, NULL);
-		if (put(o, rc, e) == -1)
+		take = n < BLOCK - o->n ? n : BLOCK - o->n;
+		if (take == BLOCK) {
+			if (pack(o, p, BLOCK, e) == -1)
+				return -1;
+			continue;
+		}
+		memcpy(o->block + o->n, p, take);
+		o->n += take;
+		if (o->n < BLOCK)
+			continue;
+		o->n = 0;
+		if (pack(o, o->block, BLOCK, e) == -1)
 			return -1;
-		o->raw += take;
 	}
 	return 0;
 }
@@ -94,8 +117,11 @@ object_enc_finish(
     struct object_enc *o, const struct provenance *pv, struct err *e)
 {
 	uint8_t frame[PROVENANCE_SIZE];
-	size_t rc = LZ4F_compressEnd(o->lz4, o->packed, o->cap, NULL);
+	size_t rc;
 
+	if (o->n > 0 && pack(o, o->block, o->n, e) == -1)
+		return -1;
+	rc = LZ4F_compressEnd(o->lz4, o->packed, o->cap, NULL);
 	if (put(o, rc, e) == -1)
 		return -1;
 	provenance_write(pv, frame);

@@ -168,6 +168,28 @@ enter(struct dir *d, int at, const char *key, size_t from, size_t to,
 }
 
 /*
+ * Open what is there already on the way to the object key, in a call for it and
+ * for each level that is missing.  *from is where the rest begins.  If a link
+ * is on the way, or the kernel has no such call, that is the root and all of it.
+ */
+static int
+leap(struct dir *d, const char *key, size_t *from)
+{
+	char *path = xstrdup(key), *slash;
+	int fd = -1;
+
+	errno = ENOENT;
+	while (fd == -1 && errno == ENOENT &&
+	    (slash = strrchr(path, '/')) != NULL) {
+		*slash = '\0';
+		fd = file_openat_strict(d->root, path, DIR_FLAGS);
+	}
+	*from = fd == -1 ? 0 : strlen(path) + 1;
+	free(path);
+	return fd == -1 ? openat(d->root, ".", DIR_FLAGS) : fd;
+}
+
+/*
  * Open the directory that the object key is in; m is NULL to make nothing.  On
  * failure errno tells, and *len is how much of key could not be opened.
  */
@@ -177,8 +199,11 @@ walk(struct dir *d, const char *key, struct making *m, size_t *len)
 	size_t from = 0, to;
 	int at, next, errnum;
 
-	*len = 0;
-	at = openat(d->root, ".", DIR_FLAGS);
+	if (m != NULL && m->first)
+		at = openat(d->root, ".", DIR_FLAGS);
+	else
+		at = leap(d, key, &from);
+	*len = from > 0 ? from - 1 : 0;
 	while (at != -1 && key[to = from + strcspn(key + from, "/")] != '\0') {
 		*len = to;
 		next = enter(d, at, key, from, to, m);
@@ -206,7 +231,12 @@ dir_open_parent(struct dir *d, struct dir_object *o, struct err *e)
 		o->parent = walk(d, o->key, &m, &len);
 		if (o->parent == -1 && errno != ENOENT)
 			break;
-		if (o->parent != -1 && dir_is_removed(o->parent)) {
+		if (o->parent == -1)
+			continue;
+		if (fstat(o->parent, &st) == -1)
+			return err_sys(
+			    e, "cannot stat the directory of %s", o->key);
+		if (st.st_nlink == 0) {
 			close(o->parent);
 			o->parent = -1;
 			errno = ENOENT;
@@ -214,8 +244,6 @@ dir_open_parent(struct dir *d, struct dir_object *o, struct err *e)
 	}
 	if (o->parent == -1)
 		return blame(d, o->key, len, e);
-	if (fstat(o->parent, &st) == -1)
-		return err_sys(e, "cannot stat the directory of %s", o->key);
 	o->dev = st.st_dev;
 	o->made = m.made;
 	return 0;

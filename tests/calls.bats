@@ -1,0 +1,81 @@
+#!/usr/bin/env bats
+# How many system calls a database costs: what time does not tell on a machine
+# that others use, a count does.  Each bound is what was counted and a tenth.
+
+load lib/lspp
+
+# Files and descriptors; not memory, nor threads that wait for each other.
+calls_of() {
+	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 \
+		strace -f -c -U calls,name -o "$T/count" \
+		-e trace=%file,%desc "$@" >"$T/out"
+	awk '$2 ~ /^[a-z]/ && $2 != "total" && $2 != "mmap" && $2 != "calls" {
+		n += $1
+	} END { print n }' "$T/count"
+}
+
+# databases FROM TO -- of two pages, in a folder seven levels down.
+databases() {
+	local i
+	mkdir -p "$D"
+	[ -e "$T/t.db" ] ||
+		sqlite3 "$T/t.db" 'CREATE TABLE t (x); INSERT INTO t VALUES (1)'
+	for ((i = $1; i <= $2; i++)); do
+		cp "$T/t.db" "$D/$i.db"
+		echo "$D/$i.db"
+	done
+}
+
+setup() {
+	need strace lspp-scan lspp-hot lspp-ship lspp-restore
+	D=$T/1/2/3/4/5/6/fleet
+	export LSPP_STATE=$T/state LSPP_REPLICA=$T/replica LSPP_BASE=$T
+	databases 1 20 >"$T/few"
+	databases 21 140 >"$T/many"
+}
+
+# at_most BOUND FEW MANY -- each of the hundred that MANY has more.
+at_most() {
+	echo "$(($3 - $2)) calls for a hundred"
+	cat "$T/count"
+	[ $(($3 - $2)) -le $((100 * $1)) ]
+}
+
+@test "to find a database" {
+	mkdir "$T/f"
+	cp "$D/"[1-9].db "$D/"1?.db "$D/20.db" "$T/f"
+	rm "$D/"[1-9].db "$D/"1?.db
+	few=$(calls_of lspp-scan "$T/f")
+	many=$(calls_of lspp-scan "$D")
+	at_most 4 "$few" "$many"
+}
+
+@test "to tell that a new database is hot, and that one at rest is cold" {
+	few=$(calls_of lspp-hot <"$T/few")
+	many=$(calls_of lspp-hot <"$T/many")
+	at_most 3 "$few" "$many"
+	cat "$T/few" "$T/many" | lspp-ship >/dev/null
+	lspp-hot <"$T/many"
+	few=$(calls_of lspp-hot <"$T/few")
+	many=$(calls_of lspp-hot <"$T/many")
+	at_most 3 "$few" "$many"
+}
+
+@test "to ship a new database, and one that was written to" {
+	few=$(calls_of lspp-ship <"$T/few")
+	many=$(calls_of lspp-ship <"$T/many")
+	at_most 78 "$few" "$many"
+	while IFS= read -r db; do
+		sqlite3 "$db" 'INSERT INTO t VALUES (2)'
+	done < <(cat "$T/few" "$T/many")
+	few=$(calls_of lspp-ship <"$T/few")
+	many=$(calls_of lspp-ship <"$T/many")
+	at_most 57 "$few" "$many"
+}
+
+@test "to restore a database" {
+	cat "$T/few" "$T/many" | lspp-ship >/dev/null
+	few=$(calls_of lspp-restore -o "$T/o1" <"$T/few")
+	many=$(calls_of lspp-restore -o "$T/o2" <"$T/many")
+	at_most 62 "$few" "$many"
+}
