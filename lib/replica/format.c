@@ -2,10 +2,15 @@
 
 #include <stddef.h>
 
+#include "lib/replica/ltx/codec.h"
 #include "lib/replica/wal/codec.h"
 
 const struct codec *
-format_codec(enum format format)
+format_codec(enum format format, bool flat)
 {
-	return format == FORMAT_WAL ? &wal_codec : NULL;
+	switch (format) {
+	case FORMAT_WAL: return &wal_codec;
+	case FORMAT_LTX: return flat ? &ltx_flat_codec : &ltx_dir_codec;
+	}
+	return NULL;
 }

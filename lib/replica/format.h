@@ -6,7 +6,10 @@
 
 #include "lib/replica/codec/codec.h"
 
-/* NULL: it is not known to this program. */
-const struct codec *format_codec(enum format format);
+/*
+ * flat: for a store without directories (store.h), where a layout may have other
+ * names.  NULL: it is not known to this program.
+ */
+const struct codec *format_codec(enum format format, bool flat);
 
 #endif

@@ -177,9 +177,10 @@ history_begin(struct history *h, struct store *s, const char *db, bool all)
 {
 	struct buf prefix = { 0 };
 
-	*h = (struct history){
-		.s = s, .db = db, .codec = format_codec(FORMAT_WAL), .all = all
-	};
+	*h = (struct history){ .s = s,
+		.db = db,
+		.codec = format_codec(FORMAT_WAL, false),
+		.all = all };
 	h->codec->prefix(&prefix, db, NULL);
 	h->prefix = prefix.len;
 	buf_release(&prefix);

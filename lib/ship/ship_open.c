@@ -157,7 +157,7 @@ ship_open(const struct ship_conf *conf, struct err *e)
 	int rc = -1;
 
 	s->conf = conf;
-	s->codec = format_codec(FORMAT_WAL);
+	s->codec = format_codec(FORMAT_WAL, false);
 	file = xasprintf("%s/state.db", conf->state_dir);
 	s->fresh =
 	    !conf->dry_run && access(file, F_OK) == -1 && errno == ENOENT;

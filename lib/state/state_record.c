@@ -136,7 +136,7 @@ read_numbers(sqlite3_stmt *q, struct record *r)
 static bool
 makes_sense(const struct record *r)
 {
-	const struct codec *codec = format_codec(r->format);
+	const struct codec *codec = format_codec(r->format, false);
 	uint32_t size = r->page_size;
 
 	return size >= 512 && (size & (size - 1)) == 0 && r->pages > 0 &&
@@ -185,7 +185,7 @@ take_record(void *ctx, sqlite3_stmt *q, struct err *e)
 	struct record *r = ctx;
 	bool ok = read_record(q, r);
 
-	if (ok && format_codec(r->format) != NULL)
+	if (ok && format_codec(r->format, false) != NULL)
 		return 1;
 	record_release(r);
 	if (!ok)

@@ -222,8 +222,10 @@ test_writer(void)
 int
 main(void)
 {
-	ok(format_codec((enum format)99) == NULL, "a format nobody knows");
-	if (!ok((codec = format_codec(FORMAT_WAL)) != NULL, "and one of ours"))
+	ok(format_codec((enum format)99, false) == NULL,
+	    "a format nobody knows");
+	if (!ok((codec = format_codec(FORMAT_WAL, false)) != NULL,
+		"and one of ours"))
 		return done();
 	test_names();
 	test_order();

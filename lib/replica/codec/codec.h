@@ -62,10 +62,30 @@ struct codec_writer {
 	 * the segment that ends a line. */
 	int (*note)(struct writer *w, struct spool *out, const struct buf *data,
 	    struct provenance *pv, struct err *e);
+
+	/* The pages of the object that was just ended, once more, as what pv
+	 * says. */
+	int (*again)(struct writer *w, struct spool *out, struct provenance *pv,
+	    struct err *e);
+};
+
+/*
+ * What is true of a layout.
+ *
+ * In one with a single row of positions a new line goes on where the old one
+ * ends.  It begins with a segment of all pages: whoever would go on with the old
+ * one meets that, so there is nothing to end, and no owner's object.  It has no
+ * notes, and the others cannot have their objects written again.
+ */
+struct codec_traits {
+	bool one_row;
+	bool no_lock_page; /* no object has the page of SQLite's locks */
+	int64_t tick_ns;   /* of the times that it keeps */
 };
 
 struct codec {
 	enum format format;
+	struct codec_traits traits;
 	const struct codec_writer *writer;
 
 	/* Append where all objects of db are, those of a line, or those of all
@@ -88,7 +108,7 @@ struct codec {
 	uint64_t (*next_log)(uint64_t at); /* where the next one begins */
 	bool (*begins_log)(uint64_t at);
 
-	/* Positions: a new line at its beginning; where the next snapshot
+	/* Positions: a new line at its beginning (in one row: at pos->at); where the next snapshot
 	 * stands; behind a segment of so many bytes, if a log is left for the
 	 * next from roll_at bytes on; is there none behind it? */
 	int (*begin)(struct pos *pos, struct err *e);

@@ -9,6 +9,7 @@
  *
  *	replica/wal	line: the generation; at: the index, times 2^32, and the
  *			offset
+ *	replica/ltx	line: the TXID that it began with; at: the TXID
  *
  * Room replica/codec: what the layouts of a replica have in common.
  * Used by: all that know of replicas.
@@ -50,6 +51,7 @@ struct chain {
 /* The layout of a replica, as the state has it. */
 enum format {
 	FORMAT_WAL = 1, /* of Litestream 0.3: replica/wal */
+	FORMAT_LTX = 2, /* of Litestream 0.5: replica/ltx */
 };
 
 #endif

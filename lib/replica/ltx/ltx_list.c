@@ -188,14 +188,12 @@ keep(void *ctx, const uint8_t *p, size_t n, struct err *e)
 }
 
 int
-ltx_peek(struct store *s, const char *db, enum ltx_levels how,
-    const struct ltx_name *n, struct ltx_header *h, struct err *e)
+ltx_peek_key(struct store *s, const char *key, const struct ltx_name *n,
+    struct ltx_header *h, struct err *e)
 {
-	struct buf key = { 0 }, b = { 0 };
-	int rc;
+	struct buf b = { 0 };
+	int rc = s->ops->get(s, key, 0, LTX_HEADER_SIZE, keep, &b, e);
 
-	ltx_key(&key, db, how, n);
-	rc = s->ops->get(s, buf_str(&key), 0, LTX_HEADER_SIZE, keep, &b, e);
 	if (rc == 0 && b.len < LTX_HEADER_SIZE)
 		rc = err_set(e, ERR_CORRUPT, "not an LTX file: too short");
 	if (rc == 0)
@@ -203,8 +201,20 @@ ltx_peek(struct store *s, const char *db, enum ltx_levels how,
 	if (rc == 0)
 		rc = ltx_header_is(h, n, e);
 	if (rc == -1)
-		err_in(e, "%s", buf_str(&key));
-	buf_release(&key);
+		err_in(e, "%s", key);
 	buf_release(&b);
+	return rc;
+}
+
+int
+ltx_peek(struct store *s, const char *db, enum ltx_levels how,
+    const struct ltx_name *n, struct ltx_header *h, struct err *e)
+{
+	struct buf key = { 0 };
+	int rc;
+
+	ltx_key(&key, db, how, n);
+	rc = ltx_peek_key(s, buf_str(&key), n, h, e);
+	buf_release(&key);
 	return rc;
 }

@@ -63,5 +63,8 @@ int ltx_is_there(const struct listed *from, const char *db, struct err *e);
 /* The header of a file, which costs one small read. */
 int ltx_peek(struct store *s, const char *db, enum ltx_levels how,
     const struct ltx_name *n, struct ltx_header *h, struct err *e);
+/* Likewise, of the file called key, whose name that is. */
+int ltx_peek_key(struct store *s, const char *key, const struct ltx_name *n,
+    struct ltx_header *h, struct err *e);
 
 #endif

@@ -15,6 +15,7 @@ enum {
 	PAGE_HDR_SIZE = 6,
 	LENGTH_SIZE = 4,
 	FLAG_BLOCK = 1, /* of a page: not in a frame */
+	TRAILER_SIZE = 16,
 	VARINT_MAX = 10,
 	INDEX_IN_MEMORY = 64 * 1024,
 	PIECE = 4096, /* of the index, as it is copied */
@@ -197,20 +198,59 @@ make_header(const struct ltx_write *w, const struct ltx_header *from,
 	return 0;
 }
 
+/* Behind the index, and the header before all. */
+static int
+close_file(struct ltx_write *w, struct spool *out,
+    const uint8_t header[LTX_HEADER_SIZE], struct err *e)
+{
+	uint8_t trailer[TRAILER_SIZE];
+	uint64_t crc;
+
+	be64_put(trailer, w->summed ? w->sum | LTX_SUM_FLAG : 0);
+	crc = ltx_crc_join(
+	    ltx_crc(0, header, LTX_HEADER_SIZE), w->crc, w->hashed);
+	crc = ltx_crc(crc, trailer, 8);
+	be64_put(trailer + 8, crc | LTX_SUM_FLAG);
+	if (spool_write(out, trailer, sizeof(trailer), e) == -1)
+		return -1;
+	return spool_patch(out, 0, header, LTX_HEADER_SIZE, e);
+}
+
 int
 ltx_write_end(struct ltx_write *w, const struct ltx_header *h, struct err *e)
 {
-	uint8_t header[LTX_HEADER_SIZE], trailer[16];
-	uint64_t crc;
+	uint8_t header[LTX_HEADER_SIZE];
 
 	if (make_header(w, h, header, e) == -1 || put_index(w, e) == -1)
 		return -1;
-	be64_put(trailer, w->summed ? w->sum | LTX_SUM_FLAG : 0);
-	hash(w, trailer, 8);
-	crc =
-	    ltx_crc_join(ltx_crc(0, header, sizeof(header)), w->crc, w->hashed);
-	be64_put(trailer + 8, crc | LTX_SUM_FLAG);
-	if (spool_write(w->out, trailer, sizeof(trailer), e) == -1)
+	return close_file(w, w->out, header, e);
+}
+
+/* n bytes of one, from at on, to another. */
+static int
+copy(struct spool *from, uint64_t at, uint64_t n, struct spool *to,
+    struct err *e)
+{
+	uint8_t piece[PIECE];
+	size_t part;
+
+	for (; n > 0; at += part, n -= part) {
+		part = n < sizeof(piece) ? (size_t)n : sizeof(piece);
+		if (spool_read(from, at, piece, part, e) == -1 ||
+		    spool_write(to, piece, part, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+ltx_write_again(struct ltx_write *w, struct spool *out,
+    const struct ltx_header *h, struct err *e)
+{
+	uint8_t header[LTX_HEADER_SIZE];
+
+	if (make_header(w, h, header, e) == -1 || spool_reset(out, e) == -1 ||
+	    copy(w->out, 0, w->out->size - TRAILER_SIZE, out, e) == -1)
 		return -1;
-	return spool_patch(w->out, 0, header, sizeof(header), e);
+	return close_file(w, out, header, e);
 }

@@ -45,5 +45,9 @@ uint64_t ltx_write_raw(const struct ltx_write *w);
  */
 int ltx_write_end(
     struct ltx_write *w, const struct ltx_header *h, struct err *e);
+/* The pages of the file that was just ended, once more: another spool, which is
+ * emptied, and another header. */
+int ltx_write_again(struct ltx_write *w, struct spool *out,
+    const struct ltx_header *h, struct err *e);
 
 #endif

@@ -26,6 +26,7 @@ label(char text[CODEC_LABEL], uint64_t at)
 
 const struct codec wal_codec = {
 	.format = FORMAT_WAL,
+	.traits = { .tick_ns = 1 },
 	.writer = &wal_writer,
 	.prefix = layout_generation_prefix,
 	.key = layout_key,

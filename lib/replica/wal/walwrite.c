@@ -99,5 +99,11 @@ note(struct writer *w, struct spool *out, const struct buf *data,
 	return object_enc_finish(w->enc, pv, e);
 }
 
-const struct codec_writer wal_writer = { make, writer_free, segment, snapshot,
-	page, raw, end, note };
+const struct codec_writer wal_writer = { .make = make,
+	.free = writer_free,
+	.segment = segment,
+	.snapshot = snapshot,
+	.page = page,
+	.raw = raw,
+	.end = end,
+	.note = note };
