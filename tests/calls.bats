@@ -27,7 +27,7 @@ databases() {
 }
 
 setup() {
-	need strace lspp-scan lspp-hot lspp-ship lspp-restore
+	need strace lspp-scan lspp-hot lspp-ship lspp-restore lspp-new
 	D=$T/1/2/3/4/5/6/fleet
 	export LSPP_STATE=$T/state LSPP_REPLICA=$T/replica LSPP_BASE=$T
 	databases 1 20 >"$T/few"
@@ -77,5 +77,12 @@ at_most() {
 	cat "$T/few" "$T/many" | lspp-ship >/dev/null
 	few=$(calls_of lspp-restore -o "$T/o1" <"$T/few")
 	many=$(calls_of lspp-restore -o "$T/o2" <"$T/many")
-	at_most 62 "$few" "$many"
+	at_most 55 "$few" "$many"
+}
+
+@test "to make a database of a template" {
+	mkdir "$T/n"
+	few=$(sed "s|.*/|$T/n/|" "$T/few" | calls_of lspp-new -t "$T/t.db")
+	many=$(sed "s|.*/|$T/n/|" "$T/many" | calls_of lspp-new -t "$T/t.db")
+	at_most 32 "$few" "$many"
 }

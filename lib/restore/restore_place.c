@@ -335,9 +335,13 @@ side_in_the_way(int dir, const char *name, const char *path, const char *suffix,
 {
 	char *side = xasprintf("%s%s", name, suffix);
 	char *side_path = xasprintf("%s%s", path, suffix);
+	struct stat st;
 	int rc = 0;
 
-	if (is_database(dir, side)) {
+	if (fstatat(dir, side, &st, AT_SYMLINK_NOFOLLOW) == -1 &&
+	    errno == ENOENT) {
+		rc = 0; /* as a rule: that was one call */
+	} else if (is_database(dir, side)) {
 		err_set(e, ERR_EXISTS,
 		    "%s is a database: SQLite would take it for a log of %s",
 		    side_path, path_base(path));
