@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # lspp: everything made goes to $B.  Knobs: CC CFLAGS CPPFLAGS LDFLAGS PREFIX
 # DESTDIR, SANITIZE=address,undefined (its own build folder), V=1.
 

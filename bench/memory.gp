@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Memory against the number of databases, as SVG: what `make bench-large`
 # draws of its figures.  data: columns who, databases, MB, percent of a core.
 set terminal svg size 640,400 font "sans-serif,12" background "white"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* --forget: what is known of databases that do not come any more. */
 #include "bin/hot.h"
 #include "lib/hot/forget.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the state knows and nobody brought: each by name if they are few, else
  * one line with a count, since a volume that is not mounted is one fault.

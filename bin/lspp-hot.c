@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lspp-hot -- print the databases that have something to ship. */
 #include <errno.h>
 #include <getopt.h>

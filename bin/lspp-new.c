@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lspp-new -- create databases from a template; print each. */
 #include <stdio.h>
 #include <stdlib.h>

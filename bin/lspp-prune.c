@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lspp-prune -- delete from a replica what is not to be kept.
  *
@@ -125,16 +126,14 @@ static int
 feed_pattern(struct run *run, const char *operand, const char *pattern)
 {
 	struct search f = { .run = run };
-	struct prune_scan scan = {
-		.pattern = pattern, .found = found, .ctx = &f
-	};
+	struct prune_scan scan = { .found = found,
+		.pattern = strcmp(pattern, "**") == 0 ? NULL : pattern,
+		.ctx = &f };
 	struct buf prefix = { 0 };
 	struct err e;
 	int rc;
 
 	buf_add(&prefix, pattern, glob_fixed(pattern));
-	if (strcmp(pattern, "**") == 0)
-		scan.pattern = NULL;
 	if (glob_check(pattern, &e) == -1)
 		return put_failed(run, operand, &e);
 	add_place(run, run->store, buf_str(&prefix));

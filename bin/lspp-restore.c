@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lspp-restore -- bring databases back from a replica.
  *

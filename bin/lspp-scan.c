@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lspp-scan -- print the databases in directories and in replicas. */
 #include <getopt.h>
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lspp-ship -- bring replicas up to date; print each path that is durable. */
 #include <getopt.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lspp-stat -- tell how a fleet is, by what the state knows. */
 #include <getopt.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lspp-restore --list: what a replica holds of each database.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What lspp-restore says of its requests: results, plans, notes and counts.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * --html: the fleet as one page, that needs nothing from elsewhere.
  */

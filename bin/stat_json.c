@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lspp-stat --json: an object for all, for each group, or for each database.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fleet's series, for --metrics and --prometheus: always the same ones, and
  * of at most so many groups as --top says.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stat_page -- how the page of lspp-stat --html begins: what it looks like.
  */

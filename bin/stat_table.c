@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lspp-stat for people: a summary, the worst databases, groups.
  */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A state that is older than the replica, or another's: the history goes on, or
 # the path stops; it never breaks.
 

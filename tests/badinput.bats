@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One bad path costs one path: whatever it is, it is named with its reason and
 # class, and all others are shipped.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Databases that are called as SQLite calls the logs of others.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # One path costs one path, whatever the bytes of its files; and nothing keeps a
 # run from ending.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # How many system calls a database costs: what time does not tell on a machine
 # that others use, a count does.  Each bound is what was counted and a tenth.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Many paths that fail for one cause: one line that says which, one hint, and a
 # count; each path in the reports; and no path is told another's object.
 

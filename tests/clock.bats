@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A clock that was ahead once: it is told when it is over, and what a time leads
 # to is right, or said not to be certain.  (Object storage takes no request of a
 # clock that is off by more than minutes.)

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-verify --against-source: a second opinion on what was shipped, which tells
 # four things apart: equal, behind, wrong and ahead.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A litestream.yml: the databases it names go to where it says, and come back
 # from there.
 

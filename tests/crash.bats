@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Killed with SIGKILL at any moment: what was acknowledged restores, and the
 # next run goes on by itself.  "Any moment" is before a random one of the
 # system calls that change files or make them durable, sometimes a random time.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # examples/crontab, run by cron as it is written: in a root directory, mounts and
 # processes of its own, which end with the test and which the machine's own cron
 # never sees.  Nothing of the file is replaced; where a line is for another hour,

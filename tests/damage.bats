@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-restore: at random times, and from a replica that is damaged at random.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What the limit of open files means: as many jobs at once as it lets be, and
 # if it lets none be, the number that is needed.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Random things happen to databases while they are shipped, by several versions
 # of SQLite: whatever is acknowledged is what SQLite holds, and nothing that
 # rests is refused or forgotten.  tests/differ/main.c says what is judged.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A tenant is forgotten: nothing of it is in the replica or the state.
 #
 # Twice: on S3, too.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Two machines, each with a state of its own, and one replica: one of them goes
 # on, the other stops with 75 and names the object, and the replica restores.
 # Each test for a directory is repeated on S3, see both().

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Two machines that ship databases of one name to one replica: random writes,
 # ships and takeovers, runs that are killed at any system call, and damage of any
 # object.  Never do both go on, and what is restored with status 0 is what the

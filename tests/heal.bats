@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What an earlier ship has missed: found by a pass over all pages, shipped, said
 # once, counted, and not forgotten before somebody has compared.
 

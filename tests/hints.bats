@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What a message says to do next, to an operator who has done something usual.
 
 load lib/lspp

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A writer that does everything an application may do to its WAL, while lspp
 # ships: every state that is restored is one the writer committed.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What lspp ships, both litestreams restore, byte for byte, after every single
 # ship; and lspp restores what litestream ships.
 #

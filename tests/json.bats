@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # --json: an object a line in place of the bare path, the same members every
 # time, and whatever a name holds.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Nothing that is known is ever out of sight: what was shipped and does not come
 # in a pass is gone, lost, or left out, and each is told.
 

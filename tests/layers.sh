@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # layers.sh -- the plan of lib/, which ARCHITECTURE.md tells, holds:
 #
 #  - a file includes only from its own room or from one before it, and once it

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-restore: what litestream 0.3.13 leaves, and 0.3.14, in all its shapes, byte
 # for byte as the former restores it: several generations, indexes, snapshots, and what its
 # retention lets stand.

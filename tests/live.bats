@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A restore over a database that an application has open: refused, or written
 # into it, while the application goes on.
 

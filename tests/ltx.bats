@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Restoring what Litestream 0.5 ships.
 # Twice: on S3, too.
 load lib/replica

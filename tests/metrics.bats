@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # --metrics: a file for the textfile collector, whatever becomes of the run.
 
 load lib/lspp

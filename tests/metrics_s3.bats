@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # --metrics and the counts of requests.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A state of an earlier version, made by the program that wrote that version
 # (tests/data/state2), becomes one of this version; its histories go on.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # The machine is gone: the recipe of lspp(7), from the restore to the ship that
 # takes over, and what the other machine is told should it come back.
 #

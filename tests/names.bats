@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Twice: on S3, too.
 #
 # Names are anybody's: what lspp-scan prints of a replica leads back to just

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Whose the directories are that a restore makes, so that an application can
 # start on a fleet that root brought back.
 

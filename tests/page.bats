@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # lspp-stat --html: a page that needs nothing from elsewhere.  What a browser
 # makes of it: tests/browser/page.bats.
 

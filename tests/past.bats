@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-restore to a time, past damage, and --list.
 
 # shellcheck disable=SC2046,SC2207  # frames prints words on purpose

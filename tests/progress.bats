@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # How far a run is: on a terminal, elsewhere when told to, and when asked.
 
 load lib/lspp

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Retention: what is promised is kept, at every moment, for lspp and for both
 # litestreams; nothing else goes, and no old state is fooled by what is gone.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A day, a week or a month of which lspp-prune keeps the snapshot alone: it is
 # restored, what came behind it is told to be gone, and no old state is fooled.
 # In a directory, where the times of objects can be made up.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # lspp-prune where there is nothing but object storage: permissions, requests,
 # multipart uploads, errors of single keys.
 

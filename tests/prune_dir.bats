@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # lspp-prune where the times of objects can be made up: in a directory.
 
 load lib/prune

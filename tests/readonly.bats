@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # The source is only read: nothing in it or beside it changes by being shipped,
 # and read permission is all that is needed.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-restore against replicas made by hand, by craft, and by litestream 0.3.
 
 # shellcheck disable=SC2046  # frames prints words on purpose

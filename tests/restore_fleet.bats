@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-restore: which databases, where to, and many of them.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr

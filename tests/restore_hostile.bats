@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-restore: replicas that somebody made in order to do harm.
 
 # shellcheck disable=SC2046  # frames prints words on purpose

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # How old may a commit be that is not in the replica yet?
 
 load lib/hard

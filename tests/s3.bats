@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # The programs against real object storage.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Whose keys are used, and until when: every provider, against doubles.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr

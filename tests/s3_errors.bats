@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What goes wrong for everything: each has a message and a hint of its own and
 # the right status, in every program, and is not tried for long.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Two hundred databases over a bad network, and to a server in trouble: all of
 # them arrive, or a run ends with a code that says so and the next goes on; what
 # was acknowledged can be restored, at any moment.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Prefixes and keys of any shape, through all programs; and many databases with
 # few descriptors.
 

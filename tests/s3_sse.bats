@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Encryption by the server, for real: MinIO with a key of its own, over TLS.
 
 # stderr is set by run --separate-stderr; RESTORE is split on purpose.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # The S3 driver by itself, against a real server and one that misbehaves.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr

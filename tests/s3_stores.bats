@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Stores of every kind: what conditions on PUT do there, how they list, how they
 # answer.  The program "bucket" is each of them.
 

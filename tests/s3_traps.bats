@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What S3 servers were seen to do that a backup has to survive.  Each test is
 # against a real server, and with versitygw against two: one that keeps
 # connections and one that closes them; what no server here does, the program

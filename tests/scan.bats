@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-scan: what it finds, what it leaves out, what it says.
 
 load lib/lspp

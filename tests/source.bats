@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What is acknowledged is what SQLite holds, however the application goes about
 # it and whatever it lies on. Each interleaving by itself is in
 # tests/unit/source_live_test.c; here the programs meet real ones.

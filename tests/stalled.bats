@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # An application that is killed, or stands still, before any one of the calls
 # by which it changes its files: what is shipped then is a state that it
 # committed, of a killed one the state that SQLite finds; and when it is done,

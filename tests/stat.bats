@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # lspp-stat: what the state knows of a fleet, and what lspp-ship and lspp-hot
 # put there for it.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Standard output is an acknowledgement: what cannot be written is not swallowed,
 # and nothing is on it that is not durable.
 

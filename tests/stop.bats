@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A signal ends a run within moments, whatever it waits for: each of these would
 # wait for half a minute or more.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # examples/systemd: sound, hardened, and the command of the service run as it is
 # written in a sandbox like the one that it asks for.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A time of the store is never compared with one of capture, and what is older
 # than what was asked for has a status of its own.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # State or replica in trouble: lost, old, corrupt, full, read-only, removed, or
 # shared with another machine.  A clear error or a new generation, and never a
 # history that does not restore to what was acknowledged.

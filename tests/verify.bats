@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-verify: what restores is printed, what does not is named, marked, and
 # begun anew by the next lspp-ship.
 #

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-verify: whatever is damaged is found, and what is sound is not called
 # damaged.
 

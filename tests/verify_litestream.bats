@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-verify: of a litestream.yml, and of what litestream wrote.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr

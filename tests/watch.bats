@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-hot --watch, and lspp-ship behind it.
 
 load lib/hot

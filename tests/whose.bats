@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Twice: on S3, too.
 #
 # Others that ship the same databases: what each of them is told, who stops, and

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Writers are not held up.  Their times are printed; only `make soak` judges
 # them, on a machine that has nothing else to do.
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bits -- a set of small numbers, a bit for each up to the largest.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * buf -- bytes that grow, and allocation that does not fail.
  *

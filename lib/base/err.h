@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * err -- what went wrong: a class for code to act on, a message for people.
  *

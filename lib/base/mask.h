@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mask -- what a URL may hold that is for nobody's eyes.
  *

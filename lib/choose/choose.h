@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * choose -- which databases of a replica are meant, and where each goes.
  *

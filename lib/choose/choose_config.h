@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * choose_config -- which databases of a litestream.yml are meant.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sample -- a part of a fleet: those that were verified longest ago, or never,
  * and at random where that is the same.

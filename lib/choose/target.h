@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * target -- which database of a replica an operand names, and where it goes.
  *

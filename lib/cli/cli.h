@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cli -- what every program does the same way: options, messages, signals,
  * the report files and the exit status.  Only bin/ uses this.

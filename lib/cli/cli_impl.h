@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cli_impl -- what the parts of cli share: cli.c, the options; cli_say.c, the
  * messages, and cli_same.c, those that are said once; cli_end.c, the reports

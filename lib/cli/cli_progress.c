@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Progress: a line that is drawn again and again on a terminal, lines now and
  * then elsewhere, one line when SIGUSR1 asks for it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cli_replica -- what the programs that work with replicas do alike: where
  * these are is said by -r URL or by -c FILE.

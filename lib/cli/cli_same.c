@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What was said before in other words: of many paths that fail for one cause
  * the first is told, with its hint, the others are counted.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lines -- one path a record: from the operands if there are any, else from
  * stdin; and back to stdout.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * config -- a litestream.yml: which databases there are, and where each one's
  * replica is.  Bytes in, a struct out; nothing is opened or looked at.

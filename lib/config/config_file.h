@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * config_file -- a litestream.yml on disk, and what its roots mean to a store.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * config_impl -- what the files of config share: config.c, the structure;
  * config_node.c, YAML to values; config_replica.c, what a replica means;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What YAML says, as values of the keys that a table knows.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the settings of a replica mean: where its root is, and how to speak to
  * it; or why it cannot be used.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * forget -- take back what is known of a database that does not come any more.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * longest -- of many databases that wait, the few that have waited longest.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * look -- is the file of a database that was shipped still a database?
  *

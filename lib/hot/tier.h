@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tier -- is a database hot or cold, and since when has it waited?
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tier_config -- what a litestream.yml makes of "shipped": to each replica that
  * it gives the database.  For struct tiers.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tier_impl -- what the files of tier, and forget, share; nobody else includes
  * this.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What did not come in a pass, though the state knows it: looked at, some at a
  * time, so that the state is not held while a disk is slow.

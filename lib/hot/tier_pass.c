@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The end of a pass: notes that nobody else takes back. */
 #include <stdlib.h>
 #include <string.h>

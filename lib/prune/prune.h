@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * prune -- what of a replica is not needed any more, and its removal.
  *

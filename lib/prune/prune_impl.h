@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * prune_impl -- what the two files of the planner share; nobody else includes
  * this.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What replicas hold: one database by its name, or all below a prefix with one
  * listing.

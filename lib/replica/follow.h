@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * follow -- which of a database's generations came first, where not all of
  * them are lspp's.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * jump -- of a generation, where a clock that was ahead was set right.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * moments -- the states around a time that can be restored, of all generations
  * of a database.

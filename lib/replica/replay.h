@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * replay -- a snapshot and WAL segments, as streams of bytes, onto the sums of
  * the pages that a restore would write.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is alike for plans of both layouts: made, less of one, and freed.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_ltx -- the plan of a restore from a replica in LTX.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Is anything missing between what a restore takes and what was wanted?
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/replica/restore_plan_impl.h"
 
 #include <inttypes.h>

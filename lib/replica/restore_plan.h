@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_plan -- which objects of a replica lead to the state that is wanted.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_plan_impl -- what the files of the plan share; nobody else includes
  * this.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sumtable -- the sums of a database's pages, by page number, in any order.
  *

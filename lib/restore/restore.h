@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore -- one database from a replica to a file, proven or not there.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_ahead -- the segments of a plan (of LTX, its files but the first),
  * fetched before they are wanted.

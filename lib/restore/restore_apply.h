@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_apply -- the data of a snapshot and of WAL segments, as a stream of
  * bytes, onto a file.  Private to restore.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_live -- a restored state into a database that stays where it is, with
  * its connections: the only way in which lspp writes to a user's database.

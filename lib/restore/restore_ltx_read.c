@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/restore/restore_ltx_read.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_ltx_read -- the files of a plan in LTX onto a file.  Private to
  * restore.

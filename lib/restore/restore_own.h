@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_own -- whose a restored file is, and who may read it.  Private to
  * restore.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_part -- a large object on its way into a directory, so that a run
  * that is killed need not begin it again.  Private to restore.

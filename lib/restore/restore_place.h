@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_place -- the directories that restored files go to, and the
  * unfinished files in them.  Private to restore.

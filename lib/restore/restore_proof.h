@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_proof -- is what lies in a file the database that was backed up?
  * Private to restore.

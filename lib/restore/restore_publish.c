@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names for what was restored.  Order, for each file: its bytes are durable,
  * then it has its name, then the name is durable, then it is reported.

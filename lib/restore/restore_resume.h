@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * restore_resume -- is a target already what a restore would make of it?
  * Private to restore.

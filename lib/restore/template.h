@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * template -- one database, held still, and any number of new ones like it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * config_scan -- the databases on this machine that a litestream.yml names.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * scan -- find databases: in directories, by pattern, and in replicas.
  *

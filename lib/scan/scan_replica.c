@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Finding the databases of a replica in a directory: one delimited listing for
  * each directory on the way, none of the objects of a database but the first

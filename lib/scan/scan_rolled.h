@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * scan_rolled -- the databases in a store that lists by key (S3).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Adopting the replica's tail: the state is older than the replica, because a
  * run was killed between object and record, or a copy of the state was put

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a ship does by the clock: when what it read was captured, and when a
  * snapshot is due.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ship_fleet -- ship each database to where a litestream.yml says.
  *

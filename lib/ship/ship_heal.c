@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pass over all pages looks at what earlier ones did not, because the hint
  * said that nothing had changed there.  If something had, it is shipped now,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ship_job -- a job of lspp-ship as a table, and what the files of ship share;
  * nobody else includes this.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading a source into objects: one pass over the pages that may have moved,
  * dropping those that did not, encoding the others as they come.

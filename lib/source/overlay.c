@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/source/overlay.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pagetap -- a VFS of SQLite's that tells which pages its pager reads.
  *

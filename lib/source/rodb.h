@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rodb -- a read transaction on somebody's database that cannot write.
  *

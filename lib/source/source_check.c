@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of a source say of themselves, against what they can hold.
  * SQLite meets a damaged page when it uses it; here it would be taken along,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Was the source held still while it was read?  And the locks for that.
  */

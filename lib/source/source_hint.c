@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which pages may have moved since a position, as far as a WAL tells.  A hint
  * need only be a superset: images come from the state that is held still, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_impl -- what the files of source share; nobody else includes this.
  *

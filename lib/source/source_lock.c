@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the kernel knows of the locks of others, and the one lock that is taken
  * without SQLite.  F_GETLK tells of other processes only, never of ourselves.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sqlread -- every page of a live database, as SQLite itself reads it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * unmoved -- of pages that differ, those that did not change since a position.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * beside -- the names of the files that SQLite keeps beside a database.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dbhdr -- the 100 bytes at the start of an SQLite database.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/sqlite/pagesum.h"
 
 #define XXH_INLINE_ALL

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pagesum -- a checksum of a database that follows its pages one by one.
  *

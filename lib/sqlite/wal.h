@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * wal -- SQLite's write-ahead log as bytes: header, frames, running checksum.
  *

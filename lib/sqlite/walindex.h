@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * walindex -- SQLite's wal-index (the -shm file) as bytes: its header, and the
  * page numbers of the frames.

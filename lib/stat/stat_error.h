@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stat_error -- failures of one kind (lib/text/err_kind.h) are one; for
  * stat_fleet alone.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stat_fleet -- how a fleet is, as far as the state tells.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stat_judge -- what the rows of one database say of it; for stat_fleet alone.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stat_sum -- sums over databases that come in the order of their paths: of
  * all, and of the directories that they are in; for stat_fleet alone.

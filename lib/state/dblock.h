@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dblock -- one shipper at a time for one database of one replica root.
  *

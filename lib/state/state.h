@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * state -- what is known about each database of each replica root, kept in one
  * SQLite database, DIR/state.db.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * state_compared -- how the replica of each database compares with the live
  * one, in the state: one row for each that was compared, or healed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * state_impl -- what the files of state share; nobody else includes this.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A state of version 2 becomes one of version 3, in one transaction: a program
  * that is killed leaves the one or the other, whole.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The roots of replicas that a state knows, and what is known of them. */
 #include <stdlib.h>
 #include <string.h>

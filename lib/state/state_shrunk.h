@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * state_shrunk -- databases of which there was much less at a ship than at the
  * one before.  They are shipped as any other; this is for those who look on.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Statements, from their text to their result: see state_impl.h. */
 #include "lib/base/err.h"
 #include "lib/state/state_impl.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Page sums: 16 bytes a page in rows of 240, so that a row fits in one page of
  * the state and a changed page costs one row.  Behind them are 8 bytes that

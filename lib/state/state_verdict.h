@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * state_verdict -- what lspp-verify found, in the state: one row for each
  * database that was looked at, whether it was shipped from here or not.

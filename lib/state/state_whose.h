@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * state_whose -- what a state remembers of others that ship the same databases.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf -- what a user may set about a store: the options that all programs
  * share, and where they come from.  A directory ignores them.

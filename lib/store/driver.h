@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * driver -- a kind of store: how it is named, what is true of it, what it does.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * listed -- what is below a prefix, listed once and looked at several times.
  *

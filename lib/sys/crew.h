@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * crew -- how many threads may work at the same time, whoever started them.
  *

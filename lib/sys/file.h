@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * file -- whole reads and writes, durable directories, paths as bytes.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * guard -- one thread at a time on one file of somebody else's.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pool -- a stream of jobs through n threads, finished in batches.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * relay -- bytes to a function that runs on a thread of its own, through a
  * bounded buffer: so that fetching them and working on them overlap.

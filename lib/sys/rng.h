@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rng -- random bytes for ids and salts, from the kernel.
  */

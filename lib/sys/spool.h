@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * spool -- bytes written once in order and read back at any offset: in memory
  * up to a bound, beyond it in a file without a name.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stop -- SIGINT, SIGTERM and SIGHUP as a request to start nothing new.
  *

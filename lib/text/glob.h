@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * glob -- patterns over whole paths, as github.com/bmatcuk/doublestar/v4
  * matches them (the oracle in tests/data/doublestar-v4.tsv).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * json_write -- objects as text (RFC 8259), one on a line.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * metrics -- the outcome of a run as a file for the textfile collector of
  * Prometheus' node_exporter.

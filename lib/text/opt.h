@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * opt -- a program's options as a table, and what their arguments mean.
  *

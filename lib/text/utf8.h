@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * utf8 -- is it text?  Paths are bytes; what shows them asks.
  */

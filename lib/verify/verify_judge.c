@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/verify/verify_judge.h"
 
 /* The database as it is was there before the newest object was captured. */

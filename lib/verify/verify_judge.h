@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * verify_judge -- what it means that a live database is not what its replica
  * brings; for verify alone.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * verify_look -- what the files of verify share; nobody else includes this.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A replica in LTX, which lspp never wrote: there is neither a record of it nor
  * a provenance.  Each file has to be what its name says; with --deep all of it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The newest state of a replica against the live database: reading that, by way
  * of SQLite where it can be had, and what is to be known for a verdict.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The newest state of a replica, restored and looked through by SQLite.
  */

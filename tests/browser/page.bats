@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The page of lspp-stat in headless Chromium; `make check-page` is the way here.
 
 load ../lib/lspp

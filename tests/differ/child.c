@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Running programs; what they print goes to files. */
 #include "tests/differ/differ.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * differ -- what the parts of the differential runner share: main.c says what
  * it is for and how it is called.

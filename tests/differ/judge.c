@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ships, and whether what they acknowledged is right. */
 #include "tests/differ/differ.h"
 

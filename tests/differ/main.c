@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * differ -- the differential runner: random things happen to a database, it is
  * shipped all the while, and each state that lspp-ship acknowledges is compared

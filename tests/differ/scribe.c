@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * scribe -- an application with one connection, told what to do by a line
  * each, of which it says in a line how it went: "ok TEXT" or "err TEXT".

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """scribe.py MODULE -- the scribe (scribe.c) with the SQLite of a module:
 sqlite3, pysqlite3, sqlean, or apsw."""
 import importlib

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is in a database, in a number: the schema, each row, what users set. */
 #include "tests/differ/differ.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Telling a scribe what to do. */
 #include "tests/differ/differ.h"
 

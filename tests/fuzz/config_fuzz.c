@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A litestream.yml; names go to paths and back. */
 #include "lib/config/config.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A pattern, a NUL, a path. */
 #include "lib/text/glob.h"
 

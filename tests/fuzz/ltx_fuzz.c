@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An LTX file, and the same bytes as pages of one.  However it is cut into
  * pieces, the answer is the same; what was made comes back.

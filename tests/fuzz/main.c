@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Run the files named through a fuzz target: fuzz.h. */
 #include "tests/fuzz/fuzz.h"
 

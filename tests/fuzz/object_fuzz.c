@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An object, and the same bytes as data.  However it is cut into pieces, the
  * answer is the same; what was encoded comes back.

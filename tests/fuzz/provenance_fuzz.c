@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The last bytes of an object. */
 #include "lib/replica/wal/provenance.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A WAL: header, frames.  What is accepted is what we would write. */
 #include "lib/sqlite/wal.h"
 

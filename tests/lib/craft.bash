@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For tests against replicas made by hand with the tool craft.  After lib/lspp.
 #	R	replica root, KEY the database in it, GEN its generation
 #	OUT	where restores go

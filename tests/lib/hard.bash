@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For the tests that ship what live writers write.  Loads lib/lspp; sets
 #	D	directory of the sources, base of all keys
 #	R	replica root (lib/replica)

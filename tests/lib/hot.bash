@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For the tests of lspp-hot.  Loads lib/hard.
 
 load lib/hard

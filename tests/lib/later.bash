@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For tests in which days go by.
 
 # at_time ARGUMENT... -- as faketime(1).

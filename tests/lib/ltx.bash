@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For tests of LTX: load lib/ltx after lib/replica.  Litestream 0.5 writes below
 # $R, with levels and snapshots that come within seconds.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For tests of --metrics: $F is the file.
 
 # value SERIES [FILE] -- "name" or "name{labels but program and job_name}"

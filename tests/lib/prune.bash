@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For the tests of lspp-prune.  Loads lib/hard, whose variables it sets.
 
 load lib/hard

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For the suites that hold wherever the replica is.  tests/NAME.bats has it in
 # a directory; with the line "# Twice: on S3, too." the same tests run once more,
 # against object storage, as NAME_s3.bats (tests/run).  What can be so in a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For tests that run what is in examples/ as it is written: a root directory,
 # mounts and processes of its own, which end with the test.  Loads lib/lspp; needs
 # root.  ROOT is the directory, T where notes are kept.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For tests against S3: load lib/s3 after lib/lspp.
 #
 # A real server runs for a whole file, of the kind S3_KIND, one of those in

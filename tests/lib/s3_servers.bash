@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The servers that lib/s3 can start, one function for each: in the foreground,
 # on 127.0.0.1:$S3_PORT, for the keys $S3_KEY and $S3_SECRET, with all that it
 # keeps in $S3_DIR; and what each of them cannot.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Databases below srv, here.
 
 # db FILE... -- a database of one row below srv.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * atcall -- run a program up to its N-th system call, then something happens.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bucket -- a server of one bucket in memory, which has the faults that it is
  * told to have.  It looks at no signature.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * craft -- make the parts of a replica by hand, right or wrong on purpose.
  *

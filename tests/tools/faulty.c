@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * faulty -- an HTTP server between a client and a real one, which counts and
  * does what rules say.

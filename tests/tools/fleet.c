@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fleet -- make a fleet of tenant databases, use it as an application would,
  * and compare what was restored with what was committed.

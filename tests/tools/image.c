@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * image -- the committed image of a database, as SQLite sees it.
  *

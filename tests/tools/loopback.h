@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* loopback -- a server on 127.0.0.1, a thread for each connection. */
 #ifndef LSPP_TESTS_TOOLS_LOOPBACK_H
 #define LSPP_TESTS_TOOLS_LOOPBACK_H

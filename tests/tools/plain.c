@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * plain -- the least work that a task takes, for the bench to compare with.
  *

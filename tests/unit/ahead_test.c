@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Segments fetched before they are wanted, from a store that shows how many of
  * them it is asked for at once.

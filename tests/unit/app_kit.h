@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * app_kit -- applications in processes of their own: POSIX locks do not show
  * within one.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which databases an operand means, in a replica in memory. */
 #include "lib/choose/choose.h"
 #include "tests/unit/mem_store.h"

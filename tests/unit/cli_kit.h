@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cli_kit -- what the tests of cli share: a small program that each check runs
  * in a child process, to look at what its caller would see: status, standard

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a program tells: status, messages, report files; its end. */
 #include "lib/sys/stop.h"
 #include "tests/unit/cli_kit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a program is told: options, their defaults, how it begins. */
 #include "tests/unit/cli_kit.h"
 

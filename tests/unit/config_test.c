@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* litestream.yml: which databases, and where each one's replica is. */
 #include "lib/config/config.h"
 

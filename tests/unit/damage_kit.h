@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * damage_kit -- small databases whose files are bent, and what is read of them.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The directory store under others' hands: things that go, links. */
 #include "tests/unit/dir_kit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dir_kit -- what the tests of the directory store share: a system that can be
  * watched and made to fail, a fresh root, and short ways to use it.

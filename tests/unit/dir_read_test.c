@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The directory store: reading, listing, removing. */
 #include "tests/unit/dir_kit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The directory store: what is durable when, and what is left by failures. */
 #include <sched.h>
 #include <signal.h>

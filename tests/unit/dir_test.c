@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The directory store: what is written, where, and what is refused. */
 #include "tests/unit/dir_kit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tiers: what makes a database hot, what cold, since when it waits, and what
  * the end of a pass says of those that did not come.

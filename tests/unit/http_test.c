@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A connection that is gone must not take the process with it. */
 #include <arpa/inet.h>
 #include <netinet/in.h>

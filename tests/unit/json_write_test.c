@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Objects as text: every byte a text can hold, and what is between members. */
 #include "lib/text/json_write.h"
 #include "tests/unit/tap.h"

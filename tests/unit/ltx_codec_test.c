@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The layout of Litestream 0.5 as a codec: order, positions, and what is written
  * by it, read again. */
 #include <string.h>

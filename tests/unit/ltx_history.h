@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_history -- random histories of a database in LTX, in the store in memory,
  * of which the image of each state is known; and damage to one of the files.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_kit -- LTX files made by hand, also such as nobody would make, with file
  * checksums that hold.

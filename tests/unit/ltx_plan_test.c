@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Chains of LTX files: some by hand, and random listings against an oracle that
  * tries everything.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is in LTX files: in Litestream's own, which are in tests/data/ltx, and in
  * others made by hand.

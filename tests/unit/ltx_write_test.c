@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* LTX files as they are written: byte for byte what the format asks for, and
  * read again. */
 #include "lib/replica/ltx/ltx_write.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* No secret that is in a URL is in a message. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mem_store -- a store in memory, and replicas made in it by hand.
  *

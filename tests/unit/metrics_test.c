@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The file of metrics: what is written, what is read again. */
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What arguments of options mean. */
 #include "lib/base/err.h"
 #include "lib/text/opt.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How many requests, and when: the arithmetic, and threads under it. */
 #include <pthread.h>
 #include <stdatomic.h>

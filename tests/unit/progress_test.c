@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The line that says how far it is. */
 #include "lib/base/buf.h"
 #include "lib/text/progress.h"

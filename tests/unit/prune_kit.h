@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * prune_kit -- a model of a replica for prune_test: random histories as
  * lspp-ship makes them, and what lspp-restore and litestream 0.3.13 restore.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Retention against a model of its own: random histories and policies, each
  * promise tried with models of what lspp-restore and litestream 0.3.13 do,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A snapshot and logs onto sums, in pieces of any size, against the same on
  * whole pages: growing, shrinking, pages many times, transactions that were

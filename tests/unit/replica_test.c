@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a replica holds, read from a store in memory: objects' ends, histories,
  * plans, and replays of what a plan leads to. */
 #include "lib/replica/history.h"

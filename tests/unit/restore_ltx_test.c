@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Restoring from LTX: random histories of which the image of each state is
  * known, in files of all levels, some of them with rolling checksums; and with

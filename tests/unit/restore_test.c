@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What happens to a target between the stage of a restore and its publish, and
  * to the replica between the plan and the stage.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which round a pass is of, and what should have come. */
 #include <stdio.h>
 #include <stdlib.h>

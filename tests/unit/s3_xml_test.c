@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What servers answer, well formed and otherwise. */
 #include <stdlib.h>
 

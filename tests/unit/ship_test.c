@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Jobs of lspp-ship, one at a time, against a directory: what each step of a
  * replica is, and what a state that is older, another machine and another root

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How fine a clock is, by the times it gives. */
 #include "lib/source/signature.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AWS's published cases (tests/data/sigv4), and what S3 needs beyond them. */
 #include <dirent.h>
 #include <stdlib.h>

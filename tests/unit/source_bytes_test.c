@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whatever the bytes of a database and its log: what is read is what SQLite
  * reads, or it is refused, and soon.

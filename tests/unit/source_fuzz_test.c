@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The reader of live databases, on files whose bytes were changed at random:
  * it ends within bounded time and memory, and what it reads restores to what

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * source_kit -- what is read of the databases of applications, against what
  * SQLite sees.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What happens while a database is read, and what only the kernel or the
  * wal-index can tell: each interleaving is built, none is waited for.

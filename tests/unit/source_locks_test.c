@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Locks: what only the kernel can tell of who holds a database, and how.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each way of reading a live database, against what SQLite itself sees.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each way in which SQLite can be made to read a live database for us, against
  * what it sees itself.  Applications are child processes: POSIX locks do not

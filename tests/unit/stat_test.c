@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the rows of a state add up to. */
 #include <sqlite3.h>
 #include <stdio.h>

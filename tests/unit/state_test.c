@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The state: records and sums change together, and survive as one. */
 #include "lib/state/state.h"
 

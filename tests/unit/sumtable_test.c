@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums of pages: any order, more than memory holds. */
 #include "lib/replica/sumtable.h"
 

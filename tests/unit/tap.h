@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tap -- a test that says what it found in the Test Anything Protocol.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names of databases and the targets they lead to. */
 #include <stdlib.h>
 #include <string.h>

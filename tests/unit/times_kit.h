@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * times_kit -- a model of a replica for times_test: random histories of lspp's
  * generations and Litestream's, and a store that holds what they wrote.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A model of times: what a restore takes of random histories, of lspp's
  * generations and Litestream's between them, under clocks that are off by days,

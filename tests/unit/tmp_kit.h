@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tmp_kit -- a directory of the test's own, which ends with it. */
 #ifndef LSPP_TESTS_UNIT_TMP_KIT_H
 #define LSPP_TESTS_UNIT_TMP_KIT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What lspp-verify notes, and what of that lspp-ship is told; the sample. */
 #include "lib/state/state_verdict.h"
 

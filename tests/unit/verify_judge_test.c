@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What may be called wrong or ahead, and what is only behind. */
 #include "lib/verify/verify_judge.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Verifying what is in LTX: what is sound by that restores, and what restores
  * not is not sound.

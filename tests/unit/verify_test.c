@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Does a replica restore?  Asked of replicas in memory, whole and bent. */
 #include "lib/verify/verify.h"
 #include "tests/unit/mem_store.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The wal-index is read while it is written: whatever store comes between
  * whichever two reads, what is taken for one moment was one.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* walread: frames come out of a WAL's bytes however they are cut, and what
  * cannot be is refused, naming the frame. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * codec -- a layout of replicas, for those who do not care which.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pos -- a place in the history of a database, in whichever layout a replica
  * has; and what stands there.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * codec -- this layout, as those see it who do not care which: codec/codec.h.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_list -- the LTX files that a replica has of a database.
  */

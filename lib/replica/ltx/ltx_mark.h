@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_mark -- what lspp says of a file in the bytes of its header that are free.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_names -- where the files of a database lie in a replica of Litestream
  * 0.5.

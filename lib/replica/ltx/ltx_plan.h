@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_plan -- which files of a replica in LTX lead to the state that is wanted.
  *

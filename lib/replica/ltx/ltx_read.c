@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/replica/ltx/ltx_read.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_read -- one LTX file, a stream of bytes, to the pages that it brings.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_sum -- the checksums of LTX: CRC-64/ISO, and what is made of it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_times -- when the files of a listing were captured, by their headers.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ltx_write -- pages to the bytes of one LTX file, in a spool.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * object -- one object of a replica: a single LZ4 frame, then (if lspp wrote
  * it) the provenance frame.

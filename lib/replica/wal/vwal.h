@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vwal -- the WAL that lspp writes itself, whatever the source's looks like.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * walpos -- what a position (replica/codec/pos.h) is in this layout.
  *

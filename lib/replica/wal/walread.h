@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * walread -- the bytes of a WAL, as they come, to its frames.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * came -- does some pass over the fleet bring a record?  All roots' rounds
  * together (rounds.h), for those who look on.

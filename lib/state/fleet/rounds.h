@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rounds -- which databases should have come in a pass over the fleet?
  *

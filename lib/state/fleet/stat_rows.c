@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/state/fleet/stat_rows.h"
 
 #include <inttypes.h>

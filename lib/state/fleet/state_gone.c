@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Databases that are not there any more, for lspp-prune. */
 #include <string.h>
 

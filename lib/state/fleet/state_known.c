@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/state/fleet/state_known.h"
 
 #include <stdlib.h>

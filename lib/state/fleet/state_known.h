@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * state_known -- what the state keeps so that nothing it knows is ever out of
  * sight: the rounds of passes (rounds.h), and what was found lost.

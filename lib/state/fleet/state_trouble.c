@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is wrong, path by path, for those who look after a fleet: written by
  * lspp-ship, taken back by the transaction that records a success, and by a

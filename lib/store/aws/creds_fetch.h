@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * creds_fetch -- how the files of creds ask others for credentials; nobody
  * else includes this.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * http -- one request and its answer, over libcurl, HTTP/1.1.
  *

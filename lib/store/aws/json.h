@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * json -- the members of a small JSON document, by SQLite's own functions.
  */

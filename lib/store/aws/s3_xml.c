@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/aws/s3_xml.h"
 
 #include <expat.h>

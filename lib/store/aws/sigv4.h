@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sigv4 -- AWS Signature Version 4 in an Authorization header.
  *

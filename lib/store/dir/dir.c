@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/dir/dir_impl.h"
 
 #include <errno.h>

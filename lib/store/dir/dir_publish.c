@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Publishing a batch: data, names, directories.  Nothing is reported as done
  * before the last of the three is durable.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Staging: an object's bytes in a file that has no name, or one that is ours.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/open/store_open.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * store_open -- from a URL to a store, and what the URL means.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/s3/s3.h"
 
 #include <openssl/crypto.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * s3 -- a bucket, or a part of one, as a store.
  *

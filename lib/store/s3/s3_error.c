@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What S3's answers mean.  Codes differ from server to server (an access key
  * that is not known is 403 here and 404 there), so the code is looked at first

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * s3_impl -- what the files of the S3 driver share; nobody else includes this.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Objects in parts: begin, some parts side by side, complete; or abort.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/s3/s3_place.h"
 
 #include <stdlib.h>

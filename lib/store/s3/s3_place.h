@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * s3_place -- where a replica root on S3 is: endpoint, addressing, region.
  *

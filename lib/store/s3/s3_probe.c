@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Is an object never overwritten there?  A server is asked by what it does:
  * several create one object at the same moment.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One request to S3: signed, sent, its answer judged, tried again.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Multipart uploads that nobody finishes: listed and aborted.  What was sent of
  * them is billed until then, and no listing of objects shows it.
