@@ -47,6 +47,7 @@ add_to_sample(struct run *run, struct choice *c)
 	int64_t root = 0, ns = 0;
 	int rc = 0;
 
+	run->of++;
 	if (run->reader != NULL)
 		rc = state_root(run->reader, c->store->url, false, &root, e);
 	if (rc == 1 && run->want.source)
@@ -195,12 +196,16 @@ look(struct worker *w, struct request *q, struct err *e)
 		.st = w->st,
 		.path = buf_str(&q->c.path) };
 
+	int rc;
+
 	q->at_ns = when_now();
 	if (w->st != NULL &&
 	    state_root(w->st, q->c.store->url, false, &q->root, e) == -1)
 		return -1;
 	j.root = q->root;
-	return verify(w->verifier, &j, &w->run->want, &q->out, e);
+	rc = verify(w->verifier, &j, &w->run->want, &q->out, e);
+	q->took_ns = when_now() - q->at_ns;
+	return rc;
 }
 
 /* Until so long after the look before, or a signal. */
@@ -410,7 +415,8 @@ verify_all(struct run *run, char **operands, struct err *e)
 {
 	int rc;
 
-	if (open_replica(run, operands, e) == -1 || open_state(run, e) == -1 ||
+	if (verify_evidence_begin(run, e) == -1 ||
+	    open_replica(run, operands, e) == -1 || open_state(run, e) == -1 ||
 	    open_input(run, operands, e) == -1)
 		return -1;
 	cli_watch(&run->cli, verify_watch, run);
@@ -422,6 +428,8 @@ verify_all(struct run *run, char **operands, struct err *e)
 		cli_fail(&run->cli, NULL, &run->trouble, 1);
 	cli_watch(&run->cli, NULL, NULL);
 	verify_sum_up(run);
+	if (rc == 0)
+		verify_evidence_write(run, operands);
 	return rc;
 }
 
@@ -456,6 +464,7 @@ out:
 	config_file_close(&run.file);
 	store_close(run.chooser.store);
 	sample_free(run.sample);
+	evidence_free(run.evidence);
 	state_close(run.reader);
 	state_close(run.st);
 	buf_release(&base);

@@ -16,6 +16,7 @@
 #include "lib/store/conf.h"
 #include "lib/store/stats.h"
 #include "lib/sys/pool.h"
+#include "lib/verify/evidence.h"
 #include "lib/verify/verify.h"
 
 struct run {
@@ -46,6 +47,12 @@ struct run {
 	uint64_t never;                      /* of the state's */
 	int64_t oldest_ns;
 	struct store_stats stats; /* at the end */
+
+	/* bin/verify_evidence.c; without --report all are NULL. */
+	struct evidence *evidence;
+	const char *report, *key;
+	uint64_t of; /* the sample is of so many */
+	int64_t began_ns;
 };
 
 struct worker {
@@ -59,7 +66,7 @@ struct request {
 	struct job job;
 	struct choice c; /* its rc and e become those of the request */
 	int64_t root;    /* in the state; 0: not in it */
-	int64_t at_ns;
+	int64_t at_ns, took_ns;
 	bool marked;
 	bool dropped; /* a signal came before it was begun */
 	/* It may be being pruned: so many looks, and what the last one saw. */
@@ -79,6 +86,10 @@ void verify_record(struct run *run, struct job **jobs, size_t n);
 void verify_report(struct run *run, struct request *q);
 /* At the end: requests, and what the state says of the fleet. */
 void verify_sum_up(struct run *run);
+/* For --report: before the first look, of each database, and behind the last. */
+int verify_evidence_begin(struct run *run, struct err *e);
+void verify_evidence_add(struct run *run, const struct request *q);
+void verify_evidence_write(struct run *run, char **operands);
 /* For cli: the numbers of --metrics, and of progress. */
 void verify_measure(void *run, struct metrics *m);
 void verify_watch(void *run, struct progress *p);

@@ -14,6 +14,8 @@ enum {
 	OPT_SAMPLE,
 	OPT_NEWEST,
 	OPT_SETTLE,
+	OPT_REPORT,
+	OPT_SIGN,
 };
 
 const struct cli_opt verify_option_table[] = {
@@ -33,6 +35,10 @@ const struct cli_opt verify_more_table[] = {
 	    OPT_NEWEST },
 	{ "settle", 0, "TIME", "what lspp-prune may be at is told after [30s]",
 	    OPT_SETTLE },
+	{ "report", 0, "FILE", "write what was proved to FILE and FILE.txt",
+	    OPT_REPORT },
+	{ "sign", 0, "KEY", "sign FILE with the private key in the file KEY",
+	    OPT_SIGN },
 	{ 0 },
 };
 
@@ -50,6 +56,8 @@ take_option(struct run *run, int o, const char *arg, struct err *e)
 		run->settle_ns = 1000000000 *
 		    (int64_t)cli_duration(&run->cli, "settle", arg);
 		return 0;
+	case OPT_REPORT: run->report = arg; return 0;
+	case OPT_SIGN: run->key = arg; return 0;
 	case OPT_SAMPLE: return sample_parse(arg, &run->size, e);
 	default: return store_conf_take(&run->conf, o, arg, e);
 	}
@@ -68,6 +76,10 @@ verify_options(struct run *run, char **argv)
 			cli_usage(&run->cli, "%s", e.msg);
 	if (store_conf_check(&run->conf, &e) == -1)
 		cli_usage(&run->cli, "%s", e.msg);
+	if (run->key != NULL && run->report == NULL)
+		cli_usage(&run->cli, "--sign signs what --report writes");
+	if (run->report != NULL && run->cli.dry_run)
+		cli_usage(&run->cli, "--report and -n: nothing is proved");
 	run->tmp = dir != NULL && *dir != '\0' ? dir : "/var/tmp";
 	run->from_state =
 	    (run->size.n > 0 || run->size.percent > 0) && argv[optind] == NULL;

@@ -255,6 +255,8 @@ verify_report(struct run *run, struct request *q)
 	run->told++;
 	run->compared[q->out.source]++;
 	tell_reading(run, q);
+	if (run->evidence != NULL)
+		verify_evidence_add(run, q);
 	if (q->c.rc == -1 && !is_earlier(q)) {
 		fail(run, q);
 		return;
