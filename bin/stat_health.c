@@ -9,6 +9,7 @@
 #include "lib/base/when.h"
 #include "lib/cli/lines.h"
 #include "lib/text/human.h"
+#include "lib/text/utf8.h"
 
 #define DAY_NS (INT64_C(86400) * 1000000000)
 
@@ -160,9 +161,7 @@ put(struct stat_run *r, const char *what, const char *text)
 {
 	char *line = xasprintf("%s: %s", what, text);
 
-	for (char *c = line; *c != '\0'; c++) /* one line, whatever is in it */
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	utf8_tame(line, false); /* one line, whatever is in it */
 	if (!r->cli.quiet)
 		lines_put('\n', line);
 	free(line);

@@ -9,6 +9,7 @@
 #include "bin/stat.h"
 #include "lib/cli/lines.h"
 #include "lib/text/human.h"
+#include "lib/text/utf8.h"
 
 enum { ERRORS_SHOWN = 5 };
 
@@ -31,8 +32,11 @@ stat_ago(const struct stat_run *r, struct buf *out, int64_t ns)
 static void
 add_safe(struct buf *b, const char *s)
 {
-	for (; *s != '\0'; s++)
-		buf_add(b, (unsigned char)*s < 0x20 || *s == 0x7f ? "?" : s, 1);
+	char *tame = xstrdup(s);
+
+	utf8_tame(tame, false);
+	buf_adds(b, tame);
+	free(tame);
 }
 
 /* A line of the summary; value and note are empty again. */

@@ -93,7 +93,7 @@ says() {
 }
 
 @test "a name steers no terminal, and is itself in a pipe" {
-	local name=$'\e]0;x\a\rb.db' p
+	local name=$'\e]0;x\a\rb\u009b2J\x9b.db' p
 	mv d/1.db "d/$name"
 	lspp-scan d | lspp-ship >out
 	assert_equal "$(cat out)" "d/$name"
@@ -102,8 +102,8 @@ says() {
 		'prune -n --keep-last 1 --grace 0s "**"'; do
 		lspp-ship -q --new-generation "d/$name" >out
 		run -0 script -qec "lspp-$p -q" /dev/null
-		assert_output --partial '?]0;x??b.db'
-		run ! grep -q $'[\e\a]' <<<"$output"
+		assert_output --partial '?]0;x??b?2J?.db'
+		run ! env LC_ALL=C grep -qP '[\e\a\x9b]' <<<"$output"
 	done
 	run -0 --separate-stderr script -qec 'lspp-scan -0 d' /dev/null
 	assert_output --partial "$name"

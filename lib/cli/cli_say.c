@@ -10,24 +10,22 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/mask.h"
+#include "lib/text/utf8.h"
 
 struct line {
 	char text[PIPE_BUF];
-	size_t len;
+	size_t len, begun; /* where the last line begins */
 };
 
-/* Whatever is in a path stays on its line and cannot steer a terminal. */
 static void
 line_add(struct line *l, const char *s, size_t n)
 {
-	unsigned char ch;
+	size_t room = sizeof(l->text) - 1 - l->len;
 
-	for (; n > 0 && l->len < sizeof(l->text) - 1; s++, n--) {
-		ch = (unsigned char)*s;
-		if (ch < 0x20 || ch == 0x7f)
-			ch = '?';
-		l->text[l->len++] = (char)ch;
-	}
+	if (n > room)
+		n = room;
+	memcpy(l->text + l->len, s, n);
+	l->len += n;
 }
 
 static void
@@ -51,12 +49,17 @@ line_add_cut(struct line *l, const char *s, size_t max)
 	line_add(l, s + n - half, half);
 }
 
+/* Whatever is in a path stays on its line and cannot steer a terminal. */
 static void
 line_end(struct line *l)
 {
 	if (l->len == sizeof(l->text))
 		l->len--;
+	l->text[l->len] = '\0';
+	utf8_tame(l->text + l->begun, false);
+	l->len = l->begun + strlen(l->text + l->begun);
 	l->text[l->len++] = '\n';
+	l->begun = l->len;
 }
 
 static char *
@@ -93,7 +96,7 @@ cli_say(
 	line_adds(&l, shown);
 	free(shown);
 	line_end(&l);
-	if (hint[0] != '\0' && l.len < sizeof(l.text)) {
+	if (hint[0] != '\0' && l.len < sizeof(l.text) - 1) {
 		line_adds(&l, c->program);
 		line_adds(&l, ": hint: ");
 		line_adds(&l, hint);
@@ -184,9 +187,12 @@ void
 cli_on_debug(void *cli, const char *text)
 {
 	struct cli *c = cli;
-	char *all = xasprintf("%s: %s\n", c->program, text);
+	char *all = xasprintf("%s: %s", c->program, text), *line;
 
-	cli_write(all, strlen(all));
+	utf8_tame(all, false);
+	line = xasprintf("%s\n", all);
+	cli_write(line, strlen(line));
+	free(line);
 	free(all);
 }
 

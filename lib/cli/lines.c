@@ -11,6 +11,7 @@
 
 #include "lib/base/err.h"
 #include "lib/sys/stop.h"
+#include "lib/text/utf8.h"
 
 #define CHUNK     65536
 #define TOTAL_MAX (64 << 20) /* of a list that is read twice */
@@ -284,19 +285,6 @@ lines_hold(void (*before)(void), void (*after)(void))
 	release = after;
 }
 
-/* A name is a tenant's, as like as not: it shall not steer a terminal. */
-static char *
-tamed(const char *text)
-{
-	char *out = xstrdup(text);
-
-	for (char *c = out; *c != '\0'; c++)
-		if (((unsigned char)*c < ' ' && *c != '\t' && *c != '\n') ||
-		    *c == 0x7f)
-			*c = '?';
-	return out;
-}
-
 void
 lines_put(int end, const char *path)
 {
@@ -306,8 +294,10 @@ lines_put(int end, const char *path)
 	hold();
 	if (terminal == -1)
 		terminal = isatty(STDOUT_FILENO);
-	if (terminal == 1 && end != '\0')
-		path = shown = tamed(path);
+	if (terminal == 1 && end != '\0') { /* a name is a tenant's, maybe */
+		path = shown = xstrdup(path);
+		utf8_tame(shown, true);
+	}
 	if ((fputs(path, stdout) == EOF || putchar(end) == EOF) &&
 	    put_errnum == 0)
 		put_errnum = errno;

@@ -24,6 +24,8 @@ quote(struct buf *b, const char *text)
 			buf_adds(b, "\\t");
 		else if (n == 1 && (*s < 0x20 || *s == 0x7f))
 			buf_addf(b, "\\u%04x", *s);
+		else if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0)
+			buf_addf(b, "\\u%04x", s[1]); /* a control, too */
 		else if (n == 0) {
 			buf_addf(b, "\\udc%02x", *s);
 			n = 1;

@@ -34,3 +34,35 @@ utf8_length(const char *text)
 			return 0;
 	return n;
 }
+
+/* Of the character of n bytes at s; n is 0 for a byte that is no UTF-8. */
+static bool
+is_control(const unsigned char *s, size_t n)
+{
+	if (n == 1)
+		return *s < 0x20 || *s == 0x7f;
+	if (n == 0)
+		return *s < 0xa0;
+	return s[0] == 0xc2 && s[1] < 0xa0;
+}
+
+void
+utf8_tame(char *text, bool layout)
+{
+	unsigned char *from = (unsigned char *)text, *to = from;
+	size_t n;
+
+	while (*from != '\0') {
+		n = utf8_length((char *)from);
+		if (is_control(from, n) &&
+		    !(layout && (*from == '\t' || *from == '\n'))) {
+			*to++ = '?';
+			from += n > 0 ? n : 1;
+			continue;
+		}
+		do
+			*to++ = *from++;
+		while (n-- > 1);
+	}
+	*to = '\0';
+}

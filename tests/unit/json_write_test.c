@@ -21,6 +21,8 @@ test_texts(void)
 	expect("", "{\"p\":\"\"}");
 	expect("a/b c.db", "{\"p\":\"a/b c.db\"}");
 	expect("\"\\/", "{\"p\":\"\\\"\\\\/\"}");
+	/* U+009B and U+00A0 */
+	expect("\xc2\x9b\xc2\xa0", "{\"p\":\"\\u009b\xc2\xa0\"}");
 	expect("\n\t\r\001\033\x7f",
 	    "{\"p\":\"\\n\\t\\u000d\\u0001\\u001b\\u007f\"}");
 	expect("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
