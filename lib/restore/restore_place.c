@@ -18,6 +18,7 @@
 #include "lib/sqlite/dbhdr.h"
 #include "lib/sys/file.h"
 #include "lib/sys/guard.h"
+#include "lib/sys/links.h"
 #include "lib/sys/rng.h"
 
 #define TMP_PREFIX ".lspp-"
@@ -106,62 +107,6 @@ clean(struct place *p)
 	remove_leftovers(p->dir, p->keep_parts);
 }
 
-/*
- * With all above it; the last one as p says.  Whoever owns what is below must
- * get there, whatever the umask; nobody else need see the names.
- */
-static int
-make_trusted(const struct place *p, const char *dir, bool last, struct err *e)
-{
-	mode_t mode = last && p->own_dirs ? PLACE_UNFINISHED : PLACE_WAY;
-	struct buf above = { 0 };
-	int rc = 0;
-
-	path_dir(dir, &above);
-	if (access(buf_str(&above), F_OK) == -1 && errno == ENOENT)
-		rc = make_trusted(p, buf_str(&above), false, e);
-	if (rc == 0 && mkdir(dir, mode) == -1)
-		rc = errno == EEXIST ? 1 : -1;
-	else if (rc == 0)
-		rc = chmod(dir, mode);
-	if (rc == -1 && e->class == ERR_NONE)
-		err_sys(e, "cannot create directory %s", dir);
-	buf_release(&above);
-	return rc == -1 ? -1 : 0;
-}
-
-static int
-open_trusted(
-    const struct place *p, const char *path, size_t n, bool last, struct err *e)
-{
-	char *dir;
-	int fd;
-
-	if (n == 0)
-		dir = xstrdup(path[0] == '/' ? "/" : ".");
-	else
-		dir = xasprintf("%.*s", (int)n, path);
-	while (strlen(dir) > 1 && dir[strlen(dir) - 1] == '/')
-		dir[strlen(dir) - 1] = '\0';
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1 && errno == ENOENT) {
-		e->class = ERR_NONE;
-		if (make_trusted(p, dir, last, e) == -1)
-			goto out;
-		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	}
-	if (fd == -1 && errno == ENOTDIR) {
-		err_set(e, ERR_EXISTS, "%s is not a directory", dir);
-		err_hint(e,
-		    "-o takes a directory; one database as a file of any name: "
-		    "-o - >FILE");
-	} else if (fd == -1)
-		err_sys(e, "cannot open directory %s", dir);
-out:
-	free(dir);
-	return fd;
-}
-
 /* Made by this run, or by one that was killed, and not finished. */
 static bool
 is_ours(int fd)
@@ -195,6 +140,59 @@ step(int dir, const char *name, mode_t mode, bool *made, struct err *e)
 		file_close(fd);
 		return -1;
 	}
+	return fd;
+}
+
+/*
+ * The directory of n bytes of path, whose links may be followed, with all above
+ * it; the last one as p says.  Whoever owns what is below must get there,
+ * whatever the umask; nobody else need see the names.
+ */
+static int
+open_way(const struct place *p, const char *dir, bool last, struct err *e)
+{
+	mode_t mode = last && p->own_dirs ? PLACE_UNFINISHED : PLACE_WAY;
+	struct buf above = { 0 };
+	char *what = xasprintf("cannot open directory %s", dir);
+	bool made = false;
+	int fd = links_open_dir(dir, what, e), up;
+
+	free(what);
+	if (fd != -1 || e->class != ERR_MISSING)
+		return fd;
+	path_dir(dir, &above);
+	if (strcmp(buf_str(&above), dir) != 0 &&
+	    (up = open_way(p, buf_str(&above), false, e)) != -1) {
+		fd = step(up, path_base(dir), mode, &made, e);
+		close(up);
+	}
+	buf_release(&above);
+	return fd;
+}
+
+static int
+open_trusted(
+    const struct place *p, const char *path, size_t n, bool last, struct err *e)
+{
+	struct stat st;
+	char *dir;
+	int fd;
+
+	if (n == 0)
+		dir = xstrdup(path[0] == '/' ? "/" : ".");
+	else
+		dir = xasprintf("%.*s", (int)n, path);
+	while (strlen(dir) > 1 && dir[strlen(dir) - 1] == '/')
+		dir[strlen(dir) - 1] = '\0';
+	fd = open_way(p, dir, last, e);
+	if (fd == -1 &&
+	    (stat(dir, &st) == 0 ? !S_ISDIR(st.st_mode) : errno == ENOTDIR)) {
+		err_set(e, ERR_EXISTS, "%s is not a directory", dir);
+		err_hint(e,
+		    "-o takes a directory; one database as a file of any name: "
+		    "-o - >FILE");
+	}
+	free(dir);
 	return fd;
 }
 

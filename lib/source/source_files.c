@@ -17,6 +17,7 @@
 #include "lib/sqlite/dbhdr.h"
 #include "lib/sys/file.h"
 #include "lib/sys/guard.h"
+#include "lib/sys/links.h"
 
 enum {
 	JOURNAL_MAGIC_SIZE = 8,
@@ -72,13 +73,11 @@ check_names(const struct source *s, struct err *e)
 struct source *
 source_open(const char *path, unsigned max_hold_ms, struct err *e)
 {
-	char *real = path_resolve(path);
+	char *real = links_resolve(path, "open", e);
 	struct source *s;
 
-	if (real == NULL) {
-		err_sys(e, "open");
+	if (real == NULL)
 		return NULL;
-	}
 	s = xcalloc(1, sizeof(*s));
 	s->path = real;
 	s->wal_path = xasprintf("%s-wal", real);

@@ -41,15 +41,18 @@ not_regular(mode_t mode, struct err *e)
 }
 
 static int
-open_regular(const char *path, int flags, struct stat *st, struct err *e)
+open_regular(const char *path, bool here, struct stat *st, struct err *e)
 {
-	int fd;
+	int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, fd;
 
-	fd = open(path, flags | O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	fd = here ? file_open_strict(path, flags) : open(path, flags);
 	if (fd == -1) {
-		if (errno == ELOOP && (flags & O_NOFOLLOW) != 0 &&
-		    lstat(path, st) == 0 && S_ISLNK(st->st_mode))
+		if (errno == ELOOP && here && lstat(path, st) == 0 &&
+		    S_ISLNK(st->st_mode))
 			return not_regular(st->st_mode, e);
+		if (errno == ELOOP && here)
+			return err_set(e, ERR_BUSY,
+			    "a directory on the way has become a link");
 		/* A socket, or a device without a driver, does not open. */
 		if (errno == ENXIO && stat(path, st) == 0)
 			return not_regular(st->st_mode, e);
@@ -68,13 +71,13 @@ open_regular(const char *path, int flags, struct stat *st, struct err *e)
 int
 file_open(const char *path, struct stat *st, struct err *e)
 {
-	return open_regular(path, 0, st, e);
+	return open_regular(path, false, st, e);
 }
 
 int
 file_open_here(const char *path, struct stat *st, struct err *e)
 {
-	return open_regular(path, O_NOFOLLOW, st, e);
+	return open_regular(path, true, st, e);
 }
 
 /* Raised as far as it may be. */
@@ -146,6 +149,16 @@ file_openat_strict(int at, const char *path, int flags)
 	};
 
 	return (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
+}
+
+int
+file_open_strict(const char *path, int flags)
+{
+	int fd = file_openat_strict(AT_FDCWD, path, flags);
+
+	if (fd == -1 && (errno == ENOSYS || errno == EPERM))
+		fd = open(path, flags | O_NOFOLLOW);
+	return fd;
 }
 
 void
@@ -396,38 +409,6 @@ path_absolute(const char *path, struct buf *out, struct err *e)
 	if (out->len == 0)
 		buf_adds(out, "/");
 	return 0;
-}
-
-/* No part of it is empty, "." or "..". */
-static bool
-is_normal(const char *path)
-{
-	size_t n;
-
-	if (*path != '/')
-		return false;
-	do {
-		path++;
-		n = strcspn(path, "/");
-		if (n == 0 || (n <= 2 && strncmp(path, "..", n) == 0))
-			return false;
-		path += n;
-	} while (*path != '\0');
-	return true;
-}
-
-char *
-path_resolve(const char *path)
-{
-	int fd = -1;
-
-	/* To close it drops no lock of the process: O_PATH opens no file. */
-	if (is_normal(path))
-		fd = file_openat_strict(AT_FDCWD, path, O_PATH | O_CLOEXEC);
-	if (fd == -1)
-		return realpath(path, NULL);
-	close(fd);
-	return xstrdup(path);
 }
 
 void

@@ -29,7 +29,8 @@ struct err;
  * Returns the descriptor or -1.
  */
 int file_open(const char *path, struct stat *st, struct err *e);
-/* The same, where a symbolic link as its last part is not one, either. */
+/* The same, where nothing that a symbolic link leads to is one, either; ERR_BUSY
+ * where that is a directory on the way. */
 int file_open_here(const char *path, struct stat *st, struct err *e);
 
 /*
@@ -54,6 +55,9 @@ int file_fit(
  * call is not to be had, errno is ENOSYS or EPERM: the caller goes part by part.
  */
 int file_openat_strict(int at, const char *path, int flags);
+/* The same from the current directory; without the call only a link as the last
+ * part is seen. */
+int file_open_strict(const char *path, int flags);
 
 /* close(2) that takes -1. */
 void file_close(int fd);
@@ -105,13 +109,6 @@ int path_absolute(const char *path, struct buf *out, struct err *e);
  * it exists, in place of what out held: two names of one place come to one.
  */
 void path_real(const char *path, struct buf *out);
-
-/*
- * realpath(3) of a path that is there; NULL with errno.  The caller frees it.
- * It takes two calls, however deep the path is, if that is absolute and normal
- * and holds no link.
- */
-char *path_resolve(const char *path);
 
 /*
  * The part of path below dir (both absolute and normal), without a leading

@@ -14,6 +14,7 @@
 #include "lib/state/state_whose.h"
 #include "lib/sys/file.h"
 #include "lib/sys/guard.h"
+#include "lib/sys/links.h"
 #include "lib/verify/verify_judge.h"
 #include "lib/verify/verify_look.h"
 
@@ -157,13 +158,15 @@ read_held(struct look *l, const char *path, const char *real, struct err *e)
 static int
 read_live(struct look *l, const char *path, struct err *e)
 {
-	char *real = path_resolve(path);
+	char *real = links_resolve(path, "open", e);
 	struct file_sig *f = &l->live.before.db;
 	struct stat st;
 	bool racy;
 	int rc;
 
-	if (real == NULL || stat(real, &st) == -1) {
+	if (real == NULL)
+		return -1;
+	if (stat(real, &st) == -1) {
 		free(real);
 		return err_sys(e, "open");
 	}

@@ -140,36 +140,6 @@ test_real(void)
 	buf_release(&got);
 }
 
-/* Whatever is in the path, it comes to what realpath() says. */
-static void
-test_resolve(void)
-{
-	static const char *const path[] = { "real/d", "way/d", "way/e", "way",
-		"real/./d", "real//d", "real/d/", "real/d/../d", "way/../real",
-		"dangling", "not/there", "real/d/not", "." };
-	struct buf here = { 0 };
-	struct err e;
-
-	ok(path_absolute(".", &here, &e) == 0, "here");
-	for (size_t i = 0; i < 2 * sizeof(path) / sizeof(path[0]); i++) {
-		const char *p = path[i / 2];
-		char *full = i % 2 == 0 ? xstrdup(p) :
-					  xasprintf("%s/%s", buf_str(&here), p);
-		char *want = realpath(full, NULL), *got = path_resolve(full);
-
-		ok(want == NULL ? got == NULL && errno == ENOENT :
-				  got != NULL && strcmp(got, want) == 0,
-		    "%s is %s", full, want == NULL ? "nothing" : want);
-		free(full);
-		free(want);
-		free(got);
-	}
-	buf_release(&here);
-	ok(file_openat_strict(AT_FDCWD, "way/d", O_RDONLY) == -1 &&
-		errno != ENOENT,
-	    "a link is not followed");
-}
-
 static void
 test_read_write(void)
 {
@@ -346,7 +316,6 @@ main(void)
 		return 1;
 	test_open();
 	test_real();
-	test_resolve();
 	test_read_write();
 	test_dirs();
 	test_slurp();

@@ -2,6 +2,7 @@
 /*
  * Locks: what only the kernel can tell of who holds a database, and how.
  */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -185,20 +186,26 @@ pread(int fd, void *p, size_t n, off_t at)
 	return syscall(SYS_pread64, fd, p, n, at);
 }
 
-int
-open(const char *path, int flags, ...)
+/* openat2(2) has no other name in the C library. */
+long
+syscall(long number, ...)
 {
+	static long (*next)(long, ...);
+	void *arg[6];
+	long rc;
 	va_list ap;
-	mode_t mode;
-	int fd;
 
-	va_start(ap, flags);
-	mode = va_arg(ap, mode_t);
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "syscall");
+	va_start(ap, number);
+	for (int i = 0; i < 6; i++)
+		arg[i] = va_arg(ap, void *);
 	va_end(ap);
-	fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-	if (opened != NULL && strcmp(path, opened) == 0)
+	rc = next(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+	if (number == SYS_openat2 && opened != NULL &&
+	    strcmp(arg[1], opened) == 0)
 		do_once_each(after_open);
-	return fd;
+	return rc;
 }
 
 /*
