@@ -113,7 +113,7 @@ export ASAN_OPTIONS UBSAN_OPTIONS
 tools: $(TOOLS)
 unit: $(UNIT)
 
-# T=tests/ship.bats or T=wal_test runs that alone; several in quotes.
+# T=tests/crash.bats or T=wal_test runs that alone; several in quotes.
 check: all tools unit
 	$Qtests/run $T
 

@@ -106,3 +106,14 @@ modes() {
 	assert_equal "$(stat -c %a new/acme/eu)" 700
 	chmod 700 src/acme/eu
 }
+
+@test "what is kept is the caller's alone, whatever the umask" {
+	umask 000
+	lspp-ship -q src/acme/eu/app.db
+	lspp-restore -q -o new acme/eu/app.db
+	assert_equal "$(find rep state -perm /077)" ''
+	chmod 600 src/acme/eu/app.db
+	lspp-ship -q --new-generation src/acme/eu/app.db
+	lspp-restore -q -o newer acme/eu/app.db
+	assert_equal "$(stat -c %a newer/acme/eu/app.db)" 600
+}
