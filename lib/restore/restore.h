@@ -19,7 +19,7 @@
  *
  * Room restore: one database from a replica to a file (invariant 4); and
  *     lspp-new's template to many files.
- * Used by: verify (--sql), bin.
+ * Used by: live, verify (--sql), bin.
  * Never: gives a file its name before the proof and the sync; writes to a
  *     replica.
  *

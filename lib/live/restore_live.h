@@ -8,8 +8,8 @@
  * connection sees the old state or the new one, and a crash leaves the one or
  * the other.  The database keeps its journal mode.
  */
-#ifndef LSPP_RESTORE_RESTORE_LIVE_H
-#define LSPP_RESTORE_RESTORE_LIVE_H
+#ifndef LSPP_LIVE_RESTORE_LIVE_H
+#define LSPP_LIVE_RESTORE_LIVE_H
 
 struct err;
 struct restored;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/restore/restore_live.h"
+#include "lib/live/restore_live.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/be.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/live/live_db.h"
 #include "lib/restore/restore.h"
 #include "lib/source/source.h"
 #include "lib/sqlite/dbhdr.h"
@@ -144,57 +144,6 @@ is_there(sqlite3 *to, const char *path, const struct stat *was, struct err *e)
 
 /* -- writing --------------------------------------------------------------- */
 
-/* For a lock: how long yet? */
-struct patience {
-	int ms;
-	unsigned waited_ms;
-};
-
-/* SQLite asks for the n-th time: 1, try again; 0, give up. */
-static int
-wait_for_lock(void *ctx, int n)
-{
-	const struct timespec pause = { 0, n < 10 ? 2000000 : 20000000 };
-	struct patience *p = ctx;
-	struct err ignored;
-
-	if (n == 0)
-		p->waited_ms = 0;
-	p->waited_ms += n < 10 ? 2 : 20;
-	if (p->waited_ms > (unsigned)p->ms || stop_overdue(&ignored) == -1)
-		return 0;
-	nanosleep(&pause, NULL);
-	return 1;
-}
-
-static int
-fail(sqlite3 *db, int rc, int wait_ms, struct err *e)
-{
-	switch (rc & 0xff) {
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		if (stop_overdue(e) == -1)
-			return -1;
-		err_set(
-		    e, ERR_BUSY, "in use: no lock within %d s", wait_ms / 1000);
-		return err_hint(
-		    e, "nothing was changed; --live-wait waits for longer");
-	case SQLITE_NOTADB:
-	case SQLITE_CORRUPT:
-		err_set(e, ERR_CORRUPT, "the live database: %s",
-		    sqlite3_errmsg(db));
-		return err_hint(e, "%s", stop_and_force);
-	case SQLITE_READONLY:
-	case SQLITE_PERM:
-	case SQLITE_CANTOPEN:
-		return err_set(
-		    e, ERR_DENIED, "the live database: %s", sqlite3_errmsg(db));
-	default:
-		return err_set(
-		    e, ERR_IO, "the live database: %s", sqlite3_errmsg(db));
-	}
-}
-
 /* A file that nobody else has open needs no lock. */
 static sqlite3 *
 open_state(const struct restored *r, struct err *e)
@@ -219,14 +168,14 @@ open_state(const struct restored *r, struct err *e)
  * the middle it is rolled back.
  */
 static int
-copy(sqlite3 *from, sqlite3 *to, int wait_ms, struct err *e)
+copy(sqlite3 *from, sqlite3 *to, const struct live_wait *w, struct err *e)
 {
 	enum { PAGES = 4096 }; /* in a step */
 	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
 	int rc, last, stopped = 0;
 
 	if (b == NULL)
-		return fail(to, sqlite3_errcode(to), wait_ms, e);
+		return live_fail(to, sqlite3_errcode(to), w, e);
 	do {
 		rc = sqlite3_backup_step(b, PAGES);
 	} while (rc == SQLITE_OK && (stopped = stop_overdue(e)) == 0);
@@ -236,61 +185,22 @@ copy(sqlite3 *from, sqlite3 *to, int wait_ms, struct err *e)
 		return -1;
 	if (rc == SQLITE_DONE)
 		rc = last;
-	return rc == SQLITE_OK ? 0 : fail(to, rc, wait_ms, e);
-}
-
-/*
- * SQLite minds a link anywhere on the way.  The file must not be one, also not
- * by now; a directory above it may.
- */
-static char *
-without_links(const char *path, struct err *e)
-{
-	struct buf above = { 0 };
-	char *dir, *real = NULL;
-
-	path_dir(path, &above);
-	if ((dir = realpath(buf_str(&above), NULL)) == NULL)
-		err_sys(e, "--live");
-	else
-		real = xasprintf("%s/%s", dir, path_base(path));
-	free(dir);
-	buf_release(&above);
-	return real;
-}
-
-static sqlite3 *
-open_live(const char *path, int wait_ms, struct err *e)
-{
-	char *real = without_links(path, e);
-	sqlite3 *db = NULL;
-
-	if (real != NULL &&
-	    sqlite3_open_v2(real, &db,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW,
-		NULL) != SQLITE_OK) {
-		fail(db, sqlite3_errcode(db), wait_ms, e);
-		sqlite3_close(db);
-		db = NULL;
-	}
-	free(real);
-	return db;
+	return rc == SQLITE_OK ? 0 : live_fail(to, rc, w, e);
 }
 
 static int
 write_live(const struct restored *r, const char *path, const struct stat *st,
     int wait_ms, struct err *e)
 {
-	struct patience patience = { .ms = wait_ms };
+	struct live_wait w = { .ms = wait_ms };
 	sqlite3 *from = open_state(r, e), *to = NULL;
 	int rc = -1;
 
-	if (from == NULL || (to = open_live(path, wait_ms, e)) == NULL)
+	if (from == NULL || (to = live_open(path, &w, e)) == NULL)
 		goto out;
-	sqlite3_busy_handler(to, wait_for_lock, &patience);
 	rc = is_there(to, path, st, e);
 	if (rc == 0)
-		rc = copy(from, to, wait_ms, e);
+		rc = copy(from, to, &w, e);
 	if (rc == 0)
 		rc = is_there(to, path, st, e);
 out:
