@@ -479,7 +479,8 @@ main(int argc, char *argv[])
 		goto out;
 	tell_total(&run);
 	cli_watch(&run.cli, restore_watch, &run);
-	if ((rc = run_pool(&run, &e)) == 0 &&
+	rc = run.follow ? restore_follow(&run, &e) : run_pool(&run, &e);
+	if (rc == 0 &&
 	    (lines_close(&run.in, &e) == -1 || expect(&run, &e) == -1))
 		cli_fail(&run.cli, NULL, &e, 1);
 	restore_note_requests(&run);

@@ -36,6 +36,8 @@ struct run {
 	bool force, force_open, live, if_not_exists, if_replica_exists,
 	    if_existed, resume;
 	int live_wait_ms;
+	bool follow;
+	int64_t for_ns, interval_ns; /* with follow; for_ns 0: until a signal */
 	enum restore_check check;
 	struct restore_want want;
 	char generation[17]; /* want's */
@@ -53,6 +55,7 @@ struct run {
 struct worker {
 	struct run *run;
 	struct restorer *restorer;
+	struct mirror_tools *tools; /* with --follow, in its place */
 };
 
 /* A generation of a database, for --list. */
@@ -98,6 +101,9 @@ void restore_list_release(struct request *q);
  * them has what is wanted, with q->c.e.
  */
 int restore_which(const struct run *run, struct request *q);
+
+/* --follow: all that is read, until its time is over.  -1: it cannot go on. */
+int restore_follow(struct run *run, struct err *e);
 
 /* Tell what became of q, which is done, and count it. */
 void restore_report(struct run *run, struct request *q);

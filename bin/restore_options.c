@@ -36,6 +36,9 @@ enum {
 	OPT_NEWER_THAN,
 	OPT_BISECT,
 	OPT_STATE,
+	OPT_FOLLOW,
+	OPT_FOR,
+	OPT_INTERVAL,
 };
 
 const struct cli_opt restore_option_table[] = {
@@ -46,6 +49,8 @@ const struct cli_opt restore_option_table[] = {
 	{ "list", 0, NULL, "print what there is, restore nothing", OPT_LIST },
 	{ "force", 0, NULL, "replace databases that exist", OPT_FORCE },
 	{ "live", 0, NULL, "write into databases that stay open", OPT_LIVE },
+	{ "follow", 0, NULL, "a copy that goes on with what comes",
+	    OPT_FOLLOW },
 	{ "if-not-exists", 0, NULL, "pass over databases that exist",
 	    OPT_IF_NOT_EXISTS },
 	{ "if-replica-exists", 0, NULL, "pass over what has no backup",
@@ -74,8 +79,10 @@ const struct cli_opt restore_more_table[] = {
 	{ "bisect", 0, NULL, "the newest that SQLite finds no fault with",
 	    OPT_BISECT },
 	{ "force-open", 0, NULL, "replace also what is open", OPT_FORCE_OPEN },
-	{ "live-wait", 0, "TIME", "--live: for a lock, so long [10s]",
+	{ "live-wait", 0, "TIME", "--live, --follow: for a lock, so long [10s]",
 	    OPT_LIVE_WAIT },
+	{ "interval", 0, "TIME", "--follow: look so often [1s]", OPT_INTERVAL },
+	{ "for", 0, "TIME", "--follow: end after so long", OPT_FOR },
 	{ "mode", 0, "MODE", "mode of the files, not the source's", OPT_MODE },
 	{ "owner", 0, "USER:GROUP", "owner, not the source's", OPT_OWNER },
 	{ "state", 's', "DIR", "compare with what lspp-ship recorded there",
@@ -274,6 +281,42 @@ check_options(struct run *run)
 		cli_usage(&run->cli, "%s", e.msg);
 }
 
+static int64_t
+take_duration(struct run *run, const char *opt, const char *arg)
+{
+	int64_t ns = cli_duration_ns(&run->cli, opt, arg);
+
+	if (ns == 0)
+		cli_usage(&run->cli, "--%s: at least 1s", opt);
+	return ns;
+}
+
+/* What makes no sense of a copy that goes on with the newest state. */
+static void
+check_follow(struct run *run)
+{
+	const struct restore_want *w = &run->want;
+
+	if (!run->follow && (run->for_ns > 0 || run->interval_ns > 0))
+		cli_usage(&run->cli, "--for and --interval need --follow");
+	if (run->interval_ns == 0)
+		run->interval_ns = 1000000000;
+	if (!run->follow)
+		return;
+	if (w->at_ns != INT64_MAX || w->txid != 0 || w->generation != NULL ||
+	    w->newer_ns != 0 || w->good != RESTORE_EXACT)
+		cli_usage(&run->cli,
+		    "--follow is of the newest state: it goes with none of "
+		    "--timestamp, --txid, --generation, --newer-than, "
+		    "--to-last-good and --bisect");
+	if (run->list || run->cli.dry_run || run->live || run->resume ||
+	    run->spare != NULL || run->if_not_exists ||
+	    run->if_replica_exists || run->state_dir != NULL)
+		cli_usage(&run->cli,
+		    "--follow goes with none of -n, -o -, -s, --list, --live, "
+		    "--resume, --if-not-exists and --if-replica-exists");
+}
+
 void
 restore_options(struct run *run)
 {
@@ -298,6 +341,13 @@ restore_options(struct run *run)
 			    (int)cli_duration(&run->cli, "live-wait", arg);
 			break;
 		case OPT_RESUME: run->resume = true; break;
+		case OPT_FOLLOW: run->follow = true; break;
+		case OPT_FOR:
+			run->for_ns = take_duration(run, "for", arg);
+			break;
+		case OPT_INTERVAL:
+			run->interval_ns = take_duration(run, "interval", arg);
+			break;
 		case OPT_IF_NOT_EXISTS: run->if_not_exists = true; break;
 		case OPT_IF_REPLICA_EXISTS:
 			run->if_replica_exists = true;
@@ -320,4 +370,5 @@ restore_options(struct run *run)
 	}
 	check_options(run);
 	check_time_options(run);
+	check_follow(run);
 }

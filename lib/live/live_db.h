@@ -5,7 +5,7 @@
  * SQLite has the locks, and rolls back what a killed process left.
  *
  * Room live: databases that are written to while others have them open.
- * Used by: bin (restore).
+ * Used by: mirror, bin (restore).
  * Never: writes what was not proved before.
  */
 #ifndef LSPP_LIVE_LIVE_DB_H

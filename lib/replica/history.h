@@ -16,7 +16,7 @@
  * Room replica: what a replica holds of a database: generations, their order,
  *     runs and moments, the plan that leads to a state, and what a restore
  *     would make, without a file.
- * Used by: restore, prune, ship, verify, bin.
+ * Used by: restore, mirror, prune, ship, verify, bin.
  * Never: writes or removes an object; asks the state.
  *
  * Why it is so:

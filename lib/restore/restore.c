@@ -87,6 +87,16 @@ restorer_sound(const struct restorer *r)
 	return r->sound;
 }
 
+bool
+restorer_end(const struct restorer *r, uint64_t *at, struct chain *c)
+{
+	const struct apply *a = &r->apply;
+
+	*at = walread_at(&a->wal);
+	walread_chain(&a->wal, c);
+	return a->wal.frames == a->committed && !walread_is_cut(&a->wal);
+}
+
 /* Reading objects */
 
 static int

@@ -19,7 +19,7 @@
  *
  * Room restore: one database from a replica to a file (invariant 4); and
  *     lspp-new's template to many files.
- * Used by: live, verify (--sql), bin.
+ * Used by: live, mirror, verify (--sql), bin.
  * Never: gives a file its name before the proof and the sync; writes to a
  *     replica.
  *
@@ -166,6 +166,14 @@ int restore_stage(struct restorer *r, struct store *s, const char *db,
 size_t restorer_sound(const struct restorer *r);
 
 /*
+ * Likewise, of segments of which the last was: the place behind it, and what the
+ * log goes on from.  False: frames are there whose commit has not come, which
+ * are not in the file.
+ */
+struct chain;
+bool restorer_end(const struct restorer *r, uint64_t *at, struct chain *c);
+
+/*
  * Plan and stage: what w wants, or with w->good, when that turns out to be
  * damaged, what can be had instead; p->earlier and p->why then tell.
  *
@@ -204,6 +212,10 @@ int restored_same(const struct restored *r, bool *same, struct err *e);
  * has no name from then on.
  */
 int restored_write(struct restored *r, int fd, struct err *e);
+
+/* The file as long as it has no name, to be read and, by who knows why,
+ * written. */
+int restored_fd(const struct restored *r);
 
 /* Only the name, of one, for what need not be durable. */
 int restored_name(struct restored *r, struct err *e);

@@ -189,6 +189,12 @@ is_there(const struct restored *r, struct err *e)
 }
 
 int
+restored_fd(const struct restored *r)
+{
+	return r->fd;
+}
+
+int
 restored_name(struct restored *r, struct err *e)
 {
 	int rc;

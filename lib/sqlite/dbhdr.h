@@ -7,7 +7,7 @@
  * Room sqlite: SQLite's own bytes: the header of a database, a WAL and its
  *     frames, the wal-index, the names of the files beside a database; and the
  *     sum of a page.  A frame is parsed in wal.h.
- * Used by: source, replica, state, scan, choose, restore, hot, ship.
+ * Used by: source, replica, state, scan, choose, restore, mirror, hot, ship.
  * Never: opens a file, calls SQLite, trusts a number that it read.
  */
 #ifndef LSPP_SQLITE_DBHDR_H

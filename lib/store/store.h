@@ -23,7 +23,7 @@
  * Room store: objects by key, wherever they are.  What all drivers share is
  *     here; dir/ and s3/ are the drivers, aws/ is how s3/ talks to its server,
  *     open/ knows which drivers there are.
- * Used by: config, replica, scan, choose, restore, prune, ship, verify, bin.
+ * Used by: config, replica, scan, choose, restore, mirror, prune, ship, verify, bin.
  * Never: knows what an object holds.  A user of it never asks which driver it
  *     has, only for its traits.
  */

@@ -19,7 +19,7 @@
  * Room replica/ltx: the bytes of a replica in the layout of Litestream 0.5:
  *     names of files, what is in one and whether all of it is right, and which
  *     of them lead to a state.
- * Used by: replica, scan, choose, restore, prune, verify, bin.
+ * Used by: replica, scan, choose, restore, mirror, prune, verify, bin.
  * Never: writes to a replica or to a file.
  *
  * Why it is so:

@@ -25,16 +25,18 @@ is_used(const struct ltx_file *f, uint64_t limit)
 	return !f->bad && f->name.max <= limit;
 }
 
-/* The longest chain of files that end at 'limit' or before. */
+/* The longest chain of files that end at 'limit' or before, of levels below
+ * that, on from p->txid. */
 static void
-chain(struct ltx_plan *p, const struct ltx_file *v, size_t n, uint64_t limit)
+chain(struct ltx_plan *p, const struct ltx_file *v, size_t n, uint64_t limit,
+    unsigned levels)
 {
 	size_t best = n, i = 0;
 
 	p->v = xcalloc(n + 1, sizeof(*p->v));
 	while (p->txid < limit) {
 		for (; i < n && v[i].name.min <= p->txid + 1; i++)
-			if (is_used(&v[i], limit) &&
+			if (is_used(&v[i], limit) && v[i].name.level < levels &&
 			    (best == n || v[i].name.max > v[best].name.max))
 				best = i;
 		if (best == n || v[best].name.max <= p->txid)
@@ -126,9 +128,18 @@ ltx_plan(
 	if (w->at_ns == INT64_MAX && w->txid != LTX_NEWEST &&
 	    p->wanted != w->txid)
 		p->wanted = 0;
-	chain(p, v, n, p->wanted);
+	chain(p, v, n, p->wanted, LTX_LEVELS);
 	if (p->txid < p->wanted)
 		find_gap(p, v, n);
+}
+
+void
+ltx_plan_from(struct ltx_plan *p, struct ltx_file *v, size_t n, uint64_t txid)
+{
+	*p = (struct ltx_plan){ .txid = txid };
+	qsort(v, n, sizeof(*v), compare);
+	p->wanted = newest(v, n, LTX_NEWEST);
+	chain(p, v, n, p->wanted, LTX_SNAPSHOTS);
 }
 
 void

@@ -62,6 +62,13 @@ struct ltx_plan {
 void ltx_plan(
     struct ltx_plan *p, struct ltx_file *v, size_t n, const struct ltx_wish *w);
 
+/*
+ * From that state on as far as files of levels 0 to 8 lead, likewise the
+ * shortest chain; wanted is where they could.
+ */
+void ltx_plan_from(
+    struct ltx_plan *p, struct ltx_file *v, size_t n, uint64_t txid);
+
 /* Releases its memory. */
 void ltx_plan_release(struct ltx_plan *p);
 

@@ -17,7 +17,7 @@
  * Room replica/wal: the bytes of a replica in the layout of Litestream 0.3:
  *     names of objects, the LZ4 frames, the provenance at their end, the
  *     virtual WAL in segments.  lspp-format(5) is its manual.
- * Used by: replica, state, scan, choose, restore, prune, ship, verify, bin.
+ * Used by: replica, state, scan, choose, restore, mirror, prune, ship, verify, bin.
  * Never: reads or writes a store or a file.
  */
 #ifndef LSPP_REPLICA_WAL_LAYOUT_H
