@@ -448,6 +448,9 @@ take_options(struct run *r, struct store_conf *conf)
 	const char *arg;
 	int o;
 
+	cli_examples(&r->cli,
+	    "  lspp-scan /srv/tenants | lspp-hot | wc -l\n"
+	    "  lspp-scan /srv | lspp-hot --stale 5m");
 	while ((o = cli_option(&r->cli, &arg)) != -1) {
 		take_option(r, conf, o, arg);
 		watching = watching || (o >= FOR && o <= SCAN_INTERVAL);

@@ -209,6 +209,9 @@ take_options(struct run *run)
 	const char *arg;
 	int o;
 
+	cli_examples(&run->cli,
+	    "  seq -f 't/%06.0f.db' 10000 | lspp-new -t template.db | wc -l\n"
+	    "  lspp-new --sync -t template.db t/4711.db | lspp-ship");
 	while ((o = cli_option(&run->cli, &arg)) != -1)
 		switch (o) {
 		case TEMPLATE: run->from = arg; break;

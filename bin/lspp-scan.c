@@ -328,6 +328,10 @@ take_options(struct search *f)
 	struct err e;
 	int o;
 
+	cli_examples(&f->c,
+	    "  lspp-scan /srv/tenants | lspp-hot | lspp-ship -r "
+	    "file:///backup/fleet\n"
+	    "  lspp-scan --exclude cache '/srv/tenants/*/{app,users}.db'");
 	while ((o = cli_option(&f->c, &arg)) != -1)
 		switch (o) {
 		case FOLLOW: f->scan.follow = true; break;

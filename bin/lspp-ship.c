@@ -364,6 +364,10 @@ read_options(struct run *r, struct ship_conf *conf, struct store_conf *store)
 	struct err e;
 	int opt;
 
+	cli_examples(c,
+	    "  lspp-scan /srv/tenants | lspp-hot | lspp-ship -r "
+	    "file:///backup/fleet\n"
+	    "  lspp-ship -r file:///backup/fleet --failed again < failed");
 	while ((opt = cli_option(c, &arg)) != -1)
 		switch (opt) {
 		case SNAPSHOT_INTERVAL:

@@ -432,6 +432,9 @@ main(int argc, char **argv)
 	    "Tell how a fleet is, by what the state knows.");
 	cli_more(c, store_options, "s3");
 	cli_measured(c, measure, &r);
+	cli_examples(c,
+	    "  lspp-stat --health --max-lag 5m --max-failed 0\n"
+	    "  lspp-stat --html /srv/www/fleet.html");
 	while ((o = cli_option(c, &arg)) != -1)
 		take_option(&r, &conf, o, arg);
 	settle(&r);

@@ -111,6 +111,10 @@ prune_options(struct run *run)
 	p->grace_ns = PRUNE_GRACE_MIN_NS;
 	p->alone = true;
 	run->uploads_ns = 7 * DAY;
+	cli_examples(&run->cli,
+	    "  lspp-prune -r s3://b/fleet -n --keep-for 7d --keep-daily 30 "
+	    "'**'\n"
+	    "  lspp-prune -r s3://b/fleet --yes --gone-for 90d '**'");
 	while ((o = cli_option(&run->cli, &arg)) != -1)
 		take_option(run, o, arg);
 	if (store_conf_check(&run->conf, &e) == -1)

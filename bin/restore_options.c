@@ -330,6 +330,9 @@ restore_options(struct run *run)
 		RESTORE_KEEP,
 		RESTORE_KEEP,
 	};
+	cli_examples(&run->cli,
+	    "  lspp-restore -r /backup/fleet --if-not-exists '**'\n"
+	    "  lspp-restore -r s3://b/backups -o /tmp/look 'eu/**/*.db'");
 	while ((o = cli_option(&run->cli, &arg)) != -1) {
 		switch (o) {
 		case OPT_OUTPUT: take_output(run, arg); break;

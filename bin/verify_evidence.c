@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What lspp-verify --report writes of a run.
  */
@@ -66,8 +67,8 @@ static void
 tell_choice(const struct run *run, char **operands, struct buf *b)
 {
 	if (run->size.n > 0)
-		buf_addf(b, "a sample of %llu",
-		    (unsigned long long)run->size.n);
+		buf_addf(
+		    b, "a sample of %llu", (unsigned long long)run->size.n);
 	else if (run->size.percent > 0)
 		buf_addf(b, "a sample of %g%%", run->size.percent);
 	else if (*operands == NULL)

@@ -71,6 +71,9 @@ verify_options(struct run *run, char **argv)
 	int o;
 
 	run->settle_ns = INT64_C(30000000000);
+	cli_examples(&run->cli,
+	    "  lspp-verify --deep --sample 4% >/dev/null\n"
+	    "  lspp-verify -r s3://b/backups '**' >/dev/null");
 	while ((o = cli_option(&run->cli, &arg)) != -1)
 		if (take_option(run, o, arg, &e) == -1)
 			cli_usage(&run->cli, "%s", e.msg);

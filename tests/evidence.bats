@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # lspp-verify --report: what a drill proved, for one who was not there.
 
 load lib/lspp

@@ -17,16 +17,10 @@
 #include "lib/sys/file.h"
 #include "lib/sys/stop.h"
 
-#define JOBS_DEFAULT 8
-#define JOBS_MAX     1024
-#define FAILED       1 /* value of --failed, which has no letter */
-#define JSON         2
-#define METRICS      3
-#define PROGRESS     4
-#define HELP_MORE    5
+enum { JOBS_DEFAULT = 8, JOBS_MAX = 1024 };
 
 /* In the order of the help.  Without help: a name kept for later. */
-static const struct cli_opt shared_options[] = {
+const struct cli_opt cli_shared_options[] = {
 	{ "replica", 'r', "URL", "replica root, file:///DIR or DIR", 'r' },
 	{ "base", 'C', "DIR", "a path below DIR is its name in the replica",
 	    'C' },
@@ -38,10 +32,10 @@ static const struct cli_opt shared_options[] = {
 	{ "dry-run", 'n', NULL, "say what would be done, change nothing", 'n' },
 	{ "errors", 'e', "FILE", "append status, attempts, path of failures",
 	    'e' },
-	{ "failed", 0, "FILE", "append the paths of failures", FAILED },
-	{ "json", 0, NULL, "print objects, not paths", JSON },
-	{ "metrics", 0, "FILE", "write FILE for Prometheus", METRICS },
-	{ "progress", 0, NULL, "tell how far it is", PROGRESS },
+	{ "failed", 0, "FILE", "append the paths of failures", CLI_FAILED },
+	{ "json", 0, NULL, "print objects, not paths", CLI_JSON },
+	{ "metrics", 0, "FILE", "write FILE for Prometheus", CLI_METRICS },
+	{ "progress", 0, NULL, "tell how far it is", CLI_PROGRESS },
 	{ "quiet", 'q', NULL, "no warnings, errors only", 'q' },
 	{ "verbose", 'v', NULL, "say more", 'v' },
 	{ "help", 'h', NULL, "print this", 'h' },
@@ -64,7 +58,7 @@ find(const struct cli *c, int o)
 		for (t = c->more[i]; t->name != NULL; t++)
 			if ((t->letter != 0 && t->letter == o) || t->value == o)
 				return t;
-	for (t = shared_options; t->name != NULL; t++)
+	for (t = cli_shared_options; t->name != NULL; t++)
 		if (t->value == o)
 			return t;
 	return NULL;
@@ -74,29 +68,6 @@ static bool
 is_own(const struct cli *c, const struct cli_opt *t)
 {
 	return t->value > UCHAR_MAX && find(c, t->value) == t;
-}
-
-/* A program may have an option of its own where a shared one would be. */
-static bool
-hidden(const struct cli *c, const struct cli_opt *t)
-{
-	const struct cli_opt *o;
-
-	for (o = c->own; o->name != NULL; o++)
-		if (strcmp(o->name, t->name) == 0 ||
-		    (o->letter != 0 && o->letter == t->letter))
-			return true;
-	return false;
-}
-
-static bool
-takes(const struct cli *c, const struct cli_opt *t)
-{
-	if (t->value == 'h' || t->value == 'V' || t->value == JSON ||
-	    t->value == METRICS || t->value == PROGRESS)
-		return true;
-	return t->help != NULL &&
-	    strchr(c->shared, t->value == FAILED ? 'e' : t->value) != NULL;
 }
 
 static void
@@ -130,8 +101,8 @@ add_options(struct cli *c)
 	c->shorts[0] = ':'; /* tell a missing argument from a wrong option */
 	for (t = c->own; t->name != NULL; t++)
 		add_option(c, t, &n);
-	for (t = shared_options; t->name != NULL; t++)
-		if (!hidden(c, t))
+	for (t = cli_shared_options; t->name != NULL; t++)
+		if (!cli_hidden(c, t))
 			add_option(c, t, &n);
 }
 
@@ -150,7 +121,13 @@ cli_more(struct cli *c, const struct cli_opt *more, const char *title)
 	    c->help_more[i], sizeof(c->help_more[i]), "help-%s", title);
 	assert(n < CLI_OPTIONS);
 	c->longs[n] = (struct option){ .name = c->help_more[i],
-		.val = HELP_MORE + (int)i };
+		.val = CLI_HELP_MORE + (int)i };
+}
+
+void
+cli_examples(struct cli *c, const char *lines)
+{
+	c->examples = lines;
 }
 
 /*
@@ -199,57 +176,6 @@ cli_begin(struct cli *c, int argc, char **argv, const char *shared,
 	opterr = 0;
 }
 
-static void
-help_option(const struct cli *c, const struct cli_opt *t)
-{
-	char left[64];
-
-	(void)snprintf(left, sizeof(left), "%c%c%s --%s%s%s",
-	    t->letter ? '-' : ' ', t->letter ? t->letter : ' ',
-	    t->letter ? "," : " ", t->name, t->arg ? " " : "",
-	    t->arg ? t->arg : "");
-	(void)printf(
-	    "  %-22s %s%s", left, strlen(left) < 22 ? "" : " ", t->help);
-	if (t->letter == 'j')
-		(void)printf(" [%u]", c->jobs);
-	(void)putchar('\n');
-}
-
-static _Noreturn void
-finish_output(struct cli *c)
-{
-	exit(cli_finish(c));
-}
-
-static _Noreturn void
-help(struct cli *c)
-{
-	const struct cli_opt *t;
-
-	(void)printf("usage: %s [option ...] %s\n%s\n", c->program, c->usage,
-	    c->summary);
-	for (t = c->own; t->name != NULL; t++)
-		help_option(c, t);
-	for (t = shared_options; t->name != NULL; t++)
-		if (takes(c, t) && !hidden(c, t))
-			help_option(c, t);
-	if (c->n_more == 1)
-		(void)printf("      --%-16s options for %s\n", c->help_more[0],
-		    c->help_more[0] + strlen("help-"));
-	if (c->n_more == 2)
-		(void)printf("      --%s, --%s  further options\n",
-		    c->help_more[0], c->help_more[1]);
-	finish_output(c);
-}
-
-static _Noreturn void
-help_more(struct cli *c, const struct cli_opt *more)
-{
-	for (const struct cli_opt *t = more; t->name != NULL; t++)
-		help_option(c, t);
-	finish_output(c);
-}
-
 /* "-r/--replica" */
 static const char *
 name_of(const struct cli_opt *t, char *out, size_t size)
@@ -265,13 +191,13 @@ static _Noreturn void
 refuse(struct cli *c, int o)
 {
 	const struct cli_opt *t = optopt == 0 ? NULL : find(c, optopt);
-	const char *word = c->argv[optind - 1];
+	const char *word = c->argv[optind - 1], *near;
 	char name[64];
 
 	if (t != NULL && t->help == NULL)
 		cli_usage(c, "%s is not supported yet by %s",
 		    name_of(t, name, sizeof(name)), c->program);
-	if (t != NULL && !is_own(c, t) && !takes(c, t))
+	if (t != NULL && !is_own(c, t) && !cli_takes(c, t))
 		cli_usage(c, "%s is no option of %s",
 		    name_of(t, name, sizeof(name)), c->program);
 	if (t != NULL && o == ':')
@@ -281,9 +207,16 @@ refuse(struct cli *c, int o)
 		cli_usage(
 		    c, "%s takes no argument", name_of(t, name, sizeof(name)));
 	/* A wrong letter is in optopt; of a wrong word there is only itself. */
-	if (optopt != 0)
-		cli_usage(c, "unknown option -%c", optopt);
-	cli_usage(c, "unknown option %.*s", (int)strcspn(word, "="), word);
+	if (optopt != 0) {
+		(void)snprintf(name, sizeof(name), "-%c", optopt);
+		word = c->argv[optind] != NULL ? c->argv[optind] : word;
+	} else
+		(void)snprintf(
+		    name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+	near = cli_near(c, word, optopt != 0);
+	cli_usage(c, "unknown option %s%s%s%s", name,
+	    near != NULL ? ": did you mean --" : "", near != NULL ? near : "",
+	    near != NULL ? "?" : "");
 }
 
 /* An argument that is empty is a variable that was not set. */
@@ -313,16 +246,16 @@ take(struct cli *c, const struct cli_opt *t)
 	case '0': c->end = '\0'; break;
 	case 'n': c->dry_run = true; break;
 	case 'e': c->errors = argument(c, t); break;
-	case JSON: c->json = true; break;
-	case PROGRESS: c->progress = true; break;
-	case METRICS: c->metrics = argument(c, t); break;
-	case FAILED: c->failures = argument(c, t); break;
+	case CLI_JSON: c->json = true; break;
+	case CLI_PROGRESS: c->progress = true; break;
+	case CLI_METRICS: c->metrics = argument(c, t); break;
+	case CLI_FAILED: c->failures = argument(c, t); break;
 	case 'q': c->quiet = true; break;
 	case 'v': c->verbose = true; break;
-	case 'h': help(c);
+	case 'h': cli_help(c);
 	case 'V':
 		(void)printf("%s %s\n", c->program, LSPP_VERSION);
-		finish_output(c);
+		exit(cli_finish(c));
 	default: assert(!"an option in the table that is not taken");
 	}
 }
@@ -424,8 +357,8 @@ cli_option(struct cli *c, const char **arg)
 			settle(c);
 			return -1;
 		}
-		if (o >= HELP_MORE && o < HELP_MORE + (int)c->n_more)
-			help_more(c, c->more[o - HELP_MORE]);
+		if (o >= CLI_HELP_MORE && o < CLI_HELP_MORE + (int)c->n_more)
+			cli_help_more(c, c->more[o - CLI_HELP_MORE]);
 		if (o == '?' || o == ':' || (t = find(c, o)) == NULL)
 			refuse(c, o);
 		if (is_own(c, t)) {
@@ -433,7 +366,7 @@ cli_option(struct cli *c, const char **arg)
 			return t->value;
 		}
 		optopt = o;
-		if (!takes(c, t))
+		if (!cli_takes(c, t))
 			refuse(c, o);
 		take(c, t);
 	}

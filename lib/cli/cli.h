@@ -75,7 +75,7 @@ struct cli {
 	/* The rest is cli's own. */
 	int argc;
 	char **argv;
-	const char *shared, *usage, *summary;
+	const char *shared, *usage, *summary, *examples;
 	const struct cli_opt *own, *more[CLI_MORE];
 	unsigned n_more;
 	const char *errors, *failures; /* -e, --failed */
@@ -123,6 +123,12 @@ void cli_begin(struct cli *c, int argc, char **argv, const char *shared,
  * if title is "s3".
  */
 void cli_more(struct cli *c, const struct cli_opt *more, const char *title);
+
+/*
+ * Before cli_option: lines at the end of --help, two spaces and a command each,
+ * as the manual has them (tests/manual.bats looks).
+ */
+void cli_examples(struct cli *c, const char *lines);
 
 /*
  * Before cli_option: what goes to the file of --metrics beside what cli knows.

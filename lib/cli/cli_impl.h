@@ -57,6 +57,30 @@ void cli_progress_block(void);
 void cli_progress_begin(struct cli *c);
 void cli_progress_end(struct cli *c);
 
+/* Values of shared options without a letter; the further helps follow. */
+enum {
+	CLI_FAILED = 1,
+	CLI_JSON,
+	CLI_METRICS,
+	CLI_PROGRESS,
+	CLI_HELP_MORE,
+};
+
+/* In the order of the help. */
+extern const struct cli_opt cli_shared_options[];
+
+/* Has the program an option of its own where this shared one would be? */
+bool cli_hidden(const struct cli *c, const struct cli_opt *t);
+/* Does it take this shared one? */
+bool cli_takes(const struct cli *c, const struct cli_opt *t);
+
+_Noreturn void cli_help(struct cli *c);
+_Noreturn void cli_help_more(struct cli *c, const struct cli_opt *more);
+
+/* The long option that word, which is none, is like, or with exact, is but for
+ * the dashes; NULL: none is. */
+const char *cli_near(const struct cli *c, const char *word, bool exact);
+
 /* The exit status for a class. */
 int cli_status_of(enum err_class class);
 

@@ -64,6 +64,12 @@ test_not_taken(void)
 {
 	expect_usage("-c f", "-c/--config is no option of lspp-test");
 	expect_usage("-p", "unknown option -p");
+	expect_usage("--bsae x", "unknown option --bsae: did you mean --base?");
+	expect_usage("--replicas=x",
+	    "unknown option --replicas: did you mean --replica?");
+	expect_usage("--xyz", "unknown option --xyz");
+	expect_usage(
+	    "-progress", "unknown option -p: did you mean --progress?");
 	expect_usage("--metrics", "--metrics needs an argument");
 
 	run.shared = "s0qv";

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a drill proved: the same bytes whatever finished first. */
 #include "lib/verify/evidence.h"
 

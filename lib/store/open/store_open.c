@@ -10,6 +10,30 @@
 
 static const struct store_driver *const drivers[] = { &dir_driver, &s3_driver };
 
+/* "s3:/bucket", "s3:bucket" or "s3//bucket": no directory that anybody means. */
+static int
+check_slashes(const char *url, struct err *e)
+{
+	size_t n = strspn(url, "abcdefghijklmnopqrstuvwxyz0123456789");
+	const char *rest = url + n;
+
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		if (strlen(drivers[i]->scheme) != n ||
+		    strncmp(url, drivers[i]->scheme, n) != 0 ||
+		    (*rest != ':' && strncmp(rest, "//", 2) != 0))
+			continue;
+		rest += *rest == ':';
+		rest += strspn(rest, "/");
+		err_set(e, ERR_CONFIG, "%s is no URL", url);
+		return err_hint(e,
+		    "did you mean %.*s://%s%s? a directory of that name is "
+		    "./%s",
+		    (int)n, url, drivers[i] == &dir_driver ? "/" : "", rest,
+		    url);
+	}
+	return 0;
+}
+
 /* NULL with e where there is none for that scheme. */
 static const struct store_driver *
 driver_of(const char *url, struct err *e)
@@ -17,7 +41,7 @@ driver_of(const char *url, struct err *e)
 	size_t n = store_scheme(url);
 
 	if (n == 0)
-		return &dir_driver;
+		return check_slashes(url, e) == 0 ? &dir_driver : NULL;
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
 		if (strlen(drivers[i]->scheme) == n &&
 		    strncasecmp(url, drivers[i]->scheme, n) == 0)
