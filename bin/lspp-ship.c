@@ -9,6 +9,7 @@
 #include "lib/cli/cli.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/cli/lines.h"
+#include "lib/replica/format.h"
 #include "lib/replica/wal/walpos.h"
 #include "lib/ship/ship.h"
 #include "lib/ship/ship_fleet.h"
@@ -29,6 +30,7 @@ enum {
 	MAX_HOLD,
 	LOCK_WAIT,
 	NEW_GENERATION,
+	FORMAT,
 	DRAIN,
 };
 
@@ -43,6 +45,7 @@ enum {
 static const struct cli_opt options[] = {
 	{ "snapshot-interval", 0, "TIME", "a snapshot at least so often [24h]",
 	    SNAPSHOT_INTERVAL },
+	{ "format", 0, "FORMAT", "begin replicas in wal or ltx [wal]", FORMAT },
 	{ "new-generation", 0, NULL, "begin a new history of each database",
 	    NEW_GENERATION },
 	{ "drain", 0, "TIME", "on SIGTERM, read on for at most so long",
@@ -142,22 +145,40 @@ what(const struct ship_report *r)
 	return names[r->what];
 }
 
+/* Where it is shipped to. */
+static void
+put_position(struct buf *b, const struct ship_report *r)
+{
+	bool wal = r->pos != NULL && r->format == FORMAT_WAL;
+	char txid[CODEC_LABEL];
+
+	json_text(b, "generation", wal ? r->pos->line : NULL);
+	if (wal) {
+		json_number(b, "index", walpos_index(r->pos->at));
+		json_number(b, "offset", walpos_offset(r->pos->at));
+	} else {
+		json_null(b, "index");
+		json_null(b, "offset");
+	}
+	if (r->pos != NULL && !wal) {
+		format_codec(r->format, false)->label(txid, r->pos->at);
+		json_text(b, "txid", txid);
+	} else {
+		json_null(b, "txid");
+	}
+	if (r->pos != NULL)
+		json_time(b, "captured", r->captured_ns);
+	else
+		json_null(b, "captured");
+}
+
 static void
 put_object(struct cli *c, const struct ship_report *r)
 {
 	struct buf *b = cli_object(c, r->path);
 
 	json_text(b, "what", what(r));
-	json_text(b, "generation", r->pos != NULL ? r->pos->line : NULL);
-	if (r->pos != NULL) {
-		json_number(b, "index", walpos_index(r->pos->at));
-		json_number(b, "offset", walpos_offset(r->pos->at));
-		json_time(b, "captured", r->captured_ns);
-	} else {
-		json_null(b, "index");
-		json_null(b, "offset");
-		json_null(b, "captured");
-	}
+	put_position(b, r);
 	json_number(b, "pages", r->pages);
 	json_number(b, "bytes", r->bytes);
 	json_text(b, "segment", r->key);
@@ -357,6 +378,18 @@ run(struct run *r, struct err *e)
 }
 
 static void
+take_format(struct cli *c, struct ship_conf *conf, const char *arg)
+{
+	if (strcmp(arg, "wal") == 0)
+		conf->format = FORMAT_WAL;
+	else if (strcmp(arg, "ltx") == 0)
+		conf->format = FORMAT_LTX;
+	else
+		cli_usage(c, "--format: \"%s\" is neither wal nor ltx", arg);
+	conf->format_asked = true;
+}
+
+static void
 read_options(struct run *r, struct ship_conf *conf, struct store_conf *store)
 {
 	struct cli *c = &r->cli;
@@ -388,6 +421,7 @@ read_options(struct run *r, struct ship_conf *conf, struct store_conf *store)
 			    1000 * (unsigned)cli_duration(c, "lock-wait", arg);
 			break;
 		case NEW_GENERATION: conf->new_generation = true; break;
+		case FORMAT: take_format(c, conf, arg); break;
 		case DRAIN:
 			stop_drain((unsigned)cli_duration(c, "drain", arg));
 			break;

@@ -5,6 +5,7 @@
 # system calls that change files or make them durable, sometimes a random time.
 #
 # Twice: on S3, too.
+# And as LTX.
 
 load lib/hard
 
@@ -52,7 +53,7 @@ killed() {
 }
 
 ship_command() {
-	SHIP=(lspp-ship -r "$R" -C "$D" -s "$S" "${DBS[@]}")
+	SHIP=(lspp-ship "${AS[@]}" -r "$R" -C "$D" -s "$S" "${DBS[@]}")
 	case $((RANDOM % 4)) in
 	0) SHIP+=(--roll-at 4096) ;;
 	1) SHIP+=(--snapshot-interval 0s) ;;
@@ -70,7 +71,7 @@ acknowledge() {
 restorable() {
 	local other=03
 	[ -n "${ACKED[$1]:-}" ] || return 0
-	[ $((RANDOM % 2)) -eq 0 ] || other=05
+	[ $((RANDOM % 2)) -eq 0 ] && [ $LAYOUT = wal ] || other=05
 	restore lspp "$1" "$T/ours" && restore $other "$1" "$T/theirs" || return
 	judge "$T/ours" "${ACKED[$1]}" "${NUMBER[$1]}" >/dev/null &&
 		judge "$T/theirs" "${ACKED[$1]}" "${NUMBER[$1]}" >/dev/null
@@ -160,7 +161,8 @@ images() {
 	local at n step
 	seed
 	three_databases
-	SHIP=(lspp-ship -j1 -r "$R" -C "$D" -s "$S" "${DBS[@]}")
+	SHIP=(lspp-ship -j1 "${AS[@]}" -r "$R" -C "$D" -s "$S"
+		"${DBS[@]}")
 	all_is_well
 	write_some
 	all_is_well
@@ -183,13 +185,15 @@ images() {
 	local at n step
 	seed
 	three_databases
-	SHIP=(lspp-ship -j1 -r "$R" -C "$D" -s "$S" "${DBS[@]}")
+	SHIP=(lspp-ship -j1 "${AS[@]}" -r "$R" -C "$D" -s "$S"
+		"${DBS[@]}")
 	all_is_well
 	n=$CALLS step=$(count 1 17 61)
 	for ((at = 1 + RANDOM % step; at <= n; at += step)); do
 		replica_clear
 		rm -rf "$S"
-		SHIP=(lspp-ship -j1 -r "$R" -C "$D" -s "$S" "${DBS[@]}")
+		SHIP=(lspp-ship -j1 "${AS[@]}" -r "$R" -C "$D" -s "$S"
+			"${DBS[@]}")
 		ACKED=()
 		atcall -k write -n "$at" "${SHIP[@]}" >"$T/stdout" || :
 		acknowledge

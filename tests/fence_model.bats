@@ -4,8 +4,10 @@
 # ships and takeovers, runs that are killed at any system call, and damage of any
 # object.  Never do both go on, and what is restored with status 0 is what the
 # one that goes on acknowledged last, or newer.
+#
+# And as LTX.
 
-load lib/lspp
+load lib/replica
 
 setup() {
 	need lspp-ship lspp-restore atcall sqlite3
@@ -62,12 +64,13 @@ printed() {
 
 # ship MACHINE [takeover] [killed]
 ship() {
-	local m=$1 opts=() run=(lspp-ship -q) how=ship
+	local m=$1 opts=() run=(lspp-ship -q "${AS[@]}") how=ship
 	shift
 	for how; do
 		case $how in
 		takeover) opts=(--new-generation) ;;
-		killed) run=(atcall -k write -n $((RANDOM % 60 + 1)) lspp-ship -q) ;;
+		killed) run=(atcall -k write -n $((RANDOM % 60 + 1)) lspp-ship -q
+			"${AS[@]}") ;;
 		esac
 	done
 	how=ship
@@ -84,7 +87,7 @@ ship() {
 # damage -- a byte of any object, or its end.
 damage() {
 	local files f size
-	mapfile -t files < <(find rep -type f -name '*.lz4' | sort)
+	mapfile -t files < <(find rep -type f '(' -name '*.lz4' -o -name '*.ltx' ')' | sort)
 	[ ${#files[@]} -gt 0 ] || return 0
 	f=${files[RANDOM % ${#files[@]}]}
 	size=$(stat -c %s "$f")

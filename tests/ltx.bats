@@ -203,8 +203,17 @@ bend() {
 }
 
 @test "what is in LTX is found; what does not know it says so" {
+	local key
 	workload 2 a.db
-	lspp-ship -r "$R" -s s -C "$T" a.db
+	# Nothing is shipped beside it; but it may have been.
+	run -78 lspp-ship -r "$R" -s s -C "$T" a.db
+	assert_output --partial 'its replica is in LTX'
+	lspp-ship -r "$T/other" -s s -C "$T" a.db
+	find other -type f -printf '%P\n' >other.keys
+	while IFS= read -r key; do
+		[ $REPLICA = s3 ] || mkdir -p "$R/${key%/*}"
+		replica_put "$key" "other/$key"
+	done <other.keys
 	run -0 lspp-scan -r "$R"
 	assert_output "$(lspp-scan -r "$R" | sort -u)"
 	assert_output --partial /a.db
@@ -241,9 +250,7 @@ bend() {
 	assert_regex "$stderr" 'LTX, TXID [0-9a-f]{16}, '
 	run -0 lspp-verify -s none -r "$R" --deep --sql '**'
 	assert_output a.db
-	run -78 lspp-verify -s none -r "$R" --against-source a.db
-	run -78 lspp-verify -s s -r "$R" a.db
-	assert_output --partial 'lspp shipped it, too'
+	run -0 lspp-verify -s none -r "$R" --against-source -C "$T" a.db
 	run -78 lspp-prune -r "$R" --yes --keep-last 1 a.db
 	assert_output --partial 'in LTX'
 	run -78 lspp-restore -r "$R" --list --around 1h a.db

@@ -207,23 +207,31 @@ commit(struct replay *r, uint32_t pages, struct err *e)
 }
 
 /* Its sum counts from the commit on. */
+int
+replay_write(
+    struct replay *r, uint32_t pgno, const uint8_t *page, struct err *e)
+{
+	struct sum_entry en = { .pgno = pgno };
+
+	r->uncommitted++;
+	if (pgno == 1) {
+		memcpy(r->next_head, page, sizeof(r->next_head));
+		r->head_pending = true;
+	}
+	if (!r->summing)
+		return 0;
+	en.sum = pagesum_of(pgno, page, r->page_size);
+	return spool_write(&r->pending, &en, sizeof(en), e);
+}
+
 static int
 take_frame(
     void *ctx, const struct wal_frame *f, const uint8_t *page, struct err *e)
 {
 	struct replay *r = ctx;
-	struct sum_entry en = { .pgno = f->pgno };
 
-	r->uncommitted++;
-	if (f->pgno == 1) {
-		memcpy(r->next_head, page, sizeof(r->next_head));
-		r->head_pending = true;
-	}
-	if (r->summing) {
-		en.sum = pagesum_of(f->pgno, page, r->page_size);
-		if (spool_write(&r->pending, &en, sizeof(en), e) == -1)
-			return -1;
-	}
+	if (replay_write(r, f->pgno, page, e) == -1)
+		return -1;
 	return f->commit != 0 ? commit(r, f->commit, e) : 0;
 }
 
@@ -246,4 +254,10 @@ replay_log_end(struct replay *r, struct err *e)
 		if (sumtable_put(&r->sums, r->highest, none, e) == -1)
 			return -1;
 	return spool_reset(&r->pending, e);
+}
+
+int
+replay_commit(struct replay *r, uint32_t pages, struct err *e)
+{
+	return commit(r, pages, e) == -1 ? -1 : replay_log_end(r, e);
 }

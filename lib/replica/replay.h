@@ -10,6 +10,8 @@
  *	replay_snapshot ..., replay_snapshot_end
  *	for each log: replay_log, replay_wal ..., replay_log_end
  *		for each segment, first: growth_read(&growth, its size)
+ * or, of what is neither: for each transaction
+ *	replay_write ..., replay_commit
  *
  * Frames count from their commit on; those without one, at the end of a
  * log, have no effect.  Failures of the bytes are ERR_CORRUPT, all others are
@@ -67,6 +69,13 @@ int replay_snapshot_end(struct replay *r, struct err *e);
 void replay_log(struct replay *r, uint64_t at);
 int replay_wal(struct replay *r, const uint8_t *p, size_t n, struct err *e);
 int replay_log_end(struct replay *r, struct err *e);
+
+/* A page, which counts from the commit on.  page_size is set before the first.
+ */
+int replay_write(
+    struct replay *r, uint32_t pgno, const uint8_t *page, struct err *e);
+/* The database has so many pages now. */
+int replay_commit(struct replay *r, uint32_t pages, struct err *e);
 
 /* The sum of page pgno, from 1 to pages. */
 int replay_page(

@@ -7,10 +7,12 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/ltx/ltx_mark.h"
 #include "lib/replica/ltx/ltx_read.h"
 #include "lib/replica/ltx/ltx_sum.h"
 #include "lib/replica/restore_ltx.h"
 #include "lib/replica/restore_plan.h"
+#include "lib/replica/wal/provenance.h"
 #include "lib/restore/restore_ahead.h"
 #include "lib/restore/restore_apply.h"
 #include "lib/store/store.h"
@@ -168,11 +170,26 @@ shrink(struct reading *x, struct err *e)
 	return 0;
 }
 
+/* The page of the lock has no content, but is in the database. */
+static struct pagesum
+with_lock_page(struct reading *x)
+{
+	struct pagesum sum = x->out->sum;
+	uint32_t lock = lock_page(x);
+
+	if (x->out->pages < lock)
+		return sum;
+	memset(x->page, 0, x->out->page_size);
+	pagesum_xor(&sum, pagesum_of(lock, x->page, x->out->page_size));
+	return sum;
+}
+
 /* The file is read, and proven: its state is there. */
 static int
 finish(struct reading *x, uint64_t after, struct err *e)
 {
 	struct ltx_state *s = x->out;
+	struct provenance pv;
 
 	if (grow(x, e) == -1 || shrink(x, e) == -1 ||
 	    apply_pages_end(x->a, x->h.pages, e) == -1)
@@ -182,7 +199,10 @@ finish(struct reading *x, uint64_t after, struct err *e)
 		    "what it leads to does not have the checksum that it says");
 	s->pages = x->h.pages;
 	s->captured_ns = x->h.captured_ns;
-	s->summed = x->h.summed;
+	s->summed = x->h.summed || ltx_marked(&x->h, &pv);
+	if (!ltx_mark_has_sum(&x->h, with_lock_page(x).hi))
+		return err_set(
+		    e, ERR_CORRUPT, "what it leads to is not what was shipped");
 	x->txid = x->h.max;
 	s->sound++;
 	return 0;
@@ -209,18 +229,6 @@ read_file(struct reading *x, struct store *s, const char *key, size_t i,
 	return 0;
 }
 
-/* The page of the lock has no content, but is in the file. */
-static void
-add_lock_page(struct reading *x)
-{
-	uint32_t lock = lock_page(x);
-
-	if (x->out->pages < lock)
-		return;
-	memset(x->page, 0, x->out->page_size);
-	pagesum_xor(&x->out->sum, pagesum_of(lock, x->page, x->out->page_size));
-}
-
 int
 restore_ltx_read(struct ltx_read *r, struct apply *a, struct ahead *ahead,
     struct store *s, const char *db, const struct restore_plan *p,
@@ -241,7 +249,7 @@ restore_ltx_read(struct ltx_read *r, struct apply *a, struct ahead *ahead,
 			rc = read_file(&x, s, buf_str(&key), i, n, e);
 	}
 	if (rc == 0)
-		add_lock_page(&x);
+		out->sum = with_lock_page(&x);
 	free(x.page);
 	buf_release(&key);
 	return rc == 0 ? apply_end(a, e) : -1;

@@ -210,7 +210,8 @@ adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 		j->start = SHIP_ENDED;
 		return 0;
 	}
-	if (e->class != ERR_CORRUPT && e->class != ERR_DENIED)
+	if (e->class != ERR_CORRUPT &&
+	    (e->class != ERR_DENIED || j->codec->traits.one_row))
 		return -1;
 	/* Nor may it be looked whose it is. */
 	j->fence.asked = e->class == ERR_DENIED;
@@ -237,6 +238,9 @@ take(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return rc;
 	if (!j->known && load(w, j, e) == -1)
 		return -1;
+	if (ship_choose_codec(j, e) == -1)
+		return -1;
+	ship_writes(w, j->codec);
 	if (!j->known)
 		j->start = SHIP_CLAIMS;
 	if (j->ship->conf->new_generation && j->start == SHIP_GOES_ON)
@@ -304,6 +308,8 @@ ship_work(struct job *job, void *worker)
 	if (j->phase == SHIP_OVER) /* refused */
 		return;
 	w->ship = j->ship;
+	if (j->codec != NULL)
+		ship_writes(w, j->codec);
 	j->attempts++;
 	work(w, j);
 	if (j->outcome == SHIP_AHEAD || j->outcome == SHIP_UNSURE) {
@@ -318,9 +324,10 @@ static void
 tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 {
 	const struct record *now = j->dirty ? &j->next : &j->rec;
-	bool claims = j->start == SHIP_CLAIMS;
+	bool row = j->codec != NULL && j->codec->traits.one_row;
+	bool claims = j->start == SHIP_CLAIMS && !row;
 	bool ends = j->start == SHIP_ENDS && j->phase == SHIP_PREPARE &&
-	    j->keys[0] != NULL;
+	    j->keys[0] != NULL && !row;
 	struct ship_report *r = &j->report;
 
 	r->path = j->path;
@@ -332,8 +339,13 @@ tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 	r->owner_key = claims ? j->keys[0] : NULL;
 	r->ending_key = ends ? j->keys[0] : j->fence.ended_key;
 	r->snapshot_key = j->keys[1];
+	if (row && r->what == SHIP_SNAPSHOT) {
+		r->snapshot_key = r->key;
+		r->key = NULL;
+	}
 	if (j->known || j->dirty) {
 		r->pos = &now->pos;
+		r->format = now->format;
 		r->captured_ns = now->captured_ns;
 		r->wal_size = (uint64_t)now->sig.wal.size;
 	}

@@ -119,6 +119,13 @@
  * first ship beside them looks at them once, and its owner's object says how
  * far each went (follow.h).
  *
+ * -- LTX --
+ *
+ * What is said above of generations is of the layout of Litestream 0.3.  In LTX
+ * all positions are one row (codec.h): a generation that begins anew is a line
+ * that goes on in it, with all pages at the record's position, or behind all
+ * that is there.  ship_row.c says what takes the place of ends and owners.
+ *
  * -- When a snapshot is due --
  *
  * A snapshot is due after 24 h (--snapshot-interval), when the WAL shipped
@@ -135,9 +142,9 @@
 #include <stdint.h>
 
 #include "lib/base/err.h"
+#include "lib/replica/codec/pos.h"
 #include "lib/sys/pool.h"
 
-struct pos;
 struct record;
 struct ship;
 struct ship_worker;
@@ -154,6 +161,10 @@ struct ship_conf {
 	const char *state_dir;
 	const char *base; /* absolute; keys are paths below it.  NULL: each job
 			     has a key */
+	/* The layout of a replica that begins; 0: that of Litestream 0.3.  One
+	 * that is there keeps the layout that it has; asked: or is refused. */
+	enum format format;
+	bool format_asked;
 	int64_t snapshot_interval_ns;
 	uint64_t roll_at;      /* bytes of WAL in one index */
 	unsigned max_hold_ms;  /* of a lock that keeps writers waiting */
@@ -178,6 +189,7 @@ struct ship_report {
 	uint32_t pages;                 /* in the segment, or the snapshot */
 	uint64_t bytes;                 /* of the objects, as stored */
 	const struct pos *pos;          /* that it is shipped to, or NULL */
+	enum format format;             /* of that */
 	int64_t captured_ns;            /* of that */
 	uint64_t wal_size;              /* of the -wal beside it */
 	const char *hint, *read;        /* "" if it was not read */

@@ -70,22 +70,6 @@ feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
 	return object_dec_feed(ctx, p, n, e);
 }
 
-/* -- whose it is ----------------------------------------------------------- */
-
-/* Is there an object of ours?  1 with *pv filled, 0, -1. */
-static int
-peek_own(struct tail *t, const char *key, struct provenance *pv, struct err *e)
-{
-	struct ship *s = t->w->ship;
-	int has = ship_peek(s, key, pv, e);
-
-	if (has == -1)
-		return e->class == ERR_MISSING ? 0 : -1;
-	if (has == 0)
-		return ship_foreign(t->j, key, e);
-	return ship_is_own(t->w, t->j, key, pv, e);
-}
-
 /* -- one object ------------------------------------------------------------ */
 
 static void
@@ -108,7 +92,7 @@ pass_segment(struct tail *t, const struct provenance *pv)
 	walread_chain(&t->wal, &n->chain);
 	/* Whether its writer left the index here, the next objects tell. */
 	n->pos.at =
-	    t->j->ship->codec->behind(n->pos.at, raw, (uint64_t)UINT32_MAX + 1);
+	    t->j->codec->behind(n->pos.at, raw, (uint64_t)UINT32_MAX + 1);
 	n->wal_bytes += raw;
 	n->segments++;
 	n->pages = t->step->pages = pv->pages;
@@ -158,7 +142,7 @@ adopt_segment(struct tail *t, struct err *e)
 	int rc;
 
 	ship_key(t->j, &key, LAYOUT_SEGMENT, n->pos.line, n->pos.at);
-	rc = peek_own(t, buf_str(&key), &pv, e);
+	rc = ship_ask(t->w, t->j, buf_str(&key), &pv, e);
 	if (rc == 1 && ship_clock_met(t->w, t->j, &pv, e) == -1)
 		rc = -1;
 	if (rc == 1 && pv.length == 0) {
@@ -183,7 +167,7 @@ static int
 adopt_index(struct tail *t, struct err *e)
 {
 	struct record *n = &t->j->next;
-	uint64_t at = t->j->ship->codec->snapshot(n->pos.at);
+	uint64_t at = t->j->codec->snapshot(n->pos.at);
 	struct buf key = { 0 };
 	struct provenance pv;
 	int rc;
@@ -191,7 +175,7 @@ adopt_index(struct tail *t, struct err *e)
 	if (at == n->snapshot)
 		return 0;
 	ship_key(t->j, &key, LAYOUT_SNAPSHOT, n->pos.line, at);
-	rc = peek_own(t, buf_str(&key), &pv, e);
+	rc = ship_ask(t->w, t->j, buf_str(&key), &pv, e);
 	/* Of another state: what led there was pruned. */
 	if (rc == 1 &&
 	    (pv.pages != n->pages || !pagesum_equal(pv.sum, n->sum))) {
@@ -209,12 +193,32 @@ adopt_index(struct tail *t, struct err *e)
 	} else if (rc == 0 && at != n->pos.at) {
 		buf_reset(&key);
 		ship_key(t->j, &key, LAYOUT_SEGMENT, n->pos.line, at);
-		rc = peek_own(t, buf_str(&key), &pv, e);
+		rc = ship_ask(t->w, t->j, buf_str(&key), &pv, e);
 	}
 	buf_release(&key);
 	if (rc == 1)
 		n->pos.at = at;
 	return rc;
+}
+
+/* What of the source is in it is not known: look at all of it. */
+void
+ship_adopted(struct ship_job *j)
+{
+	memset(&j->next.source, 0, sizeof(j->next.source));
+	memset(&j->next.sig, 0, sizeof(j->next.sig));
+	j->next.racy = RACY;
+	j->dirty = true;
+}
+
+void
+ship_ended(struct ship_job *j)
+{
+	ship_job_forget(j);
+	ship_anew(j,
+	    "the one it had was ended by a run that was killed, or has a newer "
+	    "state");
+	j->start = SHIP_ENDED;
 }
 
 int
@@ -223,6 +227,8 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	struct tail t = { .w = w, .j = j };
 	int segments, index;
 
+	if (j->codec->traits.one_row)
+		return ship_row_adopt(w, j, e);
 	walread_init(&t.wal, NULL);
 	ship_job_forget(j);
 	j->next = j->rec;
@@ -235,11 +241,7 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (segments == -1 || index == -1)
 		return -1;
 	if (segments == 3) {
-		ship_job_forget(j);
-		ship_anew(j,
-		    "the one it had was ended by a run that was "
-		    "killed, or has a newer state");
-		j->start = SHIP_ENDED;
+		ship_ended(j);
 		return 0;
 	}
 	if (segments == 2)
@@ -247,12 +249,8 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	else if (ship_is_end(j, e) == -1)
 		return -1;
 	else
-		j->next.pos.at = w->ship->codec->behind(
-		    j->next.pos.at, 0, w->ship->conf->roll_at);
-	/* What of the source is in it is not known: look at all of it. */
-	memset(&j->next.source, 0, sizeof(j->next.source));
-	memset(&j->next.sig, 0, sizeof(j->next.sig));
-	j->next.racy = RACY;
-	j->dirty = true;
+		j->next.pos.at =
+		    j->codec->behind(j->next.pos.at, 0, w->ship->conf->roll_at);
+	ship_adopted(j);
 	return 0;
 }

@@ -4,7 +4,9 @@
  */
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/ltx/ltx_list.h"
 #include "lib/ship/ship_job.h"
+#include "lib/store/listed.h"
 #include "lib/store/store.h"
 
 static int
@@ -26,24 +28,69 @@ can_begin(struct ship_job *j)
 	struct err e;
 	bool can;
 
-	ship_key(j, &key, LAYOUT_SNAPSHOT, any, 0);
+	ship_key(j, &key, LAYOUT_SNAPSHOT, any, 2);
 	can = s->ops->can_name(s, buf_str(&key), &e) == 0;
 	buf_release(&key);
 	return can;
 }
 
+/* Is there an object in the layout of Litestream 0.3?  1, 0, -1. */
+static int
+has_generations(struct ship_job *j, struct err *e)
+{
+	struct store *s = j->ship->store;
+	struct buf prefix = { 0 };
+	bool any = false;
+	int rc;
+
+	layout_generation_prefix(&prefix, j->rec.key, NULL);
+	rc = s->ops->list(s, buf_str(&prefix), false, is_any, &any, e);
+	buf_release(&prefix);
+	return rc == -1 ? -1 : any;
+}
+
+/*
+ * What is there in the layout that j's replica is not to have?  A restore could
+ * not tell which of the two is newer, since not all their times are of one clock.
+ */
+static int
+check_other(struct ship_job *j, const struct ltx_where *there, struct err *e)
+{
+	const struct listed from = LISTED_NOT(j->ship->store);
+	bool ltx = j->codec->format == FORMAT_LTX;
+	int rc = 0;
+
+	if (ltx && there->generations)
+		rc = has_generations(j, e);
+	else if (!ltx && (there->dir || there->flat))
+		rc = ltx_is_there(&from, j->rec.key, e);
+	if (rc != 1)
+		return rc;
+	err_set(e, ERR_CONFIG,
+	    ltx ? "its replica is in the layout of Litestream 0.3 (%s), not LTX"
+		: "its replica is in LTX, as Litestream 0.5 writes it (%s)",
+	    j->ship->store->url);
+	return err_hint(e, "%s",
+	    ltx ? "--format wal goes on in that layout; for LTX take another "
+		  "root (-r)"
+		: "--format ltx goes on in that layout; for that of Litestream "
+		  "0.3 take another root (-r)");
+}
+
 /*
  * One listing for a database that has no record, and so once: without it
  * nobody could tell later whether what Litestream wrote is older.  Where it is
- * not allowed, an owner's object that is refused has to do.
+ * not allowed, an owner's object that is refused has to do; in one row there is
+ * none, so it must be allowed.
  */
 int
 ship_must_look(struct ship_job *j, struct err *e)
 {
 	struct store *s = j->ship->store;
-	struct buf prefix = { 0 };
-	bool any = false;
-	int rc = 0;
+	const struct listed from = LISTED_NOT(s);
+	struct ltx_where there = { 0 };
+	bool row = j->codec->traits.one_row;
+	int rc;
 
 	if (j->fence.asked || j->ship->conf->dry_run)
 		return 0;
@@ -52,14 +99,17 @@ ship_must_look(struct ship_job *j, struct err *e)
 	/* The fence may not look, and only counts. */
 	if (j->fence.owner > 0)
 		return 0;
-	if (atomic_load(&j->ship->unlisted) || !can_begin(j))
+	if ((atomic_load(&j->ship->unlisted) && !row) || !can_begin(j))
 		return 0;
-	j->ship->codec->prefix(&prefix, j->rec.key, NULL);
-	rc = s->ops->list(s, buf_str(&prefix), true, is_any, &any, e);
-	buf_release(&prefix);
-	if (rc == -1 && e->class == ERR_DENIED && s->ops->traits.remote) {
+	rc = ltx_look(&from, j->rec.key, &there, e);
+	if (rc == -1 && e->class == ERR_DENIED && s->ops->traits.remote &&
+	    !row) {
 		atomic_store(&j->ship->unlisted, true);
 		return 0;
 	}
-	return rc == -1 ? -1 : any;
+	if (rc == -1 && e->class == ERR_DENIED)
+		return err_hint(e, "to ship as LTX, s3:ListBucket is needed");
+	if (rc == -1 || check_other(j, &there, e) == -1)
+		return -1;
+	return row ? there.dir || there.flat : there.generations;
 }

@@ -118,9 +118,11 @@ ship_clock_met(struct ship_worker *w, struct ship_job *j,
 
 /* Times never go back, whatever the clock does: lspp-format(5) rule 7. */
 static int64_t
-not_before(int64_t ns, int64_t last)
+not_before(int64_t ns, int64_t last, int64_t tick)
 {
-	return ns > last ? ns : last + 1;
+	if (ns <= last)
+		ns = last + tick;
+	return ns - ns % tick;
 }
 
 int
@@ -128,11 +130,13 @@ ship_clock(
     struct ship_worker *w, struct ship_job *j, int64_t clock_ns, struct err *e)
 {
 	struct ship_run *r = j->ship->run;
-	int64_t captured_ns = not_before(clock_ns, j->rec.captured_ns);
+	int64_t tick = j->codec->traits.tick_ns;
+	int64_t captured_ns =
+	    not_before(clock_ns - clock_ns % tick, j->rec.captured_ns, tick);
 	bool back;
 	int rc = 0;
 
-	captured_ns = not_before(captured_ns, j->fence.floor_ns);
+	captured_ns = not_before(captured_ns, j->fence.floor_ns, tick);
 	back = captured_ns - clock_ns > JUMP_STEP_NS;
 	j->next.captured_ns = captured_ns;
 	pthread_mutex_lock(&r->lock);

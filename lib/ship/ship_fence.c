@@ -96,7 +96,7 @@ note(void *ctx, const struct store_entry *en, struct err *e)
 	struct past *p;
 
 	(void)e;
-	if (!l->ship->codec->parse(en->key + l->prefix, gen, &name))
+	if (!l->j->codec->parse(en->key + l->prefix, gen, &name))
 		return 0;
 	if (name.kind == LAYOUT_OWNER) {
 		l->owner = name.at;
@@ -145,9 +145,9 @@ judge_last(
 {
 	p->ours = true;
 	if (name.kind == LAYOUT_SEGMENT && length == 0) {
-		judge_empty(l->ship->codec, p);
+		judge_empty(l->j->codec, p);
 	} else if (name.kind == LAYOUT_SEGMENT) {
-		behind(l->ship->codec, p, name.at, length);
+		behind(l->j->codec, p, name.at, length);
 	} else {
 		p->open = p->guarded = true; /* nowhere else */
 		p->end = name.at;
@@ -206,7 +206,7 @@ peek_before(
 		if (!is[i])
 			continue;
 		buf_reset(&key);
-		l->j->ship->codec->key(&key, l->j->rec.key, p->gen, &from[i]);
+		l->j->codec->key(&key, l->j->rec.key, p->gen, &from[i]);
 		rc = ship_peek(l->ship, buf_str(&key), &p->pv, e);
 		if (rc == -1 &&
 		    (e->class == ERR_CORRUPT || e->class == ERR_MISSING))
@@ -249,13 +249,13 @@ judge(struct look *l, struct past *p, struct err *e)
 	if (!p->has_segment || (p->has_snapshot && p->snapshot > p->last))
 		name = (struct layout_name){ LAYOUT_SNAPSHOT, p->snapshot };
 	buf_reset(&p->key);
-	l->j->ship->codec->key(&p->key, l->j->rec.key, p->gen, &name);
+	l->j->codec->key(&p->key, l->j->rec.key, p->gen, &name);
 	rc = ship_peek(l->ship, buf_str(&p->key), &p->pv, e);
 	if (rc == 1 && provenance_is(&p->pv, p->gen, &name))
 		judge_last(l, p, name, p->pv.length);
 	else if (rc == -1 && e->class != ERR_CORRUPT)
 		return e->class == ERR_MISSING ? 0 : -1;
-	else if (rc != 0 || l->ship->codec->is_own(p->gen))
+	else if (rc != 0 || l->j->codec->is_own(p->gen))
 		return judge_damaged(l, p, name, e);
 	return 0;
 }
@@ -319,7 +319,7 @@ look(struct look *l, struct err *e)
 	struct buf prefix = { 0 };
 	int rc;
 
-	l->j->ship->codec->prefix(&prefix, l->j->rec.key, NULL);
+	l->j->codec->prefix(&prefix, l->j->rec.key, NULL);
 	l->prefix = prefix.len;
 	rc = s->ops->list(s, buf_str(&prefix), false, note, l, e);
 	buf_release(&prefix);
@@ -405,7 +405,7 @@ stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
 	memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
 	pv.run = j->ship->run->token;
 	buf_reset(&key);
-	j->ship->codec->key(&key, j->rec.key, p->gen, &pv.name);
+	j->codec->key(&key, j->rec.key, p->gen, &pv.name);
 	j->keys[which] = xstrdup(buf_str(&key));
 	buf_release(&key);
 	st.key = j->keys[which];
@@ -464,7 +464,7 @@ note_litestream(struct look *l)
 			.snapshot = p->snapshot,
 			.segment = p->last };
 
-		if (p->ours || l->ship->codec->is_own(p->gen))
+		if (p->ours || l->j->codec->is_own(p->gen))
 			continue;
 		memcpy(end.generation, p->gen, sizeof(end.generation));
 		follow_write(&j->fence.follows, &end);
@@ -576,6 +576,8 @@ ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e)
 	ship_job_forget(j);
 	if (ship_check_place(w, j, e) == -1)
 		return -1;
+	if (j->codec->traits.one_row)
+		return ship_row_fence(w, j, e);
 	if (look(&l, e) == -1)
 		rc = e->class == ERR_DENIED ? blind(j, e) : -1;
 	else if (check(&l, e) == 0 && check_lost(&l, e) == 0) {

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/replica/format.h"
 #include "lib/ship/ship_job.h"
-#include "lib/store/store.h"
+#include "lib/store/open/store_open.h"
 
 enum {
 	LOG_IN_MEMORY = 16 * 1024, /* of a job's page sums */
@@ -69,6 +71,7 @@ ship_job_forget(struct ship_job *j)
 		j->staged[i] = NULL;
 		free(j->keys[i]);
 		j->keys[i] = NULL;
+		j->bytes[i] = NULL;
 	}
 	j->dirty = j->reread = j->put_shrunk = false;
 }
@@ -124,13 +127,41 @@ ship_job_next(const struct ship_job *j)
 	return SHIP_OVER;
 }
 
+static const char *
+layout_of(enum format f)
+{
+	return f == FORMAT_LTX ? "0.5, LTX" : "0.3";
+}
+
+int
+ship_choose_codec(struct ship_job *j, struct err *e)
+{
+	const struct ship_conf *c = j->ship->conf;
+	enum format format = c->format != 0 ? c->format : FORMAT_WAL;
+
+	if (j->known && c->format_asked && j->rec.format != format) {
+		err_set(e, ERR_CONFIG,
+		    "it is shipped there in the layout of Litestream %s, and "
+		    "not in that of %s",
+		    layout_of(j->rec.format), layout_of(format));
+		return err_hint(e,
+		    "a replica keeps the layout that it began in; without "
+		    "--format it is gone on with; for the other layout take "
+		    "another root (-r)");
+	}
+	if (j->known)
+		format = j->rec.format;
+	j->codec = format_codec(format, store_traits(c->url)->flat);
+	return 0;
+}
+
 void
 ship_key(const struct ship_job *j, struct buf *b, enum layout_kind kind,
     const char *line, uint64_t at)
 {
 	struct layout_name name = { kind, at };
 
-	j->ship->codec->key(b, j->rec.key, line, &name);
+	j->codec->key(b, j->rec.key, line, &name);
 }
 
 void

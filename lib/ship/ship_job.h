@@ -54,6 +54,12 @@
  *     ENDED
  *   ENDS, ENDED, CLAIMS  CLAIMS   FENCE: none is left to end
  *
+ * In one row of positions (codec.h, LTX) the same table holds, with other
+ * objects.  Where a line begins (ENDS, at the record's position, and CLAIMS, behind
+ * all that is there) that is a segment of all pages, and a snapshot if it is not
+ * the first; nothing is ended, so FENCE is never MORE; ADOPT is MORE behind each
+ * file; and ENDED always goes on to FENCE.
+ *
  * So there is a record (known) in GOES_ON, ENDS and ENDED, and maybe in CLAIMS;
  * ADOPT is never in CLAIMS, FENCE never in GOES_ON.  A worker asserts both.
  *
@@ -126,9 +132,10 @@ enum { SHIP_OBJECTS = 2 }; /* a segment, then a snapshot */
 struct ship_job {
 	struct job job; /* the pool's: it is the first */
 	struct ship *ship;
-	char *path, *abs;      /* as it was given; and absolute */
-	struct ship_job *then; /* the same path in the next root */
-	bool failed;           /* in an earlier root */
+	char *path, *abs;          /* as it was given; and absolute */
+	const struct codec *codec; /* of its replica; NULL: not known yet */
+	struct ship_job *then;     /* the same path in the next root */
+	bool failed;               /* in an earlier root */
 	unsigned also; /* it came so often again while this one waited */
 
 	/* Where it stands: see above. */
@@ -152,10 +159,11 @@ struct ship_job {
 	/* What the replica holds of others, and of lost states: ship_fence.c;
 	 * blind: ship_pruned.c. */
 	struct {
-		bool asked;         /* it was looked at, or that is denied */
-		bool blind;         /* may not look whether it is pruned */
-		uint64_t owner;     /* the number of the object that claims */
-		int64_t floor_ns;   /* what begins is captured later */
+		bool asked;       /* it was looked at, or that is denied */
+		bool blind;       /* may not look whether it is pruned */
+		uint64_t owner;   /* the number of the object that claims */
+		uint64_t next;    /* in one row: where a line begins; 0: at 1 */
+		int64_t floor_ns; /* what begins is captured later */
 		struct buf follows; /* how far Litestream's went */
 		char *ended_key;    /* the end that was put last */
 	} fence;
@@ -182,7 +190,8 @@ struct ship_job {
 	struct ship_step *steps;
 	size_t n_steps;
 	struct staged *staged[SHIP_OBJECTS];
-	char *keys[SHIP_OBJECTS]; /* NULL if there is none */
+	char *keys[SHIP_OBJECTS];          /* NULL if there is none */
+	struct spool *bytes[SHIP_OBJECTS]; /* of the worker, till staged */
 	struct shrunk shrunk;
 	bool put_shrunk; /* to be recorded */
 
@@ -203,9 +212,10 @@ struct troubles {
 struct ship_worker {
 	struct ship *ship;
 	struct state *st;
-	const struct codec_writer *writer; /* whose these are: */
+	const struct codec_writer *writer; /* whose these are; NULL: none yet */
 	struct writer *segment, *snapshot;
 	struct object_dec *dec;
+	struct ltx_read *ltx; /* NULL: there was none yet */
 	struct spool segment_bytes, snapshot_bytes;
 	struct sums sums;
 	/* An image read while a writer in rollback mode was at work. */
@@ -224,7 +234,6 @@ struct ship_run {
 
 struct ship {
 	const struct ship_conf *conf;
-	const struct codec *codec;
 	struct state *st; /* of the finishing thread */
 	bool fresh;       /* the state was not there before */
 	bool joined;      /* state and locks are another's */
@@ -257,6 +266,13 @@ bool ship_job_failed(const struct ship_job *j);
  * the others each is a beginning already. */
 void ship_anew(struct ship_job *j, const char *why);
 
+/* From now on w writes what that layout asks for. */
+void ship_writes(struct ship_worker *w, const struct codec *codec);
+
+/* The layout of j's replica, from its record if there is one.  ERR_CONFIG: it
+ * is another one that is asked for. */
+int ship_choose_codec(struct ship_job *j, struct err *e);
+
 /* Append the key of an object of j's database; of an owner's the line is NULL,
  * and at its number. */
 void ship_key(const struct ship_job *j, struct buf *b, enum layout_kind kind,
@@ -273,12 +289,20 @@ int ship_peek(
 /* ERR_BUSY: somebody else, who wrote the object called key, ships it. */
 int ship_foreign(struct ship_job *j, const char *key, struct err *e);
 
+/* Likewise; nothing in it is of lspp. */
+int ship_unmarked(struct ship_job *j, const char *key, struct err *e);
+
 /*
  * Was it written by this state, or is it to be gone on with all the same?  1,
  * or -1 with ERR_BUSY; then j->whose.other: to be begun anew without being asked.
  */
 int ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
     const struct provenance *pv, struct err *e);
+
+/* The object called key, if it is there: 1, of this state (ship_is_own()), with
+ * *pv filled; 0: there is none; -1. */
+int ship_ask(struct ship_worker *w, struct ship_job *j, const char *key,
+    struct provenance *pv, struct err *e);
 
 /* A generation is to begin where this machine has begun one before, as the
  * newest owner's object says, and no record tells: of what it says so. */
@@ -326,7 +350,7 @@ bool ship_may_be_pruned(int64_t captured_ns);
 
 /* Before and behind an object that continues the record: is what it continues
  * there?  ERR_MISSING; ERR_DENIED, with j->fence.blind: it cannot be told. */
-int ship_confirm(struct ship_job *j, struct err *e);
+int ship_confirm(struct ship_job *j, bool behind, struct err *e);
 
 /* The tail was followed to j->next: is that where the history ends?  -1:
  * ERR_CORRUPT, what came next was pruned; ERR_DENIED. */
@@ -334,6 +358,12 @@ int ship_is_end(struct ship_job *j, struct err *e);
 
 /* Look who ships the database, and end what is to be taken over, or fail. */
 int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/* Likewise in one row, where nothing is ended: ship_row.c. */
+int ship_row_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
+/* In place of ship_confirm(): is the file before the position still ours?
+ * ERR_BUSY: Litestream ships the database, too. */
+int ship_row_confirm(struct ship_job *j, bool behind, struct err *e);
 
 /*
  * All pages were looked at, and those in log (of struct sum_entry) are not what
@@ -369,5 +399,11 @@ int ship_clock_met(struct ship_worker *w, struct ship_job *j,
 
 /* Follow the replica's tail from rec on: fills next and steps. */
 int ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e);
+/* Likewise in one row, a file at a time: ship_row_adopt.c. */
+int ship_row_adopt(struct ship_worker *w, struct ship_job *j, struct err *e);
+/* What both end with: there is nothing behind, so the source is read anew. */
+void ship_adopted(struct ship_job *j);
+/* What was at the position ends the line. */
+void ship_ended(struct ship_job *j);
 
 #endif

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/be.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/replica/format.h"
+#include "lib/replica/ltx/ltx_read.h"
 #include "lib/ship/ship_job.h"
 #include "lib/state/dblock.h"
 #include "lib/store/open/store_open.h"
@@ -114,17 +115,18 @@ open_store(struct ship *s, struct err *e)
 	return rc;
 }
 
-/* A token that no other run has. */
+/* A token that no other run has; a mark (ltx_mark.h) has 4 bytes for it. */
 static struct ship_run *
 run_new(struct err *e)
 {
 	struct ship_run *r = xcalloc(1, sizeof(*r));
+	uint8_t random[4];
 
-	if (rng_bytes((uint8_t *)&r->token, sizeof(r->token), e) == -1) {
+	if (rng_bytes(random, sizeof(random), e) == -1) {
 		free(r);
 		return NULL;
 	}
-	r->token |= 1; /* not 0 */
+	r->token = be32(random) | 1; /* not 0 */
 	pthread_mutex_init(&r->lock, NULL);
 	return r;
 }
@@ -158,7 +160,6 @@ ship_open(const struct ship_conf *conf, struct err *e)
 	int rc = -1;
 
 	s->conf = conf;
-	s->codec = format_codec(FORMAT_WAL, false);
 	file = xasprintf("%s/state.db", conf->state_dir);
 	s->fresh =
 	    !conf->dry_run && access(file, F_OK) == -1 && errno == ENOENT;
@@ -252,6 +253,26 @@ ship_stats(struct ship *s, struct store_stats *out)
 		store_stats(s->store, out);
 }
 
+static void
+drop_writers(struct ship_worker *w)
+{
+	if (w->writer == NULL)
+		return;
+	w->writer->free(w->segment);
+	w->writer->free(w->snapshot);
+}
+
+void
+ship_writes(struct ship_worker *w, const struct codec *codec)
+{
+	if (w->writer == codec->writer)
+		return;
+	drop_writers(w);
+	w->writer = codec->writer;
+	w->segment = w->writer->make();
+	w->snapshot = w->writer->make();
+}
+
 struct ship_worker *
 ship_worker_new(struct ship *s, struct err *e)
 {
@@ -264,9 +285,6 @@ ship_worker_new(struct ship *s, struct err *e)
 	spool_init(&w->raw, dir, IN_MEMORY);
 	spool_init(&w->raw_sums, dir, IN_MEMORY);
 	spool_init(&w->patch, dir, IN_MEMORY);
-	w->writer = s->codec->writer;
-	w->segment = w->writer->make();
-	w->snapshot = w->writer->make();
 	w->dec = object_dec_new();
 	if (s->st != NULL &&
 	    (w->st = state_open(s->conf->state_dir, false, e)) == NULL) {
@@ -286,9 +304,9 @@ ship_worker_free(struct ship_worker *w)
 	spool_release(&w->raw);
 	spool_release(&w->raw_sums);
 	spool_release(&w->patch);
-	w->writer->free(w->segment);
-	w->writer->free(w->snapshot);
+	drop_writers(w);
 	object_dec_free(w->dec);
+	ltx_read_free(w->ltx);
 	state_close(w->st);
 	free(w);
 }

@@ -63,12 +63,14 @@ is_there(struct ship_job *j, const struct buf *key, struct err *e)
 }
 
 int
-ship_confirm(struct ship_job *j, struct err *e)
+ship_confirm(struct ship_job *j, bool behind, struct err *e)
 {
 	const struct record *r = &j->rec;
 	struct buf key = { 0 }, alone = { 0 };
 	int rc;
 
+	if (j->codec->traits.one_row)
+		return ship_row_confirm(j, behind, e);
 	if (!is_old(j) || j->keys[0] == NULL)
 		return 0;
 	ship_key(j, &key, LAYOUT_SNAPSHOT, r->pos.line, r->snapshot);
@@ -125,7 +127,7 @@ int
 ship_is_end(struct ship_job *j, struct err *e)
 {
 	struct store *s = j->ship->store;
-	struct look l = { .codec = j->ship->codec,
+	struct look l = { .codec = j->codec,
 		.r = &j->next,
 		.ours = INT64_MIN,
 		.other = INT64_MIN };
@@ -135,7 +137,7 @@ ship_is_end(struct ship_job *j, struct err *e)
 	if (!j->ship->store->ops->traits.looks &&
 	    !ship_may_be_pruned(j->next.captured_ns))
 		return 0;
-	j->ship->codec->prefix(&prefix, j->next.key, NULL);
+	j->codec->prefix(&prefix, j->next.key, NULL);
 	l.prefix = prefix.len;
 	rc = s->ops->list(s, buf_str(&prefix), false, note, &l, e);
 	buf_release(&prefix);

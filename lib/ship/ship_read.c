@@ -9,6 +9,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/ltx/ltx_sum.h"
 #include "lib/ship/ship_job.h"
 #include "lib/sqlite/dbhdr.h"
 #include "lib/sys/rng.h"
@@ -132,12 +133,16 @@ old_sum(struct pass *p, uint32_t pgno, struct pagesum *old, struct err *e)
 static int
 take_page(struct pass *p, uint32_t pgno, struct err *e)
 {
+	static const uint8_t zeros[65536];
 	const uint8_t *page = source_page(p->src, pgno, e);
 	struct pagesum sum, old;
 	int had;
 
 	if (page == NULL)
 		return -1;
+	if (p->codec->traits.no_lock_page &&
+	    pgno == ltx_lock_page(p->st->page_size))
+		page = zeros; /* as it is restored */
 	if (pgno == 1) {
 		p->wal = page[DBHDR_READ_VERSION] == 2;
 		p->schema = dbhdr_no_schema(page) ? SHIP_SCHEMA_EMPTY
@@ -250,9 +255,9 @@ history_ends(struct ship_job *j, const struct source_state *st)
 
 	if (r->page_size != st->page_size)
 		return "its page size changed";
-	if (j->ship->codec->is_last(r->pos.at))
+	if (j->codec->is_last(r->pos.at))
 		return "its indexes are used up";
-	if (ship_went_back(j, st->captured_ns))
+	if (!j->codec->traits.one_row && ship_went_back(j, st->captured_ns))
 		return "the clock went back again";
 	return NULL;
 }
@@ -310,6 +315,28 @@ provenance_of(struct pass *p, enum layout_kind kind, struct provenance *pv)
 	pv->dir_gid = p->dir.st_gid;
 }
 
+/* Takes the key, which is empty then. */
+static void
+put_key(struct pass *p, int which, struct buf *key, struct spool *bytes)
+{
+	p->j->keys[which] = xstrdup(buf_str(key));
+	p->j->bytes[which] = bytes;
+	buf_release(key);
+}
+
+/* What comes next stands behind a snapshot. */
+static void
+note_snapshot(struct pass *p)
+{
+	struct record *n = &p->j->next;
+
+	n->snapshot = n->pos.at;
+	n->snapshot_ns = p->st->state_ns;
+	n->snapshot_size = (uint64_t)p->st->pages * p->st->page_size;
+	n->wal_bytes = 0;
+	n->segments = 0;
+}
+
 static int
 end_segment(struct pass *p, struct err *e)
 {
@@ -321,8 +348,7 @@ end_segment(struct pass *p, struct err *e)
 	if (p->w->writer->end(p->w->segment, &pv, &n->chain, e) == -1)
 		return -1;
 	ship_key(p->j, &key, LAYOUT_SEGMENT, n->pos.line, n->pos.at);
-	p->j->keys[0] = xstrdup(buf_str(&key));
-	buf_release(&key);
+	put_key(p, 0, &key, &p->w->segment_bytes);
 	n->wal_bytes += pv.length;
 	n->segments++;
 	n->pos.at =
@@ -349,13 +375,47 @@ end_snapshot(struct pass *p, struct err *e)
 	if (p->w->writer->end(p->w->snapshot, &pv, &n->chain, e) == -1)
 		return -1;
 	ship_key(p->j, &key, LAYOUT_SNAPSHOT, n->pos.line, n->pos.at);
-	p->j->keys[1] = xstrdup(buf_str(&key));
-	buf_release(&key);
-	n->snapshot = n->pos.at;
-	n->snapshot_ns = p->st->state_ns;
-	n->snapshot_size = (uint64_t)p->st->pages * p->st->page_size;
-	n->wal_bytes = 0;
-	n->segments = 0;
+	put_key(p, 1, &key, &p->w->snapshot_bytes);
+	note_snapshot(p);
+	return 0;
+}
+
+/*
+ * In one row: all pages where the record's line goes on, or behind all that is
+ * there, so that who would go on with that meets it; and a snapshot of them, if
+ * there is anything before.
+ */
+static int
+begin_in_row(struct pass *p, struct err *e)
+{
+	struct ship_job *j = p->j;
+	struct record *n = &j->next;
+	struct ship_worker *w = p->w;
+	struct provenance pv;
+	struct buf key = { 0 };
+
+	if (p->st->read == SOURCE_JOURNAL && encode_raw(p, e) == -1)
+		return -1;
+	n->format = p->codec->format;
+	if (j->start != SHIP_ENDS)
+		n->pos.at = j->fence.next != 0 ? j->fence.next : 1;
+	if (p->codec->begin(&n->pos, e) == -1)
+		return -1;
+	provenance_of(p, LAYOUT_SEGMENT, &pv);
+	if (w->writer->end(w->snapshot, &pv, &n->chain, e) == -1)
+		return -1;
+	ship_key(j, &key, LAYOUT_SEGMENT, n->pos.line, n->pos.at);
+	put_key(p, 0, &key, &w->snapshot_bytes);
+	n->pos.at =
+	    p->codec->behind(n->pos.at, pv.length, w->ship->conf->roll_at);
+	note_snapshot(p);
+	if (pv.name.at == 1)
+		return 0;
+	provenance_of(p, LAYOUT_SNAPSHOT, &pv);
+	if (w->writer->again(w->snapshot, &w->segment_bytes, &pv, e) == -1)
+		return -1;
+	ship_key(j, &key, LAYOUT_SNAPSHOT, n->pos.line, n->pos.at);
+	put_key(p, 1, &key, &w->segment_bytes);
 	return 0;
 }
 
@@ -387,8 +447,7 @@ end_old_generation(struct pass *p, struct err *e)
 		p->w->segment, &p->w->segment_bytes, NULL, &pv, e) == -1)
 		return -1;
 	ship_key(p->j, &key, LAYOUT_SEGMENT, r->pos.line, r->pos.at);
-	p->j->keys[0] = xstrdup(buf_str(&key));
-	buf_release(&key);
+	put_key(p, 0, &key, &p->w->segment_bytes);
 	return 0;
 }
 
@@ -406,8 +465,7 @@ claim(struct pass *p, struct err *e)
 		&j->fence.follows, &pv, e) == -1)
 		return -1;
 	ship_key(j, &key, LAYOUT_OWNER, NULL, j->fence.owner);
-	j->keys[0] = xstrdup(buf_str(&key));
-	buf_release(&key);
+	put_key(p, 0, &key, &p->w->segment_bytes);
 	return 0;
 }
 
@@ -437,6 +495,8 @@ end_pass(struct pass *p, struct err *e)
 	n->sum = p->sum;
 	if (ship_clock(p->w, j, p->st->state_ns, e) == -1)
 		return -1;
+	if (p->first && p->codec->traits.one_row)
+		return begin_in_row(p, e);
 	if (j->start == SHIP_ENDS && end_old_generation(p, e) == -1)
 		return -1;
 	if (!p->first && end_segment(p, e) == -1)
@@ -450,7 +510,8 @@ static void
 fill_report(struct pass *p)
 {
 	struct ship_report *r = &p->j->report;
-	bool segment = p->j->keys[0] != NULL && !p->first;
+	bool row = p->codec->traits.one_row;
+	bool segment = p->j->keys[0] != NULL && (!p->first || row);
 	bool snap = p->j->keys[1] != NULL;
 
 	r->what = segment ? (snap ? SHIP_BOTH : SHIP_SEGMENT)
@@ -458,8 +519,10 @@ fill_report(struct pass *p)
 	r->pages = p->changed;
 	r->hint = source_hint_name[p->st->hint];
 	r->read = source_read_name[p->st->read];
-	r->bytes = (segment ? p->w->segment_bytes.size : 0) +
-	    (snap ? p->w->snapshot_bytes.size : 0);
+	r->bytes = (segment ? p->j->bytes[0]->size : 0) +
+	    (snap ? p->j->bytes[1]->size : 0);
+	if (row && p->first && segment && !snap)
+		r->what = SHIP_SNAPSHOT; /* it is one by itself */
 }
 
 static int
@@ -510,7 +573,7 @@ look_at_dir(struct pass *p)
 int
 ship_read(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
-	struct pass p = { .w = w, .j = j, .codec = w->ship->codec };
+	struct pass p = { .w = w, .j = j, .codec = j->codec };
 	int rc = -1;
 
 	w->raw_pages = 0;

@@ -18,20 +18,26 @@ enum {
 /* -- staging, by a worker -------------------------------------------------- */
 
 static int
-stage(struct ship_job *j, int which, struct spool *bytes, struct err *e)
+stage(struct ship_job *j, int which, struct err *e)
 {
 	struct store *s = j->ship->store;
 	struct buf after = { 0 }, unless = { 0 };
+	bool row = j->codec->traits.one_row;
 	struct store_stage st = { .key = j->keys[which],
-		.bytes = bytes,
-		.mtime_ns = j->next.captured_ns };
+		.bytes = j->bytes[which],
+		.mtime_ns = j->next.captured_ns,
+		.timed = row };
 	bool ending = which == 0 && j->start == SHIP_ENDS;
 
 	if (j->keys[which] == NULL)
 		return 0;
-	if (ending)
+	if (ending && !row)
 		st.mtime_ns = j->rec.captured_ns;
-	if (ending || j->start == SHIP_GOES_ON) {
+	if (row && (ending || j->start == SHIP_GOES_ON)) {
+		ship_key(j, &after, LAYOUT_SEGMENT, j->rec.pos.line,
+		    j->rec.pos.at - 1);
+		st.after = buf_str(&after);
+	} else if (ending || j->start == SHIP_GOES_ON) {
 		ship_key(j, &after, LAYOUT_SNAPSHOT, j->rec.pos.line,
 		    j->rec.snapshot);
 		ship_key(
@@ -57,14 +63,12 @@ ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return -1;
 	if (ship_note_run(w, j, e) == -1)
 		return -1;
-	if (ship_confirm(j, e) == -1 || stage(j, 0, &w->segment_bytes, e) == -1)
+	if (ship_confirm(j, false, e) == -1 || stage(j, 0, e) == -1)
 		return -1;
 	/* Refused already: a snapshot is never there without it. */
 	if (st[0] != NULL && st[0]->failed)
 		return 0;
-	if (ship_confirm(j, e) == -1)
-		return -1;
-	if (stage(j, 1, &w->snapshot_bytes, e) == -1)
+	if (ship_confirm(j, true, e) == -1 || stage(j, 1, e) == -1)
 		return -1;
 	if (j->start == SHIP_CLAIMS && st[1] != NULL)
 		st[1]->behind = st[0];

@@ -24,6 +24,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/ltx/ltx_mark.h"
+#include "lib/replica/ltx/ltx_names.h"
 #include "lib/replica/peek.h"
 #include "lib/ship/ship_job.h"
 
@@ -50,13 +52,37 @@ is_of_lspp(const char *key)
 	return layout_is_own(id);
 }
 
+static bool
+is_ltx(const char *key)
+{
+	enum ltx_levels how;
+	struct ltx_name name;
+	size_t n;
+
+	return ltx_object(key, &n, &how, &name);
+}
+
+/* A mark has not all of a writer's id: what it lacks is taken for ours. */
+static int
+peek_ltx(struct ship *s, const char *key, struct provenance *pv, struct err *e)
+{
+	int has = ltx_mark_peek(s->store, key, pv, e);
+
+	if (has == 1 && memcmp(pv->writer, s->writer, LTX_MARK_WRITER) == 0)
+		memcpy(pv->writer, s->writer, sizeof(pv->writer));
+	return has;
+}
+
 /* All of lspp's have a provenance: one that has none was cut, and may be
  * anybody's. */
 int
 ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
 {
-	int has = peek(s->store, key, pv, e);
+	int has;
 
+	if (is_ltx(key))
+		return peek_ltx(s, key, pv, e);
+	has = peek(s->store, key, pv, e);
 	if (has == 0 && is_of_lspp(key))
 		return err_set(e, ERR_CORRUPT,
 		    "%s has no provenance, though lspp began its generation",
@@ -82,6 +108,17 @@ ship_foreign(struct ship_job *j, const char *key, struct err *e)
 	return stop(j, key,
 	    "somebody else: another machine ships this database to the same "
 	    "replica",
+	    e);
+}
+
+int
+ship_unmarked(struct ship_job *j, const char *key, struct err *e)
+{
+	if (!is_ltx(key))
+		return ship_foreign(j, key, e);
+	return stop(j, key,
+	    "Litestream: its daemon ships this database to the same replica, "
+	    "or did before",
 	    e);
 }
 
@@ -162,24 +199,24 @@ ship_unrecorded(
 	    "at work");
 }
 
-/* The object of that name, if it is there: 1 own, 0 there is none, -1. */
-static int
-ask(struct ship_worker *w, struct ship_job *j, const char *key, struct err *e)
+int
+ship_ask(struct ship_worker *w, struct ship_job *j, const char *key,
+    struct provenance *pv, struct err *e)
 {
-	struct provenance pv;
-	int rc = ship_peek(j->ship, key, &pv, e);
+	int rc = ship_peek(j->ship, key, pv, e);
 
 	if (rc == -1)
 		return e->class == ERR_MISSING ? 0 : -1;
-	return rc == 0 ? ship_foreign(j, key, e)
-		       : ship_is_own(w, j, key, &pv, e);
+	return rc == 0 ? ship_unmarked(j, key, e)
+		       : ship_is_own(w, j, key, pv, e);
 }
 
 /* What stopped the last try: does it still? */
 static int
 still_stopped(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
-	int rc = ask(w, j, j->whose.noted.object, e);
+	struct provenance pv;
+	int rc = ship_ask(w, j, j->whose.noted.object, &pv, e);
 
 	if (rc == -1 && j->whose.foreign != NULL)
 		return -1;
@@ -193,6 +230,7 @@ int
 ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
 	const struct pos *pos = &j->rec.pos;
+	struct provenance pv;
 	struct buf key = { 0 };
 	int rc;
 
@@ -203,7 +241,7 @@ ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (j->start != SHIP_GOES_ON || (j->rec.racy & CONTENDED) == 0)
 		return 0;
 	ship_key(j, &key, LAYOUT_SEGMENT, pos->line, pos->at);
-	rc = ask(w, j, buf_str(&key), e);
+	rc = ship_ask(w, j, buf_str(&key), &pv, e);
 	buf_release(&key);
 	j->whose.own = rc == 0;
 	/* Adopting meets the same object, and judges; also what is damaged. */

@@ -86,6 +86,9 @@ struct store_stage {
 	const char *key;
 	struct spool *bytes; /* the object; only read */
 	int64_t mtime_ns; /* the object's time, where the driver can set it */
+	/* Where it cannot, the time goes with the object all the same, for who
+	 * looks for it where Litestream 0.5 keeps it. */
+	bool timed;
 	/*
 	 * A key that must be in the store already, or NULL: an object that
 	 * continues others is worthless without them.  A driver that can tell

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A replica in LTX, which lspp never wrote: there is neither a record of it nor
- * a provenance.  Each file has to be what its name says; with --deep all of it
- * is read, and those that lead to the newest state one onto the other, as a
- * restore does, but with 16 bytes in place of a page.
+ * A replica in LTX.  Each file has to be what its name says; with --deep all of
+ * it is read, and those that lead to the newest state one onto the other, as a
+ * restore does, but with 16 bytes in place of a page.  What lspp wrote says of
+ * which state it is (ltx_mark.h).
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/replica/ltx/ltx_list.h"
+#include "lib/replica/ltx/ltx_mark.h"
 #include "lib/replica/ltx/ltx_read.h"
 #include "lib/replica/ltx/ltx_sum.h"
 #include "lib/replica/sumtable.h"
@@ -27,6 +29,7 @@ struct ltx_look {
 	struct ltx_header h; /* of the file at hand */
 	uint64_t txid;       /* of the state before it; 0: it is the first */
 	uint32_t page_size, pages, grown;
+	bool replays;         /* the pagesum of the state is wanted */
 	bool summed;          /* one of them has a rolling checksum */
 	bool rolls;           /* then it is wanted: */
 	uint64_t rolling;     /* of the state so far */
@@ -44,7 +47,7 @@ take_header(void *ctx, const struct ltx_header *h, struct err *e)
 		return 0;
 	x->summed |= h->summed;
 	if (x->txid == 0)
-		x->page_size = h->page_size;
+		x->page_size = x->l->v->replay.page_size = h->page_size;
 	if (h->page_size != x->page_size)
 		return err_set(e, ERR_CORRUPT,
 		    "has pages of %" PRIu32 " bytes, the files before it of "
@@ -78,9 +81,29 @@ take_page(void *ctx, uint32_t pgno, const uint8_t *page, struct err *e)
 	if (!x->chained)
 		return 0;
 	x->grown += pgno > x->pages;
+	if (x->replays && replay_write(&x->l->v->replay, pgno, page, e) == -1)
+		return -1;
 	return x->rolls
 	    ? put_sum(x, pgno, ltx_page_sum(pgno, page, x->h.page_size), e)
 	    : 0;
+}
+
+/* The state of a file is there: is it the one that it says? */
+static int
+check_replayed(struct ltx_look *x, struct err *e)
+{
+	struct look *l = x->l;
+	struct replay *r = &l->v->replay;
+
+	if (replay_commit(r, x->h.pages, e) == -1)
+		return -1;
+	if (!ltx_mark_has_sum(&x->h, r->total.hi))
+		return err_set(
+		    e, ERR_CORRUPT, "what it leads to is not what was shipped");
+	l->has = ltx_marked(&x->h, &l->pv);
+	l->pv.sum = r->total;
+	look_note_state(l);
+	return 0;
 }
 
 /* Behind a file of the chain. */
@@ -105,7 +128,7 @@ check_chained(struct ltx_look *x, uint64_t after, struct err *e)
 		    "what it leads to does not have the checksum that it says");
 	x->pages = x->h.pages;
 	x->txid = x->h.max;
-	return 0;
+	return x->replays ? check_replayed(x, e) : 0;
 }
 
 static int
@@ -134,6 +157,21 @@ read_file(struct ltx_look *x, const struct ltx_name *n, struct err *e)
 	return 0;
 }
 
+/* It may be the last of the newest state. */
+static void
+note_last(struct ltx_look *x, const struct ltx_name *n)
+{
+	struct look *l = x->l;
+	struct buf key = { 0 };
+
+	l->out->as_of_ns = x->h.captured_ns;
+	l->has_last = ltx_marked(&x->h, &l->last);
+	ltx_key(&key, l->j->db, x->how, n);
+	free(l->last_key);
+	l->last_key = xstrdup(buf_str(&key));
+	buf_release(&key);
+}
+
 /* One file, of the newest state or not.  1: what is wrong with it is noted. */
 static int
 look_at(
@@ -146,7 +184,7 @@ look_at(
 		l->out->objects++;
 		l->out->bytes += f->size;
 	}
-	if (l->want->deep)
+	if (l->want->deep || (newest && l->want->source))
 		rc = read_file(x, &f->name, e);
 	else
 		rc =
@@ -154,7 +192,7 @@ look_at(
 	if (rc == -1)
 		return look_fault(l, newest, e) == -1 ? -1 : 1;
 	if (newest)
-		l->out->as_of_ns = x->h.captured_ns;
+		note_last(x, &f->name);
 	return 0;
 }
 
@@ -182,9 +220,13 @@ static int
 look_at_newest(struct ltx_look *x, struct err *e)
 {
 	const struct ltx_plan *p = &x->plan;
+	struct look *l = x->l;
 
-	if (look_at_chain(x, e) == -1)
+	x->replays = l->want->deep || l->want->source;
+	if ((x->replays && replay_begin(&l->v->replay, true, true, e) == -1) ||
+	    look_at_chain(x, e) == -1)
 		return -1;
+	x->replays = false;
 	/* Once more, if there is something to be compared.  Litestream's own
 	 * have nothing. */
 	if (x->summed && x->chained) {
@@ -198,7 +240,7 @@ look_at_newest(struct ltx_look *x, struct err *e)
 	err_set(e, ERR_CORRUPT,
 	    "no LTX file brings the TXIDs from %016" PRIx64 " to %016" PRIx64,
 	    p->gap_from, p->gap_until);
-	return look_fault(x->l, true, e);
+	return look_fault(l, true, e);
 }
 
 static bool
@@ -210,19 +252,66 @@ is_newest(const struct ltx_plan *p, size_t file)
 	return false;
 }
 
+/* The newest state against the record of what was shipped. */
+static int
+check_record(struct ltx_look *x, struct err *e)
+{
+	struct look *l = x->l;
+	const struct record *r = &l->rec;
+	uint64_t txid = r->pos.at - 1;
+
+	if (x->plan.txid < txid)
+		err_set(e, ERR_CORRUPT,
+		    "TXID %016" PRIx64 " is the end: what was shipped until "
+		    "TXID %016" PRIx64 " is gone",
+		    x->plan.txid, txid);
+	else if (x->plan.txid == txid &&
+	    (x->h.pages != r->pages || x->h.page_size != r->page_size ||
+		(l->has_last && l->last.sum.hi != r->sum.hi)))
+		err_set(e, ERR_CORRUPT,
+		    "%s brings another database than the one that was shipped",
+		    l->last_key);
+	else
+		return 0;
+	return look_fault(l, true, e);
+}
+
+/* What is newer than the record, and not of this machine. */
+static int
+check_foreign(struct ltx_look *x, struct err *e)
+{
+	struct look *l = x->l;
+
+	if (!l->known || l->has_last || x->plan.txid < l->rec.pos.at)
+		return look_foreign(l, e);
+	return err_set(e, ERR_BUSY,
+	    "it is sound, but %s was written by Litestream, whose daemon ships "
+	    "this database, too",
+	    l->last_key);
+}
+
 static int
 look_at_all(struct ltx_look *x, struct err *e)
 {
 	const struct ltx_wish newest = { LTX_NEWEST, INT64_MAX };
+	struct look *l = x->l;
 
 	ltx_plan(&x->plan, x->files.v, x->files.n, &newest);
 	if (look_at_newest(x, e) == -1)
 		return -1;
-	for (size_t i = 0; i < x->files.n && !x->l->want->newest; i++)
+	if (!l->out->newest && l->known && check_record(x, e) == -1)
+		return -1;
+	if (!l->out->newest && l->want->source && look_source(l, e) == -1)
+		return -1;
+	for (size_t i = 0; i < x->files.n && !l->want->newest; i++)
 		if (!is_newest(&x->plan, i) &&
 		    look_at(x, &x->files.v[i], false, e) == -1)
 			return -1;
-	return x->l->out->newest || !x->l->want->sql ? 0 : look_sql(x->l, e);
+	if (!l->out->newest && l->want->sql && look_sql(l, e) == -1)
+		return -1;
+	if (look_judge(l, e) == -1)
+		return -1;
+	return l->fault.class != ERR_CORRUPT ? check_foreign(x, e) : 0;
 }
 
 static void
@@ -231,7 +320,7 @@ begin(struct ltx_look *x, struct look *l)
 	x->l = l;
 	x->reader = ltx_read_new();
 	sumtable_init(&x->sums, l->v->dir);
-	l->plain = true;
+	l->plain = !l->known;
 	memcpy(l->out->generation, "ltx", sizeof("ltx"));
 }
 
@@ -248,12 +337,10 @@ look_ltx(struct look *l, struct err *e)
 		/* Nothing is restored from such names, so none is sound. */
 		return rc == -1 && look_fault(l, true, e) == 0 ? 1 : rc;
 	}
-	if (l->known || l->h.n > 0 || l->want->source)
-		rc = err_set(e, ERR_CONFIG, "%s",
-		    l->want->source
-			? "it is in LTX, which --against-source does not know"
-			: "it is in LTX, as Litestream 0.5 writes it, and lspp "
-			  "shipped it, too: nothing tells which is newer");
+	if (l->h.n > 0 || (l->known && l->rec.format != FORMAT_LTX))
+		rc = err_set(e, ERR_CONFIG,
+		    "it is in LTX, as Litestream 0.5 writes it, and in the "
+		    "layout of 0.3, too: nothing tells which is newer");
 	l->h.objects += x.files.n;
 	begin(&x, l);
 	if (rc == 0)

@@ -326,6 +326,8 @@ goes_further(const struct look *l)
 	if (l->last.run != 0 &&
 	    state_knows_run(l->j->st, l->last.run, &ignored) == 0)
 		return true;
+	if (l->rec.format == FORMAT_LTX)
+		return l->last.name.at > pos->at;
 	for (size_t i = 0; i < l->h.n; i++) {
 		g = &l->h.v[i];
 		if (g == l->newest && strcmp(g->id, pos->line) != 0)

@@ -4,6 +4,9 @@
 # against object storage, as NAME_s3.bats (tests/run).  What can be so in a
 # directory alone (a full disk, say) is a test of a suite without that line.
 #
+# A suite with the line "# And as LTX." runs once more, as NAME_ltx.bats, with
+# lspp-ship -- "${AS[@]}" is for that -- writing the layout of Litestream 0.5.
+#
 #	replica_new DIR		sets R, the root: DIR, or in a bucket of its own
 #
 # and then, without knowing where it is:
@@ -13,6 +16,11 @@ load lib/lspp
 case ${BATS_TEST_FILENAME##*/} in
 *_s3.bats) REPLICA=s3 ;;
 *) REPLICA=dir ;;
+esac
+# shellcheck disable=SC2034  # the suites have AS
+case ${BATS_TEST_FILENAME##*/} in
+*_ltx.bats | *_ltx_s3.bats) LAYOUT=ltx AS=(--format ltx) ;;
+*) LAYOUT=wal AS=() ;;
 esac
 [ $REPLICA = dir ] || load lib/s3
 
@@ -141,15 +149,29 @@ replica_later() {
 	[ $REPLICA = dir ] || sleep 1.1
 }
 
-# generations KEY -- how many the replica has.
+# generations KEY -- how many the replica has; of LTX, how often a line began:
+# that is byte 83 of a file of level 0 (lib/replica/ltx/ltx_mark.h).
 generations() {
+	local key n=0
+	if [ $LAYOUT = ltx ]; then
+		while IFS= read -r key; do
+			[ "$(replica_get "$key" | od -An -j83 -N1 -tu1)" -ne 2 ] ||
+				n=$((n + 1))
+		done < <(replica_list "$1/" | grep '/0*0/[^/]*\.ltx$')
+		echo $n
+		return
+	fi
 	replica_list "$1/generations/" |
 		sed -n 's,^.*/generations/\([0-9a-f]*\)/.*,\1,p' | sort -u | wc -l
 }
 
 # objects KEY -- how many the replica has.
 objects() {
-	replica_list "$1/generations/" | wc -l
+	if [ $LAYOUT = ltx ]; then
+		replica_list "$1/" | grep -c '\.ltx$'
+	else
+		replica_list "$1/generations/" | wc -l
+	fi
 }
 
 # litestream_config DB KEY -- for both of them: KEY is the replica of DB.

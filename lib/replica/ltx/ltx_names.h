@@ -17,9 +17,9 @@
  * v0.5.18 (file/replica_client.go, s3/replica_client.go).
  *
  * Room replica/ltx: the bytes of a replica in the layout of Litestream 0.5:
- *     names of files, what is in one and whether all of it is right, and which
- *     of them lead to a state.
- * Used by: replica, scan, choose, restore, mirror, prune, verify, bin.
+ *     names of files, what is in one and whether all of it is right, which of
+ *     them lead to a state, and writing one.
+ * Used by: replica, scan, choose, restore, mirror, prune, ship, verify, bin.
  * Never: writes to a replica or to a file.
  *
  * Why it is so:

@@ -136,6 +136,15 @@ s3_object_headers(struct s3 *s, struct s3_call *c)
 		s3_amz(c, s->own[i].name, s->own[i].value);
 }
 
+void
+s3_time_header(
+    const struct store_stage *o, char text[WHEN_SIZE], struct s3_call *c)
+{
+	if (o != NULL && o->timed)
+		s3_amz(c, "x-amz-meta-litestream-timestamp",
+		    when_text(o->mtime_ns, text));
+}
+
 /* -- opening --------------------------------------------------------------- */
 
 /* "x-amz-...: value", apart. */
@@ -304,9 +313,9 @@ s3_stage(struct store *st, const struct store_stage *o, struct err *e)
 	int rc;
 
 	if (o->bytes->size <= s->conf->part_size)
-		rc = s3_put(s, o->key, o->bytes, &failed);
+		rc = s3_put(s, o, &failed);
 	else
-		rc = s3_put_parts(s, o->key, o->bytes, &failed);
+		rc = s3_put_parts(s, o, &failed);
 	if (rc == -1 && failed.class != ERR_BUSY) {
 		*e = failed;
 		return NULL;

@@ -23,6 +23,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/when.h"
 #include "lib/store/aws/creds.h"
 #include "lib/store/aws/http.h"
 #include "lib/store/aws/pace.h"
@@ -38,7 +39,7 @@ enum {
 	S3_KEY_MAX = 1024,
 	S3_PARTS_MAX = 10000,
 	S3_PARTS_AT_ONCE = 4,
-	S3_SIGNED = 16, /* x-amz- headers of one call */
+	S3_SIGNED = 18, /* x-amz- headers of one call */
 	S3_UNSIGNED = 6,
 	S3_PARAMS = 6,
 };
@@ -164,6 +165,10 @@ int s3_piece_read(void *ctx, uint64_t off, void *p, size_t n, struct err *e);
 
 /* Headers that every new object gets; those of SSE-C also for its parts. */
 void s3_object_headers(struct s3 *s, struct s3_call *c);
+/* Those of o's time, if it is to go with it; text must outlive the call.  o may
+ * be NULL. */
+void s3_time_header(
+    const struct store_stage *o, char text[WHEN_SIZE], struct s3_call *c);
 void s3_sse_c_headers(struct s3 *s, struct s3_call *c);
 
 /* The answer to a PUT, about the object that was stored. */
@@ -188,14 +193,15 @@ void s3_condition(enum store_guard guard, struct s3_call *c);
 /* Find out again what s3_probe() did, if that is a day ago. */
 void s3_probe_daily(struct s3 *s);
 
-/* One PUT with the condition of guard: 0, also with status 412. */
+/* One PUT with the condition of guard: 0, also with status 412.  o may be NULL:
+ * it has no time. */
 int s3_put_call(struct s3 *s, const char *full, struct spool *b,
-    const struct s3_digest *d, enum store_guard guard, struct http_response *r,
-    struct err *e);
+    const struct s3_digest *d, enum store_guard guard,
+    const struct store_stage *o, struct http_response *r, struct err *e);
 
 /* 0, also if the same was there; ERR_BUSY if other bytes are. */
-int s3_put(struct s3 *s, const char *key, struct spool *b, struct err *e);
-int s3_put_parts(struct s3 *s, const char *key, struct spool *b, struct err *e);
+int s3_put(struct s3 *s, const struct store_stage *o, struct err *e);
+int s3_put_parts(struct s3 *s, const struct store_stage *o, struct err *e);
 
 /*
  * What is there under key?  2: nothing; 1: the bytes of b; 0: others;

@@ -12,6 +12,7 @@
 struct upload {
 	struct s3 *s;
 	const char *full; /* key in the bucket */
+	const struct store_stage *object;
 	struct spool *bytes;
 	char *id;
 	uint64_t part_size;
@@ -35,6 +36,7 @@ begin(struct upload *u, struct err *e)
 {
 	struct http_response r = { 0 };
 	struct buf id = { 0 };
+	char time[WHEN_SIZE];
 	struct s3_call c = { .method = "POST",
 		.class = STORE_REQUEST_PUT,
 		.key = u->full,
@@ -44,6 +46,7 @@ begin(struct upload *u, struct err *e)
 
 	s3_param(&c, "uploads", "");
 	s3_object_headers(u->s, &c);
+	s3_time_header(u->object, time, &c);
 	if (u->s->checksums)
 		s3_amz(&c, "x-amz-checksum-algorithm", "CRC32");
 	s3_plain(&c, "Content-Type: application/octet-stream");
@@ -327,11 +330,13 @@ finish(struct upload *u, const char *key, bool *done, struct err *e)
 }
 
 int
-s3_put_parts(struct s3 *s, const char *key, struct spool *b, struct err *e)
+s3_put_parts(struct s3 *s, const struct store_stage *o, struct err *e)
 {
+	const char *key = o->key;
+	struct spool *b = o->bytes;
 	struct buf full = { 0 };
 	struct upload u = {
-		.s = s, .bytes = b, .part_size = s->conf->part_size
+		.s = s, .object = o, .bytes = b, .part_size = s->conf->part_size
 	};
 	bool done = false;
 	int rc = -1;

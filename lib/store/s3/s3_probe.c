@@ -39,8 +39,8 @@ run_racer(void *ctx)
 	struct race *x = ctx;
 	struct http_response r = { 0 };
 	struct err e;
-	int rc =
-	    s3_put_call(x->s, x->full, &x->bytes, &x->digest, x->guard, &r, &e);
+	int rc = s3_put_call(
+	    x->s, x->full, &x->bytes, &x->digest, x->guard, NULL, &r, &e);
 
 	if (rc == 0 && r.status != 412 &&
 	    s3_stored(&r, &x->digest) != S3_STORED) {

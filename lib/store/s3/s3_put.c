@@ -262,10 +262,11 @@ s3_condition(enum store_guard guard, struct s3_call *c)
 
 int
 s3_put_call(struct s3 *s, const char *full, struct spool *b,
-    const struct s3_digest *d, enum store_guard guard, struct http_response *r,
-    struct err *e)
+    const struct s3_digest *d, enum store_guard guard,
+    const struct store_stage *o, struct http_response *r, struct err *e)
 {
 	struct s3_piece piece = { b, 0 };
+	char time[WHEN_SIZE];
 	char *md5 = xasprintf("Content-MD5: %s", d->md5_base64);
 	struct s3_call c = { .method = "PUT",
 		.class = STORE_REQUEST_PUT,
@@ -280,6 +281,7 @@ s3_put_call(struct s3 *s, const char *full, struct spool *b,
 	int rc;
 
 	s3_object_headers(s, &c);
+	s3_time_header(o, time, &c);
 	if (s->checksums)
 		s3_amz(&c, "x-amz-checksum-crc32", d->crc32_base64);
 	s3_condition(guard, &c);
@@ -332,8 +334,10 @@ look_first(struct s3 *s, const char *key, struct spool *b, const char *md5,
 }
 
 int
-s3_put(struct s3 *s, const char *key, struct spool *b, struct err *e)
+s3_put(struct s3 *s, const struct store_stage *o, struct err *e)
 {
+	const char *key = o->key;
+	struct spool *b = o->bytes;
 	struct http_response r = { 0 };
 	struct buf full = { 0 };
 	struct s3_digest d;
@@ -350,8 +354,8 @@ s3_put(struct s3 *s, const char *key, struct spool *b, struct err *e)
 			goto out;
 		}
 	}
-	if (s3_put_call(
-		s, buf_str(&full), b, &d, atomic_load(&s->guard), &r, e) == -1)
+	if (s3_put_call(s, buf_str(&full), b, &d, atomic_load(&s->guard), o, &r,
+		e) == -1)
 		goto out;
 	if (r.status == 412) {
 		rc = resolve(s, key, b, d.md5_hex, e);

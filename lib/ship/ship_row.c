@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fence in a layout with one row of positions, LTX: what keeps two from
+ * writing one history, and what was pruned, or written by others, from being
+ * gone on with.
+ *
+ * Whoever goes on with a record, or begins without one, puts a file of level 0
+ * at the TXID behind the last one.  Of two that do one succeeds, for there is
+ * one name.  So nothing has to be ended, and there is no owner's object: the
+ * writer that is taken over meets all pages of the new line at its position.
+ *
+ * What is taken from level 0 goes from the lowest TXID on, and the last file
+ * never goes.  So while the file before the position is there, and is ours,
+ * nothing beyond it was taken, and a file at the position is the newest one.
+ * Litestream's daemon removes files of level 0 within minutes, looks for nobody
+ * and overwrites; and nothing tells whether one is at work elsewhere.  So that
+ * file is looked at whenever one was put behind it, before that is acknowledged:
+ * on S3 a request of 100 bytes, for each change.  What a daemon leaves beside a
+ * database that is shipped from here tells before.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/when.h"
+#include "lib/replica/ltx/ltx_list.h"
+#include "lib/replica/ltx/ltx_mark.h"
+#include "lib/ship/ship_job.h"
+#include "lib/store/listed.h"
+#include "lib/store/store.h"
+#include "lib/sys/file.h"
+
+/* A record that is younger is taken for the newest one, on S3. */
+#define TRUST_NS INT64_C(3600000000000) /* an hour */
+
+static enum ltx_levels
+levels(const struct ship_job *j)
+{
+	return j->ship->store->ops->traits.flat ? LTX_LEVELS_FLAT
+						: LTX_LEVELS_DIR;
+}
+
+/* What must be asked may not be. */
+static int
+must_look(struct err *e)
+{
+	if (e->class == ERR_DENIED)
+		err_hint(e,
+		    "to ship as LTX, s3:ListBucket and s3:GetObject are "
+		    "needed");
+	return -1;
+}
+
+/* -- what is there --------------------------------------------------------- */
+
+/* The last of all files, of level 0 if there is one; NULL: there is none. */
+static const struct ltx_name *
+last_file(const struct ltx_list *l)
+{
+	const struct ltx_name *best = NULL, *n;
+
+	for (size_t i = 0; i < l->n; i++) {
+		n = &l->v[i].name;
+		if (best == NULL || n->max > best->max ||
+		    (n->max == best->max && n->level < best->level))
+			best = n;
+	}
+	return best;
+}
+
+static int
+list(struct ship_job *j, struct ltx_list *l, struct err *e)
+{
+	const struct listed from = LISTED_NOT(j->ship->store);
+
+	return ltx_list(l, &from, j->rec.key, levels(j), e) == -1 ? must_look(e)
+								  : 0;
+}
+
+/* May it be gone on behind that?  It is the newest, and says who wrote it. */
+static int
+check(struct ship_job *j, const char *key, int has, const struct provenance *pv,
+    struct err *e)
+{
+	const uint8_t *self = j->ship->writer;
+
+	if (j->ship->conf->new_generation)
+		return 0;
+	if (has == 0)
+		return ship_unmarked(j, key, e);
+	if (memcmp(pv->writer, self, sizeof(pv->writer)) == 0 ||
+	    state_same_machine(pv->writer, self))
+		return 0;
+	return ship_foreign(j, key, e);
+}
+
+/* A line is to begin behind the last file. */
+static int
+go_behind(struct ship_worker *w, struct ship_job *j, const struct ltx_name *n,
+    struct err *e)
+{
+	struct provenance pv = { 0 };
+	struct buf key = { 0 };
+	int has;
+
+	ltx_key(&key, j->rec.key, levels(j), n);
+	has = ship_peek(j->ship, buf_str(&key), &pv, e);
+	if (has == -1 && e->class == ERR_CORRUPT &&
+	    j->ship->conf->new_generation)
+		has = 0;
+	else if (has == -1 && e->class == ERR_CORRUPT)
+		err_hint(e,
+		    "whose it is cannot be told; make sure that nothing else "
+		    "ships this database, and go on with --new-generation");
+	if (has == -1)
+		(void)must_look(e);
+	else if (check(j, buf_str(&key), has, &pv, e) == -1)
+		has = -1;
+	buf_release(&key);
+	if (has == -1)
+		return -1;
+	j->fence.floor_ns = pv.captured_ns;
+	j->fence.next = n->max + 1;
+	if (has == 1 && !j->known && !j->ship->conf->new_generation)
+		ship_unrecorded(w, j, &pv);
+	else if (!j->known)
+		ship_anew(j, "asked for");
+	return 0;
+}
+
+int
+ship_row_fence(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	struct ltx_list l = { 0 };
+	const struct ltx_name *last;
+	int rc = list(j, &l, e);
+
+	j->fence.next = 0;
+	if (rc == 0 && (last = last_file(&l)) != NULL)
+		rc = go_behind(w, j, last, e);
+	ltx_list_release(&l);
+	if (rc == -1)
+		return -1;
+	j->start = SHIP_CLAIMS;
+	j->fence.asked = true;
+	return 0;
+}
+
+/* -- is it still ours? ----------------------------------------------------- */
+
+/* Of what a daemon keeps beside the database, the file of that TXID. */
+static void
+put_daemons(const struct ship_job *j, uint64_t txid, struct buf *path)
+{
+	const char *slash = strrchr(j->abs, '/');
+	struct ltx_name n = { 0, txid, txid };
+	struct buf name = { 0 };
+
+	buf_addf(&name, ".%s-litestream", slash + 1);
+	buf_addf(path, "%.*s/", (int)(slash - j->abs), j->abs);
+	ltx_key(path, buf_str(&name), LTX_LEVELS_DIR, &n);
+	buf_release(&name);
+}
+
+/* Is it a copy of one of lspp's? */
+static bool
+is_marked(const char *path)
+{
+	uint8_t p[LTX_HEADER_SIZE];
+	struct ltx_header h;
+	struct provenance pv;
+	struct err ignored;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool whole =
+	    fd != -1 && file_pread(fd, p, sizeof(p), 0, &ignored) == sizeof(p);
+
+	file_close(fd);
+	return whole && ltx_header_parse(&h, p, &ignored) == 0 &&
+	    ltx_marked(&h, &pv);
+}
+
+/*
+ * A daemon that goes on with this replica has fetched its last file, and puts
+ * its next one beside the database before it is there.  One that ships to
+ * another place has none of ours.
+ */
+static int
+look_for_daemon(struct ship_job *j, struct err *e)
+{
+	struct buf last = { 0 }, next = { 0 };
+	int rc = 0;
+
+	put_daemons(j, j->rec.pos.at, &next);
+	put_daemons(j, j->rec.pos.at - 1, &last);
+	if (access(buf_str(&next), F_OK) == 0 && is_marked(buf_str(&last))) {
+		rc = err_set(e, ERR_BUSY,
+		    "Litestream's daemon ships this database, too: %s is on "
+		    "its way",
+		    buf_str(&next));
+		err_hint(e,
+		    "end it, and take the database over: lspp-ship "
+		    "--new-generation ...");
+	}
+	buf_release(&last);
+	buf_release(&next);
+	return rc;
+}
+
+/* 1: the file of that TXID is there, if damaged; 0; -1. */
+static int
+is_there(struct ship_job *j, uint64_t txid, struct err *e)
+{
+	struct provenance pv;
+	struct buf key = { 0 };
+	int rc;
+
+	ship_key(j, &key, LAYOUT_SEGMENT, j->rec.pos.line, txid);
+	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
+	buf_release(&key);
+	if (rc == -1 && e->class == ERR_MISSING)
+		return 0;
+	return rc == -1 && e->class != ERR_CORRUPT ? -1 : 1;
+}
+
+/* 1: there is some file behind the position, and none at it; 0; -1. */
+static int
+has_more(struct ship_job *j, struct err *e)
+{
+	struct ltx_list l = { 0 };
+	const struct ltx_name *n;
+	bool at = false, behind = false;
+
+	if (list(j, &l, e) == -1)
+		return -1;
+	for (size_t i = 0; i < l.n; i++) {
+		n = &l.v[i].name;
+		at |= n->level == 0 && n->max == j->rec.pos.at;
+		behind |= n->max > j->rec.pos.at;
+	}
+	ltx_list_release(&l);
+	return behind && !at;
+}
+
+/*
+ * Is there anything that the record knows nothing of, but nothing at its
+ * position?  What was there is lost, and what came behind it would be read onto
+ * another state.  A directory tells for free of the next file alone.
+ */
+static int
+nothing_behind(struct ship_job *j, struct err *e)
+{
+	int rc;
+
+	if (!j->ship->store->ops->traits.looks) {
+		rc = has_more(j, e);
+	} else if ((rc = is_there(j, j->rec.pos.at + 1, e)) == 1) {
+		rc = is_there(j, j->rec.pos.at, e);
+		rc = rc == -1 ? -1 : !rc;
+	}
+	if (rc == 1)
+		rc = err_set(e, ERR_MISSING,
+		    "what followed the state that was shipped last is gone");
+	return rc;
+}
+
+/* The file before the position: the state that the record is of? */
+static int
+check_last(struct ship_job *j, struct err *e)
+{
+	const struct record *r = &j->rec;
+	struct provenance pv;
+	struct buf key = { 0 };
+	int rc;
+
+	ship_key(j, &key, LAYOUT_SEGMENT, r->pos.line, r->pos.at - 1);
+	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
+	if (rc == 0)
+		rc = ship_unmarked(j, buf_str(&key), e);
+	else if (rc == 1 &&
+	    memcmp(pv.writer, j->ship->writer, sizeof(pv.writer)) != 0)
+		rc = ship_foreign(j, buf_str(&key), e);
+	else if (rc == 1 && (pv.pages != r->pages || pv.sum.hi != r->sum.hi))
+		rc = err_set(e, ERR_MISSING,
+		    "%s is of another state than the record", buf_str(&key));
+	else if (rc == -1 && e->class == ERR_MISSING)
+		err_in(e, "%s: gone from the replica", buf_str(&key));
+	buf_release(&key);
+	return rc == 1 ? 0 : must_look(e);
+}
+
+int
+ship_row_confirm(struct ship_job *j, bool behind, struct err *e)
+{
+	bool looks = j->ship->store->ops->traits.looks;
+	bool old = when_now() - j->rec.captured_ns > TRUST_NS ||
+	    ship_may_be_pruned(j->rec.captured_ns);
+
+	if (j->keys[0] == NULL ||
+	    (j->start != SHIP_GOES_ON && j->start != SHIP_ENDS))
+		return 0;
+	if (behind)
+		return check_last(j, e);
+	if (look_for_daemon(j, e) == -1)
+		return -1;
+	/* Where looking costs nothing: before it is put in vain. */
+	if (!old && !looks)
+		return 0;
+	return check_last(j, e) == -1 ? -1 : nothing_behind(j, e);
+}

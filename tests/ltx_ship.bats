@@ -1,0 +1,366 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# lspp-ship --format ltx: Litestream 0.5 restores, follows and takes over what it
+# ships, and of two that ship one database one stops.
+#
+# Twice: on S3, too.
+
+# shellcheck disable=SC2154  # stderr is set by run --separate-stderr
+
+load lib/replica
+load lib/later
+load lib/ltx
+
+setup() {
+	need lspp-ship lspp-restore lspp-verify sqlite3 "$LITESTREAM_05"
+	replica_new "$T/r"
+	cd "$T" || return
+	export LSPP_MACHINE=one
+	FOLLOWER=
+}
+
+teardown() {
+	local pid
+	for pid in $FOLLOWER ${LTX_PID:-}; do
+		kill "$pid" 2>/dev/null || :
+	done
+}
+
+# ship STATE OPTION... -- a.db
+ship() {
+	local state=$1
+	shift
+	lspp-ship -v -r "$R" -C "$T" -s "$T/$state" "$@" a.db
+}
+
+# first -- a database, and its first ship.
+first() {
+	sqlite3 a.db "CREATE TABLE t (a INTEGER PRIMARY KEY, b);
+		INSERT INTO t(b) VALUES ('first')"
+	ship s --format ltx
+}
+
+more() {
+	sqlite3 -cmd '.timeout 10000' a.db \
+		"INSERT INTO t(b) VALUES (randomblob(${1:-3000}))"
+}
+
+# comes_back -- the newest state is what the database is, bit for bit.
+comes_back() {
+	ltx_theirs theirs a.db
+	cmp theirs a.db
+	ltx_ours ours a.db
+	cmp ours a.db
+}
+
+# levels NAME LEVEL -- how many files it has there.
+level() {
+	ltx_files a.db | grep -c "^$1 " || :
+}
+
+@test "each state that is shipped comes back, byte for byte, by its TXID too" {
+	local i n txid opts
+	seed
+	ltx_make a.db
+	mkdir states
+	n=$(count 200 24 10)
+	for ((i = 1; i <= n; i++)); do
+		[ $i -eq 1 ] || ltx_step a.db
+		opts=()
+		[ $i -ne 1 ] || opts=(--format ltx)
+		[ $((RANDOM % 5)) -ne 0 ] || opts+=(--snapshot-interval 0s)
+		ship s "${opts[@]}"
+		txid=$(ltx_newest a.db)
+		[ -e "states/$txid" ] || cp a.db "states/$txid"
+		comes_back
+	done
+	for txid in states/*; do
+		ltx_theirs theirs a.db -txid "${txid#states/}"
+		cmp theirs "$txid"
+		ltx_ours ours a.db --txid "${txid#states/}"
+		cmp ours "$txid"
+	done
+	[ "$(level 9)" -gt 0 ]
+	lspp-verify -q -s s --deep --sql -r "$R" a.db
+	# And their times rise.
+	ltx_files a.db | grep '^0' | sort | while read -r _ _ _ txid; do
+		replica_get "$txid" | xxd -s 32 -l 8 -p
+	done >rising
+	sort -c rising
+}
+
+@test "what is as of a time is what litestream restores, too" {
+	local i key ms at
+	[ $REPLICA = dir ] || skip 'it knows only whole seconds of these files'
+	first
+	for i in 1 2 3 4; do
+		cp a.db "state.$i"
+		key=$(ltx_files a.db | sort | tail -n 1 | cut -d ' ' -f 4)
+		ms[i]=$((16#$(replica_get "$key" | xxd -s 32 -l 8 -p)))
+		more
+		ship s
+	done
+	for i in 1 2 3; do
+		at=$(date -u -d "@$(((ms[i] + 1) / 1000))" +%FT%T).$(printf %03d \
+			$(((ms[i] + 1) % 1000)))Z
+		ltx_theirs theirs a.db -timestamp "$at"
+		cmp theirs "state.$i"
+		ltx_ours ours a.db --timestamp "$at"
+		cmp ours "state.$i"
+	done
+}
+
+@test "other sizes of pages, a database that shrinks to nothing, and an empty one" {
+	first
+	more 100000
+	ship s
+	sqlite3 a.db 'PRAGMA page_size = 16384; VACUUM'
+	run -0 ship s
+	assert_output --partial 'its page size changed'
+	comes_back
+	more
+	ship s
+	comes_back
+	sqlite3 a.db 'DROP TABLE t; VACUUM'
+	ship s
+	comes_back
+	: >empty.db
+	run -65 lspp-ship -r "$R" -C "$T" -s s --format ltx empty.db
+	assert_output --partial 'empty file'
+	assert_equal "$(replica_list empty.db)" ''
+	lspp-verify -q -s s --deep -r "$R" a.db
+}
+
+@test "an old state goes on behind what is there, and a lost one begins behind it" {
+	first
+	cp -r s old
+	for _ in 1 2 3; do
+		more
+		ship s
+	done
+	cp a.db before
+	more
+	run -0 ship old
+	assert_output --partial 'the replica is ahead of this state'
+	comes_back
+	ltx_ours ours a.db --txid 0000000000000004
+	cmp ours before
+	assert_equal "$(ltx_newest a.db) $(level 0) $(level 9)" \
+		'0000000000000005 5 0'
+	more
+	run -0 ship new --format ltx
+	assert_output --partial 'the state in'
+	comes_back
+	assert_equal "$(ltx_newest a.db) $(level 0) $(level 9)" \
+		'0000000000000006 6 1'
+	# The other one meets it.
+	more
+	run ship old
+	[ "$status" -eq 0 ] || [ "$status" -eq 75 ]
+	run -0 ship new
+	comes_back
+}
+
+@test "what was pruned or lost behind a record is not gone on with" {
+	local key
+	first
+	cp -r s old
+	more
+	ship s
+	key=$(ltx_files a.db | sort | tail -n 1 | cut -d ' ' -f 4)
+	more
+	ship s
+	cp a.db state.3
+	# What would stand in its place leads to another state than what is behind.
+	replica_rm "$key"
+	more
+	run -0 later 1 lspp-ship -v -r "$R" -C "$T" -s old a.db
+	assert_output --partial 'the replica has lost the one it had'
+	comes_back
+}
+
+@test "the newest file is gone, or of another state: it begins anew" {
+	local key
+	first
+	more
+	ship s
+	key=$(ltx_files a.db | sort | tail -n 1 | cut -d ' ' -f 4)
+	replica_get "$key" >kept
+	replica_rm "$key"
+	more
+	run -0 ship s
+	assert_output --partial 'the replica has lost the one it had'
+	comes_back
+	more
+	ship s
+	key=$(ltx_files a.db | grep '^0' | sort | tail -n 1 | cut -d ' ' -f 4)
+	replica_get "$key" | head -c 300 >short
+	replica_put "$key" short
+	more
+	ship s
+	run ltx_theirs theirs a.db
+	[ "$status" -ne 0 ]
+	run -65 lspp-verify -q -s s --deep -r "$R" a.db
+	more
+	run -0 ship s
+	assert_output --partial 'lspp-verify found the one it had broken'
+	comes_back
+}
+
+@test "another machine is told, and takes over when it is asked to" {
+	first
+	more
+	run -75 env LSPP_MACHINE=two lspp-ship --format ltx -r "$R" -C "$T" \
+		-s "$T/s2" a.db
+	assert_output --partial 'was written by somebody else: another machine'
+	LSPP_MACHINE=two ship s2 --format ltx --new-generation
+	comes_back
+	more
+	run -75 ship s
+	assert_output --partial 'another machine'
+	LSPP_MACHINE=two ship s2
+	comes_back
+	run -0 ship s --new-generation
+	comes_back
+	more
+	LSPP_MACHINE=two run -75 ship s2
+	ship s
+	comes_back
+}
+
+@test "of two that begin at one moment one has acknowledged" {
+	local i m n acked
+	n=$(count 100 6 3)
+	sqlite3 a.db 'CREATE TABLE t (a INTEGER PRIMARY KEY, b)'
+	for ((i = 0; i < n; i++)); do
+		replica_clear
+		rm -rf s.?
+		more
+		for m in 1 2 3; do
+			LSPP_MACHINE=$m lspp-ship --format ltx -r "$R" -C "$T" \
+				-s "$T/s.$m" a.db >"acks.$m" 2>/dev/null 3>&- &
+		done
+		for m in 1 2 3; do
+			wait -n || :
+		done
+		acked=$(cat acks.? | wc -l)
+		assert_equal "$acked" 1
+		comes_back
+	done
+}
+
+@test "a replica keeps its layout, and nothing is shipped beside the other one" {
+	first
+	more
+	run -78 ship s --format wal
+	assert_output --partial 'in the layout of Litestream 0.5, LTX, and not'
+	run -78 ship new
+	assert_output --partial '--format ltx goes on in that layout'
+	run -78 ship new --format wal
+	assert_equal "$(replica_list a.db/generations)" ''
+	ship s
+	comes_back
+	replica_clear
+	lspp-ship -r "$R" -C "$T" -s w a.db
+	more
+	run -78 lspp-ship --format ltx -r "$R" -C "$T" -s w a.db
+	assert_output --partial 'in the layout of Litestream 0.3, and not'
+	run -78 lspp-ship --format ltx -r "$R" -C "$T" -s w2 a.db
+	assert_output --partial '--format wal goes on in that layout'
+	lspp-ship -r "$R" -C "$T" -s w a.db
+	run -0 lspp-restore -r "$R" -o - a.db
+	assert_equal "$(ltx_files a.db)" ''
+	run -2 ship s --format zip
+}
+
+@test "a dry run and --json tell what would be" {
+	sqlite3 a.db "CREATE TABLE t (a INTEGER PRIMARY KEY, b)"
+	run -0 lspp-ship -n --format ltx -r "$R" -C "$T" -s s a.db
+	assert_output --regexp 'a\.db/(ltx/0|0000)/0{15}1-0{15}1\.ltx$'
+	assert_equal "$(replica_list)" ''
+	run -0 --separate-stderr ship s --format ltx --json
+	assert_output --regexp '"what":"snapshot","generation":null,"index":null,"offset":null,"txid":"0000000000000001",'
+	more
+	run -0 --separate-stderr ship s --json
+	assert_output --regexp '"what":"segment",.*"txid":"0000000000000002",.*0{15}2-0{15}2\.ltx","snapshot":null,'
+}
+
+# has_all -- is the newest state that of the database?
+has_all() {
+	ltx_theirs shipped a.db && same_db shipped a.db >/dev/null 2>&1
+}
+
+@test "handed over to litestream's daemon and back, nothing is lost" {
+	local i n
+	n=$(count 100 4 2)
+	seed
+	ltx_make a.db
+	ltx_config a.db
+	ship s --format ltx
+	for ((i = 0; i < n; i++)); do
+		ltx_step a.db
+		ship s
+		has_all
+		[ $((RANDOM % 2)) -eq 0 ] || rm -rf .a.db-litestream
+		ltx_start
+		ltx_step a.db
+		wait_for has_all
+		ltx_step a.db
+		wait_for has_all
+		ltx_stop
+		ltx_step a.db
+		run ship s
+		[ "$status" -eq 75 ] || [ "$output" = a.db ]
+		ship s --new-generation
+		has_all
+		ltx_step a.db
+		ship s
+		has_all
+		lspp-verify -q -s s --deep -r "$R" a.db
+	done
+}
+
+@test "a daemon that writes, too, is noticed" {
+	local before
+	first
+	sqlite3 a.db 'PRAGMA journal_mode = wal' >/dev/null
+	ship s
+	ltx_config a.db
+	ltx_start
+	more
+	wait_for has_all
+	more
+	run -75 ship s
+	assert_output --partial 'Litestream'
+	wait_for has_all
+	# Also where what it keeps beside the database is not seen.
+	mv .a.db-litestream away
+	run -75 ship s
+	assert_output --partial 'was written by Litestream: its daemon'
+	mv away .a.db-litestream
+	more
+	wait_for has_all
+	ltx_stop
+	before=$(replica_list a.db/)
+	run -75 ship s
+	run -75 ship new --format ltx
+	assert_output --partial 'was written by Litestream: its daemon'
+	assert_equal "$(replica_list a.db/)" "$before"
+	ship s --new-generation
+	has_all
+}
+
+@test "litestream follows what is shipped" {
+	local i
+	seed
+	ltx_make a.db
+	ship s --format ltx
+	"$LITESTREAM_05" restore -f -follow-interval 50ms -o followed \
+		"$(ltx_url a.db)" >follow.log 2>&1 3>&- &
+	FOLLOWER=$!
+	for ((i = $(count 100 12 6); i > 0; i--)); do
+		ltx_step a.db
+		ship s
+		wait_for same_db followed a.db
+	done
+}
