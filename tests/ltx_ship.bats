@@ -53,7 +53,12 @@ comes_back() {
 	cmp ours a.db
 }
 
-# levels NAME LEVEL -- how many files it has there.
+# has_all -- is the newest state that of the database?
+has_all() {
+	ltx_theirs shipped a.db && same_db shipped a.db >/dev/null 2>&1
+}
+
+# level N -- how many files it has there.
 level() {
 	ltx_files a.db | grep -c "^$1 " || :
 }
@@ -131,6 +136,42 @@ level() {
 	lspp-verify -q -s s --deep -r "$R" a.db
 }
 
+# compacted -- did the daemon make a file of level 1 that begins behind TXID $1?
+compacted() {
+	ltx_files a.db | awk -v last="$1" '$1 == 1 && $2 > last { found = 1 }
+		END { exit !found }'
+}
+
+@test "behind pages of another size litestream's daemon goes on compacting" {
+	local last
+	ltx_make a.db
+	ltx_config a.db
+	ltx_start
+	more
+	wait_for has_all
+	wait_for compacted 0
+	ltx_stop
+	ship s --format ltx --new-generation
+	cp a.db before
+	last=$(ltx_newest a.db)
+	sqlite3 a.db 'PRAGMA journal_mode = delete; PRAGMA page_size = 8192;
+		VACUUM; PRAGMA journal_mode = wal' >/dev/null
+	ship s
+	has_all
+	rm -rf .a.db-litestream
+	: >daemon.log
+	ltx_start
+	more
+	wait_for has_all
+	wait_for compacted "$(printf %016x $((16#$last + 1)))"
+	more
+	wait_for has_all
+	ltx_stop
+	run ! grep -i 'mismatch\|compaction failed' daemon.log
+	ltx_ours ours a.db --txid "$last"
+	cmp ours before
+}
+
 @test "an old state goes on behind what is there, and a lost one begins behind it" {
 	first
 	cp -r s old
@@ -205,6 +246,17 @@ level() {
 	run -0 ship s
 	assert_output --partial 'lspp-verify found the one it had broken'
 	comes_back
+	# Not even whose it was can be told by it, but by the record.
+	key=$(ltx_files a.db | grep '^0' | sort | tail -n 1 | cut -d ' ' -f 4)
+	: >none
+	replica_put "$key" none
+	more
+	ship s
+	more
+	ship s
+	lspp-verify -q -s s --newest --deep -r "$R" a.db || [ $? -eq 65 ]
+	ltx_ours ours a.db
+	cmp ours a.db
 }
 
 @test "another machine is told, and takes over when it is asked to" {
@@ -285,11 +337,6 @@ level() {
 	assert_output --regexp '"what":"segment",.*"txid":"0000000000000002",.*0{15}2-0{15}2\.ltx","snapshot":null,'
 }
 
-# has_all -- is the newest state that of the database?
-has_all() {
-	ltx_theirs shipped a.db && same_db shipped a.db >/dev/null 2>&1
-}
-
 @test "handed over to litestream's daemon and back, nothing is lost" {
 	local i n
 	n=$(count 100 4 2)
@@ -321,7 +368,7 @@ has_all() {
 }
 
 @test "a daemon that writes, too, is noticed" {
-	local before
+	local before key
 	first
 	sqlite3 a.db 'PRAGMA journal_mode = wal' >/dev/null
 	ship s
@@ -346,6 +393,12 @@ has_all() {
 	run -75 ship new --format ltx
 	assert_output --partial 'was written by Litestream: its daemon'
 	assert_equal "$(replica_list a.db/)" "$before"
+	# What it has not shipped yet it would ship later, over what is there.
+	key=.a.db-litestream/ltx/0/000000000000ffff-000000000000ffff.ltx
+	: >"$key"
+	run -75 ship s --new-generation
+	assert_output --partial 'delete .a.db-litestream'
+	rm "$key"
 	ship s --new-generation
 	has_all
 }

@@ -127,7 +127,9 @@ struct ship_step {
 	bool anew;
 };
 
-enum { SHIP_OBJECTS = 2 }; /* a segment, then a snapshot */
+/* A segment, then a snapshot; in LTX the same snapshot once more in levels 1 to 8
+ * (ship_row_close()). */
+enum { SHIP_OBJECTS = 2 + 8 };
 
 struct ship_job {
 	struct job job; /* the pool's: it is the first */
@@ -159,11 +161,12 @@ struct ship_job {
 	/* What the replica holds of others, and of lost states: ship_fence.c;
 	 * blind: ship_pruned.c. */
 	struct {
-		bool asked;       /* it was looked at, or that is denied */
-		bool blind;       /* may not look whether it is pruned */
-		uint64_t owner;   /* the number of the object that claims */
-		uint64_t next;    /* in one row: where a line begins; 0: at 1 */
-		int64_t floor_ns; /* what begins is captured later */
+		bool asked;     /* it was looked at, or that is denied */
+		bool blind;     /* may not look whether it is pruned */
+		uint64_t owner; /* the number of the object that claims */
+		uint64_t next;  /* in one row: where a line begins; 0: at 1 */
+		uint32_t page_size; /* of what is before that; 0: not known */
+		int64_t floor_ns;   /* what begins is captured later */
 		struct buf follows; /* how far Litestream's went */
 		char *ended_key;    /* the end that was put last */
 	} fence;
@@ -361,6 +364,13 @@ int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
 
 /* Likewise in one row, where nothing is ended: ship_row.c. */
 int ship_row_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
+/*
+ * A line begins in one row, with pages of that size and a snapshot that is in
+ * 'bytes'.  If what is before has pages of another size: where else that
+ * snapshot goes, into j->keys, for compaction is not to merge the two.
+ */
+int ship_row_close(
+    struct ship_job *j, uint32_t page_size, struct spool *bytes, struct err *e);
 /* In place of ship_confirm(): is the file before the position still ours?
  * ERR_BUSY: Litestream ships the database, too. */
 int ship_row_confirm(struct ship_job *j, bool behind, struct err *e);

@@ -416,7 +416,7 @@ begin_in_row(struct pass *p, struct err *e)
 		return -1;
 	ship_key(j, &key, LAYOUT_SNAPSHOT, n->pos.line, n->pos.at);
 	put_key(p, 1, &key, &w->segment_bytes);
-	return 0;
+	return ship_row_close(j, p->st->page_size, &w->segment_bytes, e);
 }
 
 /*

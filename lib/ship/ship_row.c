@@ -18,7 +18,10 @@
  * on S3 a request of 100 bytes, for each change.  What a daemon leaves beside a
  * database that is shipped from here tells before.
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,7 +39,7 @@
 #define TRUST_NS INT64_C(3600000000000) /* an hour */
 
 static enum ltx_levels
-levels(const struct ship_job *j)
+levels_of(const struct ship_job *j)
 {
 	return j->ship->store->ops->traits.flat ? LTX_LEVELS_FLAT
 						: LTX_LEVELS_DIR;
@@ -75,8 +78,9 @@ list(struct ship_job *j, struct ltx_list *l, struct err *e)
 {
 	const struct listed from = LISTED_NOT(j->ship->store);
 
-	return ltx_list(l, &from, j->rec.key, levels(j), e) == -1 ? must_look(e)
-								  : 0;
+	return ltx_list(l, &from, j->rec.key, levels_of(j), e) == -1
+	    ? must_look(e)
+	    : 0;
 }
 
 /* May it be gone on behind that?  It is the newest, and says who wrote it. */
@@ -96,6 +100,56 @@ check(struct ship_job *j, const char *key, int has, const struct provenance *pv,
 	return ship_foreign(j, key, e);
 }
 
+/* The folder of a daemon's files of level 0, beside the database. */
+static void
+put_daemons(const struct ship_job *j, struct buf *path)
+{
+	const char *slash = strrchr(j->abs, '/');
+
+	buf_addf(path, "%.*s/.%s-litestream/ltx/0", (int)(slash - j->abs),
+	    j->abs, slash + 1);
+}
+
+/*
+ * A daemon is taken over from, whose newest file in the replica is that of
+ * 'last'.  If it has newer ones beside the database, it puts these as soon as it
+ * is started again, whatever is there by then.
+ */
+static int
+look_for_more(struct ship_job *j, uint64_t last, struct err *e)
+{
+	struct buf dir = { 0 };
+	struct dirent *en;
+	struct ltx_name n;
+	DIR *d;
+	int rc = 0;
+
+	put_daemons(j, &dir);
+	d = opendir(buf_str(&dir));
+	while (d != NULL && rc == 0 && (en = readdir(d)) != NULL)
+		if (ltx_parse(&n, en->d_name) && n.max > last) {
+			rc = err_set(e, ERR_BUSY,
+			    "Litestream's daemon would ship %s/%s, which it "
+			    "has not yet, over what is shipped now",
+			    buf_str(&dir), en->d_name);
+			err_hint(e,
+			    "what is in it is in the database, too: end the "
+			    "daemon, and delete .%s-litestream",
+			    strrchr(j->abs, '/') + 1);
+		}
+	if (d != NULL)
+		(void)closedir(d);
+	buf_release(&dir);
+	return rc;
+}
+
+/* Is it the file that the record is behind? */
+static bool
+is_recorded(const struct ship_job *j, const struct ltx_name *n)
+{
+	return j->known && n->level == 0 && n->max == j->rec.pos.at - 1;
+}
+
 /* A line is to begin behind the last file. */
 static int
 go_behind(struct ship_worker *w, struct ship_job *j, const struct ltx_name *n,
@@ -105,9 +159,13 @@ go_behind(struct ship_worker *w, struct ship_job *j, const struct ltx_name *n,
 	struct buf key = { 0 };
 	int has;
 
-	ltx_key(&key, j->rec.key, levels(j), n);
+	ltx_key(&key, j->rec.key, levels_of(j), n);
 	has = ship_peek(j->ship, buf_str(&key), &pv, e);
-	if (has == -1 && e->class == ERR_CORRUPT &&
+	if (has == -1 && e->class == ERR_CORRUPT && is_recorded(j, n)) {
+		has = 1; /* it was ours, and nothing came behind it */
+		memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
+		pv.captured_ns = j->rec.captured_ns;
+	} else if (has == -1 && e->class == ERR_CORRUPT &&
 	    j->ship->conf->new_generation)
 		has = 0;
 	else if (has == -1 && e->class == ERR_CORRUPT)
@@ -116,12 +174,14 @@ go_behind(struct ship_worker *w, struct ship_job *j, const struct ltx_name *n,
 		    "ships this database, and go on with --new-generation");
 	if (has == -1)
 		(void)must_look(e);
-	else if (check(j, buf_str(&key), has, &pv, e) == -1)
+	else if (check(j, buf_str(&key), has, &pv, e) == -1 ||
+	    (has == 0 && look_for_more(j, n->max, e) == -1))
 		has = -1;
 	buf_release(&key);
 	if (has == -1)
 		return -1;
 	j->fence.floor_ns = pv.captured_ns;
+	j->fence.page_size = pv.page_size;
 	j->fence.next = n->max + 1;
 	if (has == 1 && !j->known && !j->ship->conf->new_generation)
 		ship_unrecorded(w, j, &pv);
@@ -148,20 +208,59 @@ ship_row_fence(struct ship_worker *w, struct ship_job *j, struct err *e)
 	return 0;
 }
 
+/* -- pages of another size ------------------------------------------------- */
+
+/* The levels up to which compaction would meet what is there: the first, and the
+ * one above the highest that has a file. */
+static int
+levels_to_close(struct ship_job *j, struct err *e)
+{
+	struct ltx_list l = { 0 };
+	unsigned top = 0;
+
+	if (list(j, &l, e) == -1)
+		return -1;
+	for (size_t i = 0; i < l.n; i++)
+		if (l.v[i].name.level < LTX_SNAPSHOTS &&
+		    l.v[i].name.level > top)
+			top = l.v[i].name.level;
+	ltx_list_release(&l);
+	return (int)(top + 1 < LTX_SNAPSHOTS ? top + 1 : top);
+}
+
+int
+ship_row_close(
+    struct ship_job *j, uint32_t page_size, struct spool *bytes, struct err *e)
+{
+	struct ltx_name n = { .min = 1, .max = j->next.pos.at - 1 };
+	struct buf key = { 0 };
+	uint32_t before = j->fence.page_size;
+	int levels;
+
+	if (before == 0 && j->known)
+		before = j->rec.page_size;
+	if (before == 0 || before == page_size || j->ship->conf->dry_run)
+		return 0;
+	if ((levels = levels_to_close(j, e)) == -1)
+		return -1;
+	for (int i = 0; i < levels; i++) {
+		n.level = (unsigned)i + 1;
+		buf_reset(&key);
+		ltx_key(&key, j->rec.key, levels_of(j), &n);
+		j->keys[2 + i] = xstrdup(buf_str(&key));
+		j->bytes[2 + i] = bytes;
+	}
+	buf_release(&key);
+	return 0;
+}
+
 /* -- is it still ours? ----------------------------------------------------- */
 
-/* Of what a daemon keeps beside the database, the file of that TXID. */
 static void
-put_daemons(const struct ship_job *j, uint64_t txid, struct buf *path)
+put_daemons_file(const struct ship_job *j, uint64_t txid, struct buf *path)
 {
-	const char *slash = strrchr(j->abs, '/');
-	struct ltx_name n = { 0, txid, txid };
-	struct buf name = { 0 };
-
-	buf_addf(&name, ".%s-litestream", slash + 1);
-	buf_addf(path, "%.*s/", (int)(slash - j->abs), j->abs);
-	ltx_key(path, buf_str(&name), LTX_LEVELS_DIR, &n);
-	buf_release(&name);
+	put_daemons(j, path);
+	buf_addf(path, "/%016" PRIx64 "-%016" PRIx64 ".ltx", txid, txid);
 }
 
 /* Is it a copy of one of lspp's? */
@@ -192,8 +291,8 @@ look_for_daemon(struct ship_job *j, struct err *e)
 	struct buf last = { 0 }, next = { 0 };
 	int rc = 0;
 
-	put_daemons(j, j->rec.pos.at, &next);
-	put_daemons(j, j->rec.pos.at - 1, &last);
+	put_daemons_file(j, j->rec.pos.at, &next);
+	put_daemons_file(j, j->rec.pos.at - 1, &last);
 	if (access(buf_str(&next), F_OK) == 0 && is_marked(buf_str(&last))) {
 		rc = err_set(e, ERR_BUSY,
 		    "Litestream's daemon ships this database, too: %s is on "
@@ -286,6 +385,8 @@ check_last(struct ship_job *j, struct err *e)
 		    "%s is of another state than the record", buf_str(&key));
 	else if (rc == -1 && e->class == ERR_MISSING)
 		err_in(e, "%s: gone from the replica", buf_str(&key));
+	else if (rc == -1 && e->class == ERR_CORRUPT)
+		e->class = ERR_MISSING; /* as good as gone */
 	buf_release(&key);
 	return rc == 1 ? 0 : must_look(e);
 }

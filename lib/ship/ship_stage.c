@@ -68,8 +68,11 @@ ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	/* Refused already: a snapshot is never there without it. */
 	if (st[0] != NULL && st[0]->failed)
 		return 0;
-	if (ship_confirm(j, true, e) == -1 || stage(j, 1, e) == -1)
+	if (ship_confirm(j, true, e) == -1)
 		return -1;
+	for (int i = 1; i < SHIP_OBJECTS; i++)
+		if (stage(j, i, e) == -1)
+			return -1;
 	if (j->start == SHIP_CLAIMS && st[1] != NULL)
 		st[1]->behind = st[0];
 	return 0;
