@@ -184,6 +184,26 @@ is_nested(struct scanning *x, const char *key)
 	return true;
 }
 
+/* That of the database that an entry may be of; an odd one may be a generation. */
+static ptrdiff_t
+name_of(const struct store_entry *en)
+{
+	char *below = xasprintf("%s/", en->key);
+	ptrdiff_t n = name_in(en->odd == NULL ? en->key : below);
+
+	free(below);
+	return n;
+}
+
+/* It fails the one database that it lies in. */
+static int
+take_odd(struct prune_db *db, const struct store_entry *en)
+{
+	if (db != NULL && db->rc != -1)
+		db->rc = store_refuse_odd(en, &db->e);
+	return STORE_PASS;
+}
+
 static int
 scan_entry(void *ctx, const struct store_entry *en, struct err *e)
 {
@@ -197,13 +217,15 @@ scan_entry(void *ctx, const struct store_entry *en, struct err *e)
 			return 1;
 		buf_reset(&x->prefix);
 		x->wanted = false;
-		if ((n = name_in(en->key)) == -1) {
+		if ((n = name_of(en)) == -1) {
 			if (x->scan->unknown++ == 0)
 				x->scan->first = xstrdup(en->key);
-			return 0;
+			return en->odd == NULL ? 0 : STORE_PASS;
 		}
 		begin(x, en->key, (size_t)n);
 	}
+	if (en->odd != NULL)
+		return take_odd(x->db, en);
 	if (!is_nested(x, en->key) && x->wanted)
 		take(x->db, en);
 	return 0;

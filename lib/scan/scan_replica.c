@@ -100,13 +100,28 @@ wanted(struct search *f, const char *p)
 	    glob_may_descend(f->pattern, key);
 }
 
+/* Prefixes that are found below one. */
+struct below {
+	struct search *f;
+	struct list *out;
+};
+
 static int
 note_prefix(void *ctx, const struct store_entry *en, struct err *e)
 {
+	struct below *b = ctx;
+	struct err odd;
+
 	(void)e;
 	if (en->prefix)
-		add(ctx, en->key);
-	return 0;
+		add(b->out, en->key);
+	if (en->odd == NULL)
+		return 0;
+	if (wanted(b->f, en->key)) {
+		(void)store_refuse_odd(en, &odd);
+		b->f->s->failed(b->f->s->ctx, url_of(b->f, en->key), &odd);
+	}
+	return STORE_PASS;
 }
 
 static int
@@ -125,9 +140,10 @@ note_object(void *ctx, const struct store_entry *en, struct err *e)
 static void
 list_below(struct search *f, const char *p, struct list *out)
 {
+	struct below b = { f, out };
 	struct err e;
 
-	if (f->st->ops->list(f->st, p, true, note_prefix, out, &e) == -1)
+	if (f->st->ops->list(f->st, p, true, note_prefix, &b, &e) == -1)
 		f->s->failed(f->s->ctx, url_of(f, p), &e);
 }
 

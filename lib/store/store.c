@@ -42,6 +42,16 @@ store_stats(struct store *s, struct store_stats *out)
 }
 
 int
+store_refuse_odd(const struct store_entry *en, struct err *e)
+{
+	err_set(e, ERR_CONFIG,
+	    "%s in the replica is %s: what may be behind it is not listed",
+	    en->key, en->odd);
+	return err_hint(
+	    e, "put there what it stands for, or move it out of the replica");
+}
+
+int
 store_no_backup(const struct store *s, struct err *e)
 {
 	err_set(e, ERR_MISSING, "no backup of that name in %s", s->url);

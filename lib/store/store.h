@@ -64,8 +64,17 @@ struct store_entry {
 	uint64_t size;
 	int64_t mtime_ns;
 	bool prefix; /* a common prefix, not an object */
+	/* NULL; or it is neither, and this is what it is: a listing does not
+	 * reach what may be behind it. */
+	const char *odd;
 };
-/* 0: go on; 1: stop, list returns 0; -1: list fails with e. */
+/* What a store_each may say of an odd one: pass it over. */
+#define STORE_PASS 2
+/*
+ * 0: go on; 1: stop, list returns 0; -1: list fails with e.  An odd entry that is
+ * not passed over by name, with STORE_PASS, fails the listing: one that leaves
+ * something out is not to look complete.
+ */
 typedef int store_each(void *ctx, const struct store_entry *en, struct err *e);
 
 /* The result for key i of a remove_many(), in any order. */
@@ -235,6 +244,9 @@ bool store_is_url(const char *s);
 
 /* Since it was opened (lib/store/stats.h); any thread may ask. */
 void store_stats(struct store *s, struct store_stats *out);
+
+/* Fails, ERR_CONFIG: en is odd. */
+int store_refuse_odd(const struct store_entry *en, struct err *e);
 
 /* Fails, ERR_MISSING: what an operator named has no object there. */
 int store_no_backup(const struct store *s, struct err *e);

@@ -72,7 +72,10 @@ test_links(void)
 	is_int(s->ops->remove(s, "l/f", &e), -1, "nor to remove");
 	is_str(said("ls other"), "f", "nothing came or went");
 	is_str(got(s, "l/f", 0, 6), "secret", "reading follows");
-	is_str(listed(s, "", false, 0), "", "listing does not");
+	is_str(listed(s, "", false, 0),
+	    "l in the replica is a symbolic link: what may be behind it is not "
+	    "listed",
+	    "listing does not, and says so");
 	is_str(listed(s, "l/", false, 0), "l/f ", "unless told to");
 	sh("ln -s ../other/f root/f");
 	is_int(put(s, "f", "x", &e), -1, "a link has the name");
@@ -88,6 +91,51 @@ test_links(void)
 	store_close(s);
 }
 
+static int
+pass(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct listing *l = ctx;
+
+	(void)e;
+	buf_addf(&l->b, "%s%s ", en->key, en->odd != NULL ? "?" : "");
+	return en->odd != NULL ? STORE_PASS : 0;
+}
+
+/* What is neither a file nor a directory may stand for one. */
+static void
+test_odd(void)
+{
+	static const char *const make[] = { "ln -s nowhere", "ln -s .",
+		"ln -s ../d/1", "mkfifo" };
+	struct store *s = fresh(&best);
+	struct listing l = { 0 };
+	struct err e;
+
+	sh("mkdir -p root/a root/d; touch root/a/1 root/d/1");
+	for (size_t i = 0; i < sizeof(make) / sizeof(*make); i++) {
+		char *made = xasprintf("cd root/d && %s 0", make[i]);
+
+		sh(made);
+		is_int(s->ops->list(s, "", false, each, &l, &e), -1, made);
+		is_int(e.class, ERR_CONFIG, "is refused");
+		ok(strncmp(e.msg, "d/0 in the replica is ", 22) == 0,
+		    "by name: %s", e.msg);
+		ok(strstr(listed(s, "d/", true, 0), "d/0 in the ") != NULL,
+		    "with a delimiter, too");
+		is_str(listed(s, "", true, 0), "a/* d/* ", "not from above");
+		is_str(listed(s, "a/", false, 0), "a/1 ", "nor from beside");
+		is_str(listed(s, "d/1", false, 0), "d/1 ", "nor by a name");
+		buf_reset(&l.b);
+		is_int(s->ops->list(s, "", false, pass, &l, &e), 0,
+		    "passed over by name");
+		is_str(buf_str(&l.b), "a/1 d/0? d/1 ", "the others are there");
+		sh("rm root/d/0");
+		free(made);
+	}
+	buf_release(&l.b);
+	store_close(s);
+}
+
 int
 main(void)
 {
@@ -96,5 +144,6 @@ main(void)
 	test_root_removed();
 	test_dir_removed();
 	test_links();
+	test_odd();
 	return end();
 }

@@ -17,7 +17,8 @@
  * Objects are made with mode 0640 and directories with 0750, less umask.
  * A killed process may leave empty directories; those are listed as prefixes.
  * Nothing is written through a symbolic link below the root; the root itself
- * may be one, and reading follows those in a key, but list() none on its way.
+ * may be one, and reading follows those in a key.  What list() meets on its way
+ * and is neither a file nor a directory is an odd entry (store.h).
  *
  * Names that begin with ".lspp-" are the driver's own: never listed, and
  * refused in keys, as are empty components, "." and "..".

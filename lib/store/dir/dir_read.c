@@ -167,6 +167,20 @@ report_file(struct walk *w, struct err *e)
 	return w->each(w->ctx, &en, e);
 }
 
+/* w->key is neither a file nor a directory. */
+static int
+report_odd(struct walk *w, unsigned char type, struct err *e)
+{
+	struct store_entry en = { .key = buf_str(&w->key),
+		.odd = type == DT_LNK ? "a symbolic link"
+				      : "neither a file nor a directory" };
+	int rc = w->each(w->ctx, &en, e);
+
+	if (rc == STORE_PASS)
+		return 0;
+	return rc == 0 ? store_refuse_odd(&en, e) : rc;
+}
+
 static int
 visit(struct walk *w, const struct name *n, struct err *e)
 {
@@ -176,7 +190,7 @@ visit(struct walk *w, const struct name *n, struct err *e)
 	if (n->type == DT_REG)
 		return report_file(w, e);
 	if (n->type != DT_DIR)
-		return 0;
+		return report_odd(w, n->type, e);
 	if (!w->delimited)
 		return descend(w, e);
 	en.key = buf_str(&w->key);
