@@ -7,6 +7,7 @@
 load lib/replica
 
 setup() {
+	set +T
 	cd "$T"
 	replica_new "$T/rep"
 	export LSPP_REPLICA=$R LSPP_BASE=$T/src LSPP_STATE=$T/state

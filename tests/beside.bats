@@ -7,6 +7,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need lspp-scan lspp-ship lspp-restore lspp-new sqlite3
 	cd "$T" || return
 	R=$T/replica S=$T/state D=$T/src OUT=$T/out

@@ -8,6 +8,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need lspp-ship craft sqlite3
 	cd "$T"
 	export LSPP_REPLICA=$T/rep LSPP_BASE=$T LSPP_STATE=$T/state

@@ -9,6 +9,7 @@ load lib/s3_up
 N=150
 
 setup() {
+	set +T
 	need lspp-scan lspp-new lspp-verify lspp-prune faulty jq
 	hard_setup
 	MOUNTED=()

@@ -9,6 +9,7 @@
 load lib/prune
 
 setup() {
+	set +T
 	prune_setup
 }
 

@@ -5,6 +5,7 @@
 load lib/hot
 
 setup() {
+	set +T
 	need lspp-hot lspp-scan faketime
 	hard_setup
 }

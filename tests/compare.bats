@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # lspp-verify --against-source: a second opinion on what was shipped, which tells
 # four things apart: equal, behind, wrong and ahead.
+#
+# Long: begins early.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
@@ -9,6 +11,7 @@ load lib/hard
 load lib/metrics
 
 setup() {
+	set +T
 	need lspp-verify lspp-hot
 	hard_setup
 }

@@ -6,6 +6,7 @@ load lib/lspp
 load lib/s3_up
 
 setup() {
+	set +T
 	s3_clean_environment "$T"
 	export LSPP_STATE=$T/state
 	cd "$T"

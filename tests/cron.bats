@@ -24,6 +24,7 @@ teardown_file() {
 }
 
 setup() {
+	set +T
 	machine_or_skip
 	CRON=
 	ROOT=$T/root

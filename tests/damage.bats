@@ -7,6 +7,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need lspp-ship lspp-restore sqlite3 "$LITESTREAM_03"
 	R=$T/replica S=$T/state
 	mkdir "$T/src" "$R"

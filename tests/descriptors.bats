@@ -8,6 +8,7 @@
 load lib/hard
 
 setup() {
+	set +T
 	need lspp-scan lspp-new lspp-verify lspp-prune strace
 	hard_setup
 }

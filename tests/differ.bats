@@ -3,10 +3,13 @@
 # Random things happen to databases while they are shipped, by several versions
 # of SQLite: whatever is acknowledged is what SQLite holds, and nothing that
 # rests is refused or forgotten.  tests/differ/main.c says what is judged.
+#
+# Long: begins early.
 
 load lib/lspp
 
 setup() {
+	set +T
 	need differ lspp-ship lspp-hot lspp-restore image
 	local name
 	for name in 03 0314 05; do

@@ -9,6 +9,7 @@
 load lib/prune
 
 setup() {
+	set +T
 	prune_setup
 	sqlite3 a.db-2 "CREATE TABLE t(x)"
 	sqlite3 kept.db "CREATE TABLE t(x)"

@@ -3,6 +3,8 @@
 # Two machines, each with a state of its own, and one replica: one of them goes
 # on, the other stops with 75 and names the object, and the replica restores.
 # Each test for a directory is repeated on S3, see both().
+#
+# Long: begins early.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
@@ -10,6 +12,7 @@ load lib/lspp
 load lib/s3_up
 
 setup() {
+	set +T
 	need lspp-ship lspp-restore atcall faulty sqlite3
 	s3_bucket
 	cd "$T" || return

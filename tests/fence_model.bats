@@ -10,6 +10,7 @@
 load lib/replica
 
 setup() {
+	set +T
 	need lspp-ship lspp-restore atcall sqlite3
 	cd "$T" || return
 	seed

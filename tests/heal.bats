@@ -9,6 +9,7 @@ load lib/hard
 load lib/metrics
 
 setup() {
+	set +T
 	need lspp-verify lspp-hot lspp-stat jq
 	hard_setup
 	export LSPP_STATE=$S

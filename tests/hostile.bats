@@ -8,6 +8,7 @@
 load lib/hard
 
 setup() {
+	set +T
 	hard_setup
 }
 

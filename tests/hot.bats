@@ -1,10 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # lspp-hot: tiers, and what waits.
+#
+# Long: begins early.
 
 load lib/hot
 
 setup() {
+	set +T
 	need lspp-hot lspp-scan faketime
 	hard_setup
 }

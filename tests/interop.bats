@@ -5,10 +5,12 @@
 #
 # Twice: on S3, too.
 # And as LTX.
+# Long: begins early.
 
 load lib/hard
 
 setup() {
+	set +T
 	hard_setup
 }
 

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Nothing that is known is ever out of sight: what was shipped and does not come
 # in a pass is gone, lost, or left out, and each is told.
+#
+# Long: begins early.
 
 load lib/lspp
 load lib/srv
 
 setup() {
+	set +T
 	need lspp-hot lspp-scan lspp-ship lspp-stat
 	cd "$T"
 	export LSPP_REPLICA=$T/rep LSPP_BASE=$T/srv LSPP_STATE=$T/state

@@ -7,6 +7,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need lspp-restore sqlite3 "$LITESTREAM_03" "$LITESTREAM_0314"
 	R=$T/replica
 	cd "$T" || return

@@ -8,6 +8,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need lspp-ship lspp-restore lspp-hot sqlite3
 	cd "$T" || return
 	export LSPP_STATE=$T/state LSPP_REPLICA=$T/rep LSPP_BASE=$T/src

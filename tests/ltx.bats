@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Restoring what Litestream 0.5 ships.
 # Twice: on S3, too.
+# Long: begins early.
 load lib/replica
 load lib/ltx
 
 setup() {
+	set +T
 	replica_new "$T/r"
 	cd "$T"
 }

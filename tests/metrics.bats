@@ -10,6 +10,7 @@ setup_file() {
 }
 
 setup() {
+	set +T
 	cd "$T"
 	export LSPP_REPLICA=$T/rep LSPP_BASE=$T LSPP_STATE=$T/state
 	sqlite3 a.db "CREATE TABLE t AS SELECT 1 a"

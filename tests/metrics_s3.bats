@@ -17,6 +17,7 @@ teardown_file() {
 }
 
 setup() {
+	set +T
 	cd "$T"
 	s3_bucket
 	export LSPP_BASE=$T LSPP_STATE=$T/state

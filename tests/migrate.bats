@@ -5,6 +5,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	cd "$T"
 	export LSPP_REPLICA=$T/rep LSPP_BASE=$T LSPP_STATE=$T/state
 	export LSPP_MACHINE=of-version-2

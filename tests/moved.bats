@@ -10,6 +10,7 @@
 load lib/hard
 
 setup() {
+	set +T
 	need lspp-scan lspp-hot lspp-stat
 	hard_setup
 	cd "$T" || return

@@ -10,6 +10,7 @@
 load lib/replica
 
 setup() {
+	set +T
 	need lspp-scan lspp-ship lspp-restore lspp-verify lspp-prune sqlite3
 	cd "$T" || return
 	mkdir src

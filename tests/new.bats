@@ -6,6 +6,7 @@ load lib/lspp
 load lib/hard
 
 setup() {
+	set +T
 	need lspp-new
 	hard_setup
 	sqlite3 t.db 'PRAGMA page_size = 1024; CREATE TABLE t (x);

@@ -9,6 +9,7 @@ load lib/lspp
 load lib/craft
 
 setup() {
+	set +T
 	craft_setup
 }
 

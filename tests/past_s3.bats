@@ -8,6 +8,7 @@ load lib/lspp
 load lib/s3_up
 
 setup() {
+	set +T
 	s3_bucket
 	cd "$T" || return
 }

@@ -4,6 +4,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need script
 	cd "$T"
 	export LSPP_REPLICA=$T/rep LSPP_BASE=$T LSPP_STATE=$T/state TERM=xterm

@@ -7,6 +7,7 @@
 load lib/prune
 
 setup() {
+	set +T
 	prune_setup
 }
 

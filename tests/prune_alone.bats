@@ -2,6 +2,8 @@
 # A day, a week or a month of which lspp-prune keeps the snapshot alone: it is
 # restored, what came behind it is told to be gone, and no old state is fooled.
 # In a directory, where the times of objects can be made up.
+#
+# Long: begins early.
 
 load lib/prune
 
@@ -9,6 +11,7 @@ load lib/prune
 # day ends twelve days ago.  "TIME IMAGE" of each to states, and the state behind
 # each to state-N.
 setup() {
+	set +T
 	local d k t
 	prune_setup
 	BEGAN=$(($(date +%s) / 86400 * 86400 - 17 * 86400))
@@ -311,19 +314,19 @@ stale() {
 	# Of one that is kept whole.
 	key=$(replica_list | grep /wal/ | head -n 1)
 	replica_rm "$key"
-	run -65 --separate-stderr lspp-verify -r "$R" -s "$S" --deep a.db
+	run -65 --separate-stderr lspp-verify --settle 0s -r "$R" -s "$S" --deep a.db
 	assert_regex "$stderr" 'missing'
 	# What says that one was pruned.
 	rm -rf "$R"
 	cp -a saved "$R"
 	key=$(replica_list | grep '\.alone\.' | head -n 1)
 	replica_rm "$key"
-	run -65 --separate-stderr lspp-verify -r "$R" -s "$S" a.db
+	run -65 --separate-stderr lspp-verify --settle 0s -r "$R" -s "$S" a.db
 	assert_regex "$stderr" '/wal/.* is missing'
 	rm -rf "$R"
 	cp -a saved "$R"
 	: >"$R/$key"
-	run -65 --separate-stderr lspp-verify -r "$R" -s "$S" a.db
+	run -65 --separate-stderr lspp-verify --settle 0s -r "$R" -s "$S" a.db
 	assert_regex "$stderr" "$key: is cut short"
 	rm -rf "$R"
 	cp -a saved "$R"
@@ -339,7 +342,7 @@ stale() {
 	replica_rm "${keys[@]}"
 	run -3 --separate-stderr lspp-restore -r "$R" -o out a.db
 	cmp out/a.db image-10
-	run -3 --separate-stderr lspp-verify -r "$R" a.db
+	run -3 --separate-stderr lspp-verify --settle 0s -r "$R" a.db
 	assert_regex "$stderr" 'stands alone'
 }
 

@@ -9,6 +9,7 @@ load lib/s3_up
 load lib/later
 
 setup() {
+	set +T
 	need lspp-prune lspp-ship faketime s3tool faulty
 	s3_bucket
 	R=s3://$BUCKET/fleet

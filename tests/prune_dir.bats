@@ -4,6 +4,7 @@
 load lib/prune
 
 setup() {
+	set +T
 	prune_setup
 }
 

@@ -6,6 +6,7 @@
 load lib/hard
 
 setup() {
+	set +T
 	hard_setup
 }
 

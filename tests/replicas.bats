@@ -7,6 +7,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need lspp-ship lspp-restore sqlite3
 	cd "$T" || return
 	mkdir src

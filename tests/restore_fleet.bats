@@ -8,6 +8,7 @@ load lib/lspp
 load lib/s3_up
 
 setup() {
+	set +T
 	need lspp-ship lspp-restore sqlite3 fleet
 	R=$T/replica
 	OUT=$T/out

@@ -1,10 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # How old may a commit be that is not in the replica yet?
+#
+# Long: begins early.
 
 load lib/hard
 
 setup() {
+	set +T
 	need lspp-hot lspp-scan lspp-new fleet
 	hard_setup
 }

@@ -10,6 +10,7 @@ load lib/s3
 U=s3://bucket/fleet
 
 setup() {
+	set +T
 	need s3tool faulty
 	s3_clean_environment "$T"
 	export AWS_ENDPOINT_URL=http://127.0.0.1:9 # nobody

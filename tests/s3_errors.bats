@@ -32,6 +32,7 @@ teardown_file() {
 }
 
 setup() {
+	set +T
 	s3_here
 	mkdir src
 	for f in a b c; do

@@ -3,6 +3,8 @@
 # Two hundred databases over a bad network, and to a server in trouble: all of
 # them arrive, or a run ends with a code that says so and the next goes on; what
 # was acknowledged can be restored, at any moment.
+#
+# Long: begins early.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
@@ -25,6 +27,7 @@ teardown_file() {
 }
 
 setup() {
+	set +T
 	s3_here
 	cp -r "$BATS_FILE_TMPDIR/src" src
 	lspp-scan src >all

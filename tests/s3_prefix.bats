@@ -9,6 +9,7 @@ load lib/lspp
 load lib/s3_up
 
 setup() {
+	set +T
 	need lspp-ship lspp-restore lspp-scan lspp-hot s3tool faulty sqlite3
 	s3_bucket
 	cd "$T" || return

@@ -53,6 +53,7 @@ teardown_file() {
 }
 
 setup() {
+	set +T
 	[ -x "$MINIO" ] || skip "MinIO is not there: ./bootstrap --test-s3"
 	need lspp-ship lspp-restore lspp-scan s3tool sqlite3
 	tls_environment "$T"

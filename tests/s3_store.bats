@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # The S3 driver by itself, against a real server and one that misbehaves.
+#
+# Long: begins early.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
@@ -8,6 +10,7 @@ load lib/lspp
 load lib/s3_up
 
 setup() {
+	set +T
 	need s3tool faulty cmp
 	s3_bucket
 	U=s3://$BUCKET/fleet

@@ -9,6 +9,7 @@ load lib/lspp
 load lib/s3
 
 setup() {
+	set +T
 	need lspp-ship lspp-restore lspp-scan lspp-verify lspp-prune lspp-hot \
 		bucket s3tool sqlite3
 	s3_clean_environment "$T"

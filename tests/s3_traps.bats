@@ -66,6 +66,7 @@ teardown_file() {
 }
 
 setup() {
+	set +T
 	need s3tool faulty lspp-ship lspp-restore lspp-scan sqlite3 strace
 	cd "$T" || return
 	head -c 100000 /dev/urandom >f1

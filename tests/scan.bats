@@ -5,6 +5,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need lspp-scan sqlite3
 	cd "$T"
 	sqlite3 seed 'CREATE TABLE t(x); INSERT INTO t VALUES(1)'

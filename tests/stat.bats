@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # lspp-stat: what the state knows of a fleet, and what lspp-ship and lspp-hot
 # put there for it.
+#
+# Long: begins early.
 
 load lib/lspp
 load lib/srv
 load lib/metrics
 
 setup() {
+	set +T
 	cd "$T"
 	export LSPP_REPLICA=$T/rep LSPP_BASE=$T/srv LSPP_STATE=$T/state
 	mkdir srv

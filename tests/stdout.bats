@@ -5,6 +5,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	cd "$T"
 	export LSPP_REPLICA=$T/rep LSPP_BASE=$T/src LSPP_STATE=$T/state
 	mkdir src

@@ -9,6 +9,7 @@ load lib/s3_up
 LIMIT=12 # seconds; two would do on a machine with nothing else to do
 
 setup() {
+	set +T
 	need lspp-hot lspp-verify lspp-prune faulty strace
 	hard_setup
 	STOPPED=''
@@ -21,9 +22,10 @@ teardown() {
 	s3_faulty_stop
 }
 
-# begin COMMAND... -- in the background, as PID.
+# begin COMMAND... -- in the background, as PID; also where all of this runs under
+# nohup.
 begin() {
-	"$@" >"$T/out" 2>"$T/err" 3>&- 6>&- &
+	env --default-signal "$@" >"$T/out" 2>"$T/err" 3>&- 6>&- &
 	PID=$!
 	LIVE+=("$PID")
 }

@@ -6,6 +6,7 @@
 load lib/root
 
 setup() {
+	set +T
 	need systemd-analyze
 	UNITS=$LSPP_ROOT/examples/systemd
 }

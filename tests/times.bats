@@ -10,6 +10,7 @@
 load lib/prune
 
 setup() {
+	set +T
 	prune_setup
 	OLD=0123456789abcdef
 }
@@ -45,7 +46,7 @@ unsure() {
 	rm -rf out
 	run -3 --separate-stderr lspp-restore -r "$R" -o out a.db
 	assert_regex "$stderr" "generation $OLD is not of lspp, and nothing tells whether it is newer: --generation "
-	run -3 --separate-stderr lspp-verify -r "$R" a.db
+	run -3 --separate-stderr lspp-verify --settle 0s -r "$R" a.db
 	assert_regex "$stderr" "generation $OLD is not of lspp"
 	replica_list >before
 	run -78 --separate-stderr later 9 lspp-prune -r "$R" --yes \
@@ -60,7 +61,7 @@ sure() {
 	run -0 --separate-stderr lspp-restore -r "$R" -o out a.db
 	assert_equal "$stderr" ""
 	same_rows out/a.db a.db
-	run -0 lspp-verify -q -r "$R" a.db
+	run -0 lspp-verify --settle 0s -q -r "$R" a.db
 }
 
 same_rows() {
@@ -151,7 +152,7 @@ went_on() {
 	run -3 --separate-stderr lspp-restore -r "$R" -o out a.db
 	assert_regex "$stderr" 'its history went on in another generation'
 	run -3 lspp-restore -n -r "$R" -o out2 a.db
-	run -3 --separate-stderr lspp-verify -r "$R" a.db
+	run -3 --separate-stderr lspp-verify --settle 0s -r "$R" a.db
 	assert_regex "$stderr" 'goes on in another generation'
 }
 

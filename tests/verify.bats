@@ -4,6 +4,7 @@
 # begun anew by the next lspp-ship.
 #
 # Twice: on S3, too.
+# Long: begins early.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
@@ -11,6 +12,7 @@ load lib/hard
 load lib/metrics
 
 setup() {
+	set +T
 	need lspp-verify lspp-hot
 	hard_setup
 }

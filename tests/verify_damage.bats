@@ -8,6 +8,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need lspp-ship lspp-verify lspp-restore sqlite3 lz4 craft
 	R=$T/replica S=$T/state
 	mkdir "$T/src" "$R"

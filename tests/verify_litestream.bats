@@ -7,6 +7,7 @@
 load lib/hard
 
 setup() {
+	set +T
 	need lspp-verify lspp-hot
 	hard_setup
 }
@@ -199,7 +200,7 @@ settled_03() {
 	lz4 -qc a.db >"$R/$other"
 	for how in '' --deep --against-source; do
 		# shellcheck disable=SC2086  # none, or one
-		run -3 --separate-stderr lspp-verify -r "$R" -C "$D" -s "$S" \
+		run -3 --separate-stderr lspp-verify --settle 0s -r "$R" -C "$D" -s "$S" \
 			$how a.db
 		assert_regex "$stderr" 'generation 0123456789abcdef is not of lspp'
 	done
@@ -207,6 +208,6 @@ settled_03() {
 	sqlite3 a.db 'INSERT INTO t VALUES(1)'
 	shipped a.db
 	replica_rm "$(replica_list a.db/ | grep /wal/ | tail -n 1)"
-	run -65 --separate-stderr lspp-verify -r "$R" -C "$D" -s "$S" a.db
+	run -65 --separate-stderr lspp-verify --settle 0s -r "$R" -C "$D" -s "$S" a.db
 	assert_regex "$stderr" 'what was shipped until .* is gone'
 }

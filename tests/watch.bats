@@ -1,10 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # lspp-hot --watch, and lspp-ship behind it.
+#
+# Long: begins early.
 
 load lib/hot
 
 setup() {
+	set +T
 	need lspp-hot lspp-scan
 	hard_setup
 }

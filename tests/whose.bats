@@ -10,6 +10,7 @@
 load lib/replica
 
 setup() {
+	set +T
 	need lspp-ship lspp-hot lspp-restore atcall sqlite3
 	cd "$T" || return
 	replica_new "$T/rep"

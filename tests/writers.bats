@@ -11,6 +11,7 @@
 load lib/hard
 
 setup() {
+	set +T
 	local room
 	room=$(df -kP /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')
 	if [ -w /dev/shm ] && [ "${room:-0}" -gt 3000000 ]; then

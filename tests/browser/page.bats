@@ -9,6 +9,7 @@ setup_file() {
 
 # page [FACTOR] -- a fleet in trouble, with names of all kinds, as fleet.html.
 setup() {
+	set +T
 	local f
 	cd "$T"
 	export LSPP_REPLICA=$T/rep LSPP_BASE=$T/srv LSPP_STATE=$T/state

@@ -11,6 +11,9 @@
 #	LITESTREAM_0314	litestream 0.3.14
 #	LITESTREAM_05	litestream 0.5.18
 #	T		$BATS_TEST_TMPDIR, resolved: in here a test may do anything
+# Each setup() begins with "set +T".  Without it bats notes every command of every
+# function before it runs, its own assertions included, which takes half a
+# millisecond; with it a failure names the line of the test, and none of a helper.
 # A variable that is set already wins, so a test can be run by hand with other
 # binaries.  A peer that is missing is a failure, never a skip: a test that did
 # not run proves nothing.
@@ -117,8 +120,8 @@ same_db() {
 	fi
 }
 
-# A test waits for its own processes by id: the shell has another child, bats'
-# watchdog, and a bare `wait` would wait for that too.
+# A test waits for its own processes by id: with BATS_TEST_TIMEOUT the shell has
+# another child, bats' watchdog, and a bare `wait` would wait for that too.
 
 # seed -- what is drawn by RANDOM in a test follows from SEED, which is told, and
 # which LSPP_SEED sets; in $(...), a pipe or "run" bash draws anew.
@@ -164,10 +167,12 @@ killed_within() {
 	shift
 	"$@" &
 	pid=$!
-	{ if sleep "$after"; then kill -KILL "$pid" || :; fi; } 2>/dev/null &
+	{ if sleep "$after"; then kill -KILL "$pid" || :; fi; } 2>/dev/null 3>&- &
 	killer=$!
 	wait "$pid" 2>/dev/null || status=$?
-	kill "$killer" 2>/dev/null || :
+	# Any other signal may come before it is rid of the trap that bats has
+	# for the end of a shell, and then it says that the test failed.
+	kill -KILL "$killer" 2>/dev/null || :
 	wait "$killer" 2>/dev/null || :
 	return $status
 }
