@@ -198,6 +198,8 @@ images() {
 		ACKED=()
 		atcall -k write -n "$at" "${SHIP[@]}" >"$T/stdout" || :
 		acknowledge
+		# As above: else the 0.5 takes either of two snapshots.
+		replica_later
 		# The state is none that is new: the killed run made it.
 		all_is_well
 	done
