@@ -28,6 +28,7 @@ databases() {
 }
 
 setup() {
+	set +T
 	need strace lspp-scan lspp-hot lspp-ship lspp-restore lspp-new
 	D=$T/1/2/3/4/5/6/fleet
 	export LSPP_STATE=$T/state LSPP_REPLICA=$T/replica LSPP_BASE=$T

@@ -5,6 +5,7 @@
 load lib/lspp
 
 setup() {
+	set +T
 	need lspp-ship lspp-verify sqlite3 openssl jq
 	export LSPP_STATE=$T/state LSPP_REPLICA=$T/r LSPP_BASE=$T
 	cd "$T"

@@ -9,6 +9,7 @@ load lib/ltx
 load lib/follow
 
 setup() {
+	set +T
 	follow_setup
 }
 

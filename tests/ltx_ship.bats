@@ -12,6 +12,7 @@ load lib/later
 load lib/ltx
 
 setup() {
+	set +T
 	need lspp-ship lspp-restore lspp-verify sqlite3 "$LITESTREAM_05"
 	replica_new "$T/r"
 	cd "$T" || return

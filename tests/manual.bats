@@ -7,6 +7,7 @@ load lib/manual
 PROGRAMS='hot new prune restore scan ship stat verify'
 
 setup() {
+	set +T
 	need lspp-ship mandoc
 	cd "$T"
 }

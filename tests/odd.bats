@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Links, FIFOs and closed directories in the directory of a replica: what may be
 # behind them is missing from a listing, which is never taken for a whole one.
 

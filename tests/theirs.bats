@@ -7,6 +7,7 @@
 load lib/hard
 
 setup() {
+	set +T
 	hard_setup
 }
 
