@@ -10,6 +10,9 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 EXAMPLESDIR ?= $(PREFIX)/share/doc/lspp/examples
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 PKG_CONFIG ?= pkg-config
 LIBS = sqlite3 liblz4 libxxhash zlib libcurl libcrypto expat yaml-0.1
@@ -94,7 +97,7 @@ $B/lib/sqlite/pagesum.o: CFLAGS := $(CFLAGS:-O2=-O3)
 -include $(SRC:%.c=$B/%.d)
 
 clean:
-	rm -rf build build-* compile_commands.json lspp-*.tar.gz
+	rm -rf build build-* compile_commands.json lspp-*.tar.gz lspp-*.spdx.json
 .PHONY: clean
 
 # Everything below is for people who work on lspp.
@@ -189,33 +192,61 @@ cover:
 		check
 	$Qtests/cover build-cover $(LIB_SRC)
 
+# A release: the same bytes wherever and whenever it is made of one commit.
+DIST = lspp-$(VERSION)
+EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 0))
 dist:
-	$Qgit archive --format=tar --prefix=lspp-$(VERSION)/ HEAD | \
-		gzip -9n > lspp-$(VERSION).tar.gz
+	$Qgit -c tar.umask=0022 -c core.autocrlf=false archive --format=tar \
+		--prefix=$(DIST)/ HEAD | gzip -9n >$(DIST).tar.gz.new
+	$Qmv $(DIST).tar.gz.new $(DIST).tar.gz
+
+sbom: all
+	$Qpackaging/sbom $(VERSION) $(EPOCH) $(PROGRAMS:%=$B/bin/%) >$(DIST).spdx.json.new
+	$Qmv $(DIST).spdx.json.new $(DIST).spdx.json
+
+# Each program is asked for its options, so it has to run here.
+COMPLETION = $(PROGRAMS:%=$B/completion/%) $(PROGRAMS:%=$B/completion/_%) \
+	$(PROGRAMS:%=$B/completion/%.fish)
+$B/completion/_%: $B/bin/% packaging/completion
+	@mkdir -p $(@D)
+	$Qpackaging/completion zsh $< >$@.new && mv $@.new $@
+$B/completion/%.fish: $B/bin/% packaging/completion
+	@mkdir -p $(@D)
+	$Qpackaging/completion fish $< >$@.new && mv $@.new $@
+$B/completion/%: $B/bin/% packaging/completion
+	@mkdir -p $(@D)
+	$Qpackaging/completion bash $< >$@.new && mv $@.new $@
 
 MAN = $(wildcard man/*.[1-9])
 EXAMPLES = $(sort $(shell find examples -type f))
 INSTALL ?= install
 
-install: all
+install: all $(COMPLETION)
 	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(EXAMPLESDIR)' \
+		'$(DESTDIR)$(BASHDIR)' '$(DESTDIR)$(ZSHDIR)' '$(DESTDIR)$(FISHDIR)' \
 		$(foreach s,1 5 7,'$(DESTDIR)$(MANDIR)/man$s')
 	$(INSTALL) -m 755 $(PROGRAMS:%=$B/bin/%) '$(DESTDIR)$(BINDIR)'
+	$(INSTALL) -m 644 $(PROGRAMS:%=$B/completion/%) '$(DESTDIR)$(BASHDIR)'
+	$(INSTALL) -m 644 $(PROGRAMS:%=$B/completion/_%) '$(DESTDIR)$(ZSHDIR)'
+	$(INSTALL) -m 644 $(PROGRAMS:%=$B/completion/%.fish) '$(DESTDIR)$(FISHDIR)'
 	for f in $(MAN); do \
 		$(INSTALL) -m 644 $$f '$(DESTDIR)$(MANDIR)/'man$${f##*.} || \
 			exit; \
 	done
 	for f in $(EXAMPLES:examples/%=%); do \
-		$(INSTALL) -D -m 644 examples/$$f \
+		$(INSTALL) -D -m "$$(test -x examples/$$f && echo 755 || echo 644)" examples/$$f \
 			'$(DESTDIR)$(EXAMPLESDIR)'/$$f || exit; \
 	done
 
 uninstall:
 	rm -f $(PROGRAMS:%='$(DESTDIR)$(BINDIR)/%') \
+		$(PROGRAMS:%='$(DESTDIR)$(BASHDIR)/%') \
+		$(PROGRAMS:%='$(DESTDIR)$(ZSHDIR)/_%') \
+		$(PROGRAMS:%='$(DESTDIR)$(FISHDIR)/%.fish') \
 		$(foreach m,$(MAN),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m)') \
 		$(EXAMPLES:examples/%='$(DESTDIR)$(EXAMPLESDIR)/%')
 	rmdir $(addsuffix ',$(addprefix '$(DESTDIR)$(EXAMPLESDIR)/,$(filter-out ./,$(sort $(dir $(EXAMPLES:examples/%=%)))))) \
 		'$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
 		2>/dev/null || :
 
-.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large fuzz cover dist install uninstall
+.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large fuzz cover dist sbom install uninstall
