@@ -43,9 +43,10 @@ LIB_OBJ = $(LIB_SRC:%.c=$B/%.o)
 PROGRAMS = $(patsubst bin/%.c,%,$(sort $(wildcard bin/lspp-*.c)))
 UNIT = $(patsubst tests/unit/%.c,$B/unit/%,$(sort $(wildcard tests/unit/*_test.c)))
 TOOLS = $(patsubst tests/tools/%.c,$B/tools/%,$(sort $(wildcard tests/tools/*.c))) \
-	$B/tools/differ $(patsubst .tools/sqlite/%/sqlite3.o,$B/tools/scribe-%,$(wildcard .tools/sqlite/*/sqlite3.o))
+	$B/tools/leap.so $B/tools/differ \
+	$(patsubst .tools/sqlite/%/sqlite3.o,$B/tools/scribe-%,$(wildcard .tools/sqlite/*/sqlite3.o))
 DIFFER_SRC = $(sort $(wildcard tests/differ/*.c))
-SRC = $(LIB_SRC) $(wildcard bin/*.c tests/unit/*.c tests/tools/*.c) $(DIFFER_SRC)
+SRC = $(LIB_SRC) $(wildcard bin/*.c tests/unit/*.c tests/tools/*.c tests/leap/*.c) $(DIFFER_SRC)
 HDR = $(foreach l,$(LAYERS),$(wildcard lib/$l/*.h)) $(wildcard bin/*.h tests/*/*.h)
 
 Q = $(if $V,,@)
@@ -82,6 +83,11 @@ $B/tools/scribe-%: .tools/sqlite/%/sqlite3.o tests/differ/scribe.c tests/differ/
 $B/tools/differ: $(DIFFER_SRC:%.c=$B/%.o)
 	@mkdir -p $(@D)
 	$Q$(CC) $(ALL_LDFLAGS) -o $@ $^ -lsqlite3 -lz
+
+# To be loaded before a program's own libraries, and a sanitizer's.
+$B/tools/leap.so: tests/leap/leap.c
+	@mkdir -p $(@D)
+	$Q$(CC) -D_GNU_SOURCE -std=c11 $(WARN) $(CFLAGS) -shared -fPIC -o $@ $< -ldl
 
 $B/%.o: %.c
 	@mkdir -p $(@D)

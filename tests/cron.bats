@@ -6,6 +6,7 @@
 # it is cron that is told the time.
 
 load lib/root
+load lib/state
 
 # The run that lasts a minute does so while the other tests run.
 setup_file() {
@@ -48,16 +49,6 @@ halt() {
 	[ -n "${CRON:-}" ] || return 0
 	kill -KILL "$CRON" 2>/dev/null && wait "$CRON" || :
 	CRON=
-}
-
-# signature_of FILE -- as in the state, of one that has no -wal: ten numbers.
-signature_of() {
-	stat -c '%d %i %s %.9Y %.9Z' "$1" | tr -d . |
-		awk '{ for (i = 1; i <= 5; i++) print $i }' |
-		while read -r n; do
-			printf '%016x' "$n" | fold -w 2 | tac | tr -d '\n'
-		done
-	printf '%080d' 0
 }
 
 mails() {

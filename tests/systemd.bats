@@ -112,6 +112,13 @@ stop_all() {
 	assert_equal "$(cat "$T/err.txt")" ''
 	grep -q '^lspp_databases{.*state="restored".*} 20$' \
 		"$ROOT/var/lib/prometheus/node-exporter/lspp_drill.prom"
+	# And how the fleet is.
+	start "$(command_of lspp-stat.service)"
+	wait "$INIT"
+	INIT=
+	assert_equal "$(cat "$T/err.txt")" ''
+	grep -q '^lspp_fleet_databases{.*} 20$' \
+		"$ROOT/var/lib/prometheus/node-exporter/lspp_stat.prom"
 	# And a second opinion.
 	start "$(command_of lspp-compare.service)"
 	wait "$INIT"
