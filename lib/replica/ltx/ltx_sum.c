@@ -7,7 +7,7 @@
 
 #define POLY UINT64_C(0xd800000000000000)
 
-enum { SLICES = 8 };
+enum { EIGHT = 8, SLICES = 2 * EIGHT };
 
 /* table[k][b] is what byte b does to the CRC k bytes later. */
 static uint64_t table[SLICES][256];
@@ -29,15 +29,24 @@ make(void)
 			    table[0][table[k - 1][b] & 0xff];
 }
 
-/* 8 bytes, the first of which is the lowest. */
+/* 8 bytes, the first of which is the lowest.  Written out, it is one load. */
 static uint64_t
 le64(const uint8_t *p)
 {
-	uint64_t v = 0;
+	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 |
+	    (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 |
+	    (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
 
-	for (int i = 7; i >= 0; i--)
-		v = v << 8 | p[i];
-	return v;
+/* What 8 bytes do to the CRC, the last of them so many bytes later. */
+static uint64_t
+eight(uint64_t v, unsigned later)
+{
+	uint64_t(*t)[256] = table + later;
+
+	return t[7][v & 0xff] ^ t[6][v >> 8 & 0xff] ^ t[5][v >> 16 & 0xff] ^
+	    t[4][v >> 24 & 0xff] ^ t[3][v >> 32 & 0xff] ^ t[2][v >> 40 & 0xff] ^
+	    t[1][v >> 48 & 0xff] ^ t[0][v >> 56];
 }
 
 uint64_t
@@ -47,13 +56,8 @@ ltx_crc(uint64_t crc, const void *data, size_t n)
 
 	(void)pthread_once(&made, make);
 	crc = ~crc;
-	for (; n >= SLICES; p += SLICES, n -= SLICES) {
-		crc ^= le64(p);
-		crc = table[7][crc & 0xff] ^ table[6][crc >> 8 & 0xff] ^
-		    table[5][crc >> 16 & 0xff] ^ table[4][crc >> 24 & 0xff] ^
-		    table[3][crc >> 32 & 0xff] ^ table[2][crc >> 40 & 0xff] ^
-		    table[1][crc >> 48 & 0xff] ^ table[0][crc >> 56];
-	}
+	for (; n >= SLICES; p += SLICES, n -= SLICES)
+		crc = eight(crc ^ le64(p), EIGHT) ^ eight(le64(p + EIGHT), 0);
 	for (; n > 0; n--)
 		crc = table[0][(crc ^ *p++) & 0xff] ^ crc >> 8;
 	return ~crc;
