@@ -137,6 +137,35 @@ level() {
 	lspp-verify -q -s s --deep -r "$R" a.db
 }
 
+@test "modes and owners go with a file, and come back as long as they are kept" {
+	local key
+	mkdir -m 750 tenant
+	sqlite3 tenant/a.db 'CREATE TABLE t (x)'
+	chmod 640 tenant/a.db
+	lspp-ship -r "$R" -C "$T" -s s --format ltx tenant/a.db
+	lspp-restore -r "$R" -o out tenant/a.db
+	if [ $REPLICA = dir ] && [ "$(stat -f -c %T "$R")" = tmpfs ] &&
+		[ "$(stat -c %a out/tenant/a.db)" = 600 ]; then
+		skip 'this tmpfs has no attributes'
+	fi
+	assert_equal "$(stat -c %a out/tenant out/tenant/a.db)" "$(printf '750\n640')"
+	if [ "$(id -u)" -eq 0 ]; then
+		chown 1234:2345 tenant/a.db
+		sqlite3 tenant/a.db 'INSERT INTO t VALUES (1)'
+		lspp-ship -r "$R" -C "$T" -s s tenant/a.db
+		lspp-restore -r "$R" -o again tenant/a.db
+		assert_equal "$(stat -c '%u %g' again/tenant/a.db)" '1234 2345'
+	fi
+	# A copy has none of it; then it is as of what Litestream ships.
+	key=$(replica_list tenant/ | tail -n 1)
+	replica_get "$key" >copy
+	replica_put "$key" copy
+	lspp-restore -r "$R" -o copied tenant/a.db
+	assert_equal "$(stat -c %a copied/tenant/a.db)" 600
+	same_db copied/tenant/a.db tenant/a.db
+	lspp-verify -q -s s --deep -r "$R" -C "$T" tenant/a.db
+}
+
 # compacted -- did the daemon make a file of level 1 that begins behind TXID $1?
 compacted() {
 	ltx_files a.db | awk -v last="$1" '$1 == 1 && $2 > last { found = 1 }

@@ -10,7 +10,9 @@
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
 #include "lib/replica/codec/codec.h"
+#include "lib/replica/ltx/ltx_own.h"
 #include "lib/replica/ltx/ltx_read.h"
+#include "lib/replica/restore_ltx.h"
 #include "lib/replica/wal/object.h"
 #include "lib/restore/restore_ahead.h"
 #include "lib/restore/restore_apply.h"
@@ -47,6 +49,7 @@ struct work {
 	struct provenance pv; /* of the object read last */
 	bool has;             /* it has one */
 	bool rolled;          /* of LTX: the state's own checksum is right */
+	bool owned;           /* of LTX: pv has modes and owners */
 	bool ours;            /* the snapshot had one: all have */
 	struct part part;     /* of the snapshot, if it is worth one */
 	struct ahead *ahead;  /* the segments */
@@ -416,6 +419,25 @@ check_header(struct work *w, struct err *e)
 	return dbhdr_check(p, w->pv.page_size, w->pv.pages, e);
 }
 
+/* Modes and owners, from what goes with the last file, if anything does. */
+static int
+read_own(struct work *w, struct err *e)
+{
+	const struct restore_ltx *x = w->p->ltx;
+	struct buf key = { 0 }, note = { 0 };
+	int rc;
+
+	restore_ltx_key(x, w->db, x->plan.n - 1, &key);
+	rc = w->s->ops->note(w->s, buf_str(&key), &note, e);
+	if (rc == 1)
+		w->owned = ltx_own_parse(&w->pv, buf_str(&note));
+	buf_release(&key);
+	buf_release(&note);
+	return rc == -1 && e->class != ERR_DENIED && e->class != ERR_MISSING
+	    ? -1
+	    : 0;
+}
+
 /* All LTX files, likewise; what they lead to is proven as a provenance is. */
 static int
 read_ltx(struct work *w, struct err *e)
@@ -441,6 +463,8 @@ read_ltx(struct work *w, struct err *e)
 	};
 	w->as_of_ns = s.captured_ns;
 	w->rolled = s.summed;
+	if (s.marked && read_own(w, e) == -1)
+		return -1;
 	return check_header(w, e);
 }
 
@@ -448,13 +472,14 @@ static int
 make(struct work *w, struct err *e)
 {
 	int rc = w->p->ltx != NULL ? read_ltx(w, e) : read_all(w, e);
+	const struct provenance *pv;
 
 	if (rc == -1 || prove(w, e) == -1)
 		return -1;
-	if (own_set(w->out, w->t->own, w->has ? &w->pv : NULL, e) == -1)
+	pv = w->has || w->owned ? &w->pv : NULL;
+	if (own_set(w->out, w->t->own, pv, e) == -1)
 		return -1;
-	return own_set_dir(
-	    &w->r->place, w->out, w->t->own, w->has ? &w->pv : NULL, e);
+	return own_set_dir(&w->r->place, w->out, w->t->own, pv, e);
 }
 
 /* The bytes that were there may be those of another file. */

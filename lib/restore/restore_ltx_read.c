@@ -199,7 +199,8 @@ finish(struct reading *x, uint64_t after, struct err *e)
 		    "what it leads to does not have the checksum that it says");
 	s->pages = x->h.pages;
 	s->captured_ns = x->h.captured_ns;
-	s->summed = x->h.summed || ltx_marked(&x->h, &pv);
+	s->marked = ltx_marked(&x->h, &pv);
+	s->summed = x->h.summed || s->marked;
 	if (!ltx_mark_has_sum(&x->h, with_lock_page(x).hi))
 		return err_set(
 		    e, ERR_CORRUPT, "what it leads to is not what was shipped");

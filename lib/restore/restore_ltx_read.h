@@ -29,7 +29,8 @@ struct ltx_state {
 	uint32_t page_size, pages;
 	struct pagesum sum;
 	int64_t captured_ns; /* of the last file */
-	bool summed;         /* by its rolling checksum, too */
+	bool summed;         /* by its rolling checksum, too, or its mark */
+	bool marked;         /* the last file is of lspp */
 	size_t sound;        /* files that were read without a fault */
 };
 

@@ -82,6 +82,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/replica/codec/codec.h"
+#include "lib/replica/ltx/ltx_own.h"
 #include "lib/replica/wal/object.h"
 #include "lib/ship/ship.h"
 #include "lib/state/state.h"
@@ -195,6 +196,7 @@ struct ship_job {
 	struct staged *staged[SHIP_OBJECTS];
 	char *keys[SHIP_OBJECTS];          /* NULL if there is none */
 	struct spool *bytes[SHIP_OBJECTS]; /* of the worker, till staged */
+	char own[LTX_OWN_SIZE]; /* in LTX: what goes with each; "": nothing */
 	struct shrunk shrunk;
 	bool put_shrunk; /* to be recorded */
 

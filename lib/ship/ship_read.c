@@ -313,6 +313,7 @@ provenance_of(struct pass *p, enum layout_kind kind, struct provenance *pv)
 	pv->dir_mode = p->dir.st_mode & 0777;
 	pv->dir_uid = p->dir.st_uid;
 	pv->dir_gid = p->dir.st_gid;
+	ltx_own_write(pv, p->j->own);
 }
 
 /* Takes the key, which is empty then. */

@@ -26,7 +26,8 @@ stage(struct ship_job *j, int which, struct err *e)
 	struct store_stage st = { .key = j->keys[which],
 		.bytes = j->bytes[which],
 		.mtime_ns = j->next.captured_ns,
-		.timed = row };
+		.timed = row,
+		.note = row && j->own[0] != '\0' ? j->own : NULL };
 	bool ending = which == 0 && j->start == SHIP_ENDS;
 
 	if (j->keys[which] == NULL)

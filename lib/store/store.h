@@ -98,6 +98,9 @@ struct store_stage {
 	/* Where it cannot, the time goes with the object all the same, for who
 	 * looks for it where Litestream 0.5 keeps it. */
 	bool timed;
+	/* A line that goes with it, where the store has a place for such, or
+	 * NULL: see note(). */
+	const char *note;
 	/*
 	 * A key that must be in the store already, or NULL: an object that
 	 * continues others is worthless without them.  A driver that can tell
@@ -189,6 +192,13 @@ struct store_ops {
 	int (*abort)(
 	    struct store *s, const struct store_upload *u, struct err *e);
 	void (*close)(struct store *s);
+	/*
+	 * The line that went with an object, in place of what b held.  1; 0:
+	 * there is none, be it that none went, or that it was lost on the way
+	 * (a copy of the object need not have it); -1.
+	 */
+	int (*note)(
+	    struct store *s, const char *key, struct buf *b, struct err *e);
 	/*
 	 * What time it is by the store's own clock, which may cost a request: 0
 	 * with *ns; 1: it cannot be asked; -1.

@@ -352,6 +352,7 @@ static const struct store_ops dir_ops = {
 	.uploads = dir_uploads,
 	.abort = dir_abort,
 	.close = dir_close,
+	.note = dir_note,
 	.now = dir_now,
 	.can_name = dir_can_name,
 	.stats = dir_stats,

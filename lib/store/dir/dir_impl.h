@@ -56,6 +56,7 @@
 
 #include "lib/store/driver.h"
 
+#define DIR_NOTE   "user.lspp" /* the attribute of an object's note */
 #define DIR_TMP    ".lspp-tmp"
 #define DIR_OWN    ".lspp-" /* how names of ours begin */
 #define DIR_PIECE  ((size_t)256 * 1024)
@@ -161,6 +162,7 @@ struct staged *dir_stage(
     struct store *s, const struct store_stage *st, struct err *e);
 void dir_drop(struct store *s, struct staged *st);
 void dir_publish(struct store *s, struct staged **list, size_t n);
+int dir_note(struct store *s, const char *key, struct buf *b, struct err *e);
 int dir_get(struct store *s, const char *key, uint64_t off, uint64_t n,
     store_sink *sink, void *ctx, struct err *e);
 int dir_list(struct store *s, const char *prefix, bool delimited,

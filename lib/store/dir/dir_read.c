@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
@@ -65,6 +66,25 @@ send(struct dir *d, int fd, const char *key, uint64_t off, uint64_t n,
 out:
 	free(piece);
 	return rc;
+}
+
+int
+dir_note(struct store *s, const char *key, struct buf *b, struct err *e)
+{
+	enum { ROOM = 1024 };
+	struct stat st;
+	ssize_t n;
+	int fd;
+
+	if ((fd = open_object((struct dir *)s, key, &st, e)) == -1)
+		return -1;
+	buf_reset(b);
+	n = fgetxattr(fd, DIR_NOTE, buf_room(b, ROOM), ROOM);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	b->len = (size_t)n;
+	return 1;
 }
 
 int

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
@@ -282,5 +283,8 @@ dir_stage(struct store *s, const struct store_stage *st, struct err *e)
 		dir_drop(s, &o->staged);
 		return NULL;
 	}
+	/* Not every file system has attributes. */
+	if (st->note != NULL)
+		(void)fsetxattr(o->fd, DIR_NOTE, st->note, strlen(st->note), 0);
 	return &o->staged;
 }

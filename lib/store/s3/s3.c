@@ -137,12 +137,14 @@ s3_object_headers(struct s3 *s, struct s3_call *c)
 }
 
 void
-s3_time_header(
+s3_with_headers(
     const struct store_stage *o, char text[WHEN_SIZE], struct s3_call *c)
 {
 	if (o != NULL && o->timed)
 		s3_amz(c, "x-amz-meta-litestream-timestamp",
 		    when_text(o->mtime_ns, text));
+	if (o != NULL && o->note != NULL)
+		s3_amz(c, S3_NOTE, o->note);
 }
 
 /* -- opening --------------------------------------------------------------- */
@@ -356,6 +358,7 @@ static const struct store_ops s3_ops = {
 	.uploads = s3_uploads,
 	.abort = s3_abort,
 	.close = s3_close,
+	.note = s3_note,
 	.now = s3_now,
 	.list_page = s3_list_page,
 	.can_name = s3_can_name,

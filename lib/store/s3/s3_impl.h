@@ -39,7 +39,7 @@ enum {
 	S3_KEY_MAX = 1024,
 	S3_PARTS_MAX = 10000,
 	S3_PARTS_AT_ONCE = 4,
-	S3_SIGNED = 18, /* x-amz- headers of one call */
+	S3_SIGNED = 20, /* x-amz- headers of one call */
 	S3_UNSIGNED = 6,
 	S3_PARAMS = 6,
 };
@@ -165,9 +165,10 @@ int s3_piece_read(void *ctx, uint64_t off, void *p, size_t n, struct err *e);
 
 /* Headers that every new object gets; those of SSE-C also for its parts. */
 void s3_object_headers(struct s3 *s, struct s3_call *c);
-/* Those of o's time, if it is to go with it; text must outlive the call.  o may
- * be NULL. */
-void s3_time_header(
+/* Those of what is to go with o, its time and its note; text must outlive the
+ * call.  o may be NULL. */
+#define S3_NOTE "x-amz-meta-lspp"
+void s3_with_headers(
     const struct store_stage *o, char text[WHEN_SIZE], struct s3_call *c);
 void s3_sse_c_headers(struct s3 *s, struct s3_call *c);
 
@@ -198,6 +199,8 @@ void s3_probe_daily(struct s3 *s);
 int s3_put_call(struct s3 *s, const char *full, struct spool *b,
     const struct s3_digest *d, enum store_guard guard,
     const struct store_stage *o, struct http_response *r, struct err *e);
+
+int s3_note(struct store *s, const char *key, struct buf *b, struct err *e);
 
 /* 0, also if the same was there; ERR_BUSY if other bytes are. */
 int s3_put(struct s3 *s, const struct store_stage *o, struct err *e);

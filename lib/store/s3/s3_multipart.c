@@ -46,7 +46,7 @@ begin(struct upload *u, struct err *e)
 
 	s3_param(&c, "uploads", "");
 	s3_object_headers(u->s, &c);
-	s3_time_header(u->object, time, &c);
+	s3_with_headers(u->object, time, &c);
 	if (u->s->checksums)
 		s3_amz(&c, "x-amz-checksum-algorithm", "CRC32");
 	s3_plain(&c, "Content-Type: application/octet-stream");

@@ -212,6 +212,34 @@ out:
 	return rc;
 }
 
+int
+s3_note(struct store *st, const char *key, struct buf *b, struct err *e)
+{
+	struct s3 *s = (struct s3 *)st;
+	struct http_response r = { 0 };
+	struct buf full = { 0 };
+	struct s3_call c = {
+		.method = "HEAD", .class = STORE_REQUEST_HEAD, .expect = 404
+	};
+	const char *note = NULL;
+	int rc = -1;
+
+	buf_reset(b);
+	if (s3_full_key(s, key, &full, e) == 0) {
+		c.key = buf_str(&full);
+		s3_sse_c_headers(s, &c);
+		rc = s3_do(s, &c, &r, e);
+	}
+	if (rc == 0 && r.status == 404)
+		rc =
+		    err_set(e, ERR_MISSING, "no object %s in the replica", key);
+	if (rc == 0 && (note = http_header(&r, S3_NOTE)) != NULL)
+		buf_adds(b, note);
+	buf_release(&full);
+	http_response_release(&r);
+	return rc == -1 ? -1 : note != NULL;
+}
+
 static int
 conflict(const char *key, struct err *e)
 {
@@ -281,7 +309,7 @@ s3_put_call(struct s3 *s, const char *full, struct spool *b,
 	int rc;
 
 	s3_object_headers(s, &c);
-	s3_time_header(o, time, &c);
+	s3_with_headers(o, time, &c);
 	if (s->checksums)
 		s3_amz(&c, "x-amz-checksum-crc32", d->crc32_base64);
 	s3_condition(guard, &c);
