@@ -416,6 +416,29 @@ rewound() {
 	assert_output --partial 'a.db-follow is damaged'
 }
 
+@test "a link in the place of the copy's directory leads nowhere" {
+	ship_start lspp
+	mkdir d victim
+	cp a.db d/a.db
+	lspp-ship d/a.db >/dev/null
+	lspp-restore --follow -o out d/a.db >out.log 2>err.log 3>&- &
+	# shellcheck disable=SC2034  # of tests/lib/follow.bash
+	FOLLOW=$!
+	wait_for printed 1
+	mv out/d out/was
+	cp out/was/* victim
+	sha_tree victim >before
+	ln -s ../victim out/d
+	sqlite3 d/a.db 'INSERT INTO u VALUES (5, 5)'
+	lspp-ship d/a.db >/dev/null
+	wait_for test -s err.log
+	follow_stop
+	diff before <(sha_tree victim)
+	run lspp-restore --follow --for 1s -o out d/a.db
+	[ "$status" -ne 0 ]
+	diff before <(sha_tree victim)
+}
+
 @test "a reader that goes on reading is waited for" {
 	ship_start lspp
 	write_one

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/mirror/mirror.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,14 +54,17 @@ mirror_new(const struct mirror_conf *conf)
 
 	m->conf = *conf;
 	m->replica = position_replica(conf->store->root, conf->key);
+	m->dir = -1;
 	return m;
 }
 
 void
 mirror_free(struct mirror *m)
 {
-	if (m != NULL)
-		free(m->why);
+	if (m == NULL)
+		return;
+	free(m->why);
+	free(m->refused);
 	free(m);
 }
 
@@ -81,7 +85,57 @@ mirror_refuse(struct err *e)
 	    "--follow --force begins the copy anew, and what is there is lost");
 }
 
+/* Remember an error, or that there is none. */
+static void
+keep(struct err **kept, bool failed, const struct err *e)
+{
+	if (failed && *kept == NULL)
+		*kept = xmalloc(sizeof(**kept));
+	if (failed) {
+		**kept = *e;
+		return;
+	}
+	free(*kept);
+	*kept = NULL;
+}
+
 /* -- is the copy what it should be? ---------------------------------------- */
+
+/* Where the copy is: as far as a step needs it. */
+static int
+open_dir(struct mirror *m, struct mirror_tools *t, struct err *e)
+{
+	if (m->dir == -1)
+		m->dir = restore_dir(t->restorer, &m->conf.target, &m->name, e);
+	return m->dir == -1 ? -1 : 0;
+}
+
+static int
+look_at(const struct mirror *m, struct seen *s, struct err *e)
+{
+	return seen_look(s, AT_FDCWD, m->conf.target.path, e);
+}
+
+/* What is in the directory, is that what the path leads to? */
+static int
+begin_copy(
+    struct mirror *m, struct mirror_tools *t, struct copy *c, struct err *e)
+{
+	struct seen there = { 0 };
+	int rc;
+
+	if (open_dir(m, t, e) == -1 ||
+	    copy_begin(c, m->dir, m->name, m->conf.wait_ms, e) == -1)
+		return -1;
+	rc = look_at(m, &there, e);
+	if (rc == 0 &&
+	    (c->dev != (int64_t)there.dev || c->ino != (int64_t)there.ino))
+		rc =
+		    err_set(e, ERR_BUSY, "its directory was moved or replaced");
+	if (rc == -1)
+		copy_end(c);
+	return rc;
+}
 
 static int
 foreign(const struct mirror *m, struct err *e)
@@ -99,9 +153,9 @@ find_state(struct mirror *m, struct mirror_tools *t, struct err *e)
 {
 	struct position p;
 	struct copy c;
-	int rc = position_read(m->conf.target.path, &p, e);
+	int rc = open_dir(m, t, e);
 
-	if (rc == 0) {
+	if (rc == 0 && (rc = position_read(m->dir, m->name, &p, e)) == 0) {
 		err_set(e, ERR_EXISTS, "%s exists, and %s-follow does not",
 		    m->conf.target.path, path_base(m->conf.target.path));
 		return mirror_refuse(e);
@@ -113,7 +167,7 @@ find_state(struct mirror *m, struct mirror_tools *t, struct err *e)
 		    "it is a copy of another database, or replica");
 		return mirror_refuse(e);
 	}
-	if (copy_begin(&c, m->conf.target.path, m->conf.wait_ms, e) == -1)
+	if (begin_copy(m, t, &c, e) == -1)
 		return -1;
 	m->is = p.is;
 	rc = copy_is(&c, &p.is, t->page, e);
@@ -123,7 +177,7 @@ find_state(struct mirror *m, struct mirror_tools *t, struct err *e)
 	}
 	copy_end(&c);
 	if (rc == 1)
-		return seen_look(&m->seen, m->conf.target.path, e);
+		return look_at(m, &m->seen, e);
 	return rc == -1 ? -1 : foreign(m, e);
 }
 
@@ -132,10 +186,21 @@ static int
 look(struct mirror *m, struct mirror_tools *t, struct err *e)
 {
 	struct seen now;
+	int rc;
 
-	if (seen_look(&now, m->conf.target.path, e) == -1)
+	if (look_at(m, &now, e) == -1)
 		return -1;
-	return seen_equal(&now, &m->seen) ? 0 : find_state(m, t, e);
+	if (seen_equal(&now, &m->seen))
+		return 0;
+	/* What was read once is not read again until it is another. */
+	if (m->refused != NULL && seen_equal(&now, &m->odd)) {
+		*e = *m->refused;
+		return -1;
+	}
+	m->odd = now;
+	rc = find_state(m, t, e);
+	keep(&m->refused, rc == -1 && e->class != ERR_BUSY, e);
+	return rc;
 }
 
 static int
@@ -144,7 +209,7 @@ hold_once(
 {
 	int rc;
 
-	if (copy_begin(c, m->conf.target.path, m->conf.wait_ms, e) == -1) {
+	if (begin_copy(m, t, c, e) == -1) {
 		m->listed = 0; /* look again at once */
 		return -1;
 	}
@@ -173,7 +238,6 @@ hold(struct mirror *m, struct mirror_tools *t, struct copy *c, struct err *e)
 static int
 make(struct mirror *m, struct mirror_tools *t, struct err *e)
 {
-	const char *path = m->conf.target.path;
 	struct position p = { .replica = m->replica };
 	struct restored *r;
 	struct state to;
@@ -189,14 +253,16 @@ make(struct mirror *m, struct mirror_tools *t, struct err *e)
 		rc = file_pwrite(fd, t->page, DBHDR_SIZE, 0, e);
 	p.was = p.is = to;
 	if (rc == 0)
-		rc = position_write(path, &p, e);
+		rc = open_dir(m, t, e);
+	if (rc == 0)
+		rc = position_write(m->dir, m->name, &p, e);
 	if (rc == 0) {
 		restore_publish(&r, 1);
 		*e = r->e;
 		rc = r->rc;
 	}
 	if (rc == 0)
-		rc = seen_look(&m->seen, path, e);
+		rc = look_at(m, &m->seen, e);
 	restored_drop(r);
 	m->is = to;
 	return rc;
@@ -234,7 +300,7 @@ write_copy(struct mirror *m, struct mirror_tools *t, struct copy *c,
 	m->listed = 0; /* if it failed, again at once */
 	if (rc == 0) {
 		m->is = *to;
-		rc = seen_look(&m->seen, m->conf.target.path, e);
+		rc = look_at(m, &m->seen, e);
 	}
 	return rc;
 }
@@ -336,19 +402,6 @@ advance(struct mirror *m, struct mirror_tools *t, enum mirror_did *did,
 	return rc;
 }
 
-static void
-note_failure(struct mirror *m, int rc, const struct err *e)
-{
-	if (rc == 0) {
-		free(m->why);
-		m->why = NULL;
-		return;
-	}
-	if (m->why == NULL)
-		m->why = xmalloc(sizeof(*m->why));
-	*m->why = *e;
-}
-
 static int
 go_on(struct mirror *m, struct mirror_tools *t, enum mirror_did *did,
     struct err *e)
@@ -370,7 +423,7 @@ go_on(struct mirror *m, struct mirror_tools *t, enum mirror_did *did,
 		m->listed = listed;
 	else if (e->class != ERR_CORRUPT && e->class != ERR_BUSY)
 		m->listed = 0; /* it may be another at once */
-	note_failure(m, rc, e);
+	keep(&m->why, rc == -1, e);
 	return rc;
 }
 
@@ -378,6 +431,11 @@ int
 mirror_step(struct mirror *m, struct mirror_tools *t, enum mirror_did *did,
     struct err *e)
 {
+	int rc;
+
 	*did = MIRROR_NOTHING;
-	return m->begun ? go_on(m, t, did, e) : begin(m, t, did, e);
+	rc = m->begun ? go_on(m, t, did, e) : begin(m, t, did, e);
+	file_close(m->dir);
+	m->dir = -1;
+	return rc;
 }

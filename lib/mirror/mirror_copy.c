@@ -2,8 +2,9 @@
 /*
  * The copy, as SQLite has it: no writer beside us, and nothing of a killed one.
  */
-#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,11 +14,11 @@
 #include "lib/sys/stop.h"
 
 int
-seen_look(struct seen *s, const char *path, struct err *e)
+seen_look(struct seen *s, int dir, const char *path, struct err *e)
 {
 	struct stat st;
 
-	if (lstat(path, &st) == -1)
+	if (fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return err_sys(e, "the copy");
 	if (!S_ISREG(st.st_mode))
 		return err_set(
@@ -34,30 +35,39 @@ seen_equal(const struct seen *a, const struct seen *b)
 	    a->mtime_ns == b->mtime_ns;
 }
 
-int
-copy_begin(struct copy *c, const char *path, int wait_ms, struct err *e)
+/* SQLite wants a path: the one that leads to the directory now.  What it opens
+ * then is looked at before anything is written. */
+static int
+begin(struct copy *c, struct err *e)
 {
-	struct seen s = { 0 };
+	char *path = xasprintf("/proc/self/fd/%d/%s", c->dir, c->name);
 	int rc;
 
-	*c = (struct copy){ .path = path, .wait.ms = wait_ms };
-	if (seen_look(&s, path, e) == -1)
-		return -1;
-	c->dev = (int64_t)s.dev;
-	c->ino = (int64_t)s.ino;
-	guard_enter(c->dev, c->ino);
 	c->db = live_open(path, &c->wait, e);
-	if (c->db == NULL) {
-		copy_end(c);
+	free(path);
+	if (c->db == NULL)
 		return -1;
-	}
 	rc = sqlite3_exec(c->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_file_control(
 		    c->db, "main", SQLITE_FCNTL_FILE_POINTER, &c->file);
-	if (rc == SQLITE_OK)
+	return rc == SQLITE_OK ? 0 : live_fail(c->db, rc, &c->wait, e);
+}
+
+int
+copy_begin(
+    struct copy *c, int dir, const char *name, int wait_ms, struct err *e)
+{
+	struct seen s = { 0 };
+
+	*c = (struct copy){ .dir = dir, .name = name, .wait.ms = wait_ms };
+	if (seen_look(&s, dir, name, e) == -1)
+		return -1;
+	c->dev = (int64_t)s.dev;
+	c->ino = (int64_t)s.ino;
+	guard_enter(c->dev, c->ino);
+	if (begin(c, e) == 0)
 		return 0;
-	live_fail(c->db, rc, &c->wait, e);
 	copy_end(c);
 	return -1;
 }

@@ -77,18 +77,21 @@ struct position {
 };
 
 uint64_t position_replica(const char *root, const char *key);
-/* 1; 0: there is none; -1. */
-int position_read(const char *copy, struct position *p, struct err *e);
-/* Durable, but for its name, whose directory the caller syncs. */
-int position_write(const char *copy, const struct position *p, struct err *e);
+/* Of the copy called so in a directory.  1; 0: there is none; -1. */
+int position_read(int dir, const char *copy, struct position *p, struct err *e);
+/* Durable, but for its name: the caller syncs the directory. */
+int position_write(
+    int dir, const char *copy, const struct position *p, struct err *e);
 
 /* The copy does not go on: -1, with the command that begins it anew. */
 int mirror_refuse(struct err *e);
 
 /* -- the copy, with a lock against writers (mirror_copy.c) ----------------- */
 
+/* All beside it is done in the directory, wherever a path leads by then. */
 struct copy {
-	const char *path;
+	int dir;
+	const char *name; /* borrowed, like dir */
 	int64_t dev, ino;
 	sqlite3 *db;
 	sqlite3_file *file;
@@ -96,7 +99,8 @@ struct copy {
 };
 
 /* What a killed writer left is rolled back. */
-int copy_begin(struct copy *c, const char *path, int wait_ms, struct err *e);
+int copy_begin(
+    struct copy *c, int dir, const char *name, int wait_ms, struct err *e);
 void copy_end(struct copy *c);
 
 /* Page pgno, of that size; zeros behind the end of the file. */
@@ -116,7 +120,7 @@ struct seen {
 	off_t size;
 	int64_t mtime_ns;
 };
-int seen_look(struct seen *s, const char *path, struct err *e);
+int seen_look(struct seen *s, int dir, const char *path, struct err *e);
 bool seen_equal(const struct seen *a, const struct seen *b);
 
 /* -- pages that wait (mirror_stage.c) -------------------------------------- */
@@ -204,7 +208,12 @@ struct mirror {
 	uint64_t replica;
 	struct state is;
 	bool begun;
-	struct seen seen; /* the copy */
+	struct seen seen;    /* the copy */
+	struct seen odd;     /* what was in its place and is refused, */
+	struct err *refused; /* so; or NULL */
+	/* During a step: the directory of the copy, or -1, and its name there. */
+	int dir;
+	const char *name;
 	/* What the listing was when nothing was left to do, or it failed. */
 	uint64_t listed;
 	bool large;     /* it has more than a page */

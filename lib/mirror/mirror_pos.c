@@ -80,10 +80,10 @@ put_state(struct buf *b, const char *name, const struct state *s)
 }
 
 static int
-write_file(const char *path, const struct buf *b, struct err *e)
+write_file(int dir, const char *name, const struct buf *b, struct err *e)
 {
-	int fd = open(
-	    path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(dir, name,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int rc = fd == -1 ? err_sys(e, "cannot create it") : 0;
 
 	if (rc == 0)
@@ -95,10 +95,11 @@ write_file(const char *path, const struct buf *b, struct err *e)
 }
 
 int
-position_write(const char *copy, const struct position *p, struct err *e)
+position_write(
+    int dir, const char *copy, const struct position *p, struct err *e)
 {
-	char *path = xasprintf("%s-follow", copy);
-	char *made = xasprintf("%s.new", path);
+	char *name = xasprintf("%s-follow", copy);
+	char *made = xasprintf("%s.new", name);
 	struct buf b = { 0 };
 	int rc;
 
@@ -106,14 +107,14 @@ position_write(const char *copy, const struct position *p, struct err *e)
 	put_state(&b, "was", &p->was);
 	put_state(&b, "is", &p->is);
 	buf_addf(&b, "check %016" PRIx64 "\n", XXH3_64bits(b.data, b.len));
-	rc = write_file(made, &b, e);
-	if (rc == 0 && rename(made, path) == -1)
+	rc = write_file(dir, made, &b, e);
+	if (rc == 0 && renameat(dir, made, dir, name) == -1)
 		rc = err_sys(e, "cannot rename it");
 	if (rc == -1)
 		err_in(e, "%s", made);
 	buf_release(&b);
 	free(made);
-	free(path);
+	free(name);
 	return rc;
 }
 
@@ -176,9 +177,9 @@ get_hex(const char **text, const char *name, uint64_t *v)
 }
 
 static bool
-parse(const struct buf *b, struct position *p)
+parse(const char *begin, struct position *p)
 {
-	const char *begin = buf_str(b), *text = begin;
+	const char *text = begin;
 	uint64_t check, sum;
 
 	if (strncmp(text, title, sizeof(title) - 1) != 0 ||
@@ -193,22 +194,37 @@ parse(const struct buf *b, struct position *p)
 	return get_hex(&text, "check", &check) && check == sum && *text == '\0';
 }
 
-int
-position_read(const char *copy, struct position *p, struct err *e)
+/* All of it, NUL behind it.  1; 0: there is none. */
+static int
+read_file(int dir, const char *name, char text[MOST + 1], struct err *e)
 {
-	char *path = xasprintf("%s-follow", copy);
-	struct buf b = { 0 };
-	int rc = 1;
+	int fd =
+	    openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n;
 
-	if (access(path, F_OK) == -1 && errno == ENOENT) {
-		rc = 0;
-	} else if (file_slurp(path, MOST, &b, e) == -1) {
-		rc = err_in(e, "%s", path);
-	} else if (!parse(&b, p)) {
-		err_set(e, ERR_CORRUPT, "%s is damaged", path);
+	if (fd == -1)
+		return errno == ENOENT ? 0 : err_sys(e, "cannot open it");
+	n = file_pread(fd, text, MOST, 0, e);
+	file_close(fd);
+	if (n == -1)
+		return -1;
+	text[n] = '\0';
+	return 1;
+}
+
+int
+position_read(int dir, const char *copy, struct position *p, struct err *e)
+{
+	char *name = xasprintf("%s-follow", copy);
+	char text[MOST + 1];
+	int rc = read_file(dir, name, text, e);
+
+	if (rc == -1) {
+		err_in(e, "%s", name);
+	} else if (rc == 1 && !parse(text, p)) {
+		err_set(e, ERR_CORRUPT, "%s is damaged", name);
 		rc = mirror_refuse(e);
 	}
-	buf_release(&b);
-	free(path);
+	free(name);
 	return rc;
 }

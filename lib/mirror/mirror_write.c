@@ -39,7 +39,6 @@ struct writing {
 	struct copy *c;
 	const struct state *from, *to;
 	char *journal;  /* its path */
-	char *dir;      /* where it is, and the copy */
 	int fd;         /* of the journal, or -1 */
 	uint8_t *was;   /* a page: PAGE_MAX */
 	uint8_t *own;   /* page 1 as the copy has it: PAGE_MAX */
@@ -183,17 +182,25 @@ put_header(struct writing *w, uint32_t records, struct err *e)
 	return 0;
 }
 
+static int
+sync_dir(const struct writing *w, struct err *e)
+{
+	if (fsync(w->c->dir) == -1)
+		return err_sys(e, "cannot sync the directory");
+	return 0;
+}
+
 /* Whoever may read the copy may have to roll it back. */
 static int
 open_journal(struct writing *w, struct err *e)
 {
 	struct stat st;
 
-	w->fd = open(w->journal,
+	w->fd = openat(w->c->dir, w->journal,
 	    O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (w->fd == -1)
 		return err_sys(e, "cannot create %s", w->journal);
-	if (stat(w->c->path, &st) == -1)
+	if (fstatat(w->c->dir, w->c->name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return err_sys(e, "the copy");
 	if (fchown(w->fd, st.st_uid, st.st_gid) == -1 && errno != EPERM)
 		return err_sys(e, "cannot set the owner of %s", w->journal);
@@ -209,7 +216,7 @@ make_journal(struct writing *w, const struct pages *p, struct err *e)
 	if (open_journal(w, e) == -1 || add_pages(w, p, e) == -1 ||
 	    put_header(w, 0, e) == -1 || put_header(w, w->records, e) == -1)
 		return -1;
-	return file_sync_dir(w->dir, e);
+	return sync_dir(w, e);
 }
 
 /* -- the pages ------------------------------------------------------------- */
@@ -278,9 +285,9 @@ put_pages(struct writing *w, const struct pages *p, struct err *e)
 static int
 commit(struct writing *w, struct err *e)
 {
-	if (unlink(w->journal) == -1)
+	if (unlinkat(w->c->dir, w->journal, 0) == -1)
 		return err_sys(e, "cannot remove %s", w->journal);
-	return file_sync_dir(w->dir, e);
+	return sync_dir(w, e);
 }
 
 int
@@ -294,16 +301,13 @@ copy_write(struct copy *c, const struct state *from, struct state *to,
 		.fd = -1,
 		.was = page,
 		.own = xmalloc(PAGE_MAX) };
-	struct buf dir = { 0 };
 	bool begun = false;
 	int rc;
 
-	path_dir(c->path, &dir);
-	w.dir = xstrdup(buf_str(&dir));
-	w.journal = xasprintf("%s-journal", c->path);
+	w.journal = xasprintf("%s-journal", c->name);
 	to->counter = from->counter + 1;
 	position.is = *to;
-	rc = position_write(c->path, &position, e);
+	rc = position_write(c->dir, c->name, &position, e);
 	if (rc == 0)
 		rc = make_journal(&w, p, e);
 	if (rc == 0)
@@ -315,12 +319,10 @@ copy_write(struct copy *c, const struct state *from, struct state *to,
 	if (rc == 0)
 		rc = commit(&w, e);
 	else if (!begun && w.fd != -1)
-		(void)unlink(w.journal);
+		(void)unlinkat(c->dir, w.journal, 0);
 	file_close(w.fd);
 	buf_release(&w.buf);
-	buf_release(&dir);
 	free(w.own);
-	free(w.dir);
 	free(w.journal);
 	return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/restore/restore.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -504,6 +505,20 @@ keep_part(struct work *w, int rc, const struct err *e)
 	if (rc == -1 && e->class == ERR_CORRUPT)
 		(void)unlinkat(w->out->dir, w->part.name, 0);
 	part_close(&w->part);
+}
+
+int
+restore_dir(struct restorer *r, const struct restore_target *t,
+    const char **name, struct err *e)
+{
+	int fd;
+
+	r->place.keep_parts = false;
+	r->place.own_dirs = true;
+	if ((*name = place_open(&r->place, t->path, t->trusted, e)) == NULL)
+		return -1;
+	fd = fcntl(r->place.dir, F_DUPFD_CLOEXEC, 3);
+	return fd == -1 ? err_sys(e, "cannot open its directory") : fd;
 }
 
 int

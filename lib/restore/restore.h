@@ -149,6 +149,14 @@ int restore_look(struct restorer *r, struct store *s, const char *db,
     enum restore_there *there, struct err *e);
 
 /*
+ * A descriptor, the caller's, of the directory that t's path is in, without a
+ * link on the way that restore_stage() would not follow; missing ones are made.
+ * *name is in t->path.  Or -1.
+ */
+int restore_dir(struct restorer *r, const struct restore_target *t,
+    const char **name, struct err *e);
+
+/*
  * Carry out plan p into an unfinished file beside target.  The target's parent
  * directories are made.  Fails with ERR_EXISTS when target, or a -wal, -shm or
  * -journal beside it, exists and force is not set, and always when the target

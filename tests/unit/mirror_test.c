@@ -22,6 +22,7 @@ struct model {
 
 static unsigned long long seed;
 static char path[128];
+static int at; /* the directory */
 
 static unsigned
 draw(unsigned n)
@@ -140,7 +141,7 @@ is_copy_of(const struct model *m, const struct state *s)
 	struct err e;
 	bool is;
 
-	or_end(copy_begin(&c, path, 1000, &e) == 0, &e);
+	or_end(copy_begin(&c, at, "copy", 1000, &e) == 0, &e);
 	is = copy_is(&c, s, page, &e) == 1 && pagesum_equal(sum_of(m), s->sum);
 	for (uint32_t i = 1; i <= m->pages && is; i++) {
 		or_end(copy_page(&c, i, m->page_size, page, &e) == 0, &e);
@@ -217,7 +218,7 @@ step(struct stage *stage, struct model *m, struct state *s)
 	int rc;
 
 	copy_model(&next, m);
-	or_end(copy_begin(&c, path, 1000, &e) == 0, &e);
+	or_end(copy_begin(&c, at, "copy", 1000, &e) == 0, &e);
 	or_end(stage_begin(stage, &c, s, &e) == 0, &e);
 	change(stage, &next, &e);
 	or_end(stage_mark(stage, &to, &e) == 0, &e);
@@ -251,7 +252,8 @@ random_steps(uint32_t page_size, struct stage *stage)
 		good += step(stage, &m, &s);
 	is_int(good, ROUNDS, "page size %u: each step is whole or not there",
 	    page_size);
-	is_int(position_read(path, &p, &e), 1, "the position can be read");
+	is_int(
+	    position_read(at, "copy", &p, &e), 1, "the position can be read");
 	ok(p.replica == 1 && (p.is.at == s.at || p.was.at == s.at),
 	    "and says where the copy is");
 	resize(&m, 0);
@@ -291,12 +293,12 @@ other_page_size(void)
 	next.pages = to.pages;
 	next.sum = sum_of(&to);
 	own_of(&next.own, to.page[1]);
-	or_end(copy_begin(&c, path, 1000, &e) == 0, &e);
+	or_end(copy_begin(&c, at, "copy", 1000, &e) == 0, &e);
 	is_int(copy_write(&c, &s, &next, 1, &pages, page, &e), 0,
 	    "another page size is written");
 	copy_end(&c);
 	ok(is_copy_of(&to, &next), "and is there");
-	or_end(copy_begin(&c, path, 1000, &e) == 0, &e);
+	or_end(copy_begin(&c, at, "copy", 1000, &e) == 0, &e);
 	is_int(copy_write(&c, &next, &s, 1, &back, page, &e), 0,
 	    "and the first one again");
 	copy_end(&c);
@@ -321,7 +323,7 @@ damaged_position(void)
 	for (size_t i = 0; i < b.len; i++) {
 		b.data[i] ^= 1;
 		or_end(file_pwrite(fd, b.data, b.len, 0, &e) == 0, &e);
-		taken += position_read(path, &p, &e) != -1;
+		taken += position_read(at, "copy", &p, &e) != -1;
 		b.data[i] ^= 1;
 	}
 	is_int(taken, 0, "no position with a bit changed is taken for one");
@@ -341,14 +343,14 @@ tails(void)
 		bytes[i] = (uint8_t)draw(256);
 	tail_feed(&all, bytes, sizeof(bytes));
 	for (unsigned i = 0; i < 1000; i++) {
-		size_t at = 0, n;
+		size_t off = 0, n;
 
 		t.n = 0;
-		for (; at < sizeof(bytes); at += n) {
+		for (; off < sizeof(bytes); off += n) {
 			n = draw(i % 2 ? 20 : 300);
-			if (n > sizeof(bytes) - at)
-				n = sizeof(bytes) - at;
-			tail_feed(&t, bytes + at, n);
+			if (n > sizeof(bytes) - off)
+				n = sizeof(bytes) - off;
+			tail_feed(&t, bytes + off, n);
 		}
 		same += tail_anchor(&t) == tail_anchor(&all);
 	}
@@ -363,6 +365,7 @@ main(void)
 	seed = tap_seed();
 	dir_begin();
 	(void)snprintf(path, sizeof(path), "%s/copy", dir);
+	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	stage_init(stage, dir);
 	random_steps(512, stage);
 	random_steps(4096, stage);
@@ -371,5 +374,6 @@ main(void)
 	tails();
 	stage_release(stage);
 	free(stage);
+	file_close(at);
 	return dir_done();
 }
