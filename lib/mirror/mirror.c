@@ -151,7 +151,7 @@ foreign(const struct mirror *m, struct err *e)
 static int
 find_state(struct mirror *m, struct mirror_tools *t, struct err *e)
 {
-	struct position p;
+	struct position p = { 0 };
 	struct copy c;
 	int rc = open_dir(m, t, e);
 

@@ -180,7 +180,7 @@ static bool
 parse(const char *begin, struct position *p)
 {
 	const char *text = begin;
-	uint64_t check, sum;
+	uint64_t check = 0, sum;
 
 	if (strncmp(text, title, sizeof(title) - 1) != 0 ||
 	    text[sizeof(title) - 1] != '\n')
