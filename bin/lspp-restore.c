@@ -31,10 +31,20 @@
 #define JOBS 10 /* unless told */
 
 static void
+forget_listing(struct request *q)
+{
+	if (q->page != NULL)
+		listed_release(&q->below);
+	listed_page_drop(q->page);
+	q->page = NULL;
+}
+
+static void
 request_free(struct request *q)
 {
 	restored_drop(q->restored);
 	restore_list_release(q);
+	forget_listing(q);
 	restore_plan_release(&q->plan);
 	choice_release(&q->c);
 	free(q->unseen);
@@ -57,6 +67,10 @@ chosen(void *ctx, struct choice *c)
 	q = xcalloc(1, sizeof(*q));
 	q->c = *c;
 	q->attempts = 1;
+	run->pager.s = c->store;
+	if (c->rc == 0 && c->searched && !run->list && run->by_file == NULL)
+		(void)pager_look(
+		    &run->pager, buf_str(&q->c.key), &q->below, &q->page);
 	if (run->spare != NULL)
 		run->held = q;
 	else
@@ -77,6 +91,7 @@ feed(struct pool *p, void *ctx)
 					  : choose(&run->chooser, operand);
 	if (run->held != NULL)
 		pool_put(p, &run->held->job);
+	pager_release(&run->pager);
 }
 
 /* Before the first byte: does anybody get another's target? */
@@ -148,8 +163,8 @@ is_complete(struct request *q)
  * than what the plan leads to.
  */
 static int
-look(const struct worker *w, struct request *q, const struct restore_target *t,
-    bool *compare, struct err *e)
+look(const struct worker *w, struct request *q, const struct restore_want *want,
+    const struct restore_target *t, bool *compare, struct err *e)
 {
 	const struct run *run = w->run;
 	const char *key = buf_str(&q->c.key);
@@ -158,7 +173,7 @@ look(const struct worker *w, struct request *q, const struct restore_target *t,
 
 	if (!run->resume || run->spare != NULL || !is_there(t->path))
 		return 0;
-	if (restore_plan(q->c.store, key, &run->want, &q->plan, e) == -1)
+	if (restore_plan(q->c.store, key, want, &q->plan, e) == -1)
 		return -1;
 	if (restore_look(
 		w->restorer, q->c.store, key, &q->plan, t, &there, e) == -1) {
@@ -204,8 +219,11 @@ attempt(const struct worker *w, struct request *q, struct err *e)
 		.own = &run->own,
 		.resume = run->resume && run->spare == NULL,
 	};
+	struct restore_want want = run->want;
 	bool compare = false;
 
+	if (q->page != NULL)
+		want.listed = &q->below;
 	if (run->spare != NULL) {
 		t.path = run->spare;
 		t.trusted = strlen(t.path);
@@ -216,19 +234,18 @@ attempt(const struct worker *w, struct request *q, struct err *e)
 	restored_drop(q->restored);
 	q->restored = NULL;
 	restore_plan_release(&q->plan);
-	if (look(w, q, &t, &compare, e) == -1)
+	if (look(w, q, &want, &t, &compare, e) == -1)
 		return -1;
 	if (q->passed != NULL)
 		return 0;
 	restore_plan_release(&q->plan);
 	if (run->cli.dry_run) {
-		if (restore_plan(q->c.store, key, &run->want, &q->plan, e) ==
-		    -1)
+		if (restore_plan(q->c.store, key, &want, &q->plan, e) == -1)
 			return -1;
 		return t.force ? 0 : restore_target_free(t.path, e);
 	}
 	t.force |= compare;
-	if (restore_find(w->restorer, q->c.store, key, &run->want, &q->plan, &t,
+	if (restore_find(w->restorer, q->c.store, key, &want, &q->plan, &t,
 		&q->restored, e) == -1)
 		return -1;
 	return compare ? compare_made(q, run->force, e) : 0;
@@ -253,6 +270,7 @@ restore(const struct worker *w, struct request *q)
 	if (c->others > 0 && restore_which(w->run, q) == -1)
 		return;
 	c->rc = attempt(w, q, &c->e);
+	forget_listing(q);
 	/* An object that was listed is gone: what does the replica say now? */
 	if (c->rc == -1 && c->e.class == ERR_MISSING && q->plan.bytes > 0) {
 		q->attempts++;
@@ -394,6 +412,8 @@ open_replica(struct run *run, char **operands, struct err *e)
 	run->chooser.end = run->cli.end;
 	run->chooser.chosen = chosen;
 	run->chooser.ctx = run;
+	run->chooser.alone = operands[0] != NULL && operands[1] == NULL &&
+	    strcmp(operands[0], "-") != 0;
 	run->chooser.files = !run->list && run->spare == NULL;
 	if (run->cli.config != NULL) {
 		run->chooser.every_replica = run->list;

@@ -16,6 +16,7 @@
 #include "lib/replica/moments.h"
 #include "lib/restore/restore.h"
 #include "lib/store/conf.h"
+#include "lib/store/listed_page.h"
 #include "lib/store/stats.h"
 #include "lib/store/store.h"
 #include "lib/sys/crew.h"
@@ -32,7 +33,8 @@ struct run {
 	struct config_file file;  /* with -c */
 	struct config_chooser *by_file; /* likewise; else NULL */
 	struct pool *pool;
-	struct crew crew; /* its workers, and the threads they start */
+	struct pager pager; /* the reader's */
+	struct crew crew;   /* its workers, and the threads they start */
 	bool force, force_open, live, if_not_exists, if_replica_exists,
 	    if_existed, resume;
 	int live_wait_ms;
@@ -73,11 +75,13 @@ struct request {
 	struct job job;
 	struct choice c; /* its rc and e become those of the request */
 	unsigned attempts;
-	bool younger;       /* than the wanted time */
-	bool older;         /* than --newer-than */
-	const char *passed; /* why it was passed over, which is fine */
-	bool complete;      /* it was because that is there already */
-	char *unseen;       /* why something newer may be elsewhere; or NULL */
+	bool younger;        /* than the wanted time */
+	bool older;          /* than --newer-than */
+	const char *passed;  /* why it was passed over, which is fine */
+	bool complete;       /* it was because that is there already */
+	char *unseen;        /* why something newer may be elsewhere; or NULL */
+	struct listed below; /* with page: what is below its key */
+	struct listed_page *page;
 	struct restore_plan plan;
 	struct restored *restored; /* NULL with -n, when passed or failed */
 	struct row *row;           /* with --list */

@@ -151,11 +151,24 @@ choice_name(const struct chooser *h, const char *name, struct err *e)
 	return 0;
 }
 
+/* With one pattern, and all of each name in its target, no two have the same;
+ * and whose log one would be, finds_main() tells. */
+static enum target_met
+found_place(struct search *f, struct choice *c, size_t skip)
+{
+	struct chooser *h = f->h;
+
+	if (!h->alone || f->skip > 0)
+		return place(h, c, skip);
+	target_path(&h->target, buf_str(&c->key), skip, &c->path, &c->trusted);
+	return TARGET_NEW;
+}
+
 static int
 found_key(struct search *f, const char *key)
 {
 	struct chooser *h = f->h;
-	struct choice c = { .store = h->store };
+	struct choice c = { .store = h->store, .searched = true };
 	size_t skip;
 
 	f->any = true;
@@ -165,7 +178,7 @@ found_key(struct search *f, const char *key)
 	buf_adds(&c.key, key);
 	c.rc = choice_name(h, key, &c.e);
 	if (c.rc == 0 && !finds_main(f, key, &c) &&
-	    place(h, &c, skip) == TARGET_SAME_KEY) {
+	    found_place(f, &c, skip) == TARGET_SAME_KEY) {
 		choice_release(&c);
 		return 0;
 	}

@@ -46,8 +46,9 @@ struct choice {
 	size_t trusted; /* as in struct restore_target */
 	int rc;         /* -1: failed with e, there is nothing to restore */
 	struct err e;
-	bool absent; /* it failed because a pattern matched nothing */
-	bool clash;  /* it failed for another's target, or its log's place */
+	bool absent;   /* it failed because a pattern matched nothing */
+	bool searched; /* a pattern found it: they come in order of "<key>/" */
+	bool clash;    /* it failed for another's target, or its log's place */
 	/* choose_config(), without every_replica: its further replicas. */
 	struct choice_other *other;
 	size_t others;
@@ -65,6 +66,9 @@ struct chooser {
 	bool files;
 	/* choose_config(): of each path all replicas, as often. */
 	bool every_replica;
+	/* There is one operand.  A pattern finds no name twice, so then nothing
+	   is remembered of what was found. */
+	bool alone;
 	bool paths_only; /* choose_config(): a pattern is wrong use */
 	/* Takes over what c holds.  -1: no more choices are wanted. */
 	int (*chosen)(void *ctx, struct choice *c);

@@ -216,7 +216,7 @@ int
 position_read(int dir, const char *copy, struct position *p, struct err *e)
 {
 	char *name = xasprintf("%s-follow", copy);
-	char text[MOST + 1];
+	char text[MOST + 1] = { 0 };
 	int rc = read_file(dir, name, text, e);
 
 	if (rc == -1) {

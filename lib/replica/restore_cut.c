@@ -16,13 +16,14 @@ plan(struct store *s, const char *db, const struct restore_want *w,
     struct restore_plan *p, bool *listed, struct err *e)
 {
 	struct listed all = LISTED_NOT(s);
+	const struct listed *from = w->listed != NULL ? w->listed : &all;
 	int rc;
 
 	memset(p, 0, sizeof(*p));
-	if (w->generation == NULL)
+	if (w->listed == NULL && w->generation == NULL)
 		ltx_listed(&all, s, db);
-	if ((rc = restore_ltx(&all, db, w, p, listed, e)) == 0)
-		rc = restore_generations(&all, db, w, p, listed, e);
+	if ((rc = restore_ltx(from, db, w, p, listed, e)) == 0)
+		rc = restore_generations(from, db, w, p, listed, e);
 	listed_release(&all);
 	return rc == -1 ? -1 : 0;
 }
@@ -31,6 +32,7 @@ int
 restore_plan(struct store *s, const char *db, const struct restore_want *w,
     struct restore_plan *p, struct err *e)
 {
+	struct restore_want again = *w;
 	bool listed = false;
 
 	if (plan(s, db, w, p, &listed, e) == 0)
@@ -39,7 +41,8 @@ restore_plan(struct store *s, const char *db, const struct restore_want *w,
 	if (e->class != ERR_MISSING || !listed || p->older)
 		return -1;
 	restore_plan_release(p);
-	return plan(s, db, w, p, &listed, e);
+	again.listed = NULL;
+	return plan(s, db, &again, p, &listed, e);
 }
 
 void

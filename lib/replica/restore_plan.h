@@ -18,6 +18,7 @@ struct restore_ltx;
 struct store;
 
 struct codec;
+struct listed;
 
 struct plan_segment {
 	uint64_t at;
@@ -78,6 +79,8 @@ struct restore_want {
 	int64_t newer_ns;  /* ERR_MISSING if it is older; 0: however old */
 	int64_t now_ns;    /* 0: by the clock */
 	struct crew *crew; /* for threads that help, or NULL */
+	/* All that is below "db/", listed just now; NULL: it is to be. */
+	const struct listed *listed;
 	/* Private: only snapshots that stand before it. */
 	uint64_t below;
 };
@@ -103,7 +106,6 @@ int restore_plan(struct store *s, const char *db, const struct restore_want *w,
 void restore_plan_release(struct restore_plan *p);
 
 /* For restore_plan(): from generations.  *listed: there are some. */
-struct listed;
 int restore_generations(const struct listed *from, const char *db,
     const struct restore_want *w, struct restore_plan *p, bool *listed,
     struct err *e);

@@ -6,12 +6,9 @@
 
 #include "lib/base/buf.h"
 
-static int
-keep(void *ctx, const struct store_entry *en, struct err *e)
+void
+listed_add(struct listed *l, const struct store_entry *en)
 {
-	struct listed *l = ctx;
-
-	(void)e;
 	if (l->n == l->room) {
 		l->room = l->room * 2 + 16;
 		l->v = xrealloc(l->v, l->room * sizeof(*l->v));
@@ -20,7 +17,25 @@ keep(void *ctx, const struct store_entry *en, struct err *e)
 	l->v[l->n].en = *en;
 	l->v[l->n].en.key = l->v[l->n].key;
 	l->n++;
+}
+
+static int
+keep(void *ctx, const struct store_entry *en, struct err *e)
+{
+	(void)e;
+	listed_add(ctx, en);
 	return 0;
+}
+
+void
+listed_part(struct listed *l, const struct listed *all, const char *prefix,
+    size_t from, size_t to)
+{
+	*l = LISTED_NOT(all->s);
+	l->prefix = xstrdup(prefix);
+	l->v = all->v + from;
+	l->n = to - from;
+	l->part = true;
 }
 
 void
@@ -41,9 +56,10 @@ listed_read(struct listed *l, struct store *s, const char *prefix)
 void
 listed_release(struct listed *l)
 {
-	while (l->n > 0)
+	while (l->n > 0 && !l->part)
 		free(l->v[--l->n].key);
-	free(l->v);
+	if (!l->part)
+		free(l->v);
 	free(l->prefix);
 	*l = (struct listed){ 0 };
 }

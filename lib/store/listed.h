@@ -25,6 +25,7 @@ struct listed {
 	struct err why;
 	struct listed_entry *v;
 	size_t n, room;
+	bool part; /* v is another's */
 };
 
 /* No request before it is asked: each look is a listing. */
@@ -38,6 +39,12 @@ struct listed {
  * nothing is asked again. */
 void listed_read(struct listed *l, struct store *s, const char *prefix);
 void listed_release(struct listed *l);
+
+/* For listed_page: one more entry, of what is not known to be all; and the
+ * entries of 'all' from there to there, which are all that is below prefix. */
+void listed_add(struct listed *l, const struct store_entry *en);
+void listed_part(struct listed *l, const struct listed *all, const char *prefix,
+    size_t from, size_t to);
 
 /* As the store's list(). */
 int listed_each(const struct listed *l, const char *prefix, bool delimited,

@@ -42,6 +42,7 @@ leads(const char *want, const char *a, const char *b)
 		.target = { .url = mem_url, .base = "/srv", .into = "/out" },
 		.end = '\n',
 		.files = true,
+		.alone = b == NULL,
 		.chosen = chosen,
 		.ctx = &f };
 
@@ -49,6 +50,8 @@ leads(const char *want, const char *a, const char *b)
 	if (b != NULL)
 		is_int(choose(&h, b), 0, "and %s", b);
 	is_str(buf_str(&f.keys), want, "leads to");
+	if (b == NULL && strchr(a, '*') != NULL)
+		is_int(h.seen.n, 0, "and remembers none");
 	choose_release(&h);
 	buf_release(&f.keys);
 }

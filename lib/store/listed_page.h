@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * listed_page -- what is below names that follow each other, listed by few
+ * requests.
+ *
+ * Whoever works on many databases in byte order of "<name>/" would list each.
+ * One page of a store that lists by key holds some hundred of them.  So a pager
+ * lists from a name on, whatever comes, and hands out what is below each name
+ * of which the page has all.  Where pages serve hardly any name, since there is
+ * much below each, or much between them, it lists none for a while.
+ *
+ * A page lives as long as somebody holds it: some 200 KB.
+ */
+#ifndef LSPP_STORE_LISTED_PAGE_H
+#define LSPP_STORE_LISTED_PAGE_H
+
+#include <stdbool.h>
+
+#include "lib/store/listed.h"
+
+struct listed_page;
+
+/* { .s = store } is a new one. */
+struct pager {
+	struct store *s; /* borrowed */
+	/* private */
+	struct listed_page *page;
+	unsigned served;     /* by it */
+	unsigned skip, left; /* names that are left out, once it served few */
+};
+
+/*
+ * What is below "name/".  True: *l is that, until *page is dropped; and each of
+ * the two is the caller's to release and to drop.  False: list it.
+ */
+bool pager_look(struct pager *p, const char *name, struct listed *l,
+    struct listed_page **page);
+void pager_release(struct pager *p);
+
+/* On any thread.  Takes NULL. */
+void listed_page_drop(struct listed_page *page);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a pager hands out, against all keys; and how often it lists.
+ */
+#include "lib/store/listed_page.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "tests/unit/tap.h"
+
+enum { KEYS = 4000, PAGE = 100, ROUNDS = 200 };
+
+static unsigned long long seed;
+static char *keys[KEYS];
+static size_t n_keys;
+static unsigned calls;
+
+static unsigned
+draw(unsigned n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(seed >> 33) % n;
+}
+
+static int
+list_page(struct store *s, const char *prefix, const char *delimiter,
+    const char *after, store_each *each, void *ctx, char **next, struct err *e)
+{
+	size_t i = 0, n;
+
+	(void)s, (void)prefix, (void)delimiter;
+	calls++;
+	*next = NULL;
+	while (i < n_keys && after != NULL && strcmp(keys[i], after) <= 0)
+		i++;
+	for (n = 0; i < n_keys && n < PAGE; i++, n++)
+		(void)each(ctx, &(struct store_entry){ .key = keys[i] }, e);
+	if (i < n_keys)
+		*next = xstrdup(keys[i - 1]);
+	return 0;
+}
+
+static const struct store_ops ops = {
+	.traits = { .flat = true },
+	.list_page = list_page,
+};
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names of databases, each with up to so many objects. */
+static void
+make(unsigned names, unsigned most)
+{
+	static const char *const suffix[] = { "", "-wal", "0", "/b" };
+
+	for (; n_keys > 0; n_keys--)
+		free(keys[n_keys - 1]);
+	for (unsigned i = 0; i < names; i++) {
+		unsigned nth = draw(1000), how = draw(4);
+
+		for (unsigned k = draw(most) + 1; k > 0 && n_keys < KEYS; k--)
+			keys[n_keys++] = xasprintf(
+			    "d%u%s/generations/%u", nth, suffix[how], k);
+	}
+	qsort(keys, n_keys, sizeof(*keys), compare);
+}
+
+struct check {
+	size_t i;
+	bool right;
+};
+
+static int
+is_next(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct check *c = ctx;
+
+	(void)e;
+	c->right =
+	    c->right && c->i < n_keys && strcmp(keys[c->i], en->key) == 0;
+	c->i++;
+	return 0;
+}
+
+/* Is what is listed below name all that there is? */
+static bool
+is_all(const struct listed *l, const char *name)
+{
+	char *prefix = xasprintf("%s/", name);
+	struct check c = { .right = true };
+	size_t n = strlen(prefix), end;
+	unsigned before = calls;
+	struct err e;
+
+	while (c.i < n_keys && strcmp(keys[c.i], prefix) < 0)
+		c.i++;
+	for (end = c.i; end < n_keys && strncmp(keys[end], prefix, n) == 0;)
+		end++;
+	(void)listed_each(l, prefix, false, is_next, &c, &e);
+	free(prefix);
+	return c.right && c.i == end && calls == before;
+}
+
+/* All names in order; what is not handed out would be a listing each. */
+static bool
+round_of(unsigned names, unsigned most, unsigned *seen, unsigned *listings)
+{
+	struct store s = { .ops = &ops };
+	struct pager p = { .s = &s };
+	struct listed_page *page, *held = NULL;
+	struct listed l;
+	char *last = xstrdup("");
+	bool right = true;
+
+	make(names, most);
+	calls = 0;
+	for (size_t i = 0; i < n_keys; i++) {
+		char *name = xasprintf("%.*s",
+		    (int)(strstr(keys[i], "/generations/") - keys[i]), keys[i]);
+
+		if (strcmp(name, last) == 0) {
+			free(name);
+			continue;
+		}
+		free(last);
+		last = name;
+		*seen += 1;
+		if (!pager_look(&p, name, &l, &page)) {
+			*listings += 1;
+			continue;
+		}
+		right = right && is_all(&l, name);
+		listed_release(&l);
+		/* It outlives the pager's hold. */
+		listed_page_drop(held);
+		held = page;
+	}
+	pager_release(&p);
+	listed_page_drop(held);
+	free(last);
+	*listings += calls;
+	return right;
+}
+
+int
+main(void)
+{
+	unsigned good = 0, seen = 0, listings = 0;
+
+	seed = tap_seed();
+	for (unsigned i = 0; i < ROUNDS; i++)
+		good += round_of(draw(400), 1 + draw(i % 4 == 0 ? 150 : 5),
+		    &seen, &listings);
+	is_int(good, ROUNDS, "what is handed out is all there is below a name");
+	seen = listings = 0;
+	(void)round_of(1000, 3, &seen, &listings);
+	printf("# %u names of few objects, %u listings\n", seen, listings);
+	ok(listings <= 2 + seen / 20, "few objects each: few listings");
+	seen = listings = 0;
+	(void)round_of(30, 400, &seen, &listings);
+	printf("# %u names of many objects, %u listings\n", seen, listings);
+	ok(listings <= seen + 12, "many objects each: hardly one more each");
+	make(0, 1);
+	return done();
+}
