@@ -14,7 +14,6 @@
 #include "bin/prune.h"
 #include "lib/base/buf.h"
 #include "lib/cli/cli_replica.h"
-#include "lib/replica/ltx/ltx_list.h"
 #include "lib/replica/wal/layout.h"
 #include "lib/state/dblock.h"
 #include "lib/store/open/store_open.h"
@@ -62,9 +61,25 @@ put_failed(struct run *run, const char *name, const struct err *e)
 /* -- what is meant: on the reader's thread --------------------------------- */
 
 static bool
+add_seen(
+    struct run *run, const struct store *s, const char *key, const char *part)
+{
+	char *name = xasprintf("%s\n%s", key, part);
+	bool is = target_set_add(&run->seen, name, s->url) != TARGET_SAME_KEY;
+
+	free(name);
+	return is;
+}
+
+/* A database that is named: all of it. */
+static bool
 is_new(struct run *run, const struct store *s, const char *key)
 {
-	return target_set_add(&run->seen, key, s->url) != TARGET_SAME_KEY;
+	bool is = add_seen(run, s, key, "");
+
+	(void)add_seen(run, s, key, "wal");
+	(void)add_seen(run, s, key, "ltx");
+	return is;
 }
 
 /* Only what a pattern was for is looked at for uploads. */
@@ -86,14 +101,15 @@ add_place(struct run *run, struct store *s, const char *prefix)
 
 static int
 put_database(struct run *run, const char *name, struct store *s,
-    struct prune_db *db, bool listed)
+    struct prune_db *db, enum part part)
 {
 	struct task *t = task_new(name, s, db);
 
-	t->listed = listed;
+	t->part = part;
 	if (prune_clock(run, s, &t->e) == -1) {
 		t->rc = -1;
-		run->ended = listed; /* others that came by name are told */
+		run->ended =
+		    part != PART_ALL; /* others that came by name are told */
 	} else if (run->cli.end != '\0' &&
 	    strchr(db->key, run->cli.end) != NULL) {
 		t->rc = err_set(&t->e, ERR_USAGE, "the name holds a newline");
@@ -114,12 +130,16 @@ found(void *ctx, struct prune_db *db)
 	struct search *f = ctx;
 	struct run *run = f->run;
 
+	bool first = add_seen(run, run->store, db->key, "");
+
 	f->any = true;
-	if (!is_new(run, run->store, db->key)) {
+	if (!add_seen(
+		run, run->store, db->key, db->ltx.n > 0 ? "ltx" : "wal")) {
 		prune_db_free(db);
 		return 0;
 	}
-	return put_database(run, db->key, run->store, db, true);
+	return put_database(
+	    run, db->key, run->store, db, first ? PART_FIRST : PART_OTHER);
 }
 
 static int
@@ -176,7 +196,7 @@ feed_operand(struct run *run, const char *operand)
 		rc = feed_pattern(run, operand, buf_str(&key));
 	else if (is_new(run, run->store, buf_str(&key)))
 		rc = put_database(run, operand, run->store,
-		    prune_db_new(run->store, buf_str(&key)), false);
+		    prune_db_new(run->store, buf_str(&key)), PART_ALL);
 	else
 		rc = 0;
 	buf_release(&key);
@@ -200,7 +220,7 @@ chosen(void *ctx, struct choice *c)
 		else if (glob_is_pattern(c->name))
 			add_place(run, c->store, "");
 		rc = put_database(run, c->name, c->store,
-		    prune_db_new(c->store, buf_str(&c->key)), false);
+		    prune_db_new(c->store, buf_str(&c->key)), PART_ALL);
 	}
 	choice_release(c);
 	return rc;
@@ -221,17 +241,6 @@ feed(struct pool *p, void *ctx)
 
 /* -- one database: on a worker --------------------------------------------- */
 
-/* What is erased is to be gone: also from a layout that is not known here. */
-static void
-refuse_ltx(struct prune_db *db)
-{
-	db->rc = ltx_refuse(db->store, db->key, "lspp-prune", &db->e);
-	if (db->rc == -1 && db->e.class == ERR_CONFIG)
-		err_hint(&db->e,
-		    "nothing was deleted: delete its LTX files by other means, "
-		    "then again");
-}
-
 static void
 work(struct job *j, void *arg)
 {
@@ -240,10 +249,8 @@ work(struct job *j, void *arg)
 
 	if (t->rc == -1)
 		return;
-	if (!t->listed)
+	if (t->part == PART_ALL)
 		prune_db_load(t->db);
-	if (run->erase && t->db->rc == 0)
-		refuse_ltx(t->db);
 	if (!run->erase)
 		prune_db_plan(t->db, &run->policy);
 	if (!run->erase && !run->counting && !run->cli.dry_run)
@@ -366,69 +373,6 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 	lines_flush();
 }
 
-/* -- unfinished uploads ---------------------------------------------------- */
-
-struct old {
-	struct run *run;
-	struct store *store;
-};
-
-/* A directory has none but its own; a bucket may have others' beside ours. */
-static bool
-is_object(const struct store_upload *u)
-{
-	return *u->id == '\0' || prune_is_object(u->key);
-}
-
-static int
-abort_old(void *ctx, const struct store_upload *u, struct err *e)
-{
-	struct old *o = ctx;
-	struct run *run = o->run;
-	struct err why;
-
-	(void)e;
-	if (u->begun_ns <= 0 || !is_object(u) ||
-	    run->policy.now_ns - u->begun_ns < run->uploads_ns)
-		return 0;
-	run->todo++;
-	run->todo_bytes += u->size;
-	if (run->counting)
-		return 0;
-	if (run->cli.dry_run || o->store->ops->abort(o->store, u, &why) == 0)
-		prune_print(run, o->store, u->key, u->size, PRUNE_UPLOAD);
-	else
-		cli_fail(&run->cli, u->key, &why, 1);
-	return stop_requested() ? 1 : 0;
-}
-
-/* Whoever cannot list them has none to care for. */
-static void
-abort_uploads(struct run *run)
-{
-	struct err e;
-	int rc;
-
-	for (size_t i = 0; i < run->places && !run->ended; i++) {
-		struct store *s = run->place[i].store;
-		struct old o = { run, s };
-
-		if (stop_requested())
-			break;
-		if ((rc = prune_clock(run, s, &e)) == 0)
-			rc = s->ops->uploads(
-			    s, run->place[i].prefix, abort_old, &o, &e);
-		else if (run->cli.failed > 0)
-			continue; /* was told */
-		if (rc == 0)
-			continue;
-		if (e.class == ERR_DENIED)
-			cli_warn(&run->cli, NULL, "%s", e.msg);
-		else
-			cli_fail(&run->cli, NULL, &e, 1);
-	}
-}
-
 /* -- all of it ------------------------------------------------------------- */
 
 /* A worker: a connection, or what a directory needs to be walked. */
@@ -461,7 +405,7 @@ run_pool(struct run *run, char **operands, struct err *e)
 	    (lines_close(&run->in, e) == -1 || lines_expect(&run->in, e) == -1))
 		cli_fail(&run->cli, NULL, e, 1);
 	if (rc == 0)
-		abort_uploads(run);
+		prune_uploads(run);
 	target_set_release(&run->seen);
 	run->seen = (struct target_set){ 0 };
 	free(args);

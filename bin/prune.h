@@ -69,13 +69,17 @@ struct run {
 	struct store_stats stats;
 };
 
+/* Of a database: what was named is listed by itself; what a listing of many
+ * found is its generations or its LTX, whichever came first, and the other. */
+enum part { PART_ALL, PART_FIRST, PART_OTHER };
+
 /* One database on its way. */
 struct task {
 	struct job job;
 	char *name;          /* for messages */
 	struct store *store; /* borrowed */
 	struct prune_db *db; /* NULL: failed with e */
-	bool listed;
+	enum part part;
 	int rc;
 	struct err e;
 	bool gone;        /* it goes as a whole */
@@ -111,6 +115,9 @@ void prune_gone(struct run *run, struct task *t);
  */
 int prune_begin_gone(struct run *run, struct task *t);
 void prune_end_gone(struct run *run, struct task *t);
+
+/* What is unfinished and so old, where a pattern was for. */
+void prune_uploads(struct run *run);
 
 /* An object: with -n that it would go, else that it is gone. */
 void prune_print(struct run *run, const struct store *s, const char *key,

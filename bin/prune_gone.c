@@ -11,6 +11,7 @@
 #include "bin/prune.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/ltx/ltx_mark.h"
 #include "lib/replica/peek.h"
 #include "lib/replica/wal/provenance.h"
 #include "lib/state/dblock.h"
@@ -89,20 +90,37 @@ newest(const struct prune_db *db, bool foreign, struct prune_item *at)
 	return best;
 }
 
+/* Likewise of its files in LTX: when that was stored.  INT64_MIN: none is to
+ * go. */
+static int64_t
+newest_ltx(const struct prune_db *db, bool foreign)
+{
+	int64_t ns = INT64_MIN;
+
+	for (size_t i = 0; i < db->ltx.n && (foreign || !db->ltx_plain); i++)
+		if (db->ltx.v[i].stored_ns > ns)
+			ns = db->ltx.v[i].stored_ns;
+	return ns;
+}
+
 /* Was the object written on this machine?  It may have moved to another. */
 static int
 is_ours(
     struct run *run, struct task *t, const struct prune_item *it, struct err *e)
 {
+	bool ltx = it->kind == PRUNE_LTX;
 	struct buf key = { 0 };
 	struct provenance pv;
 	uint8_t writer[16];
 	int rc;
 
 	(void)prune_item_key(t->db, it, &key);
-	if ((rc = peek(t->store, buf_str(&key), &pv, e)) == 1) {
+	rc = ltx ? ltx_mark_peek(t->store, buf_str(&key), &pv, e)
+		 : peek(t->store, buf_str(&key), &pv, e);
+	if (rc == 1) {
 		state_writer(run->state, writer);
-		rc = memcmp(pv.writer, writer, sizeof(writer)) == 0 ||
+		rc = memcmp(pv.writer, writer,
+			 ltx ? LTX_MARK_WRITER : sizeof(writer)) == 0 ||
 		    state_same_machine(pv.writer, writer);
 	} else if (rc == -1 && e->class == ERR_CORRUPT) {
 		rc = 0; /* it does not say */
@@ -111,13 +129,49 @@ is_ours(
 	return rc;
 }
 
+/* Is what it has so old, and of this machine?  1, 0, -1. */
+static int
+look_at_newest(struct run *run, struct task *t, struct err *e)
+{
+	bool foreign = run->policy.foreign;
+	int64_t ltx = newest_ltx(t->db, foreign), ns = ltx;
+	const struct history_object *o;
+	struct prune_item it = { 0 };
+	size_t last;
+	int rc;
+
+	if (prune_db_tell(t->db, e) == -1 ||
+	    prune_db_date(t->db, false, e) == -1)
+		return -1;
+	if ((o = newest(t->db, foreign, &it)) != NULL && o->mtime_ns > ns)
+		ns = o->mtime_ns;
+	/* A run that was killed at the end leaves owner's objects. */
+	if (ns == INT64_MIN)
+		return t->db->h.owners.n > 0;
+	if (run->policy.now_ns - ns < run->gone_for_ns)
+		return 0;
+	if (!is_mounted(t->path)) {
+		cli_warn(&run->cli, t->name,
+		    "gone, but the directory it was below is empty: left; is "
+		    "it mounted?");
+		return 0;
+	}
+	last = prune_ltx_last(t->db);
+	if (ns == ltx && last != SIZE_MAX)
+		it = (struct prune_item){ .at = (uint32_t)last,
+			.kind = PRUNE_LTX };
+	rc = ns > ltx || last != SIZE_MAX ? is_ours(run, t, &it, e) : 0;
+	if (rc == 0)
+		cli_warn(&run->cli, t->name,
+		    "gone from here, but written by another machine: left");
+	return rc;
+}
+
 /* For so long that all of it goes: 1, 0, -1. */
 static int
 look(struct run *run, struct task *t, struct err *e)
 {
 	int64_t now = run->policy.now_ns, since = 0, root;
-	const struct history_object *o;
-	struct prune_item it = { 0 };
 	int rc;
 
 	rc = state_root(run->state, t->store->url, false, &root, e);
@@ -135,24 +189,26 @@ look(struct run *run, struct task *t, struct err *e)
 	}
 	if (now - since < run->gone_for_ns)
 		return 0;
-	if (prune_db_tell(t->db, e) == -1 ||
-	    prune_db_date(t->db, false, e) == -1)
+	return look_at_newest(run, t, e);
+}
+
+/* A listing of many found a part of what there is: what holds of all of it? */
+static int
+look_at_all(struct run *run, struct task *t, struct err *e)
+{
+	int rc;
+
+	prune_db_load(t->db);
+	if (t->db->rc == -1) {
+		*e = t->db->e;
 		return -1;
-	/* A run that was killed at the end leaves owner's objects. */
-	if ((o = newest(t->db, run->policy.foreign, &it)) == NULL)
-		return t->db->h.owners.n > 0;
-	if (now - o->mtime_ns < run->gone_for_ns)
-		return 0;
-	if (!is_mounted(t->path)) {
-		cli_warn(&run->cli, t->name,
-		    "gone, but the directory it was below is empty: left; is "
-		    "it mounted?");
-		return 0;
 	}
-	if ((rc = is_ours(run, t, &it, e)) == 0)
-		cli_warn(&run->cli, t->name,
-		    "gone from here, but written by another machine: left");
-	return rc;
+	if ((rc = look_at_newest(run, t, e)) != 0)
+		return rc;
+	prune_db_plan(t->db, &run->policy);
+	if (t->db->rc == -1)
+		*e = t->db->e;
+	return t->db->rc;
 }
 
 /* What the state knows must be gone, or the next ship would bring it again: 1
@@ -196,9 +252,12 @@ prune_gone(struct run *run, struct task *t)
 		erase(run, t);
 		return;
 	}
-	if (run->gone_for_ns == -1 || t->db->rc == -1)
+	if (run->gone_for_ns == -1 || t->db->rc == -1 || t->part == PART_OTHER)
 		return;
-	if ((rc = look(run, t, &t->e)) == -1)
+	rc = look(run, t, &t->e);
+	if (rc == 1 && t->part == PART_FIRST)
+		rc = look_at_all(run, t, &t->e);
+	if (rc == -1)
 		t->rc = -1;
 	if (rc != 1)
 		return;

@@ -233,11 +233,6 @@ bend() {
 	assert_equal "$(wc -l <<<"$output")" 3
 	run -2 lspp-restore -r "$R" --list --format ltx a.db
 	run -2 lspp-restore -r "$R" --list --txid 0000000000000001 a.db
-	# Nothing of it is erased as long as a part would stay.
-	keys=("$(replica_list a.db/)")
-	run -78 lspp-prune -r "$R" -s none --erase --yes a.db
-	assert_output --partial 'delete its LTX files by other means'
-	assert_equal "$(replica_list a.db/)" "${keys[0]}"
 	# In LTX alone.
 	mapfile -t keys < <(replica_list a.db/generations/)
 	replica_rm "${keys[@]}"
@@ -253,8 +248,6 @@ bend() {
 	run -0 lspp-verify -s none -r "$R" --deep --sql '**'
 	assert_output a.db
 	run -0 lspp-verify -s none -r "$R" --against-source -C "$T" a.db
-	run -78 lspp-prune -r "$R" --yes --keep-last 1 a.db
-	assert_output --partial 'in LTX'
 	run -78 lspp-restore -r "$R" --list --around 1h a.db
 	run -66 lspp-restore -r "$R" -o out --txid ffff000000000000 a.db
 	run -2 lspp-restore -r "$R" -o out --txid 1 a.db

@@ -2,6 +2,9 @@
 /*
  * prune -- what of a replica is not needed any more, and its removal.
  *
+ * Of a database in LTX, prune_ltx.h says what is kept by the same policy.  The
+ * rest of this is of generations.
+ *
  * The words: a *run* is a snapshot and the segments up to the next snapshot of
  * its generation.  A *state* is what one object, a snapshot or a segment,
  * brings a restore to.  A state is *current* from its time until that of the
@@ -155,6 +158,7 @@
 
 #include "lib/base/err.h"
 #include "lib/replica/history.h"
+#include "lib/replica/ltx/ltx_list.h"
 
 struct store;
 
@@ -203,11 +207,15 @@ enum prune_why {
 };
 const char *prune_why_name(enum prune_why why);
 
+/* Beside those of enum layout_kind: a file in LTX. */
+enum { PRUNE_LTX = LAYOUT_ALONE + 1 };
+
 struct prune_item {
 	uint32_t generation; /* of the history's */
-	uint32_t at; /* of its snapshots or segments, the owners, or alone */
+	/* Of its snapshots or segments, the owners, alone, or the LTX files. */
+	uint32_t at;
 	uint32_t wave;
-	uint8_t kind; /* enum layout_kind */
+	uint8_t kind; /* enum layout_kind, or PRUNE_LTX */
 	uint8_t why;
 };
 
@@ -223,6 +231,8 @@ struct prune_plan {
 	size_t n, room;
 	struct prune_mark *mark; /* before anything else */
 	size_t marks;
+	size_t *prove; /* LTX files to read before anything goes */
+	size_t proofs;
 	uint64_t foreign; /* objects left for being Litestream's */
 	uint64_t stray;   /* newer than all that can be restored: left */
 };
@@ -232,7 +242,10 @@ struct prune_db {
 	struct store *store; /* borrowed */
 	char *key;
 	struct history h;
-	int rc; /* -1: it is not known what it holds */
+	struct ltx_list ltx; /* sorted once there is a plan */
+	enum ltx_levels how;
+	bool ltx_plain; /* Litestream wrote these (prune_db_tell()) */
+	int rc;         /* -1: it is not known what it holds */
 	struct err e;
 	struct prune_plan plan;
 	void *ctx; /* the caller's */
@@ -251,8 +264,7 @@ int prune_plan(const struct history *h, const struct prune_policy *p,
 
 /* All of it goes: the newest state, and who owned it.  What Litestream wrote
  * stays, unless 'foreign'; prune_db_tell() tells that. */
-void prune_plan_all(
-    const struct prune_db *db, bool foreign, struct prune_plan *plan);
+void prune_plan_all(struct prune_db *db, bool foreign, struct prune_plan *plan);
 void prune_plan_release(struct prune_plan *plan);
 
 /* -- listings (prune_load.c) ----------------------------------------------- */
@@ -260,12 +272,13 @@ void prune_plan_release(struct prune_plan *plan);
 struct prune_db *prune_db_new(struct store *s, const char *key);
 void prune_db_free(struct prune_db *db); /* takes NULL */
 
-/* List the database; rc and e of db tell of failures. */
+/* List the database, anew if it was; rc and e of db tell of failures. */
 void prune_db_load(struct prune_db *db);
 
 struct prune_scan {
 	const char *pattern; /* NULL: all */
-	/* One database is listed; takes it over.  -1 ends the scan. */
+	/* One database is listed; takes it over.  -1 ends the scan.  One that
+	 * has generations and LTX comes for each of them, not side by side. */
 	int (*found)(void *ctx, struct prune_db *db);
 	void *ctx;
 	uint64_t unknown; /* out: objects that are of no database */
@@ -283,8 +296,8 @@ int prune_scan(struct store *s, struct prune_scan *scan, struct err *e);
 bool prune_is_object(const char *key);
 
 /*
- * Ask the store whose each generation is, where its id does not tell: 0, or 1:
- * some are Litestream's; -1.
+ * Ask the store whose each generation is, where its id does not tell, and whose
+ * what is in LTX: 0, or 1: some are Litestream's; -1.
  */
 int prune_db_tell(struct prune_db *db, struct err *e);
 
@@ -312,6 +325,12 @@ void prune_db_plan(struct prune_db *db, const struct prune_policy *p);
  * of the plan goes.  True: that is not allowed, and the plan is one without.
  */
 bool prune_db_mark(struct prune_db *db, const struct prune_policy *p);
+
+/* Its newest file of level 0 in LTX, which tells whose all are (ltx_mark.h);
+ * SIZE_MAX: it has none. */
+size_t prune_ltx_last(const struct prune_db *db);
+/* Are they lspp's?  1, 0, -1. */
+int prune_ltx_is_own(const struct prune_db *db, struct err *e);
 
 /* -- removal (prune_run.c) --------------------------------------------------
  */

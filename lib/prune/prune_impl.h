@@ -1,12 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prune_impl -- what the two files of the planner share; nobody else includes
+ * prune_impl -- what the files of the planners share; nobody else includes
  * this.
  */
 #ifndef LSPP_PRUNE_PRUNE_IMPL_H
 #define LSPP_PRUNE_PRUNE_IMPL_H
 
 #include "lib/prune/prune.h"
+
+/* Where the objects of a database are, in byte order. */
+enum prune_part {
+	PRUNE_PART_FLAT, /* LTX, as LTX_LEVELS_FLAT */
+	PRUNE_PART_WAL,  /* generations */
+	PRUNE_PART_DIR,  /* LTX, as LTX_LEVELS_DIR */
+	PRUNE_PARTS
+};
+
+/* What the keys of that part begin with, in place of what b held. */
+void prune_part_prefix(struct buf *b, const char *db, enum prune_part part);
+
+/*
+ * The length of the database's name in a key, and which part of it that is; or
+ * -1: it is of none.  What is no object of any, and lies in a generation, is of
+ * that one's, unknown to it.
+ */
+ptrdiff_t prune_name_in(const char *key, enum prune_part *part);
+
+/* An object of that part of db. */
+void prune_db_take(
+    struct prune_db *db, enum prune_part part, const struct store_entry *en);
 
 #define NO_SNAPSHOT SIZE_MAX
 
@@ -54,6 +76,13 @@ struct planner {
 	enum prune_period period;
 	struct top top;
 };
+
+/* A number that grows from period to period. */
+int64_t prune_period_of(enum prune_period which, int64_t ns);
+
+void prune_plan_add(struct prune_plan *plan, struct prune_item it);
+/* What 'more' has, behind all of it; more is released. */
+void prune_plan_join(struct prune_plan *plan, struct prune_plan *more);
 
 /* What is not kept, into plan, in the order in which it goes. */
 void prune_order(const struct planner *pl, struct prune_plan *plan);

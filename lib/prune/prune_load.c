@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What replicas hold: one database by its name, or all below a prefix with one
- * listing.
+ * What a replica holds of one database by its name, and the plan for it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
-#include "lib/prune/prune.h"
+#include "lib/prune/prune_impl.h"
+#include "lib/prune/prune_ltx.h"
 #include "lib/replica/follow.h"
 #include "lib/replica/jump.h"
-#include "lib/replica/ltx/ltx_list.h"
-#include "lib/replica/wal/layout.h"
-#include "lib/scan/scan_rolled.h"
+#include "lib/store/listed.h"
 #include "lib/store/store.h"
-#include "lib/sys/stop.h"
-#include "lib/text/glob.h"
 
-#define GENERATIONS "generations/"
+#define SECOND INT64_C(1000000000)
 
 struct prune_db *
 prune_db_new(struct store *s, const char *key)
@@ -30,272 +26,143 @@ prune_db_new(struct store *s, const char *key)
 	return db;
 }
 
+static void
+forget(struct prune_db *db)
+{
+	prune_plan_release(&db->plan);
+	history_release(&db->h);
+	ltx_list_release(&db->ltx);
+}
+
 void
 prune_db_free(struct prune_db *db)
 {
 	if (db == NULL)
 		return;
-	prune_plan_release(&db->plan);
-	history_release(&db->h);
+	forget(db);
 	free(db->key);
 	free(db);
 }
 
 /* -- entries --------------------------------------------------------------- */
 
-/* An object below "<db>/generations/". */
-static void
-take(struct prune_db *db, const struct store_entry *en)
+static int
+take_file(struct prune_db *db, enum prune_part part, size_t skip,
+    const struct store_entry *en)
 {
-	if (db->rc != -1 && history_take(&db->h, en, &db->e) == -1)
-		db->rc = -1;
+	enum ltx_levels how =
+	    part == PRUNE_PART_FLAT ? LTX_LEVELS_FLAT : LTX_LEVELS_DIR;
+	int rc = ltx_list_take(&db->ltx, en, skip, how, &db->e);
+	int64_t *ns;
+
+	/* A server's whole second may have begun before the file was captured.
+	 */
+	if (rc == 1 && !db->store->ops->traits.times) {
+		ns = &db->ltx.v[db->ltx.n - 1].stored_ns;
+		*ns += *ns % SECOND == 0 ? SECOND - 1 : 0;
+	}
+	if (rc == 0 && db->h.unknown++ == 0)
+		db->h.first_unknown = xstrdup(en->key);
+	if (rc == 1 && db->ltx.n > 1 && db->how != how)
+		return err_set(&db->e, ERR_CONFIG,
+		    "LTX files are below ltx/ and below 0000/ to 0009/: which "
+		    "of them are right is not known");
+	if (rc == 1)
+		db->how = how;
+	return rc;
 }
+
+void
+prune_db_take(
+    struct prune_db *db, enum prune_part part, const struct store_entry *en)
+{
+	size_t skip = strlen(db->key);
+
+	skip += skip > 0;
+	if (part == PRUNE_PART_DIR)
+		skip += sizeof("ltx");
+	if (db->rc == -1)
+		return;
+	if (part == PRUNE_PART_WAL)
+		db->rc = history_take(&db->h, en, &db->e) == -1 ? -1 : 0;
+	else
+		db->rc = take_file(db, part, skip, en) == -1 ? -1 : 0;
+}
+
+struct loading {
+	struct prune_db *db;
+	enum prune_part part;
+};
 
 static int
 note_entry(void *ctx, const struct store_entry *en, struct err *e)
 {
+	const struct loading *x = ctx;
+	enum prune_part part;
+	ptrdiff_t n;
+
 	(void)e;
-	take(ctx, en);
+	if (en->odd != NULL)
+		return 0; /* refused */
+	/* A database may lie below a folder of levels of another. */
+	n = x->part == PRUNE_PART_WAL ? -1 : prune_name_in(en->key, &part);
+	if (n == -1 || (size_t)n == strlen(x->db->key))
+		prune_db_take(x->db, x->part, en);
 	return 0;
+}
+
+static int
+load(struct prune_db *db, const struct listed *from, struct err *e)
+{
+	struct buf prefix = { 0 };
+	struct ltx_where where;
+	struct loading x = { .db = db };
+	int rc = ltx_look(from, db->key, &where, e);
+
+	for (int i = 0; i < PRUNE_PARTS && rc == 0; i++) {
+		x.part = (enum prune_part)i;
+		if ((x.part == PRUNE_PART_DIR && !where.dir) ||
+		    (x.part == PRUNE_PART_FLAT && !where.flat) ||
+		    (x.part == PRUNE_PART_WAL && !where.generations))
+			continue;
+		prune_part_prefix(&prefix, db->key, x.part);
+		rc = listed_each(
+		    from, buf_str(&prefix), false, note_entry, &x, e);
+	}
+	buf_release(&prefix);
+	return rc;
+}
+
+static bool
+is_nothing(const struct prune_db *db)
+{
+	return db->h.n == 0 && db->h.owners.n == 0 && db->h.alone.n == 0 &&
+	    db->ltx.n == 0;
 }
 
 void
 prune_db_load(struct prune_db *db)
 {
-	struct store *s = db->store;
-	struct buf prefix = { 0 };
+	struct listed from;
 	struct err e;
 
-	db->h.codec->prefix(&prefix, db->key, NULL);
-	if (s->ops->list(s, buf_str(&prefix), false, note_entry, db, &e) ==
-	    -1) {
+	forget(db);
+	db->rc = 0;
+	history_begin(&db->h, db->store, db->key, true);
+	ltx_listed(&from, db->store, db->key);
+	if (load(db, &from, &e) == -1) {
 		db->rc = -1;
 		db->e = e;
-	} else if (db->rc == 0 && db->h.n == 0 && db->h.owners.n == 0 &&
-	    db->h.alone.n == 0) {
-		db->rc = ltx_refuse(s, db->key, "lspp-prune", &db->e);
-		if (db->rc == 0)
-			db->rc = store_no_backup(s, &db->e);
+	} else if (db->rc == 0 && is_nothing(db)) {
+		db->rc = store_no_backup(db->store, &db->e);
 	}
-	buf_release(&prefix);
-}
-
-/* -- many databases -------------------------------------------------------- */
-
-struct scanning {
-	struct store *store;
-	struct prune_scan *scan;
-	struct prune_db *db; /* that is being listed, or NULL */
-	bool wanted, ended;
-	struct buf prefix; /* "<db>/generations/" of the last one seen */
-	/* Databases below a folder "generations" of one, whose objects come
-	 * between those of that one: each with its 0. */
-	struct buf nested;
-	size_t last; /* where the last of them begins */
-};
-
-/*
- * The length of the database's name in a key, or -1: it is of none.  What is no
- * object of any, and lies in a generation, is of that one's, unknown to it.
- */
-static ptrdiff_t
-name_in(const char *key)
-{
-	struct layout_name name;
-	const char *p = key;
-	char id[LAYOUT_GENERATION];
-	size_t n;
-
-	if (layout_object(key, &n, &name))
-		return (ptrdiff_t)n;
-	while ((p = strstr(p, GENERATIONS)) != NULL) {
-		const char *rest = p + strlen(GENERATIONS);
-
-		n = strcspn(rest, "/");
-		if ((p == key || p[-1] == '/') && n == sizeof(id) - 1 &&
-		    rest[n] == '/') {
-			memcpy(id, rest, n);
-			id[n] = '\0';
-			if (layout_is_generation(id))
-				return p == key ? 0 : p - key - 1;
-		}
-		p = rest;
-	}
-	return -1;
-}
-
-bool
-prune_is_object(const char *key)
-{
-	return name_in(key) != -1;
-}
-
-static int
-hand_out(struct scanning *x)
-{
-	struct prune_db *db = x->db;
-
-	x->db = NULL;
-	if (db != NULL && x->scan->found(x->scan->ctx, db) == -1)
-		x->ended = true;
-	return x->ended || stop_requested() ? -1 : 0;
-}
-
-static bool
-wanted(const struct scanning *x, const char *key)
-{
-	struct err e;
-
-	return x->scan->pattern == NULL ||
-	    glob_match(x->scan->pattern, key, &e) == 1;
-}
-
-/* Another database begins. */
-static void
-begin(struct scanning *x, const char *key, size_t n)
-{
-	char *name = xasprintf("%.*s", (int)n, key);
-
-	buf_reset(&x->prefix);
-	layout_generation_prefix(&x->prefix, name, NULL);
-	x->wanted = wanted(x, name);
-	if (x->wanted)
-		x->db = prune_db_new(x->store, name);
-	free(name);
-}
-
-/* Is it, by its key, of another database than the one it lies in? */
-static bool
-is_nested(struct scanning *x, const char *key)
-{
-	struct layout_name name;
-	const char *last;
-	size_t n;
-
-	if (!layout_object(key, &n, &name) || n + 1 < x->prefix.len)
-		return false;
-	last = (const char *)x->nested.data + x->last;
-	if (x->nested.len == 0 || strlen(last) != n ||
-	    strncmp(last, key, n) != 0) {
-		x->last = x->nested.len;
-		buf_add(&x->nested, key, n);
-		buf_add(&x->nested, "", 1);
-	}
-	return true;
-}
-
-/* That of the database that an entry may be of; an odd one may be a generation. */
-static ptrdiff_t
-name_of(const struct store_entry *en)
-{
-	char *below = xasprintf("%s/", en->key);
-	ptrdiff_t n = name_in(en->odd == NULL ? en->key : below);
-
-	free(below);
-	return n;
-}
-
-/* It fails the one database that it lies in. */
-static int
-take_odd(struct prune_db *db, const struct store_entry *en)
-{
-	if (db != NULL && db->rc != -1)
-		db->rc = store_refuse_odd(en, &db->e);
-	return STORE_PASS;
-}
-
-static int
-scan_entry(void *ctx, const struct store_entry *en, struct err *e)
-{
-	struct scanning *x = ctx;
-	ptrdiff_t n;
-
-	(void)e;
-	if (x->prefix.len == 0 ||
-	    strncmp(en->key, buf_str(&x->prefix), x->prefix.len) != 0) {
-		if (hand_out(x) == -1)
-			return 1;
-		buf_reset(&x->prefix);
-		x->wanted = false;
-		if ((n = name_of(en)) == -1) {
-			if (x->scan->unknown++ == 0)
-				x->scan->first = xstrdup(en->key);
-			return en->odd == NULL ? 0 : STORE_PASS;
-		}
-		begin(x, en->key, (size_t)n);
-	}
-	if (en->odd != NULL)
-		return take_odd(x->db, en);
-	if (!is_nested(x, en->key) && x->wanted)
-		take(x->db, en);
-	return 0;
-}
-
-/* Those that were nested, each by a listing of its own. */
-static void
-hand_out_nested(struct scanning *x)
-{
-	const char *name = (const char *)x->nested.data;
-	const char *end = name + x->nested.len;
-
-	for (; name < end; name += strlen(name) + 1) {
-		if (!wanted(x, name))
-			continue;
-		x->db = prune_db_new(x->store, name);
-		prune_db_load(x->db);
-		if (hand_out(x) == -1)
-			return;
-	}
-}
-
-/* All that can be an object of a database that matches. */
-static int
-list_matching(struct scanning *x, const char *prefix, struct err *e)
-{
-	const struct store_ops *ops = x->store->ops;
-	char *places, *next = NULL;
-	struct buf at = { 0 };
-	int rc;
-
-	if (x->scan->pattern == NULL || !ops->traits.flat)
-		return ops->list(x->store, prefix, false, scan_entry, x, e);
-	places = scan_places(x->scan->pattern);
-	do {
-		free(next);
-		rc = ops->list_page(x->store, prefix, NULL,
-		    at.len > 0 ? buf_str(&at) : NULL, scan_entry, x, &next, e);
-	} while (rc == 0 && next != NULL && !x->ended && !stop_requested() &&
-	    glob_next(places, next, &at));
-	free(next);
-	free(places);
-	buf_release(&at);
-	return rc;
-}
-
-int
-prune_scan(struct store *s, struct prune_scan *scan, struct err *e)
-{
-	struct scanning x = { .store = s, .scan = scan };
-	struct buf prefix = { 0 };
-	int rc;
-
-	if (scan->pattern != NULL)
-		buf_add(&prefix, scan->pattern, glob_fixed(scan->pattern));
-	rc = list_matching(&x, buf_str(&prefix), e);
-	/* Of the last one there may be more: it is not to be judged. */
-	if (rc == 0 && !x.ended && !stop_requested() && hand_out(&x) == 0)
-		hand_out_nested(&x);
-	prune_db_free(x.db);
-	buf_release(&prefix);
-	buf_release(&x.prefix);
-	buf_release(&x.nested);
-	return rc;
+	listed_release(&from);
 }
 
 /* -- plans ----------------------------------------------------------------- */
 
-int
-prune_db_tell(struct prune_db *db, struct err *e)
+static int
+tell_generations(struct prune_db *db, struct err *e)
 {
 	int any = 0;
 
@@ -313,6 +180,19 @@ prune_db_tell(struct prune_db *db, struct err *e)
 		any |= g->plain;
 	}
 	return any;
+}
+
+int
+prune_db_tell(struct prune_db *db, struct err *e)
+{
+	int any = tell_generations(db, e), own;
+
+	if (any == -1 || db->ltx.n == 0)
+		return any;
+	if ((own = prune_ltx_is_own(db, e)) == -1)
+		return -1;
+	db->ltx_plain = own == 0;
+	return any || db->ltx_plain;
 }
 
 /* The last state's object: where a restore of the newest state ends in g. */
@@ -473,7 +353,7 @@ plan(struct prune_db *db, const struct prune_policy *p)
 	rc = plan_again(db, p);
 	if (rc == -1 || (rc == 1 && !ask))
 		return rc;
-	if ((any = prune_db_tell(db, &db->e)) == -1)
+	if ((any = tell_generations(db, &db->e)) == -1)
 		return -1;
 	if (any == 1)
 		rc = plan_again(db, p);
@@ -545,6 +425,38 @@ measure(const struct history *h, struct history_generation *g, struct err *e)
 	return 0;
 }
 
+/* Is nothing to be done with what is in LTX, since Litestream wrote it? */
+static int
+is_left(struct prune_db *db, const struct prune_policy *p, struct err *e)
+{
+	int own = p->foreign ? 1 : prune_ltx_is_own(db, e);
+
+	if (own == 0)
+		db->plan.foreign += db->ltx.n;
+	return own == -1 ? -1 : own == 0;
+}
+
+/* Of what is in LTX.  Each layout is kept by itself: nothing tells which of the
+ * two has the newer state. */
+static int
+plan_ltx(struct prune_db *db, const struct prune_policy *p)
+{
+	struct prune_plan more = { 0 };
+	struct err why;
+	int rc = prune_ltx_plan(db->ltx.v, db->ltx.n, p,
+	    !db->store->ops->traits.remote, &more, &why);
+	int left = rc == -1 || more.n > 0 ? is_left(db, p, &db->e) : 1;
+
+	if (left == 0 && rc == -1)
+		db->e = why;
+	if (left == 0 && rc == 0 && p->measure)
+		rc = prune_ltx_prove(db, &more, &db->e);
+	if (left == 0 && rc == 0)
+		prune_plan_join(&db->plan, &more);
+	prune_plan_release(&more);
+	return left == 1 ? 0 : left == -1 ? -1 : rc;
+}
+
 void
 prune_db_plan(struct prune_db *db, const struct prune_policy *p)
 {
@@ -556,7 +468,7 @@ prune_db_plan(struct prune_db *db, const struct prune_policy *p)
 	rc = plan(db, p);
 	if (rc == 0 && p->measure && (g = newest(db, p)) != NULL)
 		rc = measure(&db->h, g, &db->e);
-	if (rc != -1)
+	if (rc != -1 && plan_ltx(db, p) == 0)
 		return;
 	prune_plan_release(&db->plan);
 	/* Gone since it was listed: somebody else prunes, and the next run sees

@@ -7,9 +7,11 @@
 
 #include "lib/base/buf.h"
 #include "lib/prune/prune_impl.h"
+#include "lib/prune/prune_ltx.h"
+#include "lib/store/store.h"
 
-static void
-add(struct prune_plan *plan, struct prune_item it)
+void
+prune_plan_add(struct prune_plan *plan, struct prune_item it)
 {
 	if (plan->n == plan->room) {
 		plan->room = plan->room * 2 + 16;
@@ -63,7 +65,7 @@ static void
 add_segment(struct prune_plan *plan, const struct block *b, const struct run *r,
     uint32_t generation, size_t at, uint32_t wave)
 {
-	add(plan,
+	prune_plan_add(plan,
 	    (struct prune_item){ .generation = generation,
 		.at = (uint32_t)at,
 		.wave = wave,
@@ -109,7 +111,7 @@ add_block(const struct block *b, uint32_t generation, struct prune_plan *plan)
 		const struct run *r = &b->g->v[i - 1];
 
 		if (r->snapshot != NO_SNAPSHOT && r->keep == KEEP_NOTHING)
-			add(plan,
+			prune_plan_add(plan,
 			    (struct prune_item){ .generation = generation,
 				.at = (uint32_t)r->snapshot,
 				.kind = LAYOUT_SNAPSHOT,
@@ -197,7 +199,7 @@ is_kept(const struct planner *pl, const struct history_alone *a)
 static void
 add_alone(struct prune_plan *plan, size_t at, enum prune_why why)
 {
-	add(plan,
+	prune_plan_add(plan,
 	    (struct prune_item){ .at = (uint32_t)at,
 		.wave = UINT32_MAX - 1,
 		.kind = LAYOUT_ALONE,
@@ -246,12 +248,54 @@ prune_order(const struct planner *pl, struct prune_plan *plan)
 	sort(plan);
 }
 
+/* Waves count from 0 on, with no number left out. */
+static uint32_t
+count_waves(struct prune_plan *plan)
+{
+	uint32_t wave = 0, last;
+
+	if (plan->n == 0)
+		return 0;
+	last = plan->v[0].wave;
+	for (size_t i = 0; i < plan->n; i++) {
+		wave += plan->v[i].wave != last;
+		last = plan->v[i].wave;
+		plan->v[i].wave = wave;
+	}
+	return wave + 1;
+}
+
 void
-prune_plan_all(const struct prune_db *db, bool foreign, struct prune_plan *plan)
+prune_plan_join(struct prune_plan *plan, struct prune_plan *more)
+{
+	uint32_t waves;
+
+	if (more->n > 0) {
+		waves = count_waves(plan);
+		(void)count_waves(more);
+		for (size_t i = 0; i < more->n; i++) {
+			more->v[i].wave += waves;
+			prune_plan_add(plan, more->v[i]);
+		}
+	}
+	prune_plan_release(more);
+}
+
+void
+prune_plan_release(struct prune_plan *plan)
+{
+	free(plan->v);
+	free(plan->mark);
+	free(plan->prove);
+	*plan = (struct prune_plan){ 0 };
+}
+
+static void
+all_generations(
+    const struct prune_db *db, bool foreign, struct prune_plan *plan)
 {
 	struct run r = { .snapshot = NO_SNAPSHOT };
 
-	prune_plan_release(plan);
 	for (size_t i = 0; i < db->h.n; i++) {
 		struct generation g = { .h = &db->h.v[i], .v = &r, .n = 1 };
 		struct block b = { .codec = db->h.codec,
@@ -266,7 +310,7 @@ prune_plan_all(const struct prune_db *db, bool foreign, struct prune_plan *plan)
 		r.n = g.h->segments.n;
 		add_block(&b, (uint32_t)i, plan);
 		for (size_t k = 0; k < g.h->snapshots.n; k++)
-			add(plan,
+			prune_plan_add(plan,
 			    (struct prune_item){ .generation = (uint32_t)i,
 				.at = (uint32_t)k,
 				.kind = LAYOUT_SNAPSHOT,
@@ -275,7 +319,7 @@ prune_plan_all(const struct prune_db *db, bool foreign, struct prune_plan *plan)
 	for (size_t i = 0; i < db->h.alone.n; i++)
 		add_alone(plan, i, PRUNE_GONE);
 	for (size_t i = 0; i < db->h.owners.n; i++)
-		add(plan,
+		prune_plan_add(plan,
 		    (struct prune_item){ .at = (uint32_t)i,
 			.wave = UINT32_MAX,
 			.kind = LAYOUT_OWNER,
@@ -283,10 +327,51 @@ prune_plan_all(const struct prune_db *db, bool foreign, struct prune_plan *plan)
 	sort(plan);
 }
 
-void
-prune_plan_release(struct prune_plan *plan)
+/* When the newest object was stored that goes. */
+static int64_t
+newest(const struct prune_db *db)
 {
-	free(plan->v);
-	free(plan->mark);
-	*plan = (struct prune_plan){ 0 };
+	int64_t ns = INT64_MIN;
+
+	for (size_t i = 0; i < db->h.n; i++) {
+		const struct history_generation *g = &db->h.v[i];
+
+		for (size_t k = 0; k < g->snapshots.n; k++)
+			if (g->snapshots.v[k].mtime_ns > ns)
+				ns = g->snapshots.v[k].mtime_ns;
+		for (size_t k = 0; k < g->segments.n; k++)
+			if (g->segments.v[k].mtime_ns > ns)
+				ns = g->segments.v[k].mtime_ns;
+	}
+	return ns;
+}
+
+static int64_t
+newest_ltx(const struct prune_db *db)
+{
+	int64_t ns = INT64_MIN;
+
+	for (size_t i = 0; i < db->ltx.n; i++)
+		if (db->ltx.v[i].stored_ns > ns)
+			ns = db->ltx.v[i].stored_ns;
+	return ns;
+}
+
+/* Of two layouts the one goes first that was written to last longer ago. */
+void
+prune_plan_all(struct prune_db *db, bool foreign, struct prune_plan *plan)
+{
+	struct prune_plan old = { 0 }, ltx = { 0 };
+	bool first = newest_ltx(db) < newest(db);
+
+	prune_plan_release(plan);
+	all_generations(db, foreign, &old);
+	if (foreign || !db->ltx_plain)
+		prune_ltx_plan_all(
+		    db->ltx.v, db->ltx.n, !db->store->ops->traits.remote, &ltx);
+	else
+		old.foreign += db->ltx.n;
+	*plan = first ? ltx : old;
+	plan->foreign = old.foreign;
+	prune_plan_join(plan, first ? &old : &ltx);
 }

@@ -248,9 +248,8 @@ floor_div(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
-/* A number that grows from period to period. */
-static int64_t
-period_of(enum prune_period which, int64_t ns)
+int64_t
+prune_period_of(enum prune_period which, int64_t ns)
 {
 	int64_t hour = floor_div(ns, 3600 * SECOND);
 	int64_t day = floor_div(hour, 24);
@@ -282,7 +281,7 @@ add_period(
     struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
 {
 	if (ns <= pl->as_of)
-		top_add(&pl->top, period_of(pl->period, ns), ns,
+		top_add(&pl->top, prune_period_of(pl->period, ns), ns,
 		    bare && next_ns > ns && may_be_alone(pl, r));
 }
 
@@ -291,7 +290,7 @@ static void
 keep_of_period(
     struct planner *pl, struct run *r, bool bare, int64_t ns, int64_t next_ns)
 {
-	int64_t period = period_of(pl->period, ns);
+	int64_t period = prune_period_of(pl->period, ns);
 	size_t at = top_find(&pl->top, period);
 	const struct top_entry *t = &pl->top.v[at];
 

@@ -7,7 +7,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
-#include "lib/prune/prune.h"
+#include "lib/prune/prune_ltx.h"
 #include "lib/store/store.h"
 #include "lib/sys/spool.h"
 #include "lib/sys/stop.h"
@@ -35,6 +35,8 @@ prune_item_key(
 	const struct history_object *o;
 
 	buf_reset(b);
+	if (it->kind == PRUNE_LTX)
+		return prune_ltx_key(db, it->at, b);
 	if (it->kind == LAYOUT_OWNER) {
 		struct layout_name name = { LAYOUT_OWNER,
 			db->h.owners.v[it->at].at };

@@ -22,7 +22,7 @@ ltx_config() {
 	local db
 	{
 		cat <<-END
-			snapshot: {interval: 4s, retention: ${LTX_SNAPSHOTS:-1h}}
+			snapshot: {interval: ${LTX_EVERY:-4s}, retention: ${LTX_SNAPSHOTS:-1h}}
 			levels: [{interval: 1s}, {interval: 3s}]
 			l0-retention: $LTX_L0
 			l0-retention-check-interval: 1s

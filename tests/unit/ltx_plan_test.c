@@ -216,7 +216,9 @@ test_random(void)
 static struct ltx_file
 file(unsigned level, uint64_t min, uint64_t max, int64_t ns)
 {
-	return (struct ltx_file){ { level, min, max }, 1, ns, false };
+	return (struct ltx_file){
+		.name = { level, min, max }, .size = 1, .captured_ns = ns
+	};
 }
 
 static void

@@ -59,23 +59,16 @@ ltx_look(const struct listed *from, const char *db, struct ltx_where *w,
 	return rc;
 }
 
-struct listing {
-	struct ltx_list *l;
-	enum ltx_levels how;
-	size_t skip; /* bytes before the level */
-};
-
-static int
-take(void *ctx, const struct store_entry *en, struct err *e)
+int
+ltx_list_take(struct ltx_list *l, const struct store_entry *en, size_t skip,
+    enum ltx_levels how, struct err *e)
 {
-	struct listing *x = ctx;
-	struct ltx_list *l = x->l;
-	const char *level = en->key + x->skip, *slash = strchr(level, '/');
-	struct ltx_file f = { .size = en->size };
+	struct ltx_file f = { .size = en->size, .stored_ns = en->mtime_ns };
+	const char *level = en->key + skip, *slash = strchr(level, '/');
 	unsigned k;
 
 	if (slash == NULL ||
-	    !ltx_parse_level(level, (size_t)(slash - level), x->how, &k) ||
+	    !ltx_parse_level(level, (size_t)(slash - level), how, &k) ||
 	    !ltx_parse(&f.name, slash + 1))
 		return 0;
 	f.name.level = k;
@@ -89,7 +82,21 @@ take(void *ctx, const struct store_entry *en, struct err *e)
 		l->v = xrealloc(l->v, l->cap * sizeof(*l->v));
 	}
 	l->v[l->n++] = f;
-	return 0;
+	return 1;
+}
+
+struct listing {
+	struct ltx_list *l;
+	enum ltx_levels how;
+	size_t skip;
+};
+
+static int
+take(void *ctx, const struct store_entry *en, struct err *e)
+{
+	const struct listing *x = ctx;
+
+	return ltx_list_take(x->l, en, x->skip, x->how, e) == -1 ? -1 : 0;
 }
 
 int

@@ -46,6 +46,15 @@ int ltx_list(struct ltx_list *l, const struct listed *from, const char *db,
 void ltx_list_release(struct ltx_list *l);
 
 /*
+ * The same from a listing that the caller has, an entry at a time; skip: bytes
+ * of its key before the level.  1: it is a file, and was taken; 0: it is none
+ * that a reader looks at; -1.
+ */
+struct store_entry;
+int ltx_list_take(struct ltx_list *l, const struct store_entry *en, size_t skip,
+    enum ltx_levels how, struct err *e);
+
+/*
  * All of a database, of whichever directories; *how and *where tell which.
  * ERR_CONFIG: it is in both.
  */

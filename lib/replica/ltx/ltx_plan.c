@@ -5,7 +5,6 @@
 
 #include "lib/base/buf.h"
 
-/* By where they begin, then by level, the highest first. */
 static int
 compare(const void *a, const void *b)
 {
@@ -17,6 +16,13 @@ compare(const void *a, const void *b)
 	if (x->level != y->level)
 		return x->level > y->level ? -1 : 1;
 	return x->max < y->max ? -1 : x->max > y->max;
+}
+
+void
+ltx_sort(struct ltx_file *v, size_t n)
+{
+	if (n > 1)
+		qsort(v, n, sizeof(*v), compare);
 }
 
 static bool
@@ -120,7 +126,7 @@ ltx_plan(
     struct ltx_plan *p, struct ltx_file *v, size_t n, const struct ltx_wish *w)
 {
 	*p = (struct ltx_plan){ 0 };
-	qsort(v, n, sizeof(*v), compare);
+	ltx_sort(v, n);
 	if (w->at_ns != INT64_MAX)
 		find_time(p, v, n, w->at_ns);
 	else

@@ -32,6 +32,7 @@
 struct ltx_file {
 	struct ltx_name name; /* makes sense */
 	uint64_t size;
+	int64_t stored_ns;   /* its time in the store, for who prunes */
 	int64_t captured_ns; /* by its header; only looked at for a time */
 	bool bad;            /* not to be used */
 };
@@ -57,6 +58,10 @@ struct ltx_plan {
 	 * one: a clock went back.  0: none is. */
 	uint64_t back;
 };
+
+/* In the order of ltx_plan(): by where they begin, then by level, the highest
+ * first. */
+void ltx_sort(struct ltx_file *v, size_t n);
 
 /* Sorts the files, so that the indexes are of the new order. */
 void ltx_plan(
