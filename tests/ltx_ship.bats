@@ -202,6 +202,38 @@ compacted() {
 	cmp ours before
 }
 
+@test "killed before all is closed behind pages of another size, it is later" {
+	local _ level key
+	first
+	cp -r s old
+	sqlite3 a.db 'PRAGMA page_size = 8192; VACUUM'
+	ship s
+	assert_equal "$(level 0) $(level 1) $(level 9)" '2 1 1'
+	# As it was before the snapshot came.
+	ltx_files a.db | while read -r level _ _ key; do
+		[ "$level" = 0 ] || replica_rm "$key"
+	done
+	more
+	ship old
+	comes_back
+	assert_equal "$(ltx_files a.db | grep '^1' | cut -d ' ' -f 2,3)" \
+		'0000000000000001 0000000000000003'
+}
+
+@test "behind the last TXID nothing is shipped" {
+	local key
+	first
+	key=$(ltx_files a.db | cut -d ' ' -f 4)
+	: >none
+	replica_put "${key%/*}/0000000000000001-ffffffffffffffff.ltx" none
+	more
+	run -78 ship s --new-generation
+	assert_output --partial 'there is no TXID behind it'
+	replica_rm "$key"
+	run -78 ship new --format ltx --new-generation
+	assert_equal "$(level 0)" 1
+}
+
 @test "an old state goes on behind what is there, and a lost one begins behind it" {
 	first
 	cp -r s old
@@ -431,6 +463,27 @@ compacted() {
 	rm "$key"
 	ship s --new-generation
 	has_all
+}
+
+@test "what a daemon has fetched and not shipped yet is not shipped over" {
+	local key at=.a.db-litestream/ltx/0
+	first
+	more
+	ship s
+	mkdir -p $at
+	key=$(ltx_files a.db | sort | tail -n 1 | cut -d ' ' -f 4)
+	: >$at/0000000000000003-0000000000000003.ltx
+	replica_get "$key" >$at/${key##*/}
+	more
+	run -75 ship s
+	assert_output --partial 'is on its way'
+	run -75 ship s --new-generation
+	assert_output --partial 'delete .a.db-litestream'
+	run -75 ship new --format ltx
+	assert_equal "$(ltx_newest a.db)" 0000000000000002
+	rm -r .a.db-litestream
+	ship s
+	comes_back
 }
 
 @test "litestream follows what is shipped" {

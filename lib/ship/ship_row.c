@@ -110,10 +110,47 @@ put_daemons(const struct ship_job *j, struct buf *path)
 	    j->abs, slash + 1);
 }
 
+static void
+put_daemons_file(const struct ship_job *j, uint64_t txid, struct buf *path)
+{
+	put_daemons(j, path);
+	buf_addf(path, "/%016" PRIx64 "-%016" PRIx64 ".ltx", txid, txid);
+}
+
+/* Is it a copy of one of lspp's? */
+static bool
+is_marked(const char *path)
+{
+	uint8_t p[LTX_HEADER_SIZE];
+	struct ltx_header h;
+	struct provenance pv;
+	struct err ignored;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool whole =
+	    fd != -1 && file_pread(fd, p, sizeof(p), 0, &ignored) == sizeof(p);
+
+	file_close(fd);
+	return whole && ltx_header_parse(&h, p, &ignored) == 0 &&
+	    ltx_marked(&h, &pv);
+}
+
+/* Was that file, which is the last one and ours, fetched to be gone on with? */
+static bool
+is_fetched(const struct ship_job *j, uint64_t txid)
+{
+	struct buf path = { 0 };
+	bool is;
+
+	put_daemons_file(j, txid, &path);
+	is = is_marked(buf_str(&path));
+	buf_release(&path);
+	return is;
+}
+
 /*
  * A daemon is taken over from, whose newest file in the replica is that of
- * 'last'.  If it has newer ones beside the database, it puts these as soon as it
- * is started again, whatever is there by then.
+ * 'last', or who fetched that file.  If it has newer ones beside the database, it
+ * puts these as soon as it is started again, whatever is there by then.
  */
 static int
 look_for_more(struct ship_job *j, uint64_t last, struct err *e)
@@ -150,6 +187,19 @@ is_recorded(const struct ship_job *j, const struct ltx_name *n)
 	return j->known && n->level == 0 && n->max == j->rec.pos.at - 1;
 }
 
+/* Is there a TXID behind it?  No replica comes to the last one by itself. */
+static int
+check_end(const struct ship_job *j, const struct ltx_name *n, const char *key,
+    struct err *e)
+{
+	if (!j->codec->is_last(n->max))
+		return 0;
+	err_set(e, ERR_CONFIG, "%s: there is no TXID behind it", key);
+	return err_hint(e,
+	    "nothing that is shipped would be restored before it; if it is "
+	    "not of this database, delete it");
+}
+
 /* A line is to begin behind the last file. */
 static int
 go_behind(struct ship_worker *w, struct ship_job *j, const struct ltx_name *n,
@@ -175,7 +225,9 @@ go_behind(struct ship_worker *w, struct ship_job *j, const struct ltx_name *n,
 	if (has == -1)
 		(void)must_look(e);
 	else if (check(j, buf_str(&key), has, &pv, e) == -1 ||
-	    (has == 0 && look_for_more(j, n->max, e) == -1))
+	    check_end(j, n, buf_str(&key), e) == -1 ||
+	    ((has == 0 || is_fetched(j, n->max)) &&
+		look_for_more(j, n->max, e) == -1))
 		has = -1;
 	buf_release(&key);
 	if (has == -1)
@@ -228,18 +280,26 @@ levels_to_close(struct ship_job *j, struct err *e)
 	return (int)(top + 1 < LTX_SNAPSHOTS ? top + 1 : top);
 }
 
+/* Also behind a line that was begun with that size, by a run that was killed
+ * before it came so far: the record is of what is before. */
+static bool
+is_other_size(const struct ship_job *j, uint32_t page_size)
+{
+	uint32_t last = j->fence.page_size;
+
+	return (last != 0 && last != page_size) ||
+	    (j->known && j->rec.page_size != page_size);
+}
+
 int
 ship_row_close(
     struct ship_job *j, uint32_t page_size, struct spool *bytes, struct err *e)
 {
 	struct ltx_name n = { .min = 1, .max = j->next.pos.at - 1 };
 	struct buf key = { 0 };
-	uint32_t before = j->fence.page_size;
 	int levels;
 
-	if (before == 0 && j->known)
-		before = j->rec.page_size;
-	if (before == 0 || before == page_size || j->ship->conf->dry_run)
+	if (!is_other_size(j, page_size) || j->ship->conf->dry_run)
 		return 0;
 	if ((levels = levels_to_close(j, e)) == -1)
 		return -1;
@@ -256,30 +316,6 @@ ship_row_close(
 
 /* -- is it still ours? ----------------------------------------------------- */
 
-static void
-put_daemons_file(const struct ship_job *j, uint64_t txid, struct buf *path)
-{
-	put_daemons(j, path);
-	buf_addf(path, "/%016" PRIx64 "-%016" PRIx64 ".ltx", txid, txid);
-}
-
-/* Is it a copy of one of lspp's? */
-static bool
-is_marked(const char *path)
-{
-	uint8_t p[LTX_HEADER_SIZE];
-	struct ltx_header h;
-	struct provenance pv;
-	struct err ignored;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool whole =
-	    fd != -1 && file_pread(fd, p, sizeof(p), 0, &ignored) == sizeof(p);
-
-	file_close(fd);
-	return whole && ltx_header_parse(&h, p, &ignored) == 0 &&
-	    ltx_marked(&h, &pv);
-}
-
 /*
  * A daemon that goes on with this replica has fetched its last file, and puts
  * its next one beside the database before it is there.  One that ships to
@@ -288,12 +324,12 @@ is_marked(const char *path)
 static int
 look_for_daemon(struct ship_job *j, struct err *e)
 {
-	struct buf last = { 0 }, next = { 0 };
+	struct buf next = { 0 };
 	int rc = 0;
 
 	put_daemons_file(j, j->rec.pos.at, &next);
-	put_daemons_file(j, j->rec.pos.at - 1, &last);
-	if (access(buf_str(&next), F_OK) == 0 && is_marked(buf_str(&last))) {
+	if (access(buf_str(&next), F_OK) == 0 &&
+	    is_fetched(j, j->rec.pos.at - 1)) {
 		rc = err_set(e, ERR_BUSY,
 		    "Litestream's daemon ships this database, too: %s is on "
 		    "its way",
@@ -302,7 +338,6 @@ look_for_daemon(struct ship_job *j, struct err *e)
 		    "end it, and take the database over: lspp-ship "
 		    "--new-generation ...");
 	}
-	buf_release(&last);
 	buf_release(&next);
 	return rc;
 }
