@@ -266,6 +266,36 @@ damaged() {
 	damaged ltx
 }
 
+# passed_over [OPTION...] -- as lspp-ship begins: a snapshot leads past the damage.
+passed_over() {
+	local key
+	seed
+	ship_start lspp
+	write_one
+	lspp-ship "$@" a.db
+	followed
+	write_one
+	lspp-ship -v a.db 2>shipped.log
+	key=$(sed -nE 's/.*shipped segment (a\.db[^,]*),.*/\1/p' shipped.log)
+	write_one
+	lspp-ship --snapshot-interval 0s a.db
+	write_one
+	ship
+	replica_get "$key" >good
+	flip_byte good bad
+	replica_put "$key" bad
+	run -0 --separate-stderr lspp-restore --follow --for 1s -o out a.db
+	assert_equal "$stderr" ''
+	same_db a.db out/a.db
+}
+
+@test "what is damaged and a snapshot passes over is no hindrance" {
+	passed_over
+	replica_clear
+	rm -r out state
+	passed_over --format ltx
+}
+
 # put_back DIR -- what of it is not there.
 put_back() {
 	local key

@@ -138,6 +138,15 @@ read_files(struct mirror *m, struct mirror_tools *t,
 	return rc;
 }
 
+/* What is damaged, the files that a whole restore begins with may pass over. */
+static bool
+is_passed_over(const struct mirror *m, const struct mirror_tools *t,
+    const struct restore_ltx *l)
+{
+	return !t->stage.any &&
+	    l->files.v[l->plan.v[0]].name.max > m->is.at;
+}
+
 int
 follow_ltx(struct mirror *m, struct mirror_tools *t,
     const struct restore_plan *p, struct state *to, struct err *e)
@@ -162,5 +171,7 @@ follow_ltx(struct mirror *m, struct mirror_tools *t,
 	*to = m->is;
 	rc = from.n > 0 ? read_files(m, t, l, &from, rc == 1, to, e) : 0;
 	ltx_plan_release(&from);
+	if (rc == -1 && e->class == ERR_CORRUPT && is_passed_over(m, t, l))
+		rc = 0;
 	return rc;
 }
