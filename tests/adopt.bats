@@ -59,7 +59,7 @@ assert_restores() {
 	old_state_back
 	grow_and_ship
 	assert_equal "$(generations)" 1
-	assert_exists rep/x.db/generations/*/snapshots/00000001.snapshot.lz4
+	assert [ -e rep/x.db/generations/*/snapshots/00000001.snapshot.lz4 ]
 	assert_restores
 }
 
@@ -278,7 +278,7 @@ ends_the_old() { # LAST-STEP...
 	lspp-ship --new-generation x.db
 	find rep/x.db/generations -mindepth 1 -maxdepth 1 -type d ! -name "$gen" \
 		-exec rm -r {} +
-	assert_exists rep/x.db/generations/*/wal/00000001_00000000.wal.lz4
+	assert [ -e rep/x.db/generations/*/wal/00000001_00000000.wal.lz4 ]
 	for v in 03 05; do
 		rm -f o.db*
 		litestream $v restore -o o.db "file://$T/rep/x.db"
@@ -297,7 +297,7 @@ ends_the_old() { # LAST-STEP...
 	lspp-ship --new-generation x.db
 	find rep/x.db/generations -mindepth 1 -maxdepth 1 -type d ! -name "$gen" \
 		-exec rm -rf {} +
-	assert_exists "rep/x.db/generations/$gen/wal/00000000_00000000.wal.lz4"
+	assert [ -e "rep/x.db/generations/$gen/wal/00000000_00000000.wal.lz4" ]
 	assert_restores 3
 }
 
@@ -308,7 +308,7 @@ ends_the_old() { # LAST-STEP...
 	truncate -s -136 "$f"
 	run -65 --separate-stderr lspp-restore -o out x.db
 	assert_regex "$stderr" 'has no provenance'
-	assert_not_exists out/x.db
+	assert [ ! -e out/x.db ]
 }
 
 @test "a tail of 150 segments is adopted, with few descriptors" {

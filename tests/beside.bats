@@ -48,7 +48,7 @@ restore() {
 		assert_output ''
 		[[ $stderr == *"to SQLite one is a log of the other"*"-o DIR"* ]] ||
 			fail "$stderr"
-		assert_not_exist "$OUT"
+		assert [ ! -e "$OUT" ]
 	done
 	# In another directory, or alone, each comes back.
 	restore d/a.db-wal a.db
@@ -63,13 +63,13 @@ restore() {
 	assert_equal "$status" 1
 	assert_output "$OUT/a.db"$'\n'"$OUT/c.db"
 	[[ $stderr == "lspp-restore: a.db-wal: "* ]] || fail "$stderr"
-	assert_not_exist "$OUT/a.db-wal"
+	assert [ ! -e "$OUT/a.db-wal" ]
 	rm -r "$OUT"
 	printf '%s\n' a.db-wal c.db a.db >list
 	run --separate-stderr lspp-restore -j 1 -r "$R" -o "$OUT" <list
 	assert_equal "$status" 1
 	assert_output "$OUT/a.db-wal"$'\n'"$OUT/c.db"
-	assert_not_exist "$OUT/a.db"
+	assert [ ! -e "$OUT/a.db" ]
 	# Without a target there is nothing to refuse.
 	run -0 --separate-stderr lspp-restore -r "$R" --list a.db a.db-wal
 	run -0 --separate-stderr lspp-verify -r "$R" '**'
@@ -102,7 +102,7 @@ restore() {
 	head -c 100 /dev/zero >"$OUT/a.db-journal"
 	restore --force a.db
 	assert_success
-	assert_not_exist "$OUT/a.db-journal"
+	assert [ ! -e "$OUT/a.db-journal" ]
 }
 
 @test "lspp-new makes none beside what it belongs to" {

@@ -58,8 +58,8 @@ $T/b.db"
 	assert_equal "$(sort <<<"$output")" "$T/a.db
 $T/b.db"
 	assert_equal "$stderr" ''
-	assert_dir_exists r/a/generations
-	assert_dir_exists r/deep/generations
+	assert [ -d r/a/generations ]
+	assert [ -d r/deep/generations ]
 	for v in 03 05; do
 		for f in a b; do
 			rm -f out.db
@@ -139,7 +139,7 @@ multi-db:
 END
 	lspp-scan -c c.yml | lspp-ship -c c.yml
 	for d in P/D-B/T Q/E-B/T p/default-main/t; do
-		assert_dir_exists "r/$d/generations"
+		assert [ -d "r/$d/generations" ]
 	done
 	# Two databases with one name: one of them is told.
 	sed -i 's|/{{tenant}}||; s|{{project}}|x|' c.yml
@@ -464,7 +464,7 @@ END
 	run -78 --separate-stderr lspp-ship -c c.yml a.db b.db
 	assert_regex "$stderr" 'a.db: c.yml: line 5: age: encryption is not'
 	assert_regex "$stderr" 'b.db: c.yml: line 8: url: replicas of type sftp'
-	assert_dir_not_exists r/a
+	assert [ ! -d r/a ]
 	run -1 --separate-stderr lspp-ship -c c.yml a.db b.db c.db
 	assert_output c.db
 }
@@ -634,7 +634,7 @@ END
 	done
 	[[ $stderr == *"'/{${T#/}/t/eu/**}'"* ]] || fail "$stderr"
 	[[ $stderr == *"the name '$T/t/eu/\\*\\*'"* ]] || fail "$stderr"
-	assert_not_exist out
+	assert [ ! -e out ]
 	for name in '{t/**}' "/{${T#/}/t/**}"; do
 		run -0 lspp-verify -c c.yml "$name"
 		assert_equal "${#lines[@]}" 4

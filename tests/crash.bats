@@ -27,8 +27,11 @@ write_some() {
 	done
 }
 
-# Somebody has used.db open all the time, so that its -wal stays.
+# three_databases -- drawn from the seed; nobody was killed yet.  Somebody has used.db
+# open all the time, so that its -wal stays.
 three_databases() {
+	seed
+	KILLS=0 CALLS=100
 	write_some
 	app used.db
 	sql "SELECT COUNT(*) FROM log"
@@ -105,8 +108,6 @@ images() {
 @test "lspp-ship killed: acknowledged is restorable, the next run goes on" {
 	local i k n
 	n=$(count 200 18 7)
-	seed
-	KILLS=0 CALLS=100
 	three_databases
 	ship_command
 	all_is_well
@@ -131,8 +132,6 @@ images() {
 @test "lspp-ship killed at its first run, and from then on again and again" {
 	local i k n
 	n=$(count 60 5 2)
-	seed
-	KILLS=0 CALLS=100
 	three_databases
 	for ((i = 0; i < n; i++)); do
 		replica_clear
@@ -160,7 +159,6 @@ images() {
 
 @test "every single call of a ship: killed before it" {
 	local at n step
-	seed
 	three_databases
 	SHIP=(lspp-ship -j1 "${AS[@]}" -r "$R" -C "$D" -s "$S"
 		"${DBS[@]}")
@@ -184,7 +182,6 @@ images() {
 
 @test "every single call of a first ship: killed before it, nothing was lost" {
 	local at n step
-	seed
 	three_databases
 	SHIP=(lspp-ship -j1 "${AS[@]}" -r "$R" -C "$D" -s "$S"
 		"${DBS[@]}")

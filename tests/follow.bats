@@ -17,11 +17,9 @@ teardown() {
 	follow_teardown
 }
 
-# follows FORMAT -- readers see each state whole; it stops, and goes on.
-follows() {
-	local i n
+# begun FORMAT -- a first state is shipped and has arrived, and readers look at it.
+begun() {
 	seed
-	n=$(count 60 4 3)
 	ship_start "$1"
 	write_one
 	ship
@@ -29,6 +27,13 @@ follows() {
 	wait_for printed 1
 	wait_for arrived
 	read_on
+}
+
+# follows FORMAT -- readers see each state whole; it stops, and goes on.
+follows() {
+	local i n
+	n=$(count 60 4 3)
+	begun "$1"
 	for ((i = 0; i < n; i++)); do
 		write_one
 		ship
@@ -84,14 +89,7 @@ follows() {
 # -- renewed --------------------------------------------------------------
 
 @test "a new generation, and another page size, go through readers' connections" {
-	seed
-	ship_start lspp
-	write_one
-	ship
-	follow_start
-	wait_for printed 1
-	wait_for arrived
-	read_on
+	begun lspp
 	write_one
 	lspp-ship --new-generation a.db
 	wait_for arrived

@@ -472,8 +472,7 @@ $HINT"
 	exec 5>fifo
 	echo srv/a.db >&5
 	rm srv/b.db
-	seen() { [ "$(readlink "/proc/$hot/fd/0")" = "$T/fifo" ]; }
-	wait_for seen
+	wait_for minds_term "$hot" lspp-hot
 	kill "$hot"
 	wait "$hot" || rc=$?
 	exec 5>&-

@@ -145,7 +145,7 @@ are_back() {
 			[[ $stderr == *"'{$name}'"* ]] || fail "$stderr"
 		done
 	done
-	assert_not_exist out
+	assert [ ! -e out ]
 	run -0 sh -c 'lspp-verify -j 1 -r "$1" "{**}" | LC_ALL=C sort' - "$R"
 	assert_output $'**\na.db\neu/**\neu/b.db'
 	# As it is listed it is that one alone, as ever.

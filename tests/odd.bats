@@ -32,7 +32,7 @@ told_by() {
 # nobody_believes PATH -- what is there now leaves no older state restorable.
 nobody_believes() {
 	told_by 78 "$1" lspp-restore -o out a.db
-	assert_not_exists out/a.db
+	assert [ ! -e out/a.db ]
 	told_by 78 "$1" lspp-restore -o - a.db
 	told_by 78 "$1" lspp-verify --settle 0s a.db
 	told_by 78 "$1" lspp-prune --yes --keep-last 1 a.db

@@ -358,7 +358,7 @@ kept() {
 	find "$R/b.db/generations" -mindepth 1 -type d -prune -exec rm -r {} +
 	run -0 later 9 lspp-prune -r "$R" -s "$S" --yes --gone-for 3d '**'
 	assert_output "file://$R/b.db/generations/owner-00000000.lz4"
-	assert_not_exists "$R/b.db"
+	assert [ ! -e "$R/b.db" ]
 }
 
 @test "gone: a database that is being shipped is left for the next run" {
@@ -496,8 +496,8 @@ back() {
 	assert_line --regexp "^unfinished +2 file://$R/\.lspp-tmp/0123456789abcdef$"
 	run -0 later 9 lspp-prune -r "$R" --yes --keep-last 1 '**'
 	assert_output "file://$R/.lspp-tmp/0123456789abcdef"
-	assert_not_exists "$R/.lspp-tmp/0123456789abcdef"
-	assert_exists "$R/.lspp-tmp/fedcba9876543210"
+	assert [ ! -e "$R/.lspp-tmp/0123456789abcdef" ]
+	assert [ -e "$R/.lspp-tmp/fedcba9876543210" ]
 	exec 7<&-
 }
 

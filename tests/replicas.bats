@@ -51,7 +51,7 @@ gives() {
 	rm -rf out
 	run "-$1" --separate-stderr lspp-restore -o out "${@:3}"
 	if [ "$2" = - ]; then
-		assert_not_exists "$file"
+		assert [ ! -e "$file" ]
 	else
 		assert_equal "$(sqlite3 "$file" 'SELECT max(x) FROM t')" "$2"
 	fi

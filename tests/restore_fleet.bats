@@ -133,7 +133,7 @@ nothing() {
 	# the same with -r; and in place the whole name counts
 	rm -rf "$OUT"
 	restore "file://$R/eu/**/*.db"
-	assert_exists "$OUT/a/1.db"
+	assert [ -e "$OUT/a/1.db" ]
 	run lspp-restore -r "$R" -C "$T/place" "file://$R/us/*"
 	assert_output "$T/place/us/3.db"
 	# names without a pattern, of one root
@@ -278,7 +278,7 @@ nothing() {
 		"^[0-9a-f]{16} 00000000  *1  *[0-9]+ .*Z  *a/1.db -> $OUT/a/1.db\$"
 	assert_line --regexp \
 		"^[0-9a-f]{16} 00000000  *0  *[0-9]+ .*Z  *a/2.db -> $OUT/a/2.db\$"
-	assert_not_exists "$OUT"
+	assert [ ! -e "$OUT" ]
 }
 
 # --- in the way
@@ -431,7 +431,7 @@ swapped() {
 	# What was meant for a file does not become a directory.
 	run -2 --separate-stderr lspp-restore -r "$R" -o "$T/new/b.db" b.db
 	[[ $stderr == *"-o - >FILE"* ]] || fail "$stderr"
-	assert_not_exist "$T/new"
+	assert [ ! -e "$T/new" ]
 	run -0 lspp-restore -r "$R" -o "$T/new" b.db
 	assert_output "$T/new/b.db"
 	# A directory of databases is none.
@@ -457,7 +457,7 @@ swapped() {
 	umount "$OUT/b.db"
 	assert_equal "$status" 73
 	[[ $stderr == *"$OUT/b.db is a mount point"*--live* ]] || fail "$stderr"
-	assert_exist "$OUT/b.db-wal"
+	assert [ -e "$OUT/b.db-wal" ]
 }
 
 @test "many processes restore into one tree" {
@@ -505,7 +505,7 @@ swapped() {
 	assert_success
 	assert_equal "${#lines[@]}" 3
 	cmp "$OUT/1.db" src/1.db
-	assert_not_exists "$OUT/3.db-wal"
+	assert [ ! -e "$OUT/3.db-wal" ]
 	# The replica has gone on: what is here is not what it says now.
 	sqlite3 src/1.db 'INSERT INTO t VALUES(1)'
 	ship
@@ -597,7 +597,7 @@ swapped() {
 	run atcall -k write -f .part -n $((all - 30)) lspp-restore --resume \
 		-r "$R" -o "$OUT" big.db
 	assert_failure 137
-	assert_not_exists "$OUT/big.db"
+	assert [ ! -e "$OUT/big.db" ]
 	part=$(echo "$OUT"/.lspp-*.part)
 	cp "$part" kept
 	umask 077

@@ -29,7 +29,7 @@ refused_cheaply() {
 	assert_failure "$1"
 	assert_output ""
 	[[ $stderr == *"lspp-restore: $KEY: "*"$2"* ]] || fail "$stderr"
-	assert_not_exists "$OUT/$KEY"
+	assert [ ! -e "$OUT/$KEY" ]
 	no_leftovers
 }
 

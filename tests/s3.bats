@@ -9,10 +9,7 @@ load lib/s3_up
 
 setup() {
 	set +T
-	need lspp-ship lspp-restore lspp-scan lspp-hot s3tool faulty sqlite3
-	s3_bucket
-	R=s3://$BUCKET/fleet
-	cd "$T" || return
+	s3_here lspp-hot || return
 	mkdir src
 }
 

@@ -103,8 +103,8 @@ stop_all() {
 	while read -r db; do
 		restores "$db"
 	done <"$T/list"
-	assert_file_exists \
-		"$ROOT/var/lib/prometheus/node-exporter/lspp_ship.prom"
+	assert [ -f \
+		"$ROOT/var/lib/prometheus/node-exporter/lspp_ship.prom" ]
 	# And the drill, from what is there now.
 	start "$(command_of lspp-drill.service)"
 	wait "$INIT"

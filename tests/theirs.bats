@@ -11,13 +11,9 @@ setup() {
 	hard_setup
 }
 
-teardown() {
-	hard_teardown
-}
-
 # a_litestream VERSION ROUNDS -- the real one ships a database that is written to.
 a_litestream() {
-	local i pid bin=$LITESTREAM_03
+	local i pid version=$1 bin=$LITESTREAM_03
 	[ "$1" = 03 ] || bin=$LITESTREAM_0314
 	shift
 	sqlite3 a.db "CREATE TABLE t(n INTEGER PRIMARY KEY, x BLOB)"
@@ -32,10 +28,16 @@ a_litestream() {
 			>/dev/null
 		sleep 0.3
 	done
-	sleep 2.5 # so that it sees and ships the last of it
+	wait_for all_arrived "$version"
 	kill -INT "$pid"
 	wait "$pid" || :
 	LIVE=()
+}
+
+# all_arrived VERSION -- has it seen and shipped the last of it?
+all_arrived() {
+	image a.db "$T/image" && restore "$1" a.db "$T/theirs" >/dev/null &&
+		cmp -s "$T/theirs" "$T/image"
 }
 
 replicated() {

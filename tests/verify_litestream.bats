@@ -62,8 +62,13 @@ get() {
 	[[ $stderr == *"$D/tenants/a.db: file://$R/2: "* ]] || fail "$stderr"
 }
 
+# more_than N -- so many segments of a.db are there, and another.
+more_than() {
+	[ "$(objects a.db wal | wc -l)" -gt "$1" ]
+}
+
 @test "what litestream wrote: its frames and how they chain, no checksum" {
-	local pid key
+	local pid key n
 	sqlite3 a.db 'CREATE TABLE t(x)'
 	app a.db
 	"$LITESTREAM_03" replicate "$D/a.db" "file://$R/a.db" \
@@ -72,8 +77,9 @@ get() {
 	LIVE+=("$pid")
 	wait_for eval 'objects a.db wal >/dev/null'
 	for _ in 1 2 3; do
+		n=$(objects a.db wal | wc -l)
 		sql "$(rows 3 2000)"
-		sleep 1.2
+		wait_for more_than "$n"
 	done
 	kill -INT "$pid"
 	wait "$pid" || :
@@ -111,22 +117,26 @@ by_litestream() {
 	pid=$!
 	LIVE+=("$pid")
 	for ((k = 0; k < 3; k++)); do
-		wait_for settled_03 $(($1 * (k + 1)))
+		wait_for settled_03 "$1" $((k + 1))
 		for ((i = 1; i <= $1; i++)); do
 			sqlite3 l$i.db "PRAGMA busy_timeout = 5000;
 				$(rows 3 1200); DELETE FROM t WHERE rowid % 5 = $k" \
 				>/dev/null
 		done
 	done
-	sleep 2
+	wait_for settled_03 "$1" 4
 	kill -INT "$pid"
 	wait "$pid" || :
 	LIVE=()
 }
 
-# settled_03 N -- so many segments are there.
+# settled_03 DATABASES N -- of each so many segments are there.
 settled_03() {
-	[ "$(find "$R" -name '*.wal.lz4' | wc -l)" -ge "$1" ]
+	local i
+	for ((i = 1; i <= $1; i++)); do
+		[ "$(find "$R/l$i.db" -name '*.wal.lz4' | wc -l)" -ge "$2" ] ||
+			return
+	done
 }
 
 @test "litestream's: none that is sound is called damaged, and damage is found" {

@@ -73,11 +73,14 @@ times() {
 	db a.db b.db
 	settled a.db b.db
 	printf '%s\n' a.db b.db >"$T/list"
+	# A new one is printed by the first look.
+	db new.db
+	echo new.db >>"$T/list"
 	watch --interval 1h --scan-interval 1h
-	sleep 0.5
+	wait_for watched new.db
 	change b.db
 	end_watch
-	assert_equal "$(cat "$T/watched")" b.db
+	assert_equal "$(grep -vx new.db "$T/watched")" b.db
 }
 
 @test "--watch: one that goes is told once, one that comes back is printed" {
@@ -247,7 +250,8 @@ passes() {
 @test "a pipe that gets SIGTERM ships what was written up to then" {
 	db a.db b.db
 	settled a.db b.db
-	printf '%s\n' a.db b.db >"$T/list"
+	db new.db
+	printf '%s\n' a.db b.db new.db >"$T/list"
 	mkfifo "$T/pipe"
 	lspp-ship -r "$R" -C "$D" -s "$S" --drain 20s <"$T/pipe" \
 		>"$T/acknowledged" 2>"$T/ship.err" 3>&- &
@@ -256,7 +260,7 @@ passes() {
 		<"$T/list" >"$T/pipe" 3>&- &
 	hot=$!
 	LIVE+=("$ship" "$hot")
-	sleep 0.5
+	wait_for grep -qx new.db "$T/acknowledged"
 	change b.db
 	kill "$ship"
 	sleep 0.5
@@ -266,7 +270,7 @@ passes() {
 	wait "$ship" && status=0 || status=$?
 	assert_equal "$status" 143
 	assert_equal "$(cat "$T/ship.err")" ''
-	assert_equal "$(cat "$T/acknowledged")" b.db
+	assert_equal "$(grep -vx new.db "$T/acknowledged")" b.db
 	image b.db "$T/image"
 	restores_to b.db "$T/image" lspp
 }
@@ -280,7 +284,7 @@ passes() {
 		pid=$!
 		LIVE+=("$pid")
 		exec 5>"$T/pipe"
-		sleep 0.3
+		wait_for minds_term "$pid" lspp-ship
 		kill "$pid"
 		[ $extra = none ] || { sleep 0.2; kill "$pid"; }
 		wait "$pid" && status=0 || status=$?

@@ -105,7 +105,7 @@ refused() {
 	assert_failure "$status_"
 	assert_output ""
 	[[ $stderr == *"lspp-restore: $KEY: "*"$what"* ]] || fail "$stderr"
-	assert_not_exists "$OUT/$KEY"
+	assert [ ! -e "$OUT/$KEY" ]
 	no_leftovers
 }
 

@@ -39,7 +39,6 @@ unset XDG_STATE_HOME
 
 bats_load_library bats-support
 bats_load_library bats-assert
-bats_load_library bats-file
 
 if [ -n "${BATS_TEST_TMPDIR:-}" ]; then
 	T=$(cd "$BATS_TEST_TMPDIR" && pwd -P)
@@ -152,6 +151,15 @@ wait_for() {
 	done
 	echo "waited in vain for: $*" >&2
 	return 1
+}
+
+# minds_term PID PROGRAM -- has it become that program, which catches SIGTERM by now?
+# Before, the shell's child would die of it, or tell that the test had failed.
+minds_term() {
+	local caught
+	[ "$(readlink "/proc/$1/exe")" = "$B/bin/$2" ] || return
+	caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status")
+	(((0x$caught >> 14) & 1))
 }
 
 # say ... -- a line for people, whatever the test's outcome.
