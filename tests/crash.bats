@@ -75,7 +75,7 @@ acknowledge() {
 restorable() {
 	local other=03
 	[ -n "${ACKED[$1]:-}" ] || return 0
-	[ $((RANDOM % 2)) -eq 0 ] && [ $LAYOUT = wal ] || other=05
+	[ $((RANDOM % 2)) -eq 0 ] || other=05
 	restore lspp "$1" "$T/ours" && restore $other "$1" "$T/theirs" || return
 	judge "$T/ours" "${ACKED[$1]}" "${NUMBER[$1]}" >/dev/null &&
 		judge "$T/theirs" "${ACKED[$1]}" "${NUMBER[$1]}" >/dev/null

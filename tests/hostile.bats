@@ -4,6 +4,7 @@
 # ships: every state that is restored is one the writer committed.
 #
 # Twice: on S3, too.
+# And as LTX.
 
 load lib/hard
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Restoring what Litestream 0.5 ships.
+# Restoring what Litestream 0.5 ships, and what lspp ships as it does.
 # Twice: on S3, too.
 # Long: begins early.
 load lib/replica
@@ -114,13 +114,13 @@ bend() {
 	echo "$how $at $key" >>log
 }
 
-@test "a damaged replica never restores to what never was" {
+# never_wrong -- of a.db, which is shipped, any file is damaged, and what is
+# restored with 0 is its newest state, and with 3 one before.
+never_wrong() {
 	local keys key i rounds how txid wrong=0 refused=0 earlier=0 bent
 	local newest status good gone
 	local hows=(flip flip flip cut empty zeros more other gone)
 	rounds=$(count 1000 30 15)
-	seed
-	workload 8 a.db
 	mkdir states
 	for txid in $(ltx_files a.db | cut -d ' ' -f 3 | sort -u); do
 		ltx_ours "states/$txid" a.db --txid "$txid"
@@ -168,6 +168,24 @@ bend() {
 		done
 	done
 	say "$rounds times: $refused refused, $earlier earlier, none wrong"
+}
+
+@test "a damaged replica never restores to what never was" {
+	seed
+	workload 8 a.db
+	never_wrong
+}
+
+@test "nor does one that lspp has shipped" {
+	local i
+	seed
+	ltx_make a.db
+	for ((i = 0; i < 9; i++)); do
+		ltx_step a.db
+		lspp-ship --format ltx -r "$R" -s s -C "$T" \
+			--snapshot-interval "$((i == 3 ? 0 : 3600))s" a.db
+	done
+	never_wrong
 }
 
 @test "--timestamp goes by the times in the files, so that a copy will do" {

@@ -66,9 +66,11 @@ told() {
 }
 
 # restore BY KEY OUT -- the newest state of KEY as the file OUT; BY is lspp or
-# a litestream, 03, 0314 or 05.  Judge and cmp need no name beside it.
+# a litestream, 03, 0314 or 05, which alone knows LTX.  Judge and cmp need no
+# name beside it.
 restore() {
 	rm -rf "$3" "$3".tmp-*
+	[ $LAYOUT = wal ] || [ "$1" = lspp ] || set -- 05 "$2" "$3"
 	case $1 in
 	lspp)
 		rm -rf "$T/lspp-out"
