@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/types.h>
 
 #include "lib/base/buf.h"
 #include "lib/replica/codec/codec.h"

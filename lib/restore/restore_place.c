@@ -18,6 +18,7 @@
 #include "lib/sqlite/dbhdr.h"
 #include "lib/sys/file.h"
 #include "lib/sys/guard.h"
+#include "lib/sys/kernel.h"
 #include "lib/sys/links.h"
 #include "lib/sys/rng.h"
 
@@ -392,10 +393,7 @@ place_free(
 int
 place_mounted(int dir, const char *name, const char *path, struct err *e)
 {
-	struct statx x;
-
-	if (statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &x) == -1 ||
-	    (x.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
+	if (!kernel_is_mount(dir, name))
 		return 0;
 	(void)cannot_replace(path, "a mount point",
 	    "no file can take its place; --live writes into it, if it is a "

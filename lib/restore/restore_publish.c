@@ -16,6 +16,7 @@
 #include "lib/restore/restore.h"
 #include "lib/restore/restore_place.h"
 #include "lib/sys/file.h"
+#include "lib/sys/kernel.h"
 
 /* From so many files on, one sync of their file system is cheaper. */
 #define MANY 4
@@ -132,7 +133,7 @@ clear_the_way(const struct restored *r, struct err *e)
 static int
 rename_new(int dir, const char *from, const char *to)
 {
-	if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
+	if (kernel_rename_new(dir, from, dir, to) == 0)
 		return 0;
 	/* A file system, or a kernel, that does not know the flag. */
 	if (errno != EINVAL && errno != ENOSYS)

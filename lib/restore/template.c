@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +12,7 @@
 #include "lib/restore/restore.h"
 #include "lib/source/source.h"
 #include "lib/sys/file.h"
+#include "lib/sys/kernel.h"
 #include "lib/sys/stop.h"
 
 enum {
@@ -134,7 +133,7 @@ fill(const struct db_template *t, int fd, struct err *e)
 	loff_t from = 0;
 	ssize_t n;
 
-	if (ioctl(fd, FICLONE, t->fd) == 0)
+	if (kernel_clone(fd, t->fd) == 0)
 		return 0;
 	while ((uint64_t)from < t->size) {
 		if (stop_overdue(e) == -1)

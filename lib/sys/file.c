@@ -5,15 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/base/err.h"
+#include "lib/sys/kernel.h"
 
 static const char *
 kind(mode_t mode)
@@ -143,12 +142,7 @@ file_fit(
 int
 file_openat_strict(int at, const char *path, int flags)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(unsigned)flags,
-		.resolve = RESOLVE_NO_SYMLINKS,
-	};
-
-	return (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
+	return kernel_open_no_links(at, path, flags);
 }
 
 int

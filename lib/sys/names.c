@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/err.h"
+#include "lib/sys/kernel.h"
 
 static int
 compare(const char *a, size_t alen, const char *b, size_t blen)
@@ -43,7 +44,7 @@ look(int fd, const char *name, bool follow, unsigned char *type)
 
 /* Entries are kept as type, name, NUL until all are there. */
 static void
-add(struct names *ns, int fd, const struct dirent64 *de, bool follow)
+add(struct names *ns, int fd, const struct dirent *de, bool follow)
 {
 	const char *s = de->d_name;
 	unsigned char type = de->d_type;
@@ -84,15 +85,15 @@ point(struct names *ns)
 int
 names_read(struct names *ns, int fd, bool follow, struct err *e)
 {
-	_Alignas(struct dirent64) char block[32768];
-	const struct dirent64 *de;
+	_Alignas(struct dirent) char block[32768];
+	const struct dirent *de;
 	ssize_t got;
 
 	buf_reset(&ns->bytes);
 	ns->n = 0;
-	while ((got = getdents64(fd, block, sizeof(block))) > 0)
+	while ((got = kernel_getdents(fd, block, sizeof(block))) > 0)
 		for (ssize_t at = 0; at < got; at += de->d_reclen) {
-			de = (const struct dirent64 *)(block + at);
+			de = (const struct dirent *)(block + at);
 			add(ns, fd, de, follow);
 		}
 	if (got == -1) {

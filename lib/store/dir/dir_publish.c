@@ -14,6 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/store/dir/dir_impl.h"
 #include "lib/sys/file.h"
+#include "lib/sys/kernel.h"
 
 static struct dir_object *
 object(struct staged *st)
@@ -163,7 +164,7 @@ link_named(const struct dir *d, struct dir_object *o)
 			return -1;
 	}
 	/* FAT and its like have no links, but will not replace if told so. */
-	if (renameat2(d->tmp, o->tmp, o->parent, name, RENAME_NOREPLACE) == -1)
+	if (kernel_rename_new(d->tmp, o->tmp, o->parent, name) == -1)
 		return -1;
 	o->tmp[0] = '\0';
 	return 0;
