@@ -206,6 +206,12 @@ dist:
 		--prefix=$(DIST)/ HEAD | gzip -9n >$(DIST).tar.gz.new
 	$Qmv $(DIST).tar.gz.new $(DIST).tar.gz
 
+musl:
+	$Qpackaging/musl
+
+deb: dist
+	$Qpackaging/deb $(VERSION) $(EPOCH) $B/deb
+
 sbom: all
 	$Qpackaging/sbom $(VERSION) $(EPOCH) $(PROGRAMS:%=$B/bin/%) >$(DIST).spdx.json.new
 	$Qmv $(DIST).spdx.json.new $(DIST).spdx.json
@@ -255,4 +261,4 @@ uninstall:
 		'$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
 		2>/dev/null || :
 
-.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large fuzz cover dist sbom install uninstall
+.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large fuzz cover dist sbom deb musl install uninstall
