@@ -46,6 +46,7 @@ struct run {
 	struct lines in;
 	struct tiers tiers;
 	struct tier_config config; /* -c */
+	struct buf base;           /* of names, absolute */
 	int mode;                  /* 0, or one of the above */
 	int64_t began_ns;          /* of watch_clock_ns() */
 	int64_t interval_ns, scan_interval_ns, for_ns, stale_ns;

@@ -12,6 +12,7 @@
 #include "lib/state/state.h"
 #include "lib/store/conf.h"
 #include "lib/store/open/store_open.h"
+#include "lib/sys/file.h"
 #include "lib/sys/stop.h"
 #include "lib/text/json_write.h"
 #include "lib/text/metrics.h"
@@ -100,6 +101,12 @@ begin(struct run *r, const struct store_conf *conf, struct err *e)
 		return -1;
 	if (find_roots(r, conf, e) == -1)
 		return -1;
+	if (r->cli.config == NULL && r->cli.base != NULL) {
+		if (path_absolute(r->cli.base, &r->base, e) == -1)
+			return -1;
+		t->base = buf_str(&r->base);
+	}
+	t->shard = r->cli.shard;
 	t->missing = hot_missing;
 	t->missing_ctx = r;
 	return tiers_begin(t, e);
@@ -309,6 +316,8 @@ print_gone(void *ctx, const char *path, struct err *e)
 	struct run *r = ctx;
 	struct stat sb;
 
+	if (!shard_has_path(&r->tiers.shard, r->tiers.base, path))
+		return 0;
 	if (lstat(path, &sb) == 0) {
 		cli_pass(&r->cli);
 	} else if (errno == ENOENT) {
@@ -458,6 +467,8 @@ take_options(struct run *r, struct store_conf *conf)
 	if (watching && r->mode != WATCH)
 		cli_usage(&r->cli,
 		    "--for, --interval and --scan-interval are for --watch");
+	if (r->cli.shard.n > 0 && r->mode == FORGET)
+		cli_usage(&r->cli, "--forget has no --shard: name them");
 	if (r->force && r->mode != FORGET)
 		cli_usage(&r->cli, "--force is for --forget");
 	if (r->longest.max > 0 && r->mode != 0)
@@ -518,7 +529,7 @@ main(int argc, char **argv)
 	struct err e;
 	int rc;
 
-	cli_begin(&r.cli, argc, argv, "rsc0eqv", options, "[PATH ...]",
+	cli_begin(&r.cli, argc, argv, "rCsc/0eqv", options, "[PATH ...]",
 	    "Print the databases that changed since they were shipped.");
 	cli_more(&r.cli, store_options, "s3");
 	cli_measured(&r.cli, measure, &r);
@@ -531,5 +542,6 @@ main(int argc, char **argv)
 	state_close(r.tiers.st);
 	tiers_release(&r.tiers);
 	tier_config_close(&r.config);
+	buf_release(&r.base);
 	return rc == -1 ? cli_fatal(&r.cli, &e) : cli_finish(&r.cli);
 }

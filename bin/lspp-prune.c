@@ -60,13 +60,18 @@ put_failed(struct run *run, const char *name, const struct err *e)
 
 /* -- what is meant: on the reader's thread --------------------------------- */
 
+/* It was not, and is the shard's; by a file, choose_config() has looked. */
 static bool
 add_seen(
     struct run *run, const struct store *s, const char *key, const char *part)
 {
-	char *name = xasprintf("%s\n%s", key, part);
-	bool is = target_set_add(&run->seen, name, s->url) != TARGET_SAME_KEY;
+	char *name;
+	bool is;
 
+	if (run->by_file == NULL && !shard_has(&run->cli.shard, key))
+		return false;
+	name = xasprintf("%s\n%s", key, part);
+	is = target_set_add(&run->seen, name, s->url) != TARGET_SAME_KEY;
 	free(name);
 	return is;
 }
@@ -508,7 +513,7 @@ main(int argc, char *argv[])
 	struct err e = { 0 };
 	int rc = -1;
 
-	cli_begin(&run.cli, argc, argv, "rCcsj0neqv", prune_option_table,
+	cli_begin(&run.cli, argc, argv, "rCcs/j0neqv", prune_option_table,
 	    "[PATH ...]",
 	    "Delete from a replica what is not to be kept, and print it.");
 	cli_more(&run.cli, prune_more_table, "more");

@@ -410,6 +410,7 @@ open_replica(struct run *run, char **operands, struct err *e)
 	char *root = NULL;
 
 	run->chooser.end = run->cli.end;
+	run->chooser.shard = run->cli.shard;
 	run->chooser.chosen = chosen;
 	run->chooser.ctx = run;
 	run->chooser.alone = operands[0] != NULL && operands[1] == NULL &&
@@ -471,7 +472,7 @@ main(int argc, char *argv[])
 	struct err e;
 	int rc = -1;
 
-	cli_begin(&run.cli, argc, argv, "rCcj0neqv", restore_option_table,
+	cli_begin(&run.cli, argc, argv, "rCc/j0neqv", restore_option_table,
 	    "[PATH ...]",
 	    "Restore databases from a replica and print where they are.");
 	run.cli.jobs = JOBS;

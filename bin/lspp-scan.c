@@ -48,7 +48,9 @@ struct search {
 	struct store *store;      /* of this one, or NULL */
 	const char *operand;
 	bool operand_failed, any_failed;
-	struct buf url; /* of what was found in it */
+	struct buf url;       /* of what was found in it */
+	struct buf base, abs; /* of names: of paths, and of what was found */
+	struct buf above; /* of keys: the way from -r to this operand's root */
 };
 
 /* A database in a replica has objects instead of a size. */
@@ -83,6 +85,30 @@ found(void *ctx, const char *path)
 	return stop_requested() || lines_errno() != 0 ? -1 : 0;
 }
 
+/* A shard's are those that have such a name in a replica: the key, or what is
+ * below the base. */
+static int
+found_here(void *ctx, const char *path)
+{
+	struct search *f = ctx;
+	struct err e;
+
+	if (f->c.shard.n > 0 && path_absolute(path, &f->abs, &e) == 0 &&
+	    !shard_has_path(&f->c.shard, buf_str(&f->base), buf_str(&f->abs)))
+		return stop_requested() ? -1 : 0;
+	return found(f, path);
+}
+
+static bool
+has_key(const struct search *f, const char *key)
+{
+	char *name = xasprintf("%s/%s", buf_str(&f->above), key);
+	bool has = shard_has(&f->c.shard, name);
+
+	free(name);
+	return has;
+}
+
 /* A database of the store: told as what leads to it, whatever its name is. */
 static int
 found_in_replica(void *ctx, const char *path)
@@ -92,6 +118,8 @@ found_in_replica(void *ctx, const char *path)
 	struct err e;
 
 	key += *key == '/';
+	if (!has_key(f, key))
+		return stop_requested() ? -1 : 0;
 	buf_reset(&f->url);
 	target_url(root, key, &f->url);
 	if (*key == '\0' || target_key_is_normal(key))
@@ -156,6 +184,27 @@ look_at(struct search *f, struct store *st, const struct store_stats *add)
 	cli_watch(&f->c, watch, f);
 }
 
+/* Where the root is below that of -r, a key is what it is below that. */
+static void
+find_above(struct search *f, const char *root)
+{
+	const char *replica = f->c.replica, *below = NULL;
+	char *plain, *place = NULL;
+	struct err e;
+
+	buf_reset(&f->above);
+	if (replica == NULL)
+		return;
+	plain =
+	    xasprintf("%.*s", (int)(store_query(replica) - replica), replica);
+	if ((place = store_place(plain, &e)) != NULL)
+		below = path_below(place, root);
+	if (below != NULL)
+		buf_adds(&f->above, below);
+	free(place);
+	free(plain);
+}
+
 /* The databases of a root whose keys match pattern, if that is not empty. */
 static void
 search_root(
@@ -173,6 +222,7 @@ search_root(
 	if ((st = store_open(root, STORE_READ, false, &f->conf, &e)) == NULL)
 		failed(f, url, &e);
 	else {
+		find_above(f, st->root);
 		look_at(f, st, NULL);
 		(void)scan_replica(&scan, st, pattern);
 	}
@@ -380,7 +430,7 @@ main(int argc, char **argv)
 {
 	struct search f = {
 		.scan = {
-			.found = found,
+			.found = found_here,
 			.failed = failed,
 			.pause = done_with_directory,
 		},
@@ -390,7 +440,7 @@ main(int argc, char **argv)
 	int status;
 
 	f.scan.ctx = &f;
-	cli_begin(&f.c, argc, argv, "rc0ejqv", options,
+	cli_begin(&f.c, argc, argv, "rCc/0ejqv", options,
 	    "[DIR | FILE | PATTERN | URL ...]",
 	    "Print the databases in directories and in replicas.");
 	cli_more(&f.c, store_options, "s3");
@@ -399,6 +449,9 @@ main(int argc, char **argv)
 	if (fit(&f, &e) == -1)
 		return cli_fatal(&f.c, &e);
 	f.scan.jobs = f.c.jobs;
+	if (f.c.config == NULL && f.c.base != NULL &&
+	    path_absolute(f.c.base, &f.base, &e) == -1)
+		return cli_fatal(&f.c, &e);
 	store_conf_tell(&f.conf, cli_on_warn, cli_on_debug, &f.c);
 	/* A pipe has a small buffer by default. */
 	(void)setvbuf(stdout, NULL, _IOFBF, 65536);
@@ -414,5 +467,8 @@ main(int argc, char **argv)
 		free(f.scan.exclude[i]);
 	free(f.scan.exclude);
 	buf_release(&f.url);
+	buf_release(&f.base);
+	buf_release(&f.abs);
+	buf_release(&f.above);
 	return status;
 }

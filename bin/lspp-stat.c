@@ -382,6 +382,7 @@ run(struct run *r, const struct store_conf *conf, char **operands,
 	    open_state(r, conf, e) == -1)
 		return -1;
 	s->conf.base = buf_str(&r->base);
+	s->conf.shard = s->cli.shard;
 	s->conf.now_ns = now_ns();
 	if (streams(r) && !s->cli.json)
 		stat_put_groups_head();
@@ -428,7 +429,7 @@ main(int argc, char **argv)
 	struct err e;
 	int o, status;
 
-	cli_begin(c, argc, argv, "rCscqv", options, "[PATH ...]",
+	cli_begin(c, argc, argv, "rCsc/qv", options, "[PATH ...]",
 	    "Tell how a fleet is, by what the state knows.");
 	cli_more(c, store_options, "s3");
 	cli_measured(c, measure, &r);

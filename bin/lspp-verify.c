@@ -83,6 +83,10 @@ each_key(void *ctx, const char *key, const char *path, struct err *e)
 	(void)e;
 	buf_adds(&c.key, key);
 	buf_adds(&c.path, path);
+	if (!shard_has(&run->cli.shard, key)) {
+		choice_release(&c);
+		return 0;
+	}
 	return stop_requested() ? 1 : chosen(run, &c);
 }
 
@@ -326,6 +330,7 @@ open_replica(struct run *run, char **operands, struct err *e)
 	char *root = NULL;
 
 	run->chooser.end = run->cli.end;
+	run->chooser.shard = run->cli.shard;
 	run->chooser.every_replica = true;
 	run->chooser.chosen = chosen;
 	run->chooser.known = each_known;
@@ -441,7 +446,7 @@ main(int argc, char *argv[])
 	struct err e;
 	int rc = -1;
 
-	cli_begin(&run.cli, argc, argv, "rCscj0neqv", verify_option_table,
+	cli_begin(&run.cli, argc, argv, "rCsc/j0neqv", verify_option_table,
 	    "[PATH ...]", "Prove that replicas restore, and print which do.");
 	cli_more(&run.cli, verify_more_table, "more");
 	cli_more(&run.cli, store_options, "s3");

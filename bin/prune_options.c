@@ -127,8 +127,11 @@ prune_options(struct run *run)
 		cli_usage(&run->cli,
 		    "what is to be kept?  --keep-for, --keep-last, "
 		    "--keep-daily, ...; or --gone-for, or --erase");
+	/* Unfinished uploads are all the first shard's. */
 	if (run->erase)
 		run->uploads_ns = 0;
+	else if (run->cli.shard.k > 1)
+		run->uploads_ns = INT64_MAX;
 	if (!run->cli.dry_run && !run->yes && !isatty(STDIN_FILENO))
 		cli_usage(&run->cli,
 		    "there is nobody to ask: --yes deletes, -n shows what");

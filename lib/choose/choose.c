@@ -182,7 +182,10 @@ found_key(struct search *f, const char *key)
 		choice_release(&c);
 		return 0;
 	}
-	f->ended = h->chosen(h->ctx, &c) == -1;
+	if (!shard_has(&h->shard, key))
+		choice_release(&c); /* its target is taken all the same */
+	else
+		f->ended = h->chosen(h->ctx, &c) == -1;
 	return f->ended || stop_requested() ? -1 : 0;
 }
 
@@ -364,8 +367,13 @@ choose(struct chooser *h, const char *operand)
 		return rc;
 	}
 	c.name = xstrdup(operand);
-	if (c.rc == 0)
+	if (rc != -1) {
 		(void)place(h, &c, 0);
+		if (!shard_has(&h->shard, buf_str(&c.key))) {
+			choice_release(&c);
+			return 0;
+		}
+	}
 	return h->chosen(h->ctx, &c);
 }
 

@@ -13,6 +13,9 @@
  * finds again is passed over, everything else is a choice that failed.  With
  * files, nor is the target of one where SQLite has the log of another's.
  *
+ * A chooser for one shard of a fleet (text/shard.h) passes over what is another's,
+ * whether it was named or found.
+ *
  * Room choose: which databases of a replica an operand means, where each goes,
  *     and a sample of them.
  * Used by: bin (restore, verify).
@@ -28,6 +31,7 @@
 #include "lib/base/err.h"
 #include "lib/choose/target.h"
 #include "lib/store/store.h"
+#include "lib/text/shard.h"
 
 /* Another place where the same database is. */
 struct choice_other {
@@ -60,6 +64,7 @@ typedef int choose_key(void *search, const char *key);
 struct chooser {
 	struct store *store; /* borrowed */
 	struct target_conf target;
+	struct shard shard;   /* of what is named or found, by the key */
 	int end;              /* of a record: '\n' or '\0' */
 	enum store_mode mode; /* of what choose_config() opens; 0: to read */
 	/* Targets are made, so none may be another's log (sqlite/beside.h). */

@@ -197,6 +197,16 @@ place(struct config_chooser *x, struct choice *c, const char *path)
 	return false;
 }
 
+/* What is at path, NULL: of none, unless that is another shard's. */
+static int
+hand_on(struct config_chooser *x, const char *path, struct choice *c)
+{
+	if (path == NULL || shard_has(&x->h->shard, path))
+		return x->h->chosen(x->h->ctx, c);
+	choice_release(c);
+	return 0;
+}
+
 /* One of its replicas, from *i on; or all in one choice. */
 static int
 choose_replica(struct config_chooser *x, const char *operand,
@@ -213,7 +223,7 @@ choose_replica(struct config_chooser *x, const char *operand,
 	}
 	if (c.rc == 0)
 		(void)place(x, &c, abs);
-	return x->h->chosen(x->h->ctx, &c);
+	return hand_on(x, abs, &c);
 }
 
 int
@@ -242,10 +252,10 @@ choose_config_path(struct config_chooser *x, const char *operand)
 /* -- a pattern ------------------------------------------------------------- */
 
 static int
-hand_out(struct search *s, struct choice *c)
+hand_out(struct search *s, const char *path, struct choice *c)
 {
 	s->any = true;
-	s->ended = s->x->h->chosen(s->x->h->ctx, c) == -1;
+	s->ended = hand_on(s->x, path, c) == -1;
 	return s->ended || stop_requested() ? -1 : 0;
 }
 
@@ -278,7 +288,7 @@ choose_path(struct search *s, const char *path, const char *key)
 		choice_release(&c);
 		return 0;
 	}
-	return hand_out(s, &c);
+	return hand_out(s, path, &c);
 }
 
 /* It may be of either path: not for us to guess. */
@@ -293,7 +303,7 @@ choose_neither(
 	    "%s in the replica is of this path or of %s: name the one that is "
 	    "meant",
 	    key, other);
-	return hand_out(s, &c);
+	return hand_out(s, path, &c);
 }
 
 /*
@@ -375,7 +385,7 @@ failed(void *ctx, const char *url, const struct err *e)
 	    !s->x->h->every_replica && e->class != ERR_USAGE)
 		*bad = c.e;
 	else if (!s->ended) {
-		(void)hand_out(s, &c);
+		(void)hand_out(s, NULL, &c);
 		return;
 	}
 	choice_release(&c);
@@ -392,7 +402,7 @@ tell_bad(struct search *s)
 	};
 
 	if (s->bad.class != ERR_NONE && s->listed == 0 && !s->ended) {
-		(void)hand_out(s, &c);
+		(void)hand_out(s, NULL, &c);
 		return;
 	}
 	if (s->bad.class != ERR_NONE && conf->warn != NULL)
@@ -514,7 +524,7 @@ choose_matching(struct config_chooser *x, const char *operand)
 
 		c.rc = err_set(&c.e, ERR_MISSING,
 		    "no database of %s that has a replica matches", x->f->name);
-		(void)hand_out(&s, &c);
+		(void)hand_out(&s, NULL, &c);
 	}
 	return s.ended ? -1 : 0;
 }

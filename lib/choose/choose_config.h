@@ -10,6 +10,8 @@
  * entry with a directory or patterns that is what its replica has, not what is
  * still on this machine.
  *
+ * By its path, too, a database is in a shard.
+ *
  * A target is the path itself, or with a directory to restore into the path
  * below that.
  */

@@ -24,6 +24,7 @@ const struct cli_opt cli_shared_options[] = {
 	{ "replica", 'r', "URL", "replica root, file:///DIR or DIR", 'r' },
 	{ "base", 'C', "DIR", "a path below DIR is its name in the replica",
 	    'C' },
+	{ "shard", 0, "K/N", "part K of N, by name, and no other", CLI_SHARD },
 	{ "state", 's', "DIR", "state directory", 's' },
 	{ "config", 'c', "FILE", "databases and replicas by a litestream.yml",
 	    'c' },
@@ -232,6 +233,15 @@ argument(struct cli *c, const struct cli_opt *t)
 }
 
 static void
+take_shard(struct cli *c)
+{
+	struct err e;
+
+	if (shard_parse(optarg, &c->shard, &e) == -1)
+		cli_usage(c, "%s", e.msg);
+}
+
+static void
 take(struct cli *c, const struct cli_opt *t)
 {
 	switch (t->value) {
@@ -246,6 +256,7 @@ take(struct cli *c, const struct cli_opt *t)
 	case '0': c->end = '\0'; break;
 	case 'n': c->dry_run = true; break;
 	case 'e': c->errors = argument(c, t); break;
+	case CLI_SHARD: take_shard(c); break;
 	case CLI_JSON: c->json = true; break;
 	case CLI_PROGRESS: c->progress = true; break;
 	case CLI_METRICS: c->metrics = argument(c, t); break;

@@ -33,6 +33,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/text/opt.h"
+#include "lib/text/shard.h"
 
 #define CLI_MORE    2  /* further tables */
 #define CLI_OPTIONS 80 /* shared ones and a program's own together */
@@ -58,14 +59,15 @@ struct cli {
 	const char *state;   /* -s, else $LSPP_STATE, $LSPP_STATE_DIR,
 				$STATE_DIRECTORY, $XDG_STATE_HOME/lspp, ... */
 	const char *config;  /* -c, else NULL; then there is no -r and no -C */
-	unsigned jobs; /* -j; 8 but for who says else before the options */
-	int end;       /* '\n', or '\0' with -0 */
-	bool dry_run;  /* -n */
-	bool quiet;    /* -q */
-	bool verbose;  /* -v */
-	bool json;     /* --json */
-	int errors_fd; /* -e FILE, or -1 */
-	int failed_fd; /* --failed FILE, or -1 */
+	unsigned jobs;      /* -j; 8 but for who says else before the options */
+	int end;            /* '\n', or '\0' with -0 */
+	bool dry_run;       /* -n */
+	bool quiet;         /* -q */
+	bool verbose;       /* -v */
+	bool json;          /* --json */
+	struct shard shard; /* --shard; { 0 }: all */
+	int errors_fd;      /* -e FILE, or -1 */
+	int failed_fd;      /* --failed FILE, or -1 */
 	/* counts for the exit status */
 	atomic_ulong failed;
 	atomic_ulong passed;

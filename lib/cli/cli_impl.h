@@ -63,7 +63,8 @@ enum {
 	CLI_JSON,
 	CLI_METRICS,
 	CLI_PROGRESS,
-	CLI_HELP_MORE,
+	CLI_HELP_MORE,   /* and more */
+	CLI_SHARD = '/', /* among the letters that a program takes */
 };
 
 /* In the order of the help. */

@@ -65,6 +65,7 @@
 #include "lib/hot/look.h"
 #include "lib/source/signature.h"
 #include "lib/state/fleet/rounds.h"
+#include "lib/text/shard.h"
 
 struct missing;
 struct state;
@@ -92,6 +93,10 @@ struct tiers {
 	void *ctx;
 	int64_t hot_for_ns;
 	bool keep; /* note in the state what is dirty */
+	/* The paths are that part of a fleet: of what did not come no other is
+	 * looked at.  base as in shard_has_path(). */
+	struct shard shard;
+	const char *base;
 
 	/* With -c: the roots that are asked for, where root is 0. */
 	const int64_t *roots;

@@ -73,7 +73,8 @@ is_wanted(const struct hunt *h, const struct known_row *row)
 {
 	const struct rounds *r = &h->t->rounds;
 
-	if (row->id > r->upto || !tiers_ask_for(h->t, row->root))
+	if (row->id > r->upto || !tiers_ask_for(h->t, row->root) ||
+	    !shard_has_path(&h->t->shard, h->t->base, row->path))
 		return false;
 	return h->noted ? bits_has(&r->came, row->id)
 			: !bits_has(&h->covered, row->id);

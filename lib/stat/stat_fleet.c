@@ -173,6 +173,8 @@ find_life(struct stat_fleet *f)
 static bool
 is_wanted(const struct stat_conf *c, const char *path)
 {
+	if (!shard_has_path(&c->shard, c->base, path))
+		return false;
 	if (c->want == NULL)
 		return true;
 	for (char **w = c->want; *w != NULL; w++)

@@ -46,6 +46,7 @@
 
 #include "lib/base/err.h"
 #include "lib/state/fleet/stat_rows.h"
+#include "lib/text/shard.h"
 
 struct state;
 
@@ -140,11 +141,12 @@ extern const char *const stat_lag_name[STAT_LAGS];
 struct stat_conf {
 	const int64_t *roots; /* n of them; NULL: all */
 	size_t n_roots;
-	char **want;      /* absolute paths of databases and directories, ended
+	char **want; /* absolute paths of databases and directories, ended
 			     by NULL; or NULL: all */
-	const char *base; /* absolute: groups are directories below it */
-	unsigned depth;   /* so many levels of them; 0: no groups */
-	size_t top;       /* so many of the worst databases, */
+	struct shard shard;  /* these alone, of what is below base */
+	const char *base;    /* absolute: groups are directories below it */
+	unsigned depth;      /* so many levels of them; 0: no groups */
+	size_t top;          /* so many of the worst databases, */
 	enum stat_kind kind; /* or of those of one kind */
 	int64_t now_ns, hot_for_ns, snapshot_interval_ns;
 	/* A group is complete; those within it came before.  May be NULL. */
