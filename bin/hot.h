@@ -29,6 +29,7 @@ enum {
 	FORGET,
 	EXPECT_MIN,
 	FORCE,
+	EVERY,
 };
 
 /* What did not come, of one kind: gone, or lost for one reason. */
@@ -49,7 +50,7 @@ struct run {
 	struct buf base;           /* of names, absolute */
 	int mode;                  /* 0, or one of the above */
 	int64_t began_ns;          /* of watch_clock_ns() */
-	int64_t interval_ns, scan_interval_ns, for_ns, stale_ns;
+	int64_t interval_ns, scan_interval_ns, for_ns, stale_ns, every_ns;
 	size_t others; /* of which so many at least are looked at each time */
 	uint64_t wal_over, expected;
 	struct longest longest; /* --max-hot */

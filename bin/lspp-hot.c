@@ -30,6 +30,8 @@ static const struct cli_opt options[] = {
 	{ "scan-interval", 0, "TIME", "--watch: at all others [15s]",
 	    SCAN_INTERVAL },
 	{ "hot-for", 0, "TIME", "hot after a write [15s]", HOT_FOR },
+	{ "every", 0, "TIME", "print each at most so often after a ship",
+	    EVERY },
 	{ "max-hot", 0, "N", "print N, those that wait longest", MAX_HOT },
 	{ "tiers", 0, NULL, "print all, behind \"hot\" or \"cold\" and a tab",
 	    TIERS },
@@ -217,7 +219,7 @@ is_wanted(const struct run *r, const struct tier *t)
 	case WAL_OVER:
 		return t->sig.wal.size > 0 &&
 		    (uint64_t)t->sig.wal.size > r->wal_over;
-	default: return t->dirty;
+	default: return t->dirty && !tier_is_held(t, r->every_ns);
 	}
 }
 
@@ -374,6 +376,7 @@ go_on_watching(struct run *r, struct err *e)
 		.next = watch_next,
 		.interval_ns = r->interval_ns,
 		.scan_interval_ns = r->scan_interval_ns,
+		.every_ns = r->every_ns,
 		.at_least = r->others,
 		.dirty = print_dirty,
 		.failed = watch_failed,
@@ -433,6 +436,7 @@ take_option(struct run *r, struct store_conf *conf, int o, const char *arg)
 	case WAL_OVER:
 		r->wal_over = cli_number(c, "wal-over", arg, 0, INT64_MAX);
 		break;
+	case EVERY: r->every_ns = interval(r, "every", arg); break;
 	case EXPECT_MIN:
 		r->expected = cli_number(c, "expect-min", arg, 1, INT64_MAX);
 		break;
@@ -471,6 +475,9 @@ take_options(struct run *r, struct store_conf *conf)
 		cli_usage(&r->cli, "--forget has no --shard: name them");
 	if (r->force && r->mode != FORGET)
 		cli_usage(&r->cli, "--force is for --forget");
+	if (r->every_ns > 0 && r->mode != 0 && r->mode != WATCH)
+		cli_usage(&r->cli,
+		    "--every is for what is to be shipped: a pass, or --watch");
 	if (r->longest.max > 0 && r->mode != 0)
 		cli_usage(&r->cli,
 		    "--max-hot is for a pass that prints what "

@@ -146,7 +146,7 @@ left_in_replica() {
 		lspp-prune -q --yes --own-clock --gone-for 1s '**' --shard 2/3
 		left_in_replica 'tenants/[123]'
 	fi
-	rm -r "$D"/*
+	rm -r "${D:?}"/*
 	lspp-scan -r "$R" |
 		lspp-prune -q --yes --own-clock --erase --shard 2/3
 	left_in_replica '^'

@@ -104,6 +104,9 @@ tier_judge(struct tiers *t, const struct state_seen *seen, struct tier *out,
 	    : seen->racy        ? "racy"
 				: NULL;
 	out->dirty = out->why != NULL;
+	/* A time that is yet to come holds nothing back. */
+	if (seen->known && seen->captured_ns <= now)
+		out->shipped_ns = seen->captured_ns;
 	out->hot = out->dirty || now - out->written_ns < t->hot_for_ns;
 	if (out->dirty && t->st != NULL && since(t, seen, now, out, e) == -1) {
 		t->broken = true;
@@ -143,6 +146,12 @@ tier_look(struct tiers *t, const char *path, struct tier *out, struct err *e)
 		note_lost(t);
 	}
 	return 0;
+}
+
+bool
+tier_is_held(const struct tier *t, int64_t every_ns)
+{
+	return t->shipped_ns > 0 && now_ns() - t->shipped_ns < every_ns;
 }
 
 static int

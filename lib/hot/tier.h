@@ -78,6 +78,7 @@ struct tier {
 	bool lost;          /* it changed into that; tiers.why says how */
 	int64_t written_ns; /* by the times of the files, at most now */
 	int64_t since_ns;   /* if dirty; 0: not known, so any time */
+	int64_t shipped_ns; /* when what is shipped was read; 0: nothing is */
 	struct signature sig;
 };
 
@@ -131,6 +132,9 @@ int tiers_begin(struct tiers *t, struct err *e);
 /* ERR_MISSING: no such file. */
 int tier_look(
     struct tiers *t, const char *path, struct tier *out, struct err *e);
+
+/* Was it shipped less than every_ns ago, so that it may wait? */
+bool tier_is_held(const struct tier *t, int64_t every_ns);
 
 /*
  * Write down what was noted, if there is anything; ends the state's read

@@ -25,7 +25,9 @@ struct entry {
 	uint64_t seen; /* hash of the signature at the last look; 0: none */
 	size_t path;   /* in the paths */
 	int64_t told_ns, written_ns;
+	int64_t held_ns; /* it is not to be told before then */
 	bool hot, racy, failed;
+	bool waits; /* for that: it has changed */
 };
 
 struct watch {
@@ -103,15 +105,27 @@ fail(struct watch *w, struct entry *en, const struct err *e)
 		w->conf->failed(w->conf->ctx, path_of(w, en), e);
 	en->failed = true;
 	en->seen = 0;
-	en->hot = false;
+	en->hot = en->waits = false;
 }
 
 static void
 tell(struct watch *w, struct entry *en, const char *why)
 {
 	en->hot = true;
+	en->waits = false;
 	en->told_ns = watch_clock_ns();
+	en->held_ns = en->told_ns + w->conf->every_ns;
 	w->conf->dirty(w->conf->ctx, path_of(w, en), why);
+}
+
+/* It has changed: now, or when it may be told again.  Behind a signal there may
+ * be no later. */
+static void
+tell_or_hold(struct watch *w, struct entry *en)
+{
+	en->hot = en->waits = true;
+	if (stop_requested() || watch_clock_ns() >= en->held_ns)
+		tell(w, en, "changed");
 }
 
 /* A look without the state: has it changed since the last? */
@@ -129,12 +143,15 @@ look(struct watch *w, struct entry *en)
 	}
 	en->failed = false;
 	now_seen = hash(&sig);
-	if (now_seen == en->seen && (!en->racy || racy))
+	if (now_seen == en->seen && (!en->racy || racy)) {
+		if (en->waits)
+			tell_or_hold(w, en);
 		return;
+	}
 	en->seen = now_seen;
 	en->racy = racy;
 	en->written_ns = signature_newest_ns(&sig);
-	tell(w, en, "changed");
+	tell_or_hold(w, en);
 }
 
 /*
@@ -157,7 +174,12 @@ ask(struct watch *w, struct entry *en, bool first, struct err *e)
 	now_seen = hash(&tier.sig);
 	en->failed = false;
 	en->written_ns = tier.written_ns;
-	if (tier.dirty &&
+	en->waits = tier.dirty && !stop_requested() &&
+	    tier_is_held(&tier, w->conf->every_ns);
+	if (tier.shipped_ns > 0)
+		en->held_ns = watch_clock_ns() + tier.shipped_ns +
+		    w->conf->every_ns - now_ns();
+	if (!en->waits && tier.dirty &&
 	    (first || now_seen != en->seen ||
 		watch_clock_ns() - en->told_ns >= t->hot_for_ns))
 		tell(w, en, tier.why);

@@ -13,6 +13,9 @@
  * than an interval paths are read for as long as those took.  A path that comes
  * again is one entry, and is looked at.
  *
+ * With every_ns it is reported when so much has gone by since it was shipped, as
+ * the state has it, or since it was reported; not so behind a signal.
+ *
  * A database is reported when its signature is another than when it was last
  * reported, once more if that was too fresh to show a further change, and
  * again after each hot_for that it stays unshipped.  It turns cold when all it
@@ -65,6 +68,8 @@ struct watch_conf {
 	 */
 	int (*next)(void *ctx, int ms, const char **path);
 	int64_t interval_ns, scan_interval_ns;
+	int64_t
+	    every_ns; /* a database is reported so often at most; 0: no limit */
 	size_t at_least; /* look at so many others with the hot ones */
 	/* It has something to ship; why as in tier.h. */
 	void (*dirty)(void *ctx, const char *path, const char *why);
