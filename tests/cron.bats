@@ -4,6 +4,8 @@
 # processes of its own, which end with the test and which the machine's own cron
 # never sees.  Nothing of the file is replaced; where a line is for another hour,
 # it is cron that is told the time.
+#
+# Long: begins early.
 
 load lib/root
 load lib/state

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # lspp-restore --follow: a copy that goes on with what comes.
 # Twice: on S3, too.
+# Long: begins early.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 

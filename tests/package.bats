@@ -6,6 +6,7 @@ load lib/lspp
 PROGRAMS='hot new prune restore scan ship stat verify'
 
 setup() {
+	set +T
 	need make jq
 	cd "$LSPP_ROOT"
 }

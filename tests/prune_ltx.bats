@@ -10,6 +10,7 @@ load lib/ltx
 load lib/later
 
 setup() {
+	set +T
 	need lspp-prune faketime
 	replica_new "$T/r"
 	cd "$T" || return

@@ -16,6 +16,7 @@ teardown_file() {
 }
 
 setup() {
+	set +T
 	s3_here
 	export LSPP_STATE=$T/state LSPP_BASE=$T
 	local i

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A signal ends a run within moments, whatever it waits for: each of these would
 # wait for half a minute or more.
+#
+# Long: begins early.
 
 load lib/hard
 load lib/s3_up

@@ -73,22 +73,27 @@ spool_write(struct spool *s, const void *p, size_t n, struct err *e)
 	return 0;
 }
 
+/* How many of n bytes from off are in memory; the others are in the file. */
+static size_t
+in_memory(const struct spool *s, uint64_t off, size_t n)
+{
+	if (off >= s->mem.len)
+		return 0;
+	return n < s->mem.len - off ? n : s->mem.len - (size_t)off;
+}
+
 int
 spool_read(struct spool *s, uint64_t off, void *p, size_t n, struct err *e)
 {
-	size_t head = 0;
+	size_t head = in_memory(s, off, n);
 	ssize_t got;
 
 	if (off > s->size || n > s->size - off)
 		return err_set(e, ERR_BUG,
 		    "read of %zu bytes at %llu of a spool of %llu", n,
 		    (unsigned long long)off, (unsigned long long)s->size);
-	if (off < s->mem.len) {
-		head = s->mem.len - (size_t)off;
-		if (head > n)
-			head = n;
+	if (head > 0)
 		memcpy(p, s->mem.data + off, head);
-	}
 	if (head == n)
 		return 0;
 	got = file_pread(
@@ -105,18 +110,14 @@ int
 spool_patch(
     struct spool *s, uint64_t off, const void *p, size_t n, struct err *e)
 {
-	size_t head = 0;
+	size_t head = in_memory(s, off, n);
 
 	if (off > s->size || n > s->size - off)
 		return err_set(e, ERR_BUG,
 		    "%zu bytes in place of those at %llu of a spool of %llu", n,
 		    (unsigned long long)off, (unsigned long long)s->size);
-	if (off < s->mem.len) {
-		head = s->mem.len - (size_t)off;
-		if (head > n)
-			head = n;
+	if (head > 0)
 		memcpy(s->mem.data + off, p, head);
-	}
 	if (head == n)
 		return 0;
 	if (file_pwrite(s->fd, (const char *)p + head, n - head,
