@@ -282,12 +282,28 @@ check_options(struct run *run)
 }
 
 static int64_t
-take_duration(struct run *run, const char *opt, const char *arg)
+take_for(struct run *run, const char *arg)
 {
-	int64_t ns = cli_duration_ns(&run->cli, opt, arg);
+	int64_t ns = cli_duration_ns(&run->cli, "for", arg);
 
 	if (ns == 0)
-		cli_usage(&run->cli, "--%s: at least 1s", opt);
+		cli_usage(&run->cli, "--for: at least 1s");
+	return ns;
+}
+
+/* Also in milliseconds. */
+static int64_t
+take_interval(struct run *run, const char *arg)
+{
+	size_t n = strspn(arg, "0123456789");
+	int64_t ns;
+
+	if (n > 0 && n < 9 && strcmp(arg + n, "ms") == 0)
+		ns = (int64_t)strtoul(arg, NULL, 10) * 1000000;
+	else
+		ns = cli_duration_ns(&run->cli, "interval", arg);
+	if (ns < 100000000)
+		cli_usage(&run->cli, "--interval: at least 100ms");
 	return ns;
 }
 
@@ -345,11 +361,9 @@ restore_options(struct run *run)
 			break;
 		case OPT_RESUME: run->resume = true; break;
 		case OPT_FOLLOW: run->follow = true; break;
-		case OPT_FOR:
-			run->for_ns = take_duration(run, "for", arg);
-			break;
+		case OPT_FOR: run->for_ns = take_for(run, arg); break;
 		case OPT_INTERVAL:
-			run->interval_ns = take_duration(run, "interval", arg);
+			run->interval_ns = take_interval(run, arg);
 			break;
 		case OPT_IF_NOT_EXISTS: run->if_not_exists = true; break;
 		case OPT_IF_REPLICA_EXISTS:

@@ -34,6 +34,7 @@ begun() {
 follows() {
 	local i n
 	n=$(count 60 4 3)
+	[ "$1" != 03 ] || n=$((n / 2)) # it looks once a second
 	begun "$1"
 	for ((i = 0; i < n; i++)); do
 		write_one
@@ -58,6 +59,10 @@ follows() {
 
 @test "a copy follows lspp-ship" {
 	follows lspp
+}
+
+@test "a copy follows lspp-ship --format ltx" {
+	follows lspp-ltx
 }
 
 @test "a copy follows Litestream 0.3" {
@@ -158,6 +163,32 @@ covered() {
 	assert_equal "$(cat err.log)" ''
 }
 
+@test "what says which state it leads to is taken without what is before it" {
+	local gone
+	seed
+	ship_start lspp-ltx
+	write_one
+	ship
+	followed
+	gone=$(newest_object)
+	for _ in 1 2 3; do
+		write_one
+		ship
+	done
+	write_one
+	lspp-ship --snapshot-interval 0s a.db >/dev/null
+	# Nothing else tells where the copy stands.
+	replica_rm "$gone"
+	lspp-restore --follow --interval 100ms --json -o out a.db >out.log 2>err.log 3>&- &
+	# shellcheck disable=SC2034  # of tests/lib/follow.bash
+	FOLLOW=$!
+	caught_up
+	wait_for printed 2
+	follow_stop
+	assert_equal "$(cat err.log)" ''
+	assert_regex "$(tail -n 1 out.log)" '"did":"applied"'
+}
+
 # -- killed ---------------------------------------------------------------
 
 # killed FORMAT -- before a random call that changes files, again and again.
@@ -176,7 +207,7 @@ killed() {
 	was=$(last_of before/a.db)
 	atcall -k write -o calls lspp-restore --follow --for 1s -o out a.db >/dev/null
 	calls=$(cat calls)
-	n=$(count 300 8 4)
+	n=$(count 300 6 3)
 	for ((i = 0; i < n; i++)); do
 		rm -rf out
 		cp -a before out
@@ -206,7 +237,7 @@ killed() {
 # -- what is not applied --------------------------------------------------
 
 newest_object() {
-	if [ "$SHIP" = ltx ]; then
+	if [[ $SHIP == *ltx ]]; then
 		ltx_files a.db | sort -k 3,3 -k 1,1r | tail -n 1 | cut -d ' ' -f 4
 	else
 		replica_list a.db/ | grep /wal/ | tail -n 1
@@ -240,7 +271,7 @@ damaged() {
 	ship
 	ship_stop
 	# Nothing else leads there.
-	[ "$1" != ltx ] || while read -r level _ _ key; do
+	[[ $1 != *ltx ]] || while read -r level _ _ key; do
 		[ "$level" = 0 ] || replica_rm "$key"
 	done < <(ltx_files a.db)
 	key=$(newest_object)
@@ -263,6 +294,10 @@ damaged() {
 
 @test "a damaged object is never applied, and told once: LTX" {
 	damaged ltx
+}
+
+@test "a damaged object is never applied, and told once: LTX of lspp-ship" {
+	damaged lspp-ltx
 }
 
 # passed_over [OPTION...] -- as lspp-ship begins: a snapshot leads past the damage.
@@ -450,7 +485,7 @@ rewound() {
 	mkdir d victim
 	cp a.db d/a.db
 	lspp-ship d/a.db >/dev/null
-	lspp-restore --follow -o out d/a.db >out.log 2>err.log 3>&- &
+	lspp-restore --follow --interval 100ms -o out d/a.db >out.log 2>err.log 3>&- &
 	# shellcheck disable=SC2034  # of tests/lib/follow.bash
 	FOLLOW=$!
 	wait_for printed 1
@@ -500,7 +535,7 @@ rewound() {
 		echo "$i.db"
 	done >names
 	lspp-ship <names >/dev/null
-	lspp-restore --follow -o out <names >out.log 2>err.log 3>&- &
+	lspp-restore --follow --interval 100ms -o out <names >out.log 2>err.log 3>&- &
 	# shellcheck disable=SC2034  # of tests/lib/follow.bash
 	FOLLOW=$!
 	wait_for printed "$n"
@@ -529,7 +564,7 @@ rewound() {
 	done
 	run -2 lspp-restore --for 1s -r "$R" -o out a.db
 	run -2 lspp-restore --interval 1s -r "$R" -o out a.db
-	run -2 lspp-restore --follow --interval 0s -r "$R" -o out a.db
+	run -2 lspp-restore --follow --interval 99ms -r "$R" -o out a.db
 }
 
 # idle -- for some seconds: the requests are in requests.

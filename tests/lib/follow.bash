@@ -4,7 +4,8 @@
 # the sums cancel each other, and max(a) is the number of the last change.
 #
 #	write_one		a change: rows that come and go, growth, VACUUM
-#	ship_start FORMAT	lspp, 03 or ltx: from now on what is written is shipped
+#	ship_start WRITER	lspp, lspp-ltx (--format ltx), 03 or ltx: those of
+#			Litestream.  From now on what is written is shipped
 #	ship			... it is, as it is now
 #	ship_stop
 #	follow_start [OPTION...]	FOLLOW is its id; out.log, err.log
@@ -56,7 +57,7 @@ last_of() {
 ship_start() {
 	SHIP=$1
 	case $SHIP in
-	lspp) ;;
+	lspp*) ;;
 	03)	litestream_config "$T/a.db" a.db >c03.yml
 		need "$LITESTREAM_03" || return
 		"$LITESTREAM_03" replicate -config c03.yml >>daemon.log 2>&1 3>&- &
@@ -80,17 +81,17 @@ is_in_replica() {
 }
 
 ship() {
-	if [ "$SHIP" = lspp ]; then
-		lspp-ship a.db >/dev/null
-	else
-		wait_for is_in_replica
-	fi
+	case $SHIP in
+	lspp) lspp-ship a.db >/dev/null ;;
+	lspp-ltx) lspp-ship --format ltx a.db >/dev/null ;;
+	*) wait_for is_in_replica ;;
+	esac
 }
 
 follow_start() {
 	: >out.log
 	: >err.log
-	lspp-restore --follow -o out "$@" a.db >out.log 2>err.log 3>&- &
+	lspp-restore --follow --interval 100ms -o out "$@" a.db >out.log 2>err.log 3>&- &
 	FOLLOW=$!
 }
 
