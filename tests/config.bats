@@ -125,6 +125,33 @@ END
 	diff ours theirs
 }
 
+@test "a file of Litestream 0.5 begins replicas in LTX, and no others" {
+	db a.db b.db
+	yml <<'END'
+snapshot: {interval: 24h}
+dbs:
+- path: __T__/a.db
+  replica: {path: __T__/r/a.db}
+- path: __T__/b.db
+  replica: {path: __T__/r/b.db}
+END
+	lspp-ship -c c.yml --format wal a.db
+	run -0 lspp-ship -c c.yml a.db b.db
+	assert [ -d r/a.db/generations ]
+	assert [ ! -e r/a.db/ltx ]
+	assert [ -d r/b.db/ltx ]
+	assert [ ! -e r/b.db/generations ]
+	litestream 05 restore -config c.yml -o out.db "$T/b.db"
+	same_db out.db b.db
+	# What there is of another, or was shipped with another state, stays alone.
+	run -78 lspp-ship -c c.yml -s other a.db
+	assert_output --partial '--format wal goes on in that layout'
+	sed -i '/^snapshot/d' c.yml
+	run -78 lspp-ship -c c.yml -s other b.db
+	assert_output --partial '--format ltx goes on in that layout'
+	run -0 lspp-ship -c c.yml b.db
+}
+
 @test "multi-db: the variables of a template" {
 	db data/P/databases/D/branches/B/tenants/T.db data/Q/databases/E/branches/B/tenants/T.db \
 		flat/p/t.db

@@ -34,8 +34,8 @@ const struct key settings_keys[] = {
 	{ "age", KEY_NODE, AT(age), NULL },
 	{ "sync-interval", KEY_NOTED, 0, CRON },
 	{ "validation-interval", KEY_NOTED, 0, CRON },
-	{ "max-sync-ltx-files", KEY_NOTED, 0, LTX },
-	{ "auto-recover", KEY_NOTED, 0, LTX },
+	{ "max-sync-ltx-files", KEY_LTX, 0, LTX },
+	{ "auto-recover", KEY_LTX, 0, LTX },
 	{ "concurrency", KEY_NOTED, 0, "-j is for that" },
 	{ "sign-payload", KEY_NOTED, 0, "lspp always signs what it sends" },
 	{ "sign-accept-encoding", KEY_NOTED, 0, "lspp sends no such header" },
@@ -99,11 +99,11 @@ static const struct key top_keys[] = {
 	{ "socket", KEY_NOTED, 0, DAEMON },
 	{ "exec", KEY_NOTED, 0, "lspp starts no program" },
 	{ "logging", KEY_NOTED, 0, "lspp tells what is wrong on stderr" },
-	{ "levels", KEY_NOTED, 0, LTX },
-	{ "l0-retention", KEY_NOTED, 0, LTX },
-	{ "l0-retention-check-interval", KEY_NOTED, 0, LTX },
-	{ "verify-compaction", KEY_NOTED, 0, LTX },
-	{ "validation", KEY_NOTED, 0, LTX },
+	{ "levels", KEY_LTX, 0, LTX },
+	{ "l0-retention", KEY_LTX, 0, LTX },
+	{ "l0-retention-check-interval", KEY_LTX, 0, LTX },
+	{ "verify-compaction", KEY_LTX, 0, LTX },
+	{ "validation", KEY_LTX, 0, LTX },
 	{ "retention", KEY_NOTED, 0, PRUNE },
 	{ "heartbeat-url", KEY_NOTED, 0, "lspp calls nobody" },
 	{ "heartbeat-interval", KEY_NOTED, 0, "lspp calls nobody" },
@@ -388,6 +388,8 @@ take_document(struct parse *p)
 	if (node_fill(p, root, "the file", settings_keys, top_keys, &v) == -1)
 		return -1;
 	p->all = v.s;
+	/* Of the whole file, only Litestream 0.5 has it; litestreampp, too. */
+	p->c->ltx |= v.snapshot.node != NULL && v.multi.node == NULL;
 	if (take_snapshot(p, &v.snapshot, &p->snapshot) == -1 ||
 	    take_dbs(p, v.dbs.node) == -1 || take_multi(p, &v.multi) == -1)
 		return -1;

@@ -83,6 +83,7 @@ struct config {
 	size_t n_roots;
 	struct config_warning *warning;
 	size_t n_warnings;
+	bool ltx; /* it says how LTX files are kept, as of Litestream 0.5 */
 	/* private: entries with a path, by it */
 	const struct config_db **by_path;
 	size_t n_paths;

@@ -27,6 +27,7 @@ enum key_kind {
 	KEY_NODE,  /* a mapping or a sequence, for the caller */
 	KEY_FINE,  /* what it asks is so anyway */
 	KEY_NOTED, /* has no effect here: a warning with note */
+	KEY_LTX,   /* likewise, but that it is of a file of Litestream 0.5 */
 };
 
 /* A table of them ends with { 0 }.  at: of a struct value in what is filled. */

@@ -282,10 +282,11 @@ take_pair(struct parse *p, struct fill *f, yaml_node_t *key, yaml_node_t *value)
 		    scalar(key));
 		return 0;
 	}
-	if (k->kind == KEY_NOTED)
+	p->c->ltx |= k->kind == KEY_LTX;
+	if (k->kind == KEY_NOTED || k->kind == KEY_LTX)
 		config_warn(
 		    p, node_line(key), "%s is ignored: %s", k->name, k->note);
-	if (k->kind == KEY_NOTED || k->kind == KEY_FINE)
+	if (k->kind == KEY_NOTED || k->kind == KEY_LTX || k->kind == KEY_FINE)
 		return 0;
 	return set(p, k, node_line(key), value, f->base);
 }

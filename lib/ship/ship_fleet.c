@@ -40,6 +40,8 @@ ship_fleet_open(const struct config_file *f, const struct ship_conf *conf,
 		own->url = r->url;
 		own->base = NULL;
 		own->store = &f->store[i];
+		if (f->c.ltx && !conf->format_asked)
+			own->format = FORMAT_LTX;
 		if (r->snapshot_s > 0 && !interval_given)
 			own->snapshot_interval_ns = r->snapshot_s * 1000000000;
 	}

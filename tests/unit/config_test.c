@@ -163,6 +163,16 @@ test_05(void)
 	    "one that is named, before a dir");
 	is_str(where("/lead/x.db", 0),
 	    "s3://b?region=us-west-2 /lead/slash/x.db", "a leading slash");
+	ok(c.ltx, "it says how LTX files are kept");
+	parse("dbs:\n- path: /a\n  snapshot: {interval: 6h}\n"
+	      "  replica: {path: /x}\n");
+	ok(!c.ltx, "this one does not");
+	parse("dbs:\n- path: /a\n  replica: {path: /x, auto-recover: true}\n");
+	ok(c.ltx, "this one does, of a replica");
+	parse("snapshot: {interval: 6h}\nmulti-db:\n  enabled: true\n"
+	      "  patterns: [/d/*.db]\n"
+	      "  replica-template:\n    path: /x/{{tenant}}\n");
+	ok(!c.ltx, "nor one of litestreampp");
 }
 
 static void
