@@ -75,6 +75,9 @@ tell_choice(const struct run *run, char **operands, struct buf *b)
 		buf_adds(b, "those on the standard input");
 	for (; run->of == 0 && *operands != NULL; operands++)
 		buf_addf(b, "%s%s", b->len > 0 ? " " : "", *operands);
+	if (run->cli.shard.n > 0)
+		buf_addf(b, "%spart %u of %u", b->len > 0 ? ", " : "",
+		    run->cli.shard.k, run->cli.shard.n);
 }
 
 void

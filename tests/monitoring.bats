@@ -2,6 +2,8 @@
 # examples/crontab and examples/prometheus fit each other: the lines are run as
 # cron would run them, and the rules say which alerts stand: none while all is
 # well, and each for its fault.
+#
+# Long: begins early.
 
 # shellcheck disable=SC2034  # they are what lib/day reads
 

@@ -123,8 +123,32 @@ whole() {
 	run -0 lspp-verify --shard 2/3 --sample 5
 	assert_equal "$(sort -u <<<"$output" | wc -l)" 5
 	assert_equal "$(grep -vxFf part.2 <<<"$output")" ''
-	lspp-verify --shard 2/3 --sample 100% | LC_ALL=C sort |
+	lspp-verify --shard 2/3 --sample 100% --report r.json | LC_ALL=C sort |
 		diff <(LC_ALL=C sort part.2) -
+	grep -q '"a sample of 100%, part 2 of 3"' r.json
+	lspp-verify --shard 2/3 --report r.json 'tenants/**' >/dev/null
+	grep -q '"tenants/\*\*, part 2 of 3"' r.json
+}
+
+@test "a litestream.yml: parts by the path, whoever reads it" {
+	shipped_fleet 40
+	printf 'dbs:\n  - dir: %s\n    pattern: "*.db"\n    recursive: true\n    replica: {url: "%s"}\n' \
+		"$D" "$([ "$REPLICA" = s3 ] && echo "$R" || echo "file://$R")" >c.yml
+	unset LSPP_BASE LSPP_REPLICA
+	parts 3 lspp-scan -c c.yml
+	whole 3
+	lspp-scan --shard 2/3 "$D" | diff - <(lspp-scan -c c.yml --shard 2/3)
+	lspp-scan -c c.yml | lspp-ship -q -c c.yml >/dev/null
+	for k in 1 2 3; do
+		lspp-restore -c c.yml --shard "$k/3" -o "out$k" '**' |
+			sed "s|^out$k$D/||" | LC_ALL=C sort |
+			diff <(LC_ALL=C sort "part.$k") -
+		lspp-verify -c c.yml --shard "$k/3" '**' |
+			sed "s|^$D/||" | LC_ALL=C sort |
+			diff <(LC_ALL=C sort "part.$k") -
+	done
+	run -0 lspp-verify -c c.yml --shard 1/3 --sample 100%
+	assert_equal "$(wc -l <<<"$output")" "$(wc -l <part.1)"
 }
 
 # left_in_replica -- what the parts are then, of which part 2 lost what matches $1.
