@@ -143,8 +143,7 @@ static bool
 is_passed_over(const struct mirror *m, const struct mirror_tools *t,
     const struct restore_ltx *l)
 {
-	return !t->stage.any &&
-	    l->files.v[l->plan.v[0]].name.max > m->is.at;
+	return !t->stage.any && l->files.v[l->plan.v[0]].name.max > m->is.at;
 }
 
 int

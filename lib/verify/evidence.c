@@ -84,13 +84,11 @@ bind(sqlite3_stmt *q, int at, const char *s)
 	if (s == NULL)
 		sqlite3_bind_null(q, at);
 	else
-		sqlite3_bind_blob(
-		    q, at, s, (int)strlen(s) + 1, SQLITE_STATIC);
+		sqlite3_bind_blob(q, at, s, (int)strlen(s) + 1, SQLITE_STATIC);
 }
 
 int
-evidence_add(
-    struct evidence *v, const struct evidence_row *row, struct err *e)
+evidence_add(struct evidence *v, const struct evidence_row *row, struct err *e)
 {
 	sqlite3_stmt *q = v->add;
 	int rc;
@@ -212,8 +210,9 @@ evidence_sum(struct evidence *v, struct evidence_sum *s, struct err *e)
 		take_one, &(struct one){ &s->age_longest_ns, &s->oldest },
 		e) == -1)
 		return -1;
-	return query(v, "SELECT ifnull(max(age_ns), 0) FROM look"
-			" WHERE why IS NULL AND source = 2",
+	return query(v,
+	    "SELECT ifnull(max(age_ns), 0) FROM look"
+	    " WHERE why IS NULL AND source = 2",
 	    take_one, &(struct one){ &s->behind_ns, NULL }, e);
 }
 
@@ -235,8 +234,8 @@ tell_failure(void *ctx, sqlite3_stmt *q, struct err *e)
 	struct failures *f = ctx;
 
 	(void)e;
-	return f->each(f->ctx, sqlite3_column_blob(q, 0),
-	    sqlite3_column_blob(q, 1));
+	return f->each(
+	    f->ctx, sqlite3_column_blob(q, 0), sqlite3_column_blob(q, 1));
 }
 
 int
@@ -246,8 +245,9 @@ evidence_failed(struct evidence *v,
 {
 	struct failures f = { each, ctx };
 
-	return query(v, "SELECT name, why FROM look WHERE why IS NOT NULL"
-			" ORDER BY replica, name",
+	return query(v,
+	    "SELECT name, why FROM look WHERE why IS NOT NULL"
+	    " ORDER BY replica, name",
 	    tell_failure, &f, e);
 }
 
@@ -310,8 +310,8 @@ put_counts(struct buf *b, const struct evidence_sum *s)
 }
 
 static void
-put_measures(struct buf *b, const struct evidence_drill *d,
-    const struct evidence_sum *s)
+put_measures(
+    struct buf *b, const struct evidence_drill *d, const struct evidence_sum *s)
 {
 	json_begin(b, "restore");
 	json_text(b, "how", evidence_restored(d));
@@ -357,7 +357,7 @@ put_row(void *ctx, sqlite3_stmt *q, struct err *e)
 	json_text(b, "database", sqlite3_column_blob(q, 1));
 	json_text(b, "generation", sqlite3_column_blob(q, 2));
 	json_text(b, "result",
-	    bad                              ? "failed"
+	    bad                                 ? "failed"
 		: sqlite3_column_int(q, 5) != 0 ? "earlier"
 						: "sound");
 	json_text(b, "proof", proofs[sqlite3_column_int(q, 3)]);

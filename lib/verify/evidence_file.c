@@ -30,8 +30,7 @@ evidence_create(struct evidence_file *f, const char *path, const char *suffix,
 		return err_sys(e, "%s: cannot write", buf_str(&f->path));
 	}
 	if (fchmod(f->fd, mode) == -1)
-		return err_sys(
-		    e, "%s: cannot set the mode", buf_str(&f->path));
+		return err_sys(e, "%s: cannot set the mode", buf_str(&f->path));
 	return 0;
 }
 
@@ -197,8 +196,8 @@ sign(EVP_PKEY *key, const uint8_t *p, size_t n, struct buf *sig)
 }
 
 int
-evidence_sign(struct evidence_file *f, const char *key, struct buf *sig,
-    struct err *e)
+evidence_sign(
+    struct evidence_file *f, const char *key, struct buf *sig, struct err *e)
 {
 	EVP_PKEY *k = read_key(key, e);
 	uint8_t *p;

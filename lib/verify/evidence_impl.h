@@ -64,7 +64,7 @@ int evidence_remove(const char *path, struct err *e);
 int evidence_digest(
     struct evidence_file *f, char digest[EVIDENCE_DIGEST], struct err *e);
 /* Append to sig. */
-int evidence_sign(struct evidence_file *f, const char *key, struct buf *sig,
-    struct err *e);
+int evidence_sign(
+    struct evidence_file *f, const char *key, struct buf *sig, struct err *e);
 
 #endif

@@ -57,8 +57,8 @@ add_name(struct buf *b, const char *s)
 
 	for (; *s != '\0'; s += n) {
 		n = utf8_length(s);
-		if (n == 0 || (n == 1 && ((unsigned char)*s < 0x20 ||
-					     *s == 0x7f))) {
+		if (n == 0 ||
+		    (n == 1 && ((unsigned char)*s < 0x20 || *s == 0x7f))) {
 			buf_addf(b, "\\x%02x", (unsigned char)*s);
 			n = 1;
 		} else {
@@ -68,8 +68,8 @@ add_name(struct buf *b, const char *s)
 }
 
 static void
-put_head(struct buf *b, const struct evidence_drill *d,
-    const struct evidence_sum *s)
+put_head(
+    struct buf *b, const struct evidence_drill *d, const struct evidence_sum *s)
 {
 	char when[WHEN_SIZE];
 	struct buf t = { 0 };
@@ -98,8 +98,8 @@ put_head(struct buf *b, const struct evidence_drill *d,
 }
 
 static void
-put_counts(struct buf *b, const uint64_t *n, const char *const *what, int from,
-    int to)
+put_counts(
+    struct buf *b, const uint64_t *n, const char *const *what, int from, int to)
 {
 	for (int i = to; i >= from; i--)
 		if (n[i] > 0)
@@ -107,16 +107,17 @@ put_counts(struct buf *b, const uint64_t *n, const char *const *what, int from,
 }
 
 static void
-put_restore(struct buf *b, const struct evidence_drill *d,
-    const struct evidence_sum *s)
+put_restore(
+    struct buf *b, const struct evidence_drill *d, const struct evidence_sum *s)
 {
 	const char *how = evidence_restored(d);
 	int64_t took = d->ended_ns - d->began_ns;
 
 	heading(b, "TIME TO RESTORE");
 	if (how == NULL || s->rows == 0) {
-		buf_adds(b, "  Not measured: nothing was restored. "
-			    "--sql restores.\n");
+		buf_adds(b,
+		    "  Not measured: nothing was restored. "
+		    "--sql restores.\n");
 		return;
 	}
 	buf_addf(b, "  %" PRIu64 " of %" PRIu64 " databases were %s in ",
@@ -152,8 +153,9 @@ put_age(struct buf *b, const struct evidence_sum *s)
 	add_time(b, s->age_longest_ns);
 	buf_adds(b, ":\n  ");
 	add_name(b, buf_str(&s->oldest));
-	buf_adds(b, "\n  A database that nobody writes to has an old state, and "
-		    "loses nothing\n  by that.\n");
+	buf_adds(b,
+	    "\n  A database that nobody writes to has an old state, and "
+	    "loses nothing\n  by that.\n");
 	if (s->source[VERIFY_BEHIND] == 0)
 		return;
 	buf_adds(b, "  Of those that are behind the oldest is ");
@@ -206,11 +208,9 @@ evidence_page(struct evidence *v, const struct evidence_drill *d,
 {
 	put_head(b, d, s);
 	heading(b, "WHAT WAS PROVED");
-	put_counts(
-	    b, s->proof, proofs, EVIDENCE_NAMES, EVIDENCE_PROOFS - 1);
+	put_counts(b, s->proof, proofs, EVIDENCE_NAMES, EVIDENCE_PROOFS - 1);
 	if (d->want.source)
-		put_counts(
-		    b, s->source, sources, VERIFY_EQUAL, VERIFY_AHEAD);
+		put_counts(b, s->source, sources, VERIFY_EQUAL, VERIFY_AHEAD);
 	put_restore(b, d, s);
 	put_age(b, s);
 	if (put_failures(v, s, b, e) == -1)

@@ -82,8 +82,7 @@ object_enc_begin(struct object_enc *o, struct spool *out, struct err *e)
 static int
 pack(struct object_enc *o, const uint8_t *p, size_t n, struct err *e)
 {
-	size_t rc =
-	    LZ4F_compressUpdate(o->lz4, o->packed, o->cap, p, n, NULL);
+	size_t rc = LZ4F_compressUpdate(o->lz4, o->packed, o->cap, p, n, NULL);
 
 	return put(o, rc, e);
 }
