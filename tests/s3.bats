@@ -150,6 +150,28 @@ restored() {
 	fleet compare src out <paths
 }
 
+@test "as LTX: one PUT and a GET of 100 bytes for each that changed, and looking must be allowed" {
+	s3_needs conditions
+	s3_putter putter "$R"
+	databases 10
+	AWS_ACCESS_KEY_ID=putter$BATS_TEST_NUMBER \
+		AWS_SECRET_ACCESS_KEY=puttersecret \
+		run -77 ship --format ltx
+	assert_output --partial 'to ship as LTX, s3:ListBucket is needed'
+	assert_equal "$(s3tool "$R" ls | wc -l)" 0
+	s3_faulty
+	ship --format ltx >/dev/null
+	assert_equal "$(s3tool "$R" ls | wc -l)" 10
+	settle
+	: >requests
+	ship >/dev/null
+	assert_equal "$(requests)" 0
+	change src/1/1.db src/2/2.db src/3/3.db
+	ship >/dev/null
+	assert_equal "$(requests PUT) $(requests GET) $(requests)" '3 3 6'
+	restored
+}
+
 # litestream_config DB KEY -- for both versions.
 litestream_config() {
 	printf 'dbs:\n  - path: %s\n    replicas:\n' "$1"
