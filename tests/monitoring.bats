@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # examples/crontab and examples/prometheus fit each other: the lines are run as
 # cron would run them, and the rules say which alerts stand: none while all is
 # well, and each for its fault.

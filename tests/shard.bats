@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # --shard K/N: parts of a fleet that hold each database once, by its name.
 # Twice: on S3, too.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * leap -- a clock that leaps over what is only waited for.  For LD_PRELOAD:
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For tests that run the lines of examples/crontab as cron would, for as long as
 # it takes, by a clock that leaps (tests/leap/leap.c), and ask Prometheus' rules
 # which alerts stand.  Loads lib/lspp.

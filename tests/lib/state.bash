@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For tests that change what a state says.
 
 # signature_of FILE -- as in the state, of one that has no -wal: ten numbers.
