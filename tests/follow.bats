@@ -326,6 +326,7 @@ passed_over() {
 @test "what is damaged and a snapshot passes over is no hindrance" {
 	passed_over
 	replica_clear
+	export LSPP_REPLICA=$R
 	rm -r out state
 	passed_over --format ltx
 }
