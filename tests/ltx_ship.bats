@@ -282,6 +282,31 @@ compacted() {
 	comes_back
 }
 
+@test "an old state behind which lspp-prune was begins behind what is left" {
+	local day old
+	need lspp-prune
+	first
+	cp -r s old.0
+	for day in 1 2 3 4 5 6; do
+		more
+		later $day lspp-ship -r "$R" -C "$T" -s s a.db
+		more
+		later $day lspp-ship -r "$R" -C "$T" -s s a.db
+		cp -r s old.$day
+		later $day lspp-prune -r "$R" -s s --yes --keep-for 2d '**'
+		comes_back
+		later $day lspp-verify -q --deep -r "$R" -s s -C "$T" a.db
+	done
+	run ! grep -q '^0 0000000000000001 ' <(ltx_files a.db)
+	for old in 0 2 5; do
+		more
+		later 7 lspp-ship -r "$R" -C "$T" -s old.$old a.db || [ $? -eq 75 ]
+		more
+		later 7 lspp-ship -r "$R" -C "$T" -s s --new-generation a.db
+		comes_back
+	done
+}
+
 @test "the newest file is gone, or of another state: it begins anew" {
 	local key
 	first
