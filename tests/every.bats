@@ -6,6 +6,7 @@ load lib/hot
 load lib/later
 
 setup() {
+	set +T
 	need lspp-hot lspp-scan
 	hard_setup
 	db a.db b.db

@@ -7,6 +7,7 @@ load lib/lspp
 load lib/replica
 
 setup() {
+	set +T
 	need lspp-scan lspp-new
 	D=$T/src
 	mkdir "$D"
