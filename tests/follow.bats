@@ -504,6 +504,21 @@ rewound() {
 	diff before <(sha_tree victim)
 }
 
+@test "two that follow one copy do not take each other for somebody else" {
+	ship_start lspp
+	write_one
+	ship
+	followed
+	write_one
+	ship
+	run -0 --separate-stderr atcall -f /a.db-follow -k all -n 2 \
+		-x 'lspp-restore --follow --for 1s -o out a.db >other.log' \
+		lspp-restore --follow --for 1s -o out a.db
+	assert_equal "$stderr" ''
+	assert_equal "$(sort -u other.log)" out/a.db
+	same_db a.db out/a.db
+}
+
 @test "a reader that goes on reading is waited for" {
 	ship_start lspp
 	write_one

@@ -147,30 +147,41 @@ foreign(const struct mirror *m, struct err *e)
 	return mirror_refuse(e);
 }
 
-/* Where does the copy stand?  It is read in full. */
+/* Of this replica's copy. */
+static int
+read_position(struct mirror *m, struct position *p, struct err *e)
+{
+	int rc = position_read(m->dir, m->name, p, e);
+
+	if (rc == 0)
+		err_set(e, ERR_EXISTS, "%s exists, and %s-follow does not",
+		    m->conf.target.path, path_base(m->conf.target.path));
+	else if (rc == 1 && p->replica != m->replica)
+		err_set(e, ERR_EXISTS,
+		    "it is a copy of another database, or replica");
+	else
+		return rc == 1 ? 0 : -1;
+	return mirror_refuse(e);
+}
+
+/* Where does the copy stand?  It is read in full.  The position is looked at
+ * before anything is rolled back, and counts as it is under the lock: another run
+ * that follows may just have written. */
 static int
 find_state(struct mirror *m, struct mirror_tools *t, struct err *e)
 {
 	struct position p = { 0 };
 	struct copy c;
-	int rc = open_dir(m, t, e);
+	int rc;
 
-	if (rc == 0 && (rc = position_read(m->dir, m->name, &p, e)) == 0) {
-		err_set(e, ERR_EXISTS, "%s exists, and %s-follow does not",
-		    m->conf.target.path, path_base(m->conf.target.path));
-		return mirror_refuse(e);
-	}
-	if (rc == -1)
+	if (open_dir(m, t, e) == -1 || read_position(m, &p, e) == -1 ||
+	    begin_copy(m, t, &c, e) == -1)
 		return -1;
-	if (p.replica != m->replica) {
-		err_set(e, ERR_EXISTS,
-		    "it is a copy of another database, or replica");
-		return mirror_refuse(e);
+	rc = read_position(m, &p, e);
+	if (rc == 0) {
+		m->is = p.is;
+		rc = copy_is(&c, &p.is, t->page, e);
 	}
-	if (begin_copy(m, t, &c, e) == -1)
-		return -1;
-	m->is = p.is;
-	rc = copy_is(&c, &p.is, t->page, e);
 	if (rc == 0) {
 		m->is = p.was;
 		rc = copy_is(&c, &p.was, t->page, e);
