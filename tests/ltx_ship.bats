@@ -367,6 +367,30 @@ compacted() {
 	comes_back
 }
 
+@test "what a daemon merged from another state is found by lspp-verify --deep" {
+	local theirs ours
+	mkdir other
+	sqlite3 other/a.db 'PRAGMA journal_mode = wal; CREATE TABLE t (a)' >/dev/null
+	ltx_config other/a.db
+	"$LITESTREAM_05" replicate -once -config c.yml >daemon.log 2>&1
+	sqlite3 a.db 'CREATE TABLE t (a); CREATE TABLE u (a); CREATE TABLE v (a)'
+	ship s --format ltx
+	lspp-verify -q -s s --deep -r "$R" a.db
+	theirs=$(ltx_files other/a.db | sort | sed -n 's/^0 .* //p')
+	ours=$(ltx_files a.db | sed -n 's/^0 .* //p')
+	replica_get "$theirs" >merged
+	assert_equal "$(xxd -s 12 -l 4 -p merged)" \
+		"$(replica_get "$ours" | xxd -s 12 -l 4 -p)"
+	ours=${ours%/*/*}/$([ $REPLICA = dir ] && echo 1 || echo 0001)/${ours##*/}
+	[ $REPLICA = s3 ] || mkdir -p "$R/${ours%/*}"
+	replica_put "$ours" merged
+	run -65 lspp-verify -q -s s --deep -r "$R" a.db
+	assert_output --partial 'another database than the one that was shipped'
+	ship s
+	ltx_ours ours a.db
+	cmp ours a.db
+}
+
 @test "of two that begin at one moment one has acknowledged" {
 	local i m n acked
 	n=$(count 100 6 3)

@@ -252,22 +252,33 @@ is_newest(const struct ltx_plan *p, size_t file)
 	return false;
 }
 
+/* Is the newest state, of the TXID of the record, what was shipped?  A file that a
+ * daemon compacted does not say of which state it is; what was replayed does. */
+static bool
+is_recorded(const struct ltx_look *x)
+{
+	const struct look *l = x->l;
+	const struct record *r = &l->rec;
+	bool replayed = l->want->deep || l->want->source;
+
+	return x->h.pages == r->pages && x->h.page_size == r->page_size &&
+	    (!l->has_last || l->last.sum.hi == r->sum.hi) &&
+	    (!replayed || pagesum_equal(l->v->replay.total, r->sum));
+}
+
 /* The newest state against the record of what was shipped. */
 static int
 check_record(struct ltx_look *x, struct err *e)
 {
 	struct look *l = x->l;
-	const struct record *r = &l->rec;
-	uint64_t txid = r->pos.at - 1;
+	uint64_t txid = l->rec.pos.at - 1;
 
 	if (x->plan.txid < txid)
 		err_set(e, ERR_CORRUPT,
 		    "TXID %016" PRIx64 " is the end: what was shipped until "
 		    "TXID %016" PRIx64 " is gone",
 		    x->plan.txid, txid);
-	else if (x->plan.txid == txid &&
-	    (x->h.pages != r->pages || x->h.page_size != r->page_size ||
-		(l->has_last && l->last.sum.hi != r->sum.hi)))
+	else if (x->plan.txid == txid && !is_recorded(x))
 		err_set(e, ERR_CORRUPT,
 		    "%s brings another database than the one that was shipped",
 		    l->last_key);
