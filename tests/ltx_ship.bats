@@ -307,6 +307,20 @@ compacted() {
 	done
 }
 
+@test "nothing is shipped to where a snapshot alone is left" {
+	local key
+	first
+	cp -r s old
+	more
+	ship s --snapshot-interval 0s
+	key=$(ltx_files a.db | grep '^0' | sort | tail -n 1 | cut -d ' ' -f 4)
+	replica_rm "$key"
+	more
+	run -0 later 1 lspp-ship -v -r "$R" -C "$T" -s old a.db
+	assert_output --partial 'the replica has lost the one it had'
+	comes_back
+}
+
 @test "the newest file is gone, or of another state: it begins anew" {
 	local key
 	first

@@ -342,15 +342,15 @@ look_for_daemon(struct ship_job *j, struct err *e)
 	return rc;
 }
 
-/* 1: the file of that TXID is there, if damaged; 0; -1. */
+/* 1: that file is there, if damaged; 0; -1. */
 static int
-is_there(struct ship_job *j, uint64_t txid, struct err *e)
+is_there(struct ship_job *j, enum layout_kind kind, uint64_t at, struct err *e)
 {
 	struct provenance pv;
 	struct buf key = { 0 };
 	int rc;
 
-	ship_key(j, &key, LAYOUT_SEGMENT, j->rec.pos.line, txid);
+	ship_key(j, &key, kind, j->rec.pos.line, at);
 	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
 	buf_release(&key);
 	if (rc == -1 && e->class == ERR_MISSING)
@@ -358,7 +358,8 @@ is_there(struct ship_job *j, uint64_t txid, struct err *e)
 	return rc == -1 && e->class != ERR_CORRUPT ? -1 : 1;
 }
 
-/* 1: there is some file behind the position, and none at it; 0; -1. */
+/* 1: there is some file that leads to the position or behind it, and no step at
+ * it; 0; -1. */
 static int
 has_more(struct ship_job *j, struct err *e)
 {
@@ -371,7 +372,7 @@ has_more(struct ship_job *j, struct err *e)
 	for (size_t i = 0; i < l.n; i++) {
 		n = &l.v[i].name;
 		at |= n->level == 0 && n->max == j->rec.pos.at;
-		behind |= n->max > j->rec.pos.at;
+		behind |= n->max >= j->rec.pos.at;
 	}
 	ltx_list_release(&l);
 	return behind && !at;
@@ -380,18 +381,23 @@ has_more(struct ship_job *j, struct err *e)
 /*
  * Is there anything that the record knows nothing of, but nothing at its
  * position?  What was there is lost, and what came behind it would be read onto
- * another state.  A directory tells for free of the next file alone.
+ * another state, or a snapshot in its place.  A directory tells for free of the
+ * next file and of that snapshot alone.
  */
 static int
 nothing_behind(struct ship_job *j, struct err *e)
 {
+	uint64_t at = j->rec.pos.at;
 	int rc;
 
 	if (!j->ship->store->ops->traits.looks) {
 		rc = has_more(j, e);
-	} else if ((rc = is_there(j, j->rec.pos.at + 1, e)) == 1) {
-		rc = is_there(j, j->rec.pos.at, e);
-		rc = rc == -1 ? -1 : !rc;
+	} else {
+		rc = is_there(j, LAYOUT_SEGMENT, at + 1, e);
+		if (rc == 0)
+			rc = is_there(j, LAYOUT_SNAPSHOT, at + 1, e);
+		if (rc == 1 && (rc = is_there(j, LAYOUT_SEGMENT, at, e)) != -1)
+			rc = !rc;
 	}
 	if (rc == 1)
 		rc = err_set(e, ERR_MISSING,
