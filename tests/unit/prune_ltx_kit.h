@@ -115,6 +115,10 @@ history(struct model *m, unsigned levels, int64_t pace)
 				500));
 		if (rnd(40) == 0) /* nothing for long */
 			m->at[t] += (int64_t)rnd(20) * DAY;
+		if (rnd(4) == 0) /* what is stored may be so in the next hour */
+			m->at[t] += 3599 * SEC - m->at[t] % (3600 * SEC);
+		if (m->at[t] <= m->at[t - 1])
+			m->at[t] = m->at[t - 1] + MS;
 		put(m, 0, t, t, m->at[t]);
 		for (unsigned k = 1; k <= levels; k++)
 			if (rnd(4 << k) == 0)
@@ -217,12 +221,15 @@ by_lspp(const struct model *m, int64_t ns)
 	return leads(m, txid, SIZE_MAX) ? txid : NONE;
 }
 
-/* CalcRestorePlan: 'txid' or a time, neither is the newest. */
+/* CalcRestorePlan: 'txid' or a time, neither is the newest.  *files: some number
+ * of the files that are read. */
 static uint64_t
-by_litestream(const struct model *m, uint64_t txid, int64_t ns)
+plan_of(const struct model *m, uint64_t txid, int64_t ns, uint64_t *files)
 {
 	uint64_t at = 0;
-	size_t best;
+	size_t best = 0;
+
+	*files = 0;
 
 #define USABLE(i)                                   \
 	(!m->gone[i] && m->v[i].captured_ns < ns && \
@@ -230,8 +237,9 @@ by_litestream(const struct model *m, uint64_t txid, int64_t ns)
 	for (size_t i = 0; i < m->n; i++)
 		if (USABLE(i) && m->v[i].name.level == LTX_SNAPSHOTS &&
 		    m->v[i].name.max > at)
-			at = m->v[i].name.max;
+			at = m->v[best = i].name.max;
 	do {
+		*files = *files * FILES + best + 1;
 		best = SIZE_MAX;
 		for (size_t i = 0; i < m->n; i++)
 			if (USABLE(i) && m->v[i].name.level < LTX_SNAPSHOTS &&
@@ -249,6 +257,14 @@ by_litestream(const struct model *m, uint64_t txid, int64_t ns)
 			return NONE;
 #undef USABLE
 	return txid != 0 && at != txid ? NONE : at;
+}
+
+static uint64_t
+by_litestream(const struct model *m, uint64_t txid, int64_t ns)
+{
+	uint64_t files;
+
+	return plan_of(m, txid, ns, &files);
 }
 
 /* Level k of a daemon with so many: can it go on? */

@@ -148,6 +148,7 @@ find_promises(
 
 struct restored {
 	uint64_t lspp[2 * FILES + 4], litestream[2 * FILES + 4];
+	uint64_t files[2 * FILES + 4];
 	bool can[TXIDS + 1], can_05[TXIDS + 1];
 	uint64_t newest, newest_05;
 };
@@ -172,7 +173,8 @@ restore_all(const struct model *m, const struct promise *pr, struct restored *r)
 	memset(r, 0, sizeof(*r));
 	for (size_t i = 0; i < moments(m); i++) {
 		r->lspp[i] = by_lspp(m, moment(m, pr, i));
-		r->litestream[i] = by_litestream(m, 0, moment(m, pr, i));
+		r->litestream[i] =
+		    plan_of(m, 0, moment(m, pr, i), &r->files[i]);
 	}
 	for (uint64_t t = 1; t <= m->txid; t++) {
 		r->can[t] = leads(m, t, SIZE_MAX);
@@ -186,6 +188,8 @@ static const char *
 holds(const struct model *m, const struct promise *pr,
     const struct restored *was, unsigned one_in)
 {
+	uint64_t files;
+
 	if (by_lspp(m, LAST) != was->newest ||
 	    by_litestream(m, 0, LAST) != was->newest_05)
 		return "the newest state restores";
@@ -197,9 +201,11 @@ holds(const struct model *m, const struct promise *pr,
 		if (by_lspp(m, at) != was->lspp[i])
 			return "lspp restores every time that is promised";
 		if (at > pr->from &&
-		    by_litestream(m, 0, at) != was->litestream[i])
+		    plan_of(m, 0, at, &files) != was->litestream[i])
 			return "litestream restores every time that is "
 			       "promised";
+		if (at > pr->from && files != was->files[i])
+			return "a restore that has begun finds its files";
 	}
 	for (uint64_t t = pr->whole + (pr->whole == 0); t <= m->txid; t++) {
 		if (rnd(one_in) > 0)
@@ -405,6 +411,11 @@ random_histories(void)
 		policy(&p);
 		if (m.n == 0)
 			continue;
+		/* As of when something was stored, or right before. */
+		if (rnd(2))
+			p.now_ns = m.v[rnd((unsigned)m.n)].stored_ns +
+			    p.grace_ns +
+			    (p.keep_for_ns > 0 ? p.keep_for_ns : 0) - rnd(2);
 		if ((bad = try_all(&m, rnd(2))) == NULL) {
 			memset(m.gone, 0, sizeof(m.gone));
 			bad = try(&m, &p, rnd(2));
