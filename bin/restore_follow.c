@@ -148,7 +148,10 @@ work(struct job *j, void *arg)
 	f->rc = f->m == NULL ? begin(w->run, f, &e) : 0;
 	if (f->rc == 0)
 		f->rc = mirror_step(f->m, w->tools, &f->did, &e);
-	if (f->rc == -1) {
+	/* What a signal interrupted has not failed, unless it had before. */
+	if (f->rc == -1 && f->begun && stop_requested()) {
+		f->rc = f->told != NULL ? -1 : 0;
+	} else if (f->rc == -1) {
 		if (f->e == NULL)
 			f->e = xmalloc(sizeof(*f->e));
 		*f->e = e;

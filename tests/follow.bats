@@ -258,6 +258,16 @@ told() {
 	grep -q "$1" err.log
 }
 
+# put_whole KEY FILE -- in place of what is there, and never a part of it.
+put_whole() {
+	if [ $REPLICA = dir ]; then
+		cp "$2" "$R/$1.whole"
+		mv "$R/$1.whole" "$R/$1"
+	else
+		replica_put "$1" "$2"
+	fi
+}
+
 # damaged FORMAT -- one is not applied, told once, and got when it is whole.
 damaged() {
 	local key
@@ -282,7 +292,7 @@ damaged() {
 	wait_for told "$key"
 	cmp before out/a.db
 	assert_equal "$(wc -l <err.log)" 1
-	replica_put "$key" good
+	put_whole "$key" good
 	caught_up
 	assert_equal "$(wc -l <err.log)" 1
 	follow_stop
