@@ -11,6 +11,10 @@
 load lib/day
 load lib/hard
 
+setup() {
+	set +T
+}
+
 teardown() {
 	[ -z "${SERVERS:-}" ] || kill $SERVERS || :
 }
