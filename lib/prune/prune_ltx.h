@@ -16,7 +16,8 @@
  *	the chain to W		as Litestream finds it by that time: the last
  *				snapshot (level 9) until then, and so on
  *	of each period		its last snapshot, alone; where there is none,
- *				the chain to its newest state
+ *				the chain to its newest state, and of the files
+ *				that end with that the first, which has its time
  *	levels 0 and 9		the newest file
  *	levels 1 to 8		if any file of these stays: the newest of each,
  *				and at each level what the next one that is not
