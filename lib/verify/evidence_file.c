@@ -113,7 +113,7 @@ evidence_digest(
 	munmap(p, n);
 	if (!ok)
 		return err_set(e, ERR_OS, "SHA-256 failed");
-	for (int i = 0; i < EVIDENCE_DIGEST / 2; i++)
+	for (size_t i = 0; i < EVIDENCE_DIGEST / 2; i++)
 		(void)snprintf(digest + 2 * i, 3, "%02x", md[i]);
 	return 0;
 }

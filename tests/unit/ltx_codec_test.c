@@ -207,7 +207,8 @@ test_step(void)
 	put_pages(w, 2);
 	is_int(codec->writer->raw(w), 2 * PAGE, "so much of it");
 	is_int(codec->writer->end(w, &pv, &c, &e), 0, "ends");
-	ok(pv.length == 2 * PAGE && c.n == 0, "its length, and no chain");
+	ok(pv.length == UINT64_C(2) * PAGE && c.n == 0,
+	    "its length, and no chain");
 	read_back(&out, &(struct ltx_name){ 0, 9, 9 }, &pv, LAYOUT_SEGMENT, &f);
 	ok(f.pages == 2 && f.last == 2 && f.h.wal_at == LTX_WAL_BEGINS,
 	    "its pages");
