@@ -77,14 +77,14 @@ list(struct store *s, const char *prefix, bool delimited, store_each *each,
     void *ctx, struct err *e)
 {
 	struct object *sorted[OBJECTS] = { 0 };
-	size_t n = 0;
+	size_t n = 0, len = strlen(prefix);
+	char *last = NULL;
+	const char *slash;
 	int rc = 0;
 
 	(void)s;
-	(void)delimited;
 	for (int i = 0; i < m.n; i++)
-		if (!m.v[i].gone &&
-		    strncmp(m.v[i].key, prefix, strlen(prefix)) == 0)
+		if (!m.v[i].gone && strncmp(m.v[i].key, prefix, len) == 0)
 			sorted[n++] = &m.v[i];
 	qsort(sorted, n, sizeof(sorted[0]), by_key);
 	for (size_t i = 0; i < n && rc == 0; i++) {
@@ -92,8 +92,20 @@ list(struct store *s, const char *prefix, bool delimited, store_each *each,
 			.size = sorted[i]->bytes.len,
 			.mtime_ns = sorted[i]->mtime_ns };
 
+		slash = delimited ? strchr(en.key + len, '/') : NULL;
+		if (slash != NULL && last != NULL &&
+		    strncmp(en.key, last, strlen(last)) == 0)
+			continue;
+		if (slash != NULL) {
+			free(last);
+			last = xasprintf(
+			    "%.*s", (int)(slash + 1 - en.key), en.key);
+			en =
+			    (struct store_entry){ .key = last, .prefix = true };
+		}
 		rc = each(ctx, &en, e);
 	}
+	free(last);
 	return rc == -1 ? -1 : 0;
 }
 
