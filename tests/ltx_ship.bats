@@ -74,7 +74,7 @@ level() {
 		[ $i -eq 1 ] || ltx_step a.db
 		opts=()
 		[ $i -ne 1 ] || opts=(--format ltx)
-		[ $((RANDOM % 5)) -ne 0 ] || opts+=(--snapshot-interval 0s)
+		[ $((RANDOM % 5 * (i % 3))) -ne 0 ] || opts+=(--snapshot-interval 0s)
 		ship s "${opts[@]}"
 		txid=$(ltx_newest a.db)
 		[ -e "states/$txid" ] || cp a.db "states/$txid"
