@@ -11,6 +11,20 @@ setup() {
 	hard_setup
 }
 
+# write_rows N -- some more, and of those before N some less.
+write_rows() {
+	sqlite3 a.db "PRAGMA busy_timeout = 20000; $(rows 300 900);
+		DELETE FROM t WHERE n % 5 = 0 AND n < $1" >/dev/null
+}
+
+# second_index -- has it checkpointed, and begun another?  It does when there is
+# enough in the WAL.
+second_index() {
+	[ "$(replica_list | grep -c '_00000000\.wal\.lz4$')" -ge 2 ] && return
+	write_rows 100
+	return 1
+}
+
 # a_litestream VERSION ROUNDS -- the real one ships a database that is written to.
 a_litestream() {
 	local i pid version=$1 bin=$LITESTREAM_03
@@ -23,11 +37,10 @@ a_litestream() {
 	LIVE+=("$pid")
 	wait_for replicated
 	for ((i = 1; i <= $1; i++)); do
-		sqlite3 a.db "PRAGMA busy_timeout = 20000; $(rows 300 900);
-			DELETE FROM t WHERE n % 5 = 0 AND n < $((i * 100))" \
-			>/dev/null
+		write_rows $((i * 100))
 		sleep 0.3
 	done
+	wait_for second_index
 	wait_for all_arrived "$version"
 	kill -INT "$pid"
 	wait "$pid" || :
