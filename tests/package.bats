@@ -70,8 +70,7 @@ complete_words() {
 
 @test "zsh and fish read theirs" {
 	local p
-	command -v zsh >/dev/null && command -v fish >/dev/null ||
-		skip "no zsh, or no fish"
+	need zsh fish
 	make install DESTDIR="$T/root" PREFIX=/usr
 	for p in $PROGRAMS; do
 		zsh -n "$T/root/usr/share/zsh/site-functions/_lspp-$p"
