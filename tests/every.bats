@@ -60,27 +60,8 @@ hour_later() {
 	assert_output a.db
 }
 
-# watch ARGUMENT... -- of what is in list.
-watch() {
-	lspp-hot -r "$R" -s "$S" --watch "$@" <list >"$T/watched" \
-		2>"$T/watch.err" 3>&- &
-	WATCH=$!
-	LIVE+=("$WATCH")
-}
-
-end_watch() {
-	local rc=0
-	kill "$WATCH"
-	wait "$WATCH" || rc=$?
-	assert_equal "$rc" 143
-}
-
-watched() {
-	grep -qxF "$1" "$T/watched"
-}
-
 @test "--watch holds back, also over its end; a signal passes on what waits" {
-	printf '%s\n' a.db b.db >list
+	printf '%s\n' a.db b.db >"$T/list"
 	change a.db
 	watch --every 1h --scan-interval 1s --for 3s
 	sleep 1.2
@@ -99,7 +80,7 @@ watched() {
 }
 
 @test "--watch: when its time has come it is printed, without another write" {
-	printf '%s\n' a.db b.db >list
+	printf '%s\n' a.db b.db >"$T/list"
 	ship a.db b.db >/dev/null
 	change a.db
 	ship a.db >/dev/null
@@ -116,7 +97,7 @@ watched() {
 
 @test "--watch: a new database is printed at once, and then held back" {
 	db new.db
-	echo new.db >list
+	echo new.db >"$T/list"
 	watch --every 1h --scan-interval 1s
 	wait_for watched new.db
 	for _ in 1 2 3; do

@@ -88,35 +88,32 @@ is_mended() {
 	run -0 lspp-stat --health
 }
 
-@test "lost: emptied" {
+# loses REASON COMMAND... -- COMMAND writes what is found in place of a.db, whose
+# bytes are in the file good.
+loses() {
 	db a.db b.db c.db
 	settle
-	cp srv/a.db good
-	: >srv/a.db
-	is_lost a.db 'it is empty'
+	cp -p srv/a.db good
+	"${@:2}" >srv/a.db
+	is_lost a.db "$1"
 	cat good >srv/a.db
 	is_mended
+}
+
+@test "lost: emptied" {
+	loses 'it is empty' :
 }
 
 @test "lost: overwritten with something else, with its size and its time" {
-	db a.db b.db c.db
-	settle
-	cp -p srv/a.db good
-	head -c "$(stat -c %s good)" /dev/urandom >srv/a.db
-	touch -r good srv/a.db
-	is_lost a.db 'it is no database any more'
-	cat good >srv/a.db
-	is_mended
+	other() {
+		head -c "$(stat -c %s good)" /dev/urandom
+		touch -r good srv/a.db
+	}
+	loses 'it is no database any more' other
 }
 
 @test "lost: cut to less than a header" {
-	db a.db b.db c.db
-	settle
-	cp -p srv/a.db good
-	head -c 9 good >srv/a.db
-	is_lost a.db 'it is no database any more'
-	cat good >srv/a.db
-	is_mended
+	loses 'it is no database any more' head -c 9 good
 }
 
 @test "lost: not to be read" {

@@ -49,14 +49,21 @@ nth() {
 	restored_is s4
 }
 
-@test "--timestamp by the store's times where the objects say nothing" {
+# stored_at FRACTION -- four states that say nothing of their times; the store's
+# are a second apart.
+stored_at() {
 	local k files
 	states 4
 	chain - - - -
 	files=("$(dir)"/snapshots/* "$(dir)"/wal/*)
 	for k in 0 1 2 3; do
-		touch -d "@$((1700000000 + k)).5" "${files[k]}"
+		touch -d "@170000000$k$1" "${files[k]}"
 	done
+}
+
+@test "--timestamp by the store's times where the objects say nothing" {
+	local k
+	stored_at .5
 	for k in 0 1 2 3; do
 		again --timestamp @$((1700000000 + k)).5
 		restored_is s$((k + 1))
@@ -145,13 +152,8 @@ snapshot has index 00000002" --generation "$G1" --index 1
 }
 
 @test "a time that -n and -v print is taken by --timestamp" {
-	local k files at
-	states 4
-	chain - - - -
-	files=("$(dir)"/snapshots/* "$(dir)"/wal/*)
-	for k in 0 1 2 3; do
-		touch -d "@170000000$k.5000004" "${files[k]}"
-	done
+	local at
+	stored_at .5000004
 	again -n --timestamp @1700000002.9
 	at=$(awk 'NR == 2 { print $5 }' <<<"$output")
 	assert_equal "$at" 2023-11-14T22:13:22.501Z

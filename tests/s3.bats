@@ -7,12 +7,6 @@
 load lib/lspp
 load lib/s3_up
 
-setup() {
-	set +T
-	s3_here lspp-hot || return
-	mkdir src
-}
-
 teardown() {
 	s3_faulty_stop
 	# A test that ends the server leaves one for the next.

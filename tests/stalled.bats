@@ -104,6 +104,12 @@ at_each_call() {
 	done
 }
 
+rows() {
+	echo "CREATE TABLE t(x); WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL
+		SELECT i + 1 FROM c WHERE i < $1)
+		INSERT INTO t SELECT zeroblob(3000) FROM c"
+}
+
 both() {
 	learn
 	at_each_call killed
@@ -122,9 +128,7 @@ both() {
 
 @test "a journal that stays, spills, a rollback, pages of another size" {
 	DBS=(a.db)
-	SETUP='PRAGMA auto_vacuum=full; CREATE TABLE t(x); WITH RECURSIVE
-		c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c WHERE i < 40)
-		INSERT INTO t SELECT zeroblob(3000) FROM c'
+	SETUP="PRAGMA auto_vacuum=full; $(rows 40)"
 	OPEN='PRAGMA journal_mode=persist; PRAGMA cache_size=5;'
 	STEPS=('UPDATE t SET x = zeroblob(2900);'
 		'BEGIN; UPDATE t SET x = 1; ROLLBACK;'
@@ -135,9 +139,7 @@ both() {
 
 @test "a WAL: spills, checkpoints, restarts, and back to a journal" {
 	DBS=(a.db)
-	SETUP='PRAGMA journal_mode=wal; CREATE TABLE t(x); WITH RECURSIVE
-		c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c WHERE i < 20)
-		INSERT INTO t SELECT zeroblob(3000) FROM c'
+	SETUP="PRAGMA journal_mode=wal; $(rows 20)"
 	OPEN='PRAGMA cache_size=5;'
 	STEPS=('BEGIN; UPDATE t SET x = zeroblob(2900); SAVEPOINT a;
 		UPDATE t SET x = 2; ROLLBACK TO a; INSERT INTO t VALUES(3);

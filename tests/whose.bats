@@ -56,11 +56,16 @@ damage_last() {
 	replica_put "$key" last
 }
 
-@test "a takeover ends a history whose last object has lost its end" {
+# damaged COMMAND... -- the same, behind two ships of machine a.
+damaged() {
 	on a lspp-ship src/busy.db
 	write busy 2
 	on a lspp-ship src/busy.db
-	damage_last truncate -s -1 last
+	damage_last "$@"
+}
+
+@test "a takeover ends a history whose last object has lost its end" {
+	damaged truncate -s -1 last
 	write busy 3
 	on b lspp-ship --new-generation src/busy.db
 	write busy 4
@@ -71,10 +76,7 @@ damage_last() {
 }
 
 @test "a takeover that cannot end a history fails, and names the object" {
-	on a lspp-ship src/busy.db
-	write busy 2
-	on a lspp-ship src/busy.db
-	damage_last truncate -s 20 last
+	damaged truncate -s 20 last
 	write busy 3
 	run -65 --separate-stderr on b lspp-ship --new-generation src/busy.db
 	assert_output ''
@@ -87,10 +89,7 @@ damage_last() {
 }
 
 @test "damage behind which this machine goes on stops nobody" {
-	on a lspp-ship src/busy.db
-	write busy 2
-	on a lspp-ship src/busy.db
-	damage_last truncate -s 20 last
+	damaged truncate -s 20 last
 	rm -r state.a
 	write busy 3
 	on a lspp-ship src/busy.db
@@ -100,10 +99,7 @@ damage_last() {
 @test "damage at the end: the store's time is no time of a capture" {
 	[ $REPLICA = dir ] || skip "the times of a store's own clock"
 	local before
-	on a lspp-ship src/busy.db
-	write busy 2
-	on a lspp-ship src/busy.db
-	damage_last truncate -s 20 last
+	damaged truncate -s 20 last
 	find "$R" -type f -exec touch -d '+2 days' {} +
 	rm -r state.a
 	write busy 3

@@ -34,3 +34,23 @@ settled() {
 is_cold() {
 	[ "$(hot --hot-for 1s --cold "$1")" = "$1" ]
 }
+
+# watch ARGUMENT... -- in the background, its output in $T/watched; paths from
+# $T/list.
+watch() {
+	lspp-hot -r "$R" -s "$S" --watch "$@" <"$T/list" >"$T/watched" \
+		2>"$T/watch.err" 3>&- &
+	WATCH=$!
+	LIVE+=("$WATCH")
+}
+
+end_watch() {
+	local rc=0
+	kill "$WATCH"
+	wait "$WATCH" || rc=$?
+	assert_equal "$rc" 143
+}
+
+watched() {
+	grep -qxF "$1" "$T/watched"
+}

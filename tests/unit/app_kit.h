@@ -47,6 +47,23 @@ must(sqlite3 *db, const char *sql)
 	}
 }
 
+/* In a connection of its own. */
+KIT void
+run_sql(const char *name, const char *sql)
+{
+	char *path = db_path(name);
+	sqlite3 *db = must_open(path);
+
+	must(db, sql);
+	sqlite3_close(db);
+	free(path);
+}
+
+KIT const char table[] = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)";
+KIT const char fill[] =
+    "INSERT INTO t SELECT NULL, randomblob(300) FROM (WITH RECURSIVE c(x) AS "
+    "(SELECT 1 UNION ALL SELECT x+1 FROM c WHERE x < 200) SELECT x FROM c);";
+
 /* -- an application in a process of its own -------------------------------- */
 
 struct app {
@@ -107,6 +124,17 @@ app_end(struct app *a, int sig)
 	close(a->to);
 	waitpid(a->pid, NULL, 0);
 	close(a->from);
+}
+
+KIT struct app
+wal_app(const char *path)
+{
+	struct app a = app_start(path);
+
+	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
+	app_do(&a, table);
+	app_do(&a, fill);
+	return a;
 }
 
 /* Is the database just these bytes to SQLite?  From a process of its own:

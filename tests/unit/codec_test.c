@@ -10,11 +10,8 @@
 #include "lib/replica/wal/walpos.h"
 #include "lib/replica/wal/walread.h"
 #include "lib/sys/spool.h"
+#include "tests/unit/codec_kit.h"
 #include "tests/unit/tap.h"
-
-#define PAGE 512
-
-static const struct codec *codec;
 
 static void
 test_names(void)
@@ -76,17 +73,6 @@ test_order(void)
 	ok(!codec->is_last(walpos(0x7ffffffd, 32)) &&
 		codec->is_last(walpos(0x7ffffffe, 0)),
 	    "the last one");
-}
-
-static bool
-sound(const char *line, uint64_t at, unsigned chain, uint64_t snapshot,
-    uint32_t segments)
-{
-	struct pos pos = { .at = at };
-	struct chain c = { .n = (uint8_t)chain };
-
-	memcpy(pos.line, line, strlen(line));
-	return codec->is_sound(&pos, &c, snapshot, segments, PAGE);
 }
 
 static void

@@ -5,41 +5,21 @@
  */
 #include "lib/hot/tier.h"
 
-#include <sqlite3.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
 #include "lib/state/state.h"
-#include "tests/unit/tmp_kit.h"
+#include "tests/unit/app_kit.h"
 
 #define S INT64_C(1000000000)
-
-static char *
-path_of(const char *name)
-{
-	return xasprintf("%s/%s", dir, name);
-}
-
-static void
-run_sql(const char *name, const char *sql)
-{
-	char *path = path_of(name);
-	sqlite3 *db;
-
-	if (sqlite3_open(path, &db) != SQLITE_OK ||
-	    sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		abort();
-	sqlite3_close(db);
-	free(path);
-}
 
 /* A write that shows in the signature: not in the tick of the one before. */
 static void
 write_to(const char *name)
 {
 	struct signature was, is;
-	char *path = path_of(name);
+	char *path = db_path(name);
 	struct err e;
 	bool racy;
 
@@ -63,7 +43,7 @@ shipped(struct state *st, const char *name)
 
 	if (state_find(st, 1, name, &r, &e) != 1) {
 		r.key = xstrdup(name);
-		r.path = path_of(name);
+		r.path = db_path(name);
 	}
 	r.captured_ns = now_ns();
 	memcpy(r.pos.line, "0123456789abcdef", sizeof(r.pos.line));
@@ -78,7 +58,7 @@ shipped(struct state *st, const char *name)
 static struct tier
 look(struct tiers *t, const char *name)
 {
-	char *path = path_of(name);
+	char *path = db_path(name);
 	struct tier tier;
 	struct err e;
 
@@ -184,7 +164,7 @@ pass(struct state *st)
 static void
 what_did_not_come(struct state *st)
 {
-	char *b = path_of("b.db");
+	char *b = db_path("b.db");
 	struct seen s;
 	FILE *f;
 

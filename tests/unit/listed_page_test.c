@@ -8,21 +8,14 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "tests/unit/draw_kit.h"
 #include "tests/unit/tap.h"
 
 enum { KEYS = 4000, PAGE = 100, ROUNDS = 200 };
 
-static unsigned long long seed;
 static char *keys[KEYS];
 static size_t n_keys;
 static unsigned calls;
-
-static unsigned
-draw(unsigned n)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(seed >> 33) % n;
-}
 
 static int
 list_page(struct store *s, const char *prefix, const char *delimiter,

@@ -11,11 +11,8 @@
 #include "lib/replica/ltx/ltx_read.h"
 #include "lib/replica/wal/provenance.h"
 #include "lib/sys/spool.h"
+#include "tests/unit/codec_kit.h"
 #include "tests/unit/tap.h"
-
-#define PAGE 512u
-
-static const struct codec *codec;
 
 static void
 test_names(bool flat)
@@ -76,17 +73,6 @@ test_order(void)
 	ok(codec->begin(&pos, &e) == -1 && codec->is_last(pos.at) &&
 		!codec->is_last(pos.at - 1),
 	    "the last one: %s", e.msg);
-}
-
-static bool
-sound(const char *line, uint64_t at, unsigned chain, uint64_t snapshot,
-    uint32_t segments)
-{
-	struct pos pos = { .at = at };
-	struct chain c = { .n = (uint8_t)chain };
-
-	memcpy(pos.line, line, strlen(line));
-	return codec->is_sound(&pos, &c, snapshot, segments, PAGE);
 }
 
 static void

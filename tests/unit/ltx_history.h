@@ -7,6 +7,7 @@
 #define LSPP_TESTS_UNIT_LTX_HISTORY_H
 
 #include "lib/replica/ltx/ltx_names.h"
+#include "tests/unit/draw_kit.h"
 #include "tests/unit/ltx_kit.h"
 #include "tests/unit/mem_store.h"
 #include "tests/unit/tap.h"
@@ -14,15 +15,6 @@
 enum { STATES = 12, PAGES = 14 };
 
 #define T0 INT64_C(1700000000000) /* ms, of state 0 */
-
-static unsigned long long seed;
-
-LTX_FN unsigned
-draw(unsigned n)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return n > 0 ? (unsigned)(seed >> 33) % n : 0;
-}
 
 /* The history: state t has pages[t] pages, and image[t]; which of them its
  * transaction wrote. */

@@ -31,6 +31,16 @@ struct ltx_made {
 	uint64_t sum; /* of the pages so far */
 };
 
+/* Bytes of which two thirds pack well. */
+LTX_FN void
+ltx_fill(uint8_t *p, size_t n)
+{
+	uint32_t x = 1;
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = i / 64 % 3 ? 'z' : (uint8_t)((x = x * 69069 + 1) >> 24);
+}
+
 LTX_FN void
 ltx_make(struct ltx_made *m, uint32_t flags, uint32_t page_size, uint32_t pages,
     uint64_t min, uint64_t max, int64_t ms)

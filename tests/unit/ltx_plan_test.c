@@ -5,18 +5,10 @@
  */
 #include "lib/replica/ltx/ltx_plan.h"
 
+#include "tests/unit/draw_kit.h"
 #include "tests/unit/tap.h"
 
 enum { FILES = 24, TXIDS = 12, ROUNDS = 200000 };
-
-static unsigned long long seed;
-
-static unsigned
-draw(unsigned n)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(seed >> 33) % n;
-}
 
 /* The oracle */
 

@@ -538,13 +538,7 @@ test_crc(void)
 int
 main(void)
 {
-	uint32_t x = 1;
-
-	for (size_t i = 0; i < 3; i++)
-		for (size_t k = 0; k < sizeof(page[i]); k++)
-			page[i][k] = k / 64 % 3
-			    ? 'z'
-			    : (uint8_t)((x = x * 69069 + 1) >> 24);
+	ltx_fill(page[0], sizeof(page));
 	reader = ltx_read_new();
 	test_crc();
 	test_real();

@@ -201,13 +201,7 @@ test_crc(void)
 int
 main(void)
 {
-	uint32_t x = 1;
-
-	for (size_t i = 0; i < 4; i++)
-		for (size_t k = 0; k < sizeof(page[i]); k++)
-			page[i][k] = k / 64 % 3
-			    ? 'z'
-			    : (uint8_t)((x = x * 69069 + 1) >> 24);
+	ltx_fill(page[0], sizeof(page));
 	writer = ltx_write_new();
 	reader = ltx_read_new();
 	spool_init(&out, "/tmp", 65536);

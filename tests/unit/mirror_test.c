@@ -10,6 +10,7 @@
 #include "lib/base/be.h"
 #include "lib/mirror/mirror_impl.h"
 #include "lib/sys/file.h"
+#include "tests/unit/draw_kit.h"
 #include "tests/unit/tmp_kit.h"
 
 enum { PAGES = 40, ROUNDS = 60 };
@@ -20,16 +21,8 @@ struct model {
 	uint8_t *page[PAGES + 1]; /* NULL: zeros */
 };
 
-static unsigned long long seed;
 static char path[128];
 static int at; /* the directory */
-
-static unsigned
-draw(unsigned n)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(seed >> 33) % n;
-}
 
 /* -- the model ------------------------------------------------------------- */
 

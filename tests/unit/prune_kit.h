@@ -10,6 +10,7 @@
 
 #include "lib/prune/prune.h"
 #include "lib/replica/wal/layout.h"
+#include "tests/unit/draw_kit.h"
 
 #define S    INT64_C(1000000000)
 #define DAY  (86400 * S)
@@ -41,15 +42,6 @@ struct model {
 	struct history h;
 };
 
-static unsigned long long seed;
-
-static unsigned
-rnd(unsigned n)
-{
-	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (unsigned)(seed >> 33) % n;
-}
-
 static struct object *
 put(struct model *m, bool snapshot, uint32_t index, uint32_t offset,
     uint32_t length, int64_t at)
@@ -76,25 +68,26 @@ generation(struct model *m, int64_t at, int64_t pace, int steps, bool end)
 	int last, head, since = 0;
 
 	layout_new_generation(m->id[m->gens],
-	    (uint8_t[5]){ (uint8_t)m->gens, (uint8_t)rnd(256) });
+	    (uint8_t[5]){ (uint8_t)m->gens, (uint8_t)draw(256) });
 	m->gens++;
 	m->runs++;
 	m->content++;
 	last = head = m->n;
 	put(m, true, 0, 0, 0, at)->head = head;
 	while (steps-- > 0 && m->n < OBJECTS - 2 * GENERATIONS) {
-		at += 1 + (int64_t)(rnd(1000) * (unsigned long long)pace / 500);
-		length = 4152 * (1 + rnd(3)) + (offset == 0 ? 32 : 0);
+		at +=
+		    1 + (int64_t)(draw(1000) * (unsigned long long)pace / 500);
+		length = 4152 * (1 + draw(3)) + (offset == 0 ? 32 : 0);
 		m->content++;
 		m->v[last].next = m->n;
 		last = m->n;
 		put(m, false, index, offset, length, at)->head = head;
 		offset += length;
-		if (rnd(12) == 0) { /* --roll-at */
+		if (draw(12) == 0) { /* --roll-at */
 			index++;
 			offset = 0;
 		}
-		if (++since > 1 + (int)rnd(20)) {
+		if (++since > 1 + (int)draw(20)) {
 			since = 0;
 			index += offset > 0;
 			offset = 0;
@@ -113,29 +106,29 @@ generation(struct model *m, int64_t at, int64_t pace, int steps, bool end)
 static void
 make(struct model *m, struct prune_policy *p)
 {
-	int64_t at = NOW - (int64_t)(1 + rnd(400)) * DAY;
-	int64_t pace = DAY / 300 * (1 + rnd(rnd(2) ? 300 : 2000));
-	int gens = 1 + (int)rnd(GENERATIONS);
+	int64_t at = NOW - (int64_t)(1 + draw(400)) * DAY;
+	int64_t pace = DAY / 300 * (1 + draw(draw(2) ? 300 : 2000));
+	int gens = 1 + (int)draw(GENERATIONS);
 
 	memset(m, 0, sizeof(*m));
 	while (m->gens < gens) {
-		at = generation(m, at, pace, (int)rnd(90), m->gens + 1 < gens);
-		at +=
-		    1 + (int64_t)rnd(2) * DAY * rnd(20); /* nothing for long */
+		at = generation(m, at, pace, (int)draw(90), m->gens + 1 < gens);
+		at += 1 +
+		    (int64_t)draw(2) * DAY * draw(20); /* nothing for long */
 	}
 	/* The clock was wrong, forwards or backwards. */
-	p->now_ns = at + ((int64_t)rnd(14 * 24) - 48) * DAY / 24;
+	p->now_ns = at + ((int64_t)draw(14 * 24) - 48) * DAY / 24;
 }
 
 static void
 policy(struct prune_policy *p)
 {
-	p->keep_for_ns = rnd(3) == 0 ? (int64_t)rnd(40) * DAY : -1;
-	p->grace_ns = rnd(3) == 0 ? 0 : (int64_t)rnd(72) * 3600 * S;
-	p->last = rnd(3) == 0 ? 1 + rnd(8) : 0;
-	p->alone = rnd(4) > 0;
+	p->keep_for_ns = draw(3) == 0 ? (int64_t)draw(40) * DAY : -1;
+	p->grace_ns = draw(3) == 0 ? 0 : (int64_t)draw(72) * 3600 * S;
+	p->last = draw(3) == 0 ? 1 + draw(8) : 0;
+	p->alone = draw(4) > 0;
 	for (int i = 0; i < PRUNE_PERIODS; i++)
-		p->count[i] = rnd(3) == 0 ? 1 + rnd(10) : 0;
+		p->count[i] = draw(3) == 0 ? 1 + draw(10) : 0;
 	if (!prune_policy_any(p))
 		p->keep_for_ns = DAY;
 }

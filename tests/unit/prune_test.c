@@ -315,7 +315,7 @@ holds(const struct model *m, const struct prune_policy *p, unsigned one_in)
 		enum promise is;
 		int by_03;
 
-		if (t != LAST && rnd(one_in) > 0)
+		if (t != LAST && draw(one_in) > 0)
 			continue;
 		if ((is = promised(m, p, t)) == NO_PROMISE)
 			continue;
@@ -343,7 +343,7 @@ cut(struct model *m, const struct prune_plan *plan, size_t at)
 	mark(m, plan);
 	for (size_t i = 0; i < plan->n; i++)
 		object_of(m, &plan->v[i])->gone = plan->v[i].wave < wave ||
-		    (plan->v[i].wave == wave && rnd(2));
+		    (plan->v[i].wave == wave && draw(2));
 }
 
 static const char *
@@ -447,7 +447,7 @@ one(struct model *m, size_t *deleted, size_t *alone)
 	*deleted += plan.n;
 	why = exactly(m, &p, &plan);
 	for (int k = 0; k < 6 && plan.n > 0 && why == NULL; k++) {
-		cut(m, &plan, rnd((unsigned)plan.n));
+		cut(m, &plan, draw((unsigned)plan.n));
 		why = holds(m, &p, 8);
 	}
 	for (int i = 0; i < m->n && why == NULL; i++)
@@ -455,7 +455,7 @@ one(struct model *m, size_t *deleted, size_t *alone)
 	if (why == NULL)
 		why = holds(m, &p, 1);
 	if (why == NULL && plan.n > 0) {
-		cut(m, &plan, rnd((unsigned)plan.n));
+		cut(m, &plan, draw((unsigned)plan.n));
 		why = again(m, &p);
 	}
 	*alone += plan.marks;

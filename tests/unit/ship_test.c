@@ -6,13 +6,11 @@
  */
 #include "lib/ship/ship.h"
 
-#include <sqlite3.h>
-
 #include "lib/base/buf.h"
 #include "lib/replica/wal/vwal.h"
 #include "lib/state/state.h"
 #include "lib/store/stats.h"
-#include "tests/unit/tmp_kit.h"
+#include "tests/unit/app_kit.h"
 
 #define S INT64_C(1000000000)
 
@@ -32,19 +30,6 @@ struct one {
 	struct job *j; /* or NULL: it was handed out */
 	struct told told;
 };
-
-static void
-run_sql(const char *sql)
-{
-	char *path = xasprintf("%s/a.db", dir);
-	sqlite3 *db;
-
-	if (sqlite3_open(path, &db) != SQLITE_OK ||
-	    sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		abort();
-	sqlite3_close(db);
-	free(path);
-}
 
 static void
 shell(const char *fmt)
@@ -146,14 +131,15 @@ steps(void)
 {
 	struct told first, next, t;
 
-	run_sql("CREATE TABLE t(x); INSERT INTO t VALUES(zeroblob(9000))");
+	run_sql(
+	    "a.db", "CREATE TABLE t(x); INSERT INTO t VALUES(zeroblob(9000))");
 	first = ship("state");
 	is_int(first.rc, 0, "a first ship %s", first.e.msg);
 	is_int(first.what, SHIP_SNAPSHOT, "is a snapshot");
 	ok(first.owner && !first.ending, "behind an owner's object");
 	t = ship("state");
 	ok(t.rc == 0 && t.what == SHIP_UNCHANGED, "then there is nothing");
-	run_sql("UPDATE t SET x = 1");
+	run_sql("a.db", "UPDATE t SET x = 1");
 	next = ship("state");
 	ok(next.rc == 0 && next.what == SHIP_SEGMENT, "a change is a segment");
 	ok(!next.owner && !next.ending, "and nothing more");
@@ -168,10 +154,10 @@ an_older_state(void)
 	struct told was, t;
 
 	shell("cp -r %s/state %s/old");
-	run_sql("INSERT INTO t VALUES(2)");
+	run_sql("a.db", "INSERT INTO t VALUES(2)");
 	was = ship("state");
 	shell("rm -r %s/state && mv %s/old %s/state");
-	run_sql("INSERT INTO t VALUES(3)");
+	run_sql("a.db", "INSERT INTO t VALUES(3)");
 	t = ship("state");
 	ok(t.rc == 0 && t.what == SHIP_SEGMENT, "an old state goes on %s",
 	    t.e.msg);
@@ -193,7 +179,7 @@ another_machine(void)
 	ok(t.rc == 0 && t.what == SHIP_SNAPSHOT && t.owner,
 	    "it may take over %s", t.e.msg);
 	or_end(setenv("LSPP_MACHINE", "one", 1) == 0, &t.e);
-	run_sql("INSERT INTO t VALUES(4)");
+	run_sql("a.db", "INSERT INTO t VALUES(4)");
 	t = ship("state");
 	ok(t.rc == -1 && t.e.class == ERR_BUSY, "and that stops the first");
 }

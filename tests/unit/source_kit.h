@@ -95,10 +95,6 @@ check(const char *what, struct image *img, const char *path,
 	ok(is_committed(img, path), "%s: is what SQLite sees", what);
 }
 
-KIT const char fill[] =
-    "INSERT INTO t SELECT NULL, randomblob(300) FROM (WITH RECURSIVE c(x) AS "
-    "(SELECT 1 UNION ALL SELECT x+1 FROM c WHERE x < 200) SELECT x FROM c);";
-
 KIT void
 settle(void)
 {
@@ -112,8 +108,6 @@ enum {
 	SHM_WRITE = 120,
 	SHM_ATTEMPTED = 128
 };
-
-KIT const char table[] = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)";
 
 KIT void
 shell(const char *fmt, const char *path)
@@ -155,17 +149,6 @@ KIT void
 wait_old(const char *path)
 {
 	wait_older(path, INT64_C(1100000000));
-}
-
-KIT struct app
-wal_app(const char *path)
-{
-	struct app a = app_start(path);
-
-	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
-	app_do(&a, table);
-	app_do(&a, fill);
-	return a;
 }
 
 KIT void

@@ -15,7 +15,7 @@ plain(void)
 	sqlite3 *db = must_open(path);
 	struct image img = { 0 };
 
-	must(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
+	must(db, table);
 	must(db, fill);
 	sqlite3_close(db);
 	check("rollback, closed", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
@@ -30,11 +30,8 @@ shared(void)
 {
 	char *path = db_path("shared.db"), *shm = db_path("shared.db-shm");
 	struct image img = { 0 };
-	struct app a = app_start(path);
+	struct app a = wal_app(path);
 
-	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
-	app_do(&a, "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
-	app_do(&a, fill);
 	settle(); /* else what is known of the file proves nothing later */
 	check("WAL in use", &img, path, NULL, SOURCE_SHARED, SOURCE_DIFF);
 	app_do(&a, "UPDATE t SET b = 'x' WHERE a = 100");
@@ -75,11 +72,8 @@ chain(void)
 {
 	char *path = db_path("chain.db");
 	struct image img = { 0 };
-	struct app a = app_start(path);
+	struct app a = wal_app(path);
 
-	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
-	app_do(&a, "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
-	app_do(&a, fill);
 	app_do(&a, "PRAGMA cache_size=5; BEGIN;");
 	app_do(&a, "UPDATE t SET b = randomblob(300);"); /* spills frames */
 	app_end(&a, SIGKILL);
@@ -96,13 +90,10 @@ half_checkpoint(void)
 {
 	char *path = db_path("half.db"), *shm = db_path("half.db-shm");
 	struct image img = { 0 };
-	struct app a = app_start(path);
+	struct app a = wal_app(path);
 	uint32_t attempted = 3;
 	FILE *f;
 
-	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
-	app_do(&a, "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
-	app_do(&a, fill);
 	if ((f = fopen(shm, "r+")) == NULL || fseek(f, 128, SEEK_SET) == -1 ||
 	    fwrite(&attempted, sizeof(attempted), 1, f) != 1 ||
 	    fclose(f) == EOF)
@@ -144,12 +135,9 @@ locked(void)
 {
 	char *path = db_path("locked.db");
 	struct image img = { .meanwhile = checkpoint_once, .behind = 1 };
-	struct app a = app_start(path);
+	struct app a = wal_app(path);
 
 	img.ctx = &a;
-	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
-	app_do(&a, "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
-	app_do(&a, fill);
 	app_do(&a, fill);
 	app_do(&a, "PRAGMA wal_checkpoint(PASSIVE)");
 	app_do(&a, "UPDATE t SET b = 'x' WHERE a = 1");
@@ -170,9 +158,8 @@ journal(void)
 	struct app a = app_start(path);
 	struct err e = { 0 };
 
-	app_do(&a,
-	    "PRAGMA cache_size=5;"
-	    "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
+	app_do(&a, "PRAGMA cache_size=5;");
+	app_do(&a, table);
 	app_do(&a, fill);
 	/* Else the journal has no header until it is synced. */
 	app_do(&a, "PRAGMA synchronous=OFF; BEGIN IMMEDIATE");
@@ -205,9 +192,8 @@ no_journal(void)
 	struct app a = app_start(path);
 	struct err e = { 0 };
 
-	app_do(&a,
-	    "PRAGMA journal_mode=MEMORY; PRAGMA cache_size=5;"
-	    "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
+	app_do(&a, "PRAGMA journal_mode=MEMORY; PRAGMA cache_size=5;");
+	app_do(&a, table);
 	app_do(&a, fill);
 	app_do(&a, "BEGIN IMMEDIATE");
 	app_do(&a, "UPDATE t SET b = randomblob(300)"); /* spills: file torn */

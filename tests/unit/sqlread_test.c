@@ -111,10 +111,6 @@ check(const char *what, const char *path, bool alone, bool wal)
 
 /* -- the ways -------------------------------------------------------------- */
 
-static const char fill[] =
-    "INSERT INTO t SELECT NULL, randomblob(300) FROM (WITH RECURSIVE c(x) AS "
-    "(SELECT 1 UNION ALL SELECT x+1 FROM c WHERE x < 200) SELECT x FROM c);";
-
 static void
 schema_of_pages(struct app *a)
 {
@@ -170,7 +166,7 @@ wal(void)
 	struct err e;
 
 	app_do(&a, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;");
-	app_do(&a, "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
+	app_do(&a, table);
 	check("all of it is in the WAL", path, false, true);
 	app_do(&a, fill);
 	app_do(&a, "PRAGMA wal_checkpoint(PASSIVE)");
@@ -249,7 +245,7 @@ refused(void)
 	is_int(e.class, ERR_CORRUPT, "class");
 	unlink(path);
 	db = must_open(path);
-	must(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
+	must(db, table);
 	must(db, fill);
 	sqlite3_close(db);
 	img.fail_at = 3;

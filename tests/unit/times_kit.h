@@ -15,6 +15,7 @@
 #include "lib/replica/wal/object.h"
 #include "lib/store/store.h"
 #include "lib/sys/spool.h"
+#include "tests/unit/draw_kit.h"
 
 #define S     INT64_C(1000000000)
 #define DAY   (86400 * S)
@@ -53,15 +54,6 @@ static struct {
 	bool own;  /* all is lspp's */
 	bool sure; /* of the newest: nothing is lost, and all is lspp's */
 } m;
-
-static unsigned long long seed;
-
-static unsigned
-rnd(unsigned n)
-{
-	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (unsigned)(seed >> 33) % n;
-}
 
 /* -- the store ------------------------------------------------------------- */
 
@@ -136,7 +128,7 @@ static struct store store = { .ops = &ops, .url = root, .root = root };
 static int64_t
 tick(void)
 {
-	return m.now += 1 + (int64_t)rnd(1000000) * (rnd(5) ? S : S / 1000);
+	return m.now += 1 + (int64_t)draw(1000000) * (draw(5) ? S : S / 1000);
 }
 
 /* As lspp-ship dates what it captures now: ship_clock.c. */
@@ -145,11 +137,12 @@ capture(int64_t *clock_ns)
 {
 	int64_t clock, captured;
 
-	if (m.jumps && rnd(8) == 0) {
-		m.ahead = (int64_t)(1 + rnd(rnd(2) ? 400 * 24 : 48)) * 3600 * S;
+	if (m.jumps && draw(8) == 0) {
+		m.ahead =
+		    (int64_t)(1 + draw(draw(2) ? 400 * 24 : 48)) * 3600 * S;
 		m.jumps = false;
 		m.since = m.now;
-	} else if (m.ahead > 0 && rnd(3) == 0 &&
+	} else if (m.ahead > 0 && draw(3) == 0 &&
 	    m.last - m.now - m.ours > JUMP_STEP_NS) {
 		/* Else it would leave no trace; so does what it was for
 		 * longer than it was ahead by. */
@@ -232,7 +225,7 @@ claim(int gen, int64_t captured, int64_t clock)
 	struct layout_name name = { LAYOUT_OWNER, (uint64_t)m.owners++ };
 	struct buf b = { 0 };
 
-	for (int g = 0; g < m.gens && rnd(4) > 0; g++) {
+	for (int g = 0; g < m.gens && draw(4) > 0; g++) {
 		struct follow_end end = { 0 };
 
 		if (m.g[g].own)
@@ -284,7 +277,7 @@ end_all(int64_t captured, int64_t clock)
 static void
 generation(bool own, bool owner)
 {
-	int gen = m.gens++, steps = 1 + (int)rnd(8);
+	int gen = m.gens++, steps = 1 + (int)draw(8);
 	struct layout_name at = { LAYOUT_SNAPSHOT, 0 };
 	struct generation *g = &m.g[gen];
 	int64_t captured, clock = 0;
@@ -293,7 +286,8 @@ generation(bool own, bool owner)
 
 	*g = (struct generation){ .own = own };
 	layout_new_generation(g->id,
-	    (uint8_t[5]){ (uint8_t)rnd(256), (uint8_t)gen, (uint8_t)rnd(256) });
+	    (uint8_t[5]){
+		(uint8_t)draw(256), (uint8_t)gen, (uint8_t)draw(256) });
 	if (!own)
 		g->id[15] = g->id[15] == '0' ? '1' : '0';
 	(void)tick();
@@ -312,7 +306,7 @@ generation(bool own, bool owner)
 		at.kind = LAYOUT_SEGMENT;
 		put(gen, at, m.now, captured, clock, length, &page);
 		at.at += length;
-		if (rnd(3) > 0)
+		if (draw(3) > 0)
 			continue;
 		at = (struct layout_name){ LAYOUT_SNAPSHOT,
 			walpos_next_log(at.at) };
@@ -352,24 +346,25 @@ go_on(void)
 static void
 history(void)
 {
-	int gens = 1 + (int)rnd(GENERATIONS - 1);
+	int gens = 1 + (int)draw(GENERATIONS - 1);
 	bool begun = false;
 
 	m.now = START;
-	m.ours = ((int64_t)rnd(20) - 10) * DAY * (int64_t)rnd(2);
-	m.theirs = ((int64_t)rnd(20) - 10) * DAY * (int64_t)rnd(2);
-	m.directory = rnd(2);
-	m.jumps = rnd(2);
-	m.policy = rnd(2);
+	m.ours = ((int64_t)draw(20) - 10) * DAY * (int64_t)draw(2);
+	m.theirs = ((int64_t)draw(20) - 10) * DAY * (int64_t)draw(2);
+	m.directory = draw(2);
+	m.jumps = draw(2);
+	m.policy = draw(2);
 	if (m.policy)
 		m.theirs = m.ours;
-	m.later = rnd(2) ? (int64_t)rnd(3 * 3600) * S : (int64_t)rnd(800) * DAY;
+	m.later =
+	    draw(2) ? (int64_t)draw(3 * 3600) * S : (int64_t)draw(800) * DAY;
 	while (gens-- > 0 && m.n < OBJECTS - 140) {
-		bool own = rnd(3) > 0;
+		bool own = draw(3) > 0;
 
-		generation(own, !begun || rnd(2));
+		generation(own, !begun || draw(2));
 		begun = begun || own;
-		if (rnd(4) == 0)
+		if (draw(4) == 0)
 			go_on();
 	}
 }

@@ -24,7 +24,7 @@ copy(void)
 {
 	m.copied = true;
 	for (int i = 0; i < m.n; i++)
-		m.v[i].mtime_ns = m.now + (int64_t)rnd(1000000) * S;
+		m.v[i].mtime_ns = m.now + (int64_t)draw(1000000) * S;
 }
 
 /* Runs of ours go, but for the last one of what stays; or all of one. */
@@ -32,10 +32,10 @@ static void
 prune(void)
 {
 	for (int g = 0; g < m.gens; g++) {
-		bool all = m.g[g].own && rnd(4) == 0;
+		bool all = m.g[g].own && draw(4) == 0;
 
 		for (int run = 0; m.g[g].own && run <= m.g[g].run; run++) {
-			if (!all && (run == m.g[g].run || rnd(2)))
+			if (!all && (run == m.g[g].run || draw(2)))
 				continue;
 			for (int i = 0; i < m.n; i++)
 				if (m.v[i].gen == g &&
@@ -84,8 +84,8 @@ prune_by(const struct prune_policy *p)
 	rc = db->rc;
 	if (rc == 0)
 		mark(db);
-	if (rc == 0 && db->plan.n > 0 && rnd(2))
-		until = db->plan.v[rnd((unsigned)db->plan.n)].wave;
+	if (rc == 0 && db->plan.n > 0 && draw(2))
+		until = db->plan.v[draw((unsigned)db->plan.n)].wave;
 	for (size_t k = 0; rc == 0 && k < db->plan.n; k++) {
 		const struct prune_item *it = &db->plan.v[k];
 
@@ -93,7 +93,7 @@ prune_by(const struct prune_policy *p)
 		for (int i = 0; i < m.n; i++)
 			if (strcmp(m.v[i].key, buf_str(&key)) == 0)
 				m.v[i].gone |= it->wave < until ||
-				    (it->wave == until && rnd(2));
+				    (it->wave == until && draw(2));
 	}
 	buf_release(&key);
 	prune_db_free(db);
@@ -224,14 +224,14 @@ static const char *
 keeps(void)
 {
 	struct prune_policy p = { .now_ns = m.now + m.ours + m.later,
-		.grace_ns = (int64_t)rnd(72) * 3600 * S,
-		.alone = rnd(4) > 0,
-		.keep_for_ns = rnd(3) ? (int64_t)rnd(60) * DAY : -1 };
+		.grace_ns = (int64_t)draw(72) * 3600 * S,
+		.alone = draw(4) > 0,
+		.keep_for_ns = draw(3) ? (int64_t)draw(60) * DAY : -1 };
 	int64_t from = p.now_ns - p.grace_ns, at;
 	int before[OBJECTS], now;
 
 	for (int i = 0; i < PRUNE_PERIODS; i++)
-		p.count[i] = rnd(2) ? 1 + rnd(10) : 0;
+		p.count[i] = draw(2) ? 1 + draw(10) : 0;
 	if (!prune_policy_any(&p))
 		p.last = 1;
 	from -= p.keep_for_ns > 0 ? p.keep_for_ns : 0;
@@ -277,11 +277,11 @@ one(void)
 	m.sure = m.own;
 	if (m.policy) {
 		why = keeps();
-	} else if (rnd(2)) {
+	} else if (draw(2)) {
 		prune();
 		m.sure = false;
 	}
-	if (rnd(2))
+	if (draw(2))
 		copy();
 	if (why == NULL)
 		why = ask(INT64_MAX);
@@ -291,7 +291,7 @@ one(void)
 		goto out;
 	for (int i = 0; i < m.n && why == NULL; i++)
 		for (int k = -1; k < 2 && why == NULL; k++)
-			if (m.v[i].at > 0 && rnd(3) == 0)
+			if (m.v[i].at > 0 && draw(3) == 0)
 				why = ask(m.v[i].at + m.ours + k);
 out:
 	for (int i = 0; i < m.n; i++) {
@@ -311,7 +311,7 @@ main(void)
 	seed = tap_seed();
 	buf_add(&page, "a state", 7);
 	for (int k = 0; k < 512; k++)
-		buf_add(&page, (uint8_t[]){ (uint8_t)rnd(256) }, 1);
+		buf_add(&page, (uint8_t[]){ (uint8_t)draw(256) }, 1);
 	for (i = 0; i < n && why == NULL; i++)
 		why = one();
 	ok(why == NULL, "%d random histories%s%s", i,
