@@ -36,18 +36,17 @@ static bool
 lacks(const struct history *h, const struct history_generation *g,
     size_t snapshot, struct history_object *gone)
 {
-	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	const struct history_list *s = &g->snapshots;
+	struct history_run r = history_run(g, snapshot);
+	const struct history_object *w = g->segments.v + r.first;
 	bool last = snapshot + 1 == s->n;
 	uint64_t place = s->v[snapshot].at;
-	size_t at = history_below(w, place), n = w->n - at;
 
 	if (history_is_alone(h, g, place))
 		return false;
-	if (!last)
-		n = history_below(w, s->v[snapshot + 1].at) - at;
-	if (history_whole(h, w->v + at, n, place, &gone->at) != n)
+	if (history_whole(h, w, r.n, place, &gone->at) != r.n)
 		return true;
-	gone->at = n > 0 ? h->codec->next_log(w->v[at + n - 1].at) : place;
+	gone->at = r.n > 0 ? h->codec->next_log(w[r.n - 1].at) : place;
 	return !last && gone->at != s->v[snapshot + 1].at;
 }
 

@@ -195,19 +195,6 @@ prune_db_tell(struct prune_db *db, struct err *e)
 	return any || db->ltx_plain;
 }
 
-/* The last state's object: where a restore of the newest state ends in g. */
-static struct history_object *
-last_of(struct history_generation *g, enum layout_kind *kind)
-{
-	struct history_list *s = &g->snapshots, *w = &g->segments;
-
-	*kind =
-	    s->n == 0 || (w->n > 0 && w->v[w->n - 1].at >= s->v[s->n - 1].at)
-	    ? LAYOUT_SEGMENT
-	    : LAYOUT_SNAPSHOT;
-	return *kind == LAYOUT_SEGMENT ? &w->v[w->n - 1] : &s->v[s->n - 1];
-}
-
 static void
 not_later(struct history_list *l, int64_t ns)
 {
@@ -254,7 +241,7 @@ prune_db_date(struct prune_db *db, bool foreign, struct err *e)
 	for (size_t i = 0; db->h.n > 1 && i < db->h.n; i++) {
 		struct history_generation *g = &db->h.v[i];
 		enum layout_kind kind;
-		struct history_object *o = last_of(g, &kind);
+		struct history_object *o = history_last(g, &kind);
 		struct history_time t;
 
 		if (history_time(&db->h, g, kind, o, &t, e) == -1)
@@ -374,7 +361,7 @@ newest(struct prune_db *db, const struct prune_policy *p)
 
 	for (size_t i = 0; i < db->h.n; i++) {
 		struct history_generation *g = &db->h.v[i];
-		int64_t ns = last_of(g, &kind)->mtime_ns;
+		int64_t ns = history_last(g, &kind)->mtime_ns;
 
 		if (g->snapshots.n == 0 || (g->plain && !p->foreign) ||
 		    ns < best_ns)
@@ -403,10 +390,10 @@ static int
 measure(const struct history *h, struct history_generation *g, struct err *e)
 {
 	const struct history_list *w = &g->segments;
-	uint64_t from = g->snapshots.v[g->snapshots.n - 1].at;
+	struct history_run r = history_run(g, g->snapshots.n - 1);
 	struct history_time t;
 
-	for (size_t i = history_below(w, from); i + 1 < w->n; i++) {
+	for (size_t i = r.first; i + 1 < w->n; i++) {
 		const struct history_object *o = &w->v[i];
 		struct history_object gone = { 0 };
 

@@ -38,33 +38,21 @@ prune_why_name(enum prune_why why)
 
 /* -- runs ------------------------------------------------------------------ */
 
-static size_t
-count_to(const struct history_list *l, size_t from, uint64_t at)
-{
-	size_t n = from;
-
-	while (n < l->n && l->v[n].at < at)
-		n++;
-	return n - from;
-}
-
 static void
 split(const struct history *h, struct generation *g)
 {
 	const struct history_list *snaps = &g->h->snapshots;
-	const struct history_list *segs = &g->h->segments;
-	size_t at, n;
+	size_t headless = history_headless(g->h), n = headless > 0;
 
 	g->v = xcalloc(snaps->n + 1, sizeof(*g->v));
-	at = count_to(segs, 0, snaps->n > 0 ? snaps->v[0].at : UINT64_MAX);
-	if (at > 0)
-		g->v[0] = (struct run){ .snapshot = NO_SNAPSHOT, .n = at };
-	n = at > 0;
+	if (headless > 0)
+		g->v[0] =
+		    (struct run){ .snapshot = NO_SNAPSHOT, .n = headless };
 	for (size_t i = 0; i < snaps->n; i++, n++) {
-		g->v[n] = (struct run){ .snapshot = i, .first = at };
-		g->v[n].n = count_to(segs, at,
-		    i + 1 < snaps->n ? snaps->v[i + 1].at : UINT64_MAX);
-		at += g->v[n].n;
+		struct history_run r = history_run(g->h, i);
+
+		g->v[n] =
+		    (struct run){ .snapshot = i, .first = r.first, .n = r.n };
 		/* What came behind the last one is not known to be anywhere. */
 		g->v[n].alone = i + 1 < snaps->n &&
 		    history_is_alone(h, g->h, snaps->v[i].at);

@@ -276,6 +276,37 @@ history_below(const struct history_list *l, uint64_t at)
 	return from;
 }
 
+struct history_object *
+history_last(const struct history_generation *g, enum layout_kind *kind)
+{
+	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	bool segment =
+	    s->n == 0 || (w->n > 0 && w->v[w->n - 1].at >= s->v[s->n - 1].at);
+
+	*kind = segment ? LAYOUT_SEGMENT : LAYOUT_SNAPSHOT;
+	return segment ? &w->v[w->n - 1] : &s->v[s->n - 1];
+}
+
+struct history_run
+history_run(const struct history_generation *g, size_t snapshot)
+{
+	const struct history_list *s = &g->snapshots, *w = &g->segments;
+	size_t first = history_below(w, s->v[snapshot].at);
+	size_t end = snapshot + 1 < s->n
+	    ? history_below(w, s->v[snapshot + 1].at)
+	    : w->n;
+
+	return (struct history_run){ first, end - first };
+}
+
+size_t
+history_headless(const struct history_generation *g)
+{
+	return g->snapshots.n > 0
+	    ? history_below(&g->segments, g->snapshots.v[0].at)
+	    : g->segments.n;
+}
+
 /* The object before or behind o, where a snapshot comes before the segments of
  * its log; false: there is none. */
 static bool

@@ -180,6 +180,20 @@ size_t history_add_alone(
 /* How many of l stand before that place. */
 size_t history_below(const struct history_list *l, uint64_t at);
 
+/* The object in which g, which has one, ends. */
+struct history_object *history_last(
+    const struct history_generation *g, enum layout_kind *kind);
+
+/* Of g's segments those behind a snapshot, up to the next one. */
+struct history_run {
+	size_t first, n;
+};
+struct history_run history_run(
+    const struct history_generation *g, size_t snapshot);
+
+/* How many segments of g stand before its first snapshot. */
+size_t history_headless(const struct history_generation *g);
+
 /* The time of the last object of g, and of the first from which something can
  * be restored (INT64_MAX: there is none). */
 int history_window(const struct history *h, struct history_generation *g,

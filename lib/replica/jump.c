@@ -40,14 +40,14 @@ jump_find(const struct history *h, struct history_generation *g, struct jump *j,
 {
 	const struct history_list *s = &g->snapshots, *w = &g->segments;
 	struct history_time a = { .clock_ns = INT64_MAX }, b = a;
-	bool segment =
-	    w->n > 0 && (s->n == 0 || w->v[w->n - 1].at >= s->v[s->n - 1].at);
+	const struct history_object *last;
+	enum layout_kind kind;
 
 	*j = (struct jump){ .snapshot = s->n, .segment = w->n };
 	if (g->plain || s->n + w->n == 0)
 		return 0;
-	if (history_time(h, g, segment ? LAYOUT_SEGMENT : LAYOUT_SNAPSHOT,
-		segment ? &w->v[w->n - 1] : &s->v[s->n - 1], &a, e) == -1)
+	last = history_last(g, &kind);
+	if (history_time(h, g, kind, last, &a, e) == -1)
 		return -1;
 	if (g->plain || a.clock_ns == 0)
 		return 0;

@@ -45,7 +45,7 @@ static void
 collect(struct states *s)
 {
 	const struct history_list *l = &s->g->snapshots, *w = &s->g->segments;
-	size_t at = l->n > 0 ? history_below(w, l->v[0].at) : w->n;
+	size_t at = history_headless(s->g);
 	bool alone =
 	    false; /* the snapshot before: what is left leads nowhere */
 

@@ -20,6 +20,15 @@ enum {
 	AT_ONCE = 64, /* segments adopted in one step: each holds its sums */
 };
 
+/* What is at the position? */
+enum found {
+	FAILED = -1,
+	NOTHING,
+	ADOPTED,
+	MORE,    /* one to be adopted, in a further round */
+	THE_END, /* of the line */
+};
+
 /* A segment on its way from the store into the record. */
 struct tail {
 	struct ship_worker *w;
@@ -129,41 +138,43 @@ is_enough(const struct ship_job *j)
 	return n >= AT_ONCE || (n > 0 && j->steps[n - 1].log.fd != -1);
 }
 
-/*
- * The segment at the position: 1 adopted, 0 there is none, -1; or 2: it goes
- * on, but this is enough for one round; 3: it ends the generation.
- */
-static int
+/* The segment at the position. */
+static enum found
 adopt_segment(struct tail *t, struct err *e)
 {
 	struct record *n = &t->j->next;
 	struct provenance pv;
 	struct buf key = { 0 };
+	enum found found = FAILED;
 	int rc;
 
 	ship_key(t->j, &key, LAYOUT_SEGMENT, n->pos.line, n->pos.at);
 	rc = ship_ask(t->w, t->j, buf_str(&key), &pv, e);
 	if (rc == 1 && ship_clock_met(t->w, t->j, &pv, e) == -1)
 		rc = -1;
-	if (rc == 1 && pv.length == 0) {
-		rc = 3;
+	if (rc == 0) {
+		found = NOTHING;
+	} else if (rc == 1 && pv.length == 0) {
+		found = THE_END;
 	} else if (rc == 1 && is_enough(t->j)) {
-		rc = 2; /* what it continues is a record's position */
+		found = MORE; /* what it continues is a record's position */
 	} else if (rc == 1) {
-		if (decode_segment(t, buf_str(&key), &pv, e) == -1)
-			rc = err_in(e, "%s", buf_str(&key));
-		else
+		if (decode_segment(t, buf_str(&key), &pv, e) == -1) {
+			err_in(e, "%s", buf_str(&key));
+		} else {
 			pass_segment(t, &pv);
+			found = ADOPTED;
+		}
 	}
 	buf_release(&key);
-	return rc;
+	return found;
 }
 
 /*
  * The index that comes next, begun by a snapshot or by WAL alone; an index
- * that has no WAL yet may still have got its snapshot.  1, 0, -1.
+ * that has no WAL yet may still have got its snapshot.
  */
-static int
+static enum found
 adopt_index(struct tail *t, struct err *e)
 {
 	struct record *n = &t->j->next;
@@ -173,7 +184,7 @@ adopt_index(struct tail *t, struct err *e)
 	int rc;
 
 	if (at == n->snapshot)
-		return 0;
+		return NOTHING;
 	ship_key(t->j, &key, LAYOUT_SNAPSHOT, n->pos.line, at);
 	rc = ship_ask(t->w, t->j, buf_str(&key), &pv, e);
 	/* Of another state: what led there was pruned. */
@@ -196,9 +207,10 @@ adopt_index(struct tail *t, struct err *e)
 		rc = ship_ask(t->w, t->j, buf_str(&key), &pv, e);
 	}
 	buf_release(&key);
-	if (rc == 1)
-		n->pos.at = at;
-	return rc;
+	if (rc != 1)
+		return rc == 0 ? NOTHING : FAILED;
+	n->pos.at = at;
+	return ADOPTED;
 }
 
 /* What of the source is in it is not known: look at all of it. */
@@ -225,7 +237,7 @@ int
 ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
 	struct tail t = { .w = w, .j = j };
-	int segments, index;
+	enum found found;
 
 	if (j->codec->traits.one_row)
 		return ship_row_adopt(w, j, e);
@@ -233,18 +245,17 @@ ship_adopt(struct ship_worker *w, struct ship_job *j, struct err *e)
 	ship_job_forget(j);
 	j->next = j->rec;
 	do {
-		index = 0;
-		if ((segments = adopt_segment(&t, e)) == 0)
-			index = adopt_index(&t, e);
-	} while (segments == 1 || index == 1);
+		if ((found = adopt_segment(&t, e)) == NOTHING)
+			found = adopt_index(&t, e);
+	} while (found == ADOPTED);
 	walread_release(&t.wal);
-	if (segments == -1 || index == -1)
+	if (found == FAILED)
 		return -1;
-	if (segments == 3) {
+	if (found == THE_END) {
 		ship_ended(j);
 		return 0;
 	}
-	if (segments == 2)
+	if (found == MORE)
 		j->outcome = SHIP_MORE;
 	else if (ship_is_end(j, e) == -1)
 		return -1;

@@ -347,16 +347,12 @@ static struct stretch
 stretch_of(const struct history *h, const struct history_generation *g,
     size_t snapshot)
 {
-	struct stretch t = { .snapshot = snapshot };
-	size_t end = g->segments.n;
+	struct history_run r = history_run(g, snapshot);
+	struct stretch t = { .snapshot = snapshot, .first = r.first, .n = r.n };
 
-	t.first = history_below(&g->segments, g->snapshots.v[snapshot].at);
-	if (snapshot + 1 < g->snapshots.n) {
-		t.next = true;
+	t.next = snapshot + 1 < g->snapshots.n;
+	if (t.next)
 		t.next_at = g->snapshots.v[snapshot + 1].at;
-		end = history_below(&g->segments, t.next_at);
-	}
-	t.n = end - t.first;
 	t.alone = history_is_alone(h, g, g->snapshots.v[snapshot].at);
 	return t;
 }
@@ -444,7 +440,7 @@ look_before(struct look *l, size_t n, struct err *e)
 int
 look_older(struct look *l, struct history_generation *g, struct err *e)
 {
-	size_t n = g->snapshots.n, before = g->segments.n;
+	size_t n = g->snapshots.n;
 	struct stretch t;
 
 	if (g != l->newest)
@@ -454,9 +450,7 @@ look_older(struct look *l, struct history_generation *g, struct err *e)
 		if (look_stretch(l, &t, e) == -1)
 			return -1;
 	}
-	if (n > 0)
-		before = history_below(&g->segments, g->snapshots.v[0].at);
-	if (look_before(l, before, e) == -1)
+	if (look_before(l, history_headless(g), e) == -1)
 		return -1;
 	l->plain |= l->kind == LOOK_PLAIN;
 	return 0;
@@ -533,12 +527,10 @@ int
 look_last(struct look *l, struct history_generation *g, struct provenance *pv,
     struct err *e)
 {
-	const struct history_list *s = &g->snapshots, *w = &g->segments;
-	bool snapshot =
-	    w->n == 0 || (s->n > 0 && s->v[s->n - 1].at > w->v[w->n - 1].at);
+	enum layout_kind kind;
+	const struct history_object *o = history_last(g, &kind);
 
-	history_key(&l->h, g, snapshot ? LAYOUT_SNAPSHOT : LAYOUT_SEGMENT,
-	    snapshot ? &s->v[s->n - 1] : &w->v[w->n - 1], &l->v->key);
+	history_key(&l->h, g, kind, o, &l->v->key);
 	if (read_end(l, e) == -1)
 		return err_in(e, "%s", buf_str(&l->v->key));
 	*pv = l->pv;
