@@ -5,15 +5,7 @@
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
 load lib/lspp
-load lib/s3
-
-setup_file() {
-	s3_start
-}
-
-teardown_file() {
-	s3_stop
-}
+load lib/s3_up
 
 setup() {
 	set +T
