@@ -6,7 +6,6 @@
  * bin/prune_gone.c what is not there any more, bin/prune_report.c what is said.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -20,7 +20,6 @@
 #include "lib/state/state.h"
 #include "lib/store/conf.h"
 #include "lib/store/open/store_open.h"
-#include "lib/store/stats.h"
 #include "lib/sys/file.h"
 #include "lib/text/glob.h"
 

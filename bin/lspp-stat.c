@@ -59,7 +59,7 @@ struct run {
 	struct state *st;
 	int64_t root; /* -r */
 	struct buf base;
-	bool limits, by_given, top_given;
+	bool limits, top_given;
 };
 
 /* -- which databases ------------------------------------------------------- */

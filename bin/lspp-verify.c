@@ -6,9 +6,7 @@
  * state), looked at by a worker, noted in the state and told by the main
  * thread, bin/verify_report.c.
  */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "bin/verify.h"

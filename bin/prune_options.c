@@ -2,7 +2,6 @@
 /*
  * The options of lspp-prune.
  */
-#include <string.h>
 #include <unistd.h>
 
 #include "bin/prune.h"

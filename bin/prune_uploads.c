@@ -4,7 +4,6 @@
  */
 #include "bin/prune.h"
 #include "lib/base/err.h"
-#include "lib/cli/cli_replica.h"
 #include "lib/sys/stop.h"
 
 struct old {

@@ -2,7 +2,6 @@
 /*
  * Which of several replicas a database is restored from.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

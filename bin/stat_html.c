@@ -4,8 +4,6 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "bin/stat.h"
 #include "bin/stat_page.h"

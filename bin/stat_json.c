@@ -3,7 +3,6 @@
  * lspp-stat --json: an object for all, for each group, or for each database.
  */
 #include "bin/stat.h"
-#include "lib/cli/lines.h"
 #include "lib/text/json_write.h"
 
 static void

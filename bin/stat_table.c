@@ -3,7 +3,6 @@
  * lspp-stat for people: a summary, the worst databases, groups.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "bin/stat.h"

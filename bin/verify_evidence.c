@@ -2,8 +2,6 @@
 /*
  * What lspp-verify --report writes of a run.
  */
-#include <stdio.h>
-#include <string.h>
 #include <sys/utsname.h>
 
 #include "bin/verify.h"

@@ -113,10 +113,3 @@ bits_data(const struct bits *b, size_t *len)
 	*len = b->len;
 	return b->len > 0 ? b->data : NULL;
 }
-
-bool
-bits_equal(const struct bits *a, const struct bits *b)
-{
-	return a->len == b->len &&
-	    (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
-}

@@ -42,6 +42,4 @@ void bits_set(struct bits *b, const void *data, size_t len);
 /* Valid until b changes; NULL, and *len 0, for the empty set. */
 const void *bits_data(const struct bits *b, size_t *len);
 
-bool bits_equal(const struct bits *a, const struct bits *b);
-
 #endif

@@ -2,7 +2,6 @@
 #include "lib/cli/cli_impl.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -12,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/buf.h"
 #include "lib/cli/lines.h"
 #include "lib/sys/file.h"
 #include "lib/sys/stop.h"

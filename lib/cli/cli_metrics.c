@@ -4,7 +4,6 @@
  */
 #include "lib/cli/cli_impl.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

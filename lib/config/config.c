@@ -72,7 +72,7 @@ const struct key settings_keys[] = {
 #undef AT
 
 #define AT(field) offsetof(struct replica_values, field)
-const struct key replica_keys[] = {
+static const struct key replica_keys[] = {
 	{ "type", KEY_TEXT, AT(type), NULL },
 	{ "path", KEY_TEXT, AT(path), NULL },
 	{ "url", KEY_TEXT, AT(url), NULL },

@@ -62,7 +62,7 @@ struct parse {
 	struct err *e;
 };
 
-extern const struct key settings_keys[], replica_keys[];
+extern const struct key settings_keys[];
 
 /* -1 with "line N: ...". */
 int config_fail(struct parse *p, unsigned line, const char *fmt, ...)

@@ -225,10 +225,7 @@ struct mirror {
 /* What the replica has as of now, as one number: one request (mirror_probe.c). */
 int probe(struct mirror *m, uint64_t *listed, struct err *e);
 
-/* Append the key of the object that s stands on. */
-void anchor_key(const struct mirror *m, const struct state *s, struct buf *key);
-
-/* Of that object, as it is in the store.  ERR_MISSING: it is gone. */
+/* Of the object that s stands on, as it is in the store.  ERR_MISSING: it is gone. */
 int anchor_read(const struct mirror *m, const struct state *s, uint64_t *anchor,
     struct err *e);
 

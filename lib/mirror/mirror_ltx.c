@@ -5,7 +5,6 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lib/base/err.h"
 #include "lib/mirror/mirror_impl.h"

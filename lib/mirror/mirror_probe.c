@@ -42,7 +42,8 @@ tail_anchor(const struct tail *t)
 	return XXH3_64bits(t->p, t->n);
 }
 
-void
+/* Append the key of the object that s stands on. */
+static void
 anchor_key(const struct mirror *m, const struct state *s, struct buf *key)
 {
 	const struct ltx_name file = { s->level, s->min, s->at };

@@ -4,7 +4,6 @@
  * generation.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/err.h"

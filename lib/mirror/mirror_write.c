@@ -27,7 +27,6 @@
 #include "lib/replica/ltx/ltx_sum.h"
 #include "lib/sys/file.h"
 #include "lib/sys/rng.h"
-#include "lib/sys/stop.h"
 
 enum {
 	SECTOR = 512,

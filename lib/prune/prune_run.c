@@ -3,7 +3,6 @@
  * Carrying out plans: waves of many databases together.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/when.h"

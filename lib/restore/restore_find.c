@@ -8,7 +8,6 @@
  * when there is no snapshot left, of what was before that generation.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/replica/restore_ltx.h"

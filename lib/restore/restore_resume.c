@@ -2,7 +2,6 @@
 #include "lib/restore/restore_resume.h"
 #include "lib/replica/peek.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

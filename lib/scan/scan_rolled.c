@@ -527,10 +527,14 @@ find_prefix(struct rolled *w)
 }
 
 /*
+ * A pattern for what is listed of the databases that pattern matches, for
+ * glob_next(): their objects, and what these are rolled up to.  The caller
+ * frees it.
+ *
  * A name ends where a slash follows, which comes behind "-" and ".": to look
  * for names alone would pass over "a/x" behind "a/x.old".
  */
-char *
+static char *
 scan_places(const char *pattern)
 {
 	size_t n = strlen(pattern);

@@ -38,11 +38,4 @@ struct store;
  * scan_replica(). */
 int scan_rolled(const struct scan *s, struct store *st, const char *pattern);
 
-/*
- * A pattern for what is listed of the databases that pattern matches, for
- * glob_next(): their objects, and what these are rolled up to.  The caller
- * frees it.
- */
-char *scan_places(const char *pattern);
-
 #endif

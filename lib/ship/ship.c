@@ -10,7 +10,6 @@
 #include "lib/base/err.h"
 #include "lib/ship/ship_job.h"
 #include "lib/state/dblock.h"
-#include "lib/state/state_compared.h"
 #include "lib/state/state_verdict.h"
 #include "lib/store/open/store_open.h"
 #include "lib/sys/file.h"

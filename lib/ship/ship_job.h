@@ -298,14 +298,10 @@ int ship_foreign(struct ship_job *j, const char *key, struct err *e);
 int ship_unmarked(struct ship_job *j, const char *key, struct err *e);
 
 /*
- * Was it written by this state, or is it to be gone on with all the same?  1,
- * or -1 with ERR_BUSY; then j->whose.other: to be begun anew without being asked.
+ * The object called key, if it is there: 1, of this state, or to be gone on with
+ * all the same, with *pv filled; 0: there is none; -1.  ERR_BUSY with
+ * j->whose.other: to be begun anew without being asked.
  */
-int ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
-    const struct provenance *pv, struct err *e);
-
-/* The object called key, if it is there: 1, of this state (ship_is_own()), with
- * *pv filled; 0: there is none; -1. */
 int ship_ask(struct ship_worker *w, struct ship_job *j, const char *key,
     struct provenance *pv, struct err *e);
 

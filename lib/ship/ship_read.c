@@ -12,7 +12,6 @@
 #include "lib/replica/ltx/ltx_sum.h"
 #include "lib/ship/ship_job.h"
 #include "lib/sqlite/dbhdr.h"
-#include "lib/sys/rng.h"
 #include "lib/sys/stop.h"
 
 /* What a pass has found so far. */

@@ -8,7 +8,6 @@
  * and therefore one file is adopted at a time.  One that begins a line is not:
  * the snapshot that should follow it may not be there.
  */
-#include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"

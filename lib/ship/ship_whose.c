@@ -160,8 +160,12 @@ is_known(struct ship_worker *w, struct ship_job *j, const char *key,
 	return 1;
 }
 
-int
-ship_is_own(struct ship_worker *w, struct ship_job *j, const char *key,
+/*
+ * Was it written by this state, or is it to be gone on with all the same?  1,
+ * or -1 with ERR_BUSY; then j->whose.other: to be begun anew without being asked.
+ */
+static int
+is_own(struct ship_worker *w, struct ship_job *j, const char *key,
     const struct provenance *pv, struct err *e)
 {
 	const uint8_t *self = j->ship->writer;
@@ -207,8 +211,7 @@ ship_ask(struct ship_worker *w, struct ship_job *j, const char *key,
 
 	if (rc == -1)
 		return e->class == ERR_MISSING ? 0 : -1;
-	return rc == 0 ? ship_unmarked(j, key, e)
-		       : ship_is_own(w, j, key, pv, e);
+	return rc == 0 ? ship_unmarked(j, key, e) : is_own(w, j, key, pv, e);
 }
 
 /* What stopped the last try: does it still? */

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "lib/base/buf.h"
 #include "lib/base/err.h"
 
 #define SECOND INT64_C(1000000000)

@@ -4,7 +4,6 @@
  * without SQLite.  F_GETLK tells of other processes only, never of ourselves.
  */
 #include <fcntl.h>
-#include <string.h>
 
 #include "lib/base/err.h"
 #include "lib/source/source_impl.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/stat/stat_judge.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/ship/ship.h"

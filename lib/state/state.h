@@ -273,9 +273,6 @@ int state_any_trouble(struct state *st, struct err *e); /* 1, 0, -1 */
 int state_untrouble(
     struct state *st, int64_t root, const char *path, struct err *e);
 int state_note_back(struct state *st, const char *path, struct err *e);
-/* Every path that is noted as gone, behind 'after' in order, as above. */
-int state_gone_paths(struct state *st, const char *after, state_each *each,
-    void *ctx, struct err *e);
 /* What has not failed again since then: nobody tries it any more. */
 int state_forget_trouble(struct state *st, int64_t before_ns, struct err *e);
 

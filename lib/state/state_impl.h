@@ -6,6 +6,7 @@
 #define LSPP_STATE_STATE_IMPL_H
 
 #include <sqlite3.h>
+#include <string.h> /* of NAME() */
 
 #include "lib/base/buf.h"
 #include "lib/state/state.h"

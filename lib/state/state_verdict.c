@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/state/state_verdict.h"
 
-#include <string.h>
-
 #include "lib/base/buf.h"
 #include "lib/state/state_impl.h"
 

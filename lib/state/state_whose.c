@@ -2,7 +2,6 @@
 #include "lib/state/state_whose.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"

@@ -25,7 +25,6 @@ struct store_driver {
 	/* As the functions of store.h with these names. */
 	char *(*url)(
 	    const char *url, const struct store_conf *conf, struct err *e);
-	char *(*root)(const char *url, struct err *e);
 	char *(*real)(const char *url, struct err *e);
 	char *(*place)(const char *url, struct err *e);
 	/* The names of the parameters that a query may have, NULL at the end;

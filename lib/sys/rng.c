@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/sys/rng.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 #include "lib/base/err.h"

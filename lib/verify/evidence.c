@@ -184,7 +184,7 @@ quantile(struct evidence *v, unsigned hundredths, uint64_t n, int64_t *ns,
 	return rc;
 }
 
-int
+static int
 evidence_sum(struct evidence *v, struct evidence_sum *s, struct err *e)
 {
 	uint64_t n;
@@ -216,7 +216,7 @@ evidence_sum(struct evidence *v, struct evidence_sum *s, struct err *e)
 	    take_one, &(struct one){ &s->behind_ns, NULL }, e);
 }
 
-void
+static void
 evidence_sum_release(struct evidence_sum *sum)
 {
 	buf_release(&sum->oldest);

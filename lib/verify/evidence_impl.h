@@ -24,9 +24,6 @@ struct evidence_sum {
 	struct buf longest; /* the name of the one that took so long */
 };
 
-int evidence_sum(struct evidence *v, struct evidence_sum *sum, struct err *e);
-void evidence_sum_release(struct evidence_sum *sum);
-
 /* What failed, in order, until each() returns other than 0. */
 int evidence_failed(struct evidence *v,
     int (*each)(void *ctx, const char *name, const char *why), void *ctx,

@@ -4,7 +4,6 @@
  */
 #include <inttypes.h>
 #include <sqlite3.h>
-#include <string.h>
 
 #include "lib/base/when.h"
 #include "lib/text/human.h"

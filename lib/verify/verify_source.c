@@ -12,7 +12,6 @@
 #include "lib/source/source.h"
 #include "lib/source/sqlread.h"
 #include "lib/state/state_whose.h"
-#include "lib/sys/file.h"
 #include "lib/sys/guard.h"
 #include "lib/sys/links.h"
 #include "lib/verify/verify_judge.h"

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/state/fleet/rounds.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "lib/state/fleet/state_known.h"
 
 #define MINUTE INT64_C(60000000000)

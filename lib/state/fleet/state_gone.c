@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Databases that are not there any more, for lspp-prune. */
-#include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"

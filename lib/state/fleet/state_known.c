@@ -2,10 +2,8 @@
 #include "lib/state/fleet/state_known.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/base/buf.h"
-#include "lib/base/mask.h"
 #include "lib/state/fleet/rounds.h"
 #include "lib/state/state_impl.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The statements of lspp-hot on the state. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/err.h"

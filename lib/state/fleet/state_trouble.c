@@ -100,16 +100,6 @@ state_noted(struct state *st, int64_t root, int64_t before_ns,
 }
 
 int
-state_gone_paths(struct state *st, const char *after, state_each *each,
-    void *ctx, struct err *e)
-{
-	return state_each_path(st,
-	    "SELECT DISTINCT path FROM db"
-	    " WHERE path > ?1 AND gone_ns IS NOT NULL ORDER BY path",
-	    WITH(NAME(after)), each, ctx, e);
-}
-
-int
 state_unnote(struct state *st, int64_t root, int64_t before_ns,
     const char *path, struct err *e)
 {

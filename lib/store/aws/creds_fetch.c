@@ -2,7 +2,6 @@
 #include "lib/store/aws/creds_fetch.h"
 
 #include <openssl/crypto.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,7 +21,8 @@
 
 enum { SMALL = CREDS_SMALL };
 
-int64_t
+/* "2015-08-30T12:36:00Z", with or without a fraction; 0 if it is none. */
+static int64_t
 creds_time(const char *s)
 {
 	struct tm tm = { 0 };

@@ -36,7 +36,4 @@ int creds_from_role(const struct creds_conf *conf,
 /* AWS_CONTAINER_CREDENTIALS_*: is one of them set? */
 bool creds_has_container(void);
 
-/* "2015-08-30T12:36:00Z", with or without a fraction; 0 if it is none. */
-int64_t creds_time(const char *s);
-
 #endif

@@ -39,7 +39,7 @@ dir_paths_add(struct dir_paths *p, const char *path, size_t len)
 	*slot(p, h) = h;
 }
 
-void
+static void
 dir_paths_remove(struct dir_paths *p, const char *path, size_t len)
 {
 	XXH128_hash_t h = XXH3_128bits(path, len);
@@ -494,7 +494,6 @@ const struct store_driver dir_driver = {
 	.ops = &dir_ops,
 	.open = open_url,
 	.url = dir_url,
-	.root = dir_root,
 	.real = dir_real,
 	.place = dir_root,
 	.whoami = dir_whoami,

@@ -156,7 +156,6 @@ int dir_check_after(
 
 bool dir_paths_has(const struct dir_paths *p, const char *path, size_t len);
 void dir_paths_add(struct dir_paths *p, const char *path, size_t len);
-void dir_paths_remove(struct dir_paths *p, const char *path, size_t len);
 
 struct staged *dir_stage(
     struct store *s, const struct store_stage *st, struct err *e);

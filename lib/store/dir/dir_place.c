@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a directory is that a URL or a path names. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"

@@ -99,14 +99,6 @@ store_url(const char *url, const struct store_conf *conf, struct err *e)
 }
 
 char *
-store_root(const char *url, struct err *e)
-{
-	const struct store_driver *d = driver_of(url, e);
-
-	return d == NULL ? NULL : d->root(url, e);
-}
-
-char *
 store_real(const char *url, struct err *e)
 {
 	const struct store_driver *d = driver_of(url, e);

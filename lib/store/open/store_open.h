@@ -31,11 +31,8 @@ struct store *store_open(const char *url, enum store_mode mode, bool must_exist,
  * The caller frees it. */
 char *store_url(const char *url, const struct store_conf *conf, struct err *e);
 
-/* The same as in store->root. */
-char *store_root(const char *url, struct err *e);
-
-/* Likewise, a directory by where its links lead: to tell whether two are one.
- */
+/* The same as in store->root, a directory by where its links lead: to tell
+ * whether two are one. */
 char *store_real(const char *url, struct err *e);
 
 /*

@@ -346,6 +346,27 @@ s3_drop(struct store *st, struct staged *staged)
 	free(staged);
 }
 
+static char *
+root_of(const char *url, bool query, struct err *e)
+{
+	char *bucket, *prefix, *out;
+
+	if (s3_place_split(url, query, &bucket, &prefix, e) == -1)
+		return NULL;
+	out = xasprintf(
+	    "s3://%s%s%s", bucket, *prefix != '\0' ? "/" : "", prefix);
+	free(bucket);
+	free(prefix);
+	return out;
+}
+
+/* "s3://BUCKET/PREFIX" of any S3 URL, without its query. */
+static char *
+s3_root(const char *url, struct err *e)
+{
+	return root_of(url, true, e);
+}
+
 static const struct store_ops s3_ops = {
 	.traits = { .remote = true, .flat = true, .guarded = true },
 	.stage = s3_stage,
@@ -396,7 +417,8 @@ open_url(const char *url, enum store_mode mode, bool must_exist,
 	return &s->store;
 }
 
-char *
+/* The normal form of url; the caller frees it.  NULL with ERR_CONFIG. */
+static char *
 s3_url(const char *url, const struct store_conf *conf, struct err *e)
 {
 	struct aws_files *f = aws_files_open(e);
@@ -416,27 +438,8 @@ s3_url(const char *url, const struct store_conf *conf, struct err *e)
 	return out;
 }
 
+/* Likewise of what has none: a "?" is one of the name. */
 static char *
-root_of(const char *url, bool query, struct err *e)
-{
-	char *bucket, *prefix, *out;
-
-	if (s3_place_split(url, query, &bucket, &prefix, e) == -1)
-		return NULL;
-	out = xasprintf(
-	    "s3://%s%s%s", bucket, *prefix != '\0' ? "/" : "", prefix);
-	free(bucket);
-	free(prefix);
-	return out;
-}
-
-char *
-s3_root(const char *url, struct err *e)
-{
-	return root_of(url, true, e);
-}
-
-char *
 s3_place_in(const char *url, struct err *e)
 {
 	return root_of(url, false, e);
@@ -505,7 +508,6 @@ const struct store_driver s3_driver = {
 	.ops = &s3_ops,
 	.open = open_url,
 	.url = s3_url,
-	.root = s3_root,
 	.real = s3_root,
 	.place = s3_place_in,
 	.parameters = parameters,

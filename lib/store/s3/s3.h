@@ -93,14 +93,6 @@
 #include "lib/store/driver.h"
 #include "lib/store/stats.h"
 
-/* The normal form of url; the caller frees it.  NULL with ERR_CONFIG. */
-char *s3_url(const char *url, const struct store_conf *conf, struct err *e);
-
-/* "s3://BUCKET/PREFIX" of any S3 URL, without its query. */
-char *s3_root(const char *url, struct err *e);
-/* Likewise of what has none: a "?" is one of the name. */
-char *s3_place_in(const char *url, struct err *e);
-
 void s3_stats(struct store *s, struct store_stats *out);
 
 /*

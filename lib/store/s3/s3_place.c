@@ -466,16 +466,10 @@ s3_place_region(struct s3_place *p, const char *region)
 /* -- what comes of it ------------------------------------------------------ */
 
 void
-s3_place_root(const struct s3_place *p, struct buf *out)
+s3_place_url(const struct s3_place *p, struct buf *out)
 {
 	buf_addf(out, "s3://%s%s%s", p->bucket, *p->prefix != '\0' ? "/" : "",
 	    p->prefix);
-}
-
-void
-s3_place_url(const struct s3_place *p, struct buf *out)
-{
-	s3_place_root(p, out);
 	if (p->custom)
 		buf_addf(
 		    out, "?endpoint=%s://%s%s", p->scheme, p->host, p->path);

@@ -44,7 +44,6 @@ void s3_place_release(struct s3_place *p);
 void s3_place_region(struct s3_place *p, const char *region);
 
 /* "s3://BUCKET/PREFIX", and with an endpoint of one's own "?endpoint=..." */
-void s3_place_root(const struct s3_place *p, struct buf *out);
 void s3_place_url(const struct s3_place *p, struct buf *out);
 
 /* What a request for key ("": the bucket) says: Host, and the path, which is

@@ -4,9 +4,7 @@
  * several create one object at the same moment.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "lib/store/s3/s3_impl.h"

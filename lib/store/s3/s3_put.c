@@ -3,7 +3,6 @@
  * Objects in one piece, and what to do when one is there already.
  */
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -2,7 +2,6 @@
 /*
  * Listings.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -2,7 +2,6 @@
 /*
  * One request to S3: signed, sent, its answer judged, tried again.
  */
-#include <ctype.h>
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <stdarg.h>
