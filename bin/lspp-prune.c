@@ -379,32 +379,22 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 
 /* -- all of it ------------------------------------------------------------- */
 
-/* A worker: a connection, or what a directory needs to be walked. */
-static int
-fit(struct run *run, struct err *e)
-{
-	const struct file_needs n = { .run = 12, .worker = 8 };
-	size_t jobs = LIMIT;
-
-	return cli_fit(&run->cli, &run->file, n, &jobs, e);
-}
-
 static int
 run_pool(struct run *run, char **operands, struct err *e)
 {
 	static const struct pool_ops ops = {
 		.feed = feed, .work = work, .finish = finish, .linger_ms = 50
 	};
-	int rc = fit(run, e);
-	void **args = xcalloc(run->cli.jobs, sizeof(*args));
+	/* A worker: a connection, or what a directory needs to be walked. */
+	const struct file_needs needs = { .run = 12, .worker = 8 };
+	size_t limit = LIMIT;
+	int rc = cli_fit(&run->cli, &run->file, needs, &limit, e);
 
 	run->policy.measure = !run->cli.dry_run && !run->counting;
-	for (unsigned i = 0; i < run->cli.jobs; i++)
-		args[i] = run;
 	if (rc == 0)
 		rc = lines_open(&run->in, operands, run->cli.end, e);
 	if (rc == 0)
-		rc = pool_run(&ops, run, args, run->cli.jobs, LIMIT, BATCH, e);
+		rc = pool_run(&ops, run, NULL, run->cli.jobs, limit, BATCH, e);
 	if (rc == 0 &&
 	    (lines_close(&run->in, e) == -1 || lines_expect(&run->in, e) == -1))
 		cli_fail(&run->cli, NULL, e, 1);
@@ -412,7 +402,6 @@ run_pool(struct run *run, char **operands, struct err *e)
 		prune_uploads(run);
 	target_set_release(&run->seen);
 	run->seen = (struct target_set){ 0 };
-	free(args);
 	return rc;
 }
 
@@ -519,14 +508,7 @@ main(int argc, char *argv[])
 	cli_more(&run.cli, store_options, "s3");
 	cli_measured(&run.cli, prune_measure, &run);
 	prune_options(&run);
-	store_conf_tell(&run.conf, cli_on_warn, cli_on_debug, &run.cli);
-	if (run.cli.config != NULL &&
-	    config_file_open(&run.file, run.cli.config, &run.conf, &e) == -1)
-		goto out;
-	if (run.conf.whoami)
-		return cli_whoami(&run.cli, &run.file, &run.conf);
-	if (path_absolute(
-		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
+	if (cli_prepare(&run.cli, &run.file, &run.conf, &base, &e) == -1)
 		goto out;
 	run.target.base = buf_str(&base);
 	rc = prune(&run, argv + optind, &e);

@@ -362,24 +362,16 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 	lines_flush();
 }
 
-/* An unfinished file holds two descriptors, its own and the directory's. */
-static int
-fit(struct run *run, size_t *jobs, struct err *e)
-{
-	const struct file_needs n = { .run = 12, .worker = 12, .job = 2 };
-
-	*jobs = LIMIT;
-	return cli_fit(&run->cli, &run->file, n, jobs, e);
-}
-
 static int
 run_pool(struct run *run, struct err *e)
 {
 	static const struct pool_ops ops = {
 		.feed = feed, .work = work, .finish = finish, .linger_ms = 20
 	};
-	size_t limit;
-	int rc = fit(run, &limit, e);
+	/* An unfinished file holds two: its own, and its directory's. */
+	const struct file_needs needs = { .run = 12, .worker = 12, .job = 2 };
+	size_t limit = LIMIT;
+	int rc = cli_fit(&run->cli, &run->file, needs, &limit, e);
 	unsigned n = run->cli.jobs;
 	struct worker *w = xcalloc(n, sizeof(*w));
 	void **args = xcalloc(n, sizeof(*args));
@@ -480,14 +472,7 @@ main(int argc, char *argv[])
 	cli_measured(&run.cli, restore_measure, &run);
 	restore_options(&run);
 	check_output(&run, argv + optind);
-	store_conf_tell(&run.conf, cli_on_warn, cli_on_debug, &run.cli);
-	if (run.cli.config != NULL &&
-	    config_file_open(&run.file, run.cli.config, &run.conf, &e) == -1)
-		goto out;
-	if (run.conf.whoami)
-		return cli_whoami(&run.cli, &run.file, &run.conf);
-	if (path_absolute(
-		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
+	if (cli_prepare(&run.cli, &run.file, &run.conf, &base, &e) == -1)
 		goto out;
 	run.chooser.target.base = buf_str(&base);
 	if ((rc = open_replica(&run, argv + optind, &e)) != 0)

@@ -370,26 +370,17 @@ open_input(struct run *run, char **operands, struct err *e)
 	return 0;
 }
 
-/*
- * A worker: two spools, the state, a connection or what a directory needs to be
- * walked, and a source with what SQLite opens beside it.
- */
-static int
-fit(struct run *run, struct err *e)
-{
-	const struct file_needs n = { .run = 12, .worker = 20 };
-	size_t jobs = LIMIT;
-
-	return cli_fit(&run->cli, &run->file, n, &jobs, e);
-}
-
 static int
 run_pool(struct run *run, struct err *e)
 {
 	static const struct pool_ops ops = {
 		.feed = feed, .work = work, .finish = finish, .linger_ms = 20
 	};
-	int rc = fit(run, e);
+	/* A worker: two spools, the state, a connection or what a directory
+	 * needs to be walked, and a source with what SQLite opens beside it. */
+	const struct file_needs needs = { .run = 12, .worker = 20 };
+	size_t limit = LIMIT;
+	int rc = cli_fit(&run->cli, &run->file, needs, &limit, e);
 	unsigned n = run->cli.jobs;
 	struct worker *w = xcalloc(n, sizeof(*w));
 	void **args = xcalloc(n, sizeof(*args));
@@ -403,7 +394,7 @@ run_pool(struct run *run, struct err *e)
 		args[i] = &w[i];
 	}
 	if (rc == 0)
-		rc = pool_run(&ops, run, args, n, LIMIT, BATCH, e);
+		rc = pool_run(&ops, run, args, n, limit, BATCH, e);
 	for (unsigned i = 0; i < n; i++) {
 		verifier_free(w[i].verifier);
 		state_close(w[i].st);
@@ -450,14 +441,7 @@ main(int argc, char *argv[])
 	cli_more(&run.cli, store_options, "s3");
 	cli_measured(&run.cli, verify_measure, &run);
 	verify_options(&run, argv);
-	store_conf_tell(&run.conf, cli_on_warn, cli_on_debug, &run.cli);
-	if (run.cli.config != NULL &&
-	    config_file_open(&run.file, run.cli.config, &run.conf, &e) == -1)
-		goto out;
-	if (run.conf.whoami)
-		return cli_whoami(&run.cli, &run.file, &run.conf);
-	if (path_absolute(
-		run.cli.base != NULL ? run.cli.base : "/", &base, &e) == -1)
+	if (cli_prepare(&run.cli, &run.file, &run.conf, &base, &e) == -1)
 		goto out;
 	run.chooser.target.base = buf_str(&base);
 	rc = verify_all(&run, argv + optind, &e);

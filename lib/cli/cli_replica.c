@@ -2,6 +2,7 @@
 #include "lib/cli/cli_replica.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -25,6 +26,18 @@ cli_whoami(struct cli *c, struct config_file *f, const struct store_conf *conf)
 	buf_release(&b);
 	config_file_close(f);
 	return rc == -1 ? cli_fatal(c, &e) : cli_finish(c);
+}
+
+int
+cli_prepare(struct cli *c, struct config_file *f, struct store_conf *conf,
+    struct buf *base, struct err *e)
+{
+	store_conf_tell(conf, cli_on_warn, cli_on_debug, c);
+	if (c->config != NULL && config_file_open(f, c->config, conf, e) == -1)
+		return -1;
+	if (conf->whoami)
+		exit(cli_whoami(c, f, conf));
+	return path_absolute(c->base != NULL ? c->base : "/", base, e);
 }
 
 int

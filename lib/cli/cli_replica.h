@@ -21,6 +21,14 @@
 int cli_whoami(
     struct cli *c, struct config_file *f, const struct store_conf *conf);
 
+/*
+ * Behind the options, of a program that has -r, -c and --whoami: what the store
+ * says is told by c, *f is open with -c, *base is what keys are below.  With
+ * --whoami that is printed, and the program ends.
+ */
+int cli_prepare(struct cli *c, struct config_file *f, struct store_conf *conf,
+    struct buf *base, struct err *e);
+
 /* file_fit() for c->jobs workers and *jobs jobs, with what the roots of -c hold
  * added to n. */
 int cli_fit(struct cli *c, const struct config_file *f, struct file_needs n,

@@ -500,18 +500,16 @@ side_by_side(struct rolled *w)
 		.next = next_range, .work = work, .finish = finish
 	};
 	unsigned n = w->s->jobs;
-	void **args = xcalloc(n, sizeof(*args));
 	struct range *first = w->first;
 	struct err e;
 
-	if (pool_run(&ops, w, args, n, (size_t)n * 2, 1, &e) == -1) {
+	if (pool_run(&ops, w, NULL, n, (size_t)n * 2, 1, &e) == -1) {
 		w->s->failed(w->s->ctx, w->st->root, &e);
 		range_free(first);
 	}
 	clear_children(w);
 	free(w->children.v);
 	free(w->held);
-	free(args);
 }
 
 /* The part of a pattern that is none. */

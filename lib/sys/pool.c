@@ -255,7 +255,7 @@ start(struct pool *p, struct worker *w, void **args, unsigned n, struct err *e)
 
 	for (i = 0; i <= n; i++) {
 		w[i].pool = p;
-		w[i].arg = i < n ? args[i] : NULL;
+		w[i].arg = args == NULL ? p->ctx : i < n ? args[i] : NULL;
 		errnum = i < n
 		    ? pthread_create(&w[i].thread, NULL, worker_main, &w[i])
 		    : pthread_create(&w[i].thread, NULL, reader_main, p);

@@ -6,9 +6,10 @@
  *
  * next() runs on a thread of its own and may block on input (feed(), in its
  * place, is called once there and hands jobs in with pool_put()); work() runs
- * on the worker threads, each with its own args[i]; finish() runs on the
- * caller's thread with every job that was worked since the last call, in the
- * order in which they were done: this is where one sync serves many jobs.
+ * on the worker threads, each with its own args[i] (args NULL: all with ctx);
+ * finish() runs on the caller's thread with every job that was worked since the
+ * last call, in the order in which they were done: this is where one sync serves
+ * many jobs.
  * finish() either disposes of a job with pool_done() or sends it round again
  * with pool_again(); exactly one of the two for each.
  *
