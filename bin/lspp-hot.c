@@ -182,10 +182,10 @@ measure(void *ctx, struct metrics *m)
 {
 	struct run *r = ctx;
 
-	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)r->seen);
+	metrics_databases(m, "seen", r->seen);
 	if (r->mode == WATCH || r->mode == GONE || r->mode == FORGET)
 		return; /* which is no one moment's, and no look at files */
-	metrics_add(m, METRIC_DATABASES, "state=\"hot\"", (double)r->hot);
+	metrics_databases(m, "hot", r->hot);
 	metrics_add(m, METRIC_WAL_MAX, NULL, (double)r->wal_max);
 	metrics_add(m, METRIC_OLDEST, NULL,
 	    r->oldest_ns > 0 ? (double)(now_ns() - r->oldest_ns) / SECOND : 0);

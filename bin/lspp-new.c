@@ -114,11 +114,9 @@ measure(void *ctx, struct metrics *m)
 {
 	struct run *run = ctx;
 
-	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)run->seen);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"created\"", (double)run->created);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"skipped\"", (double)run->skipped);
+	metrics_databases(m, "seen", run->seen);
+	metrics_databases(m, "created", run->created);
+	metrics_databases(m, "skipped", run->skipped);
 }
 
 static void

@@ -81,13 +81,9 @@ static void
 feed(struct pool *p, void *ctx)
 {
 	struct run *run = ctx;
-	const char *operand;
-	int rc = 0;
 
 	run->pool = p;
-	while (rc == 0 && (operand = lines_next(&run->in)) != NULL)
-		rc = run->by_file != NULL ? choose_config(run->by_file, operand)
-					  : choose(&run->chooser, operand);
+	cli_choose(&run->in, run->by_file, &run->chooser);
 	if (run->held != NULL)
 		pool_put(p, &run->held->job);
 	pager_release(&run->pager);

@@ -154,7 +154,7 @@ measure(void *ctx, struct metrics *m)
 {
 	struct search *f = ctx;
 
-	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)f->found);
+	metrics_databases(m, "seen", f->found);
 	stats_metrics(&f->stats, m);
 }
 

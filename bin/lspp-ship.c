@@ -256,13 +256,10 @@ measure(void *ctx, struct metrics *m)
 {
 	struct run *run = ctx;
 
-	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)run->seen);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"shipped\"", (double)run->shipped);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"unchanged\"", (double)run->unchanged);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"state_lost\"", (double)run->lost);
+	metrics_databases(m, "seen", run->seen);
+	metrics_databases(m, "shipped", run->shipped);
+	metrics_databases(m, "unchanged", run->unchanged);
+	metrics_databases(m, "state_lost", run->lost);
 	for (size_t i = 0; i < SNAPSHOT_REASONS; i++)
 		metrics_add(m, METRIC_SNAPSHOTS, snapshot_reasons[i].labels,
 		    (double)run->snapshots[i]);

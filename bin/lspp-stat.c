@@ -239,8 +239,7 @@ measure(void *ctx, struct metrics *m)
 {
 	struct run *r = ctx;
 
-	metrics_add(m, METRIC_DATABASES, "state=\"seen\"",
-	    (double)r->stat.fleet.sum.databases);
+	metrics_databases(m, "seen", r->stat.fleet.sum.databases);
 	if (r->stat.done)
 		stat_measure(&r->stat, m);
 }

@@ -173,17 +173,12 @@ feed(struct pool *p, void *ctx)
 {
 	struct run *run = ctx;
 	struct err *e = &run->trouble;
-	const char *operand;
-	int rc = 0;
 
 	run->pool = p;
 	if (run->from_state)
 		(void)choose_from_state(run, e);
 	else
-		while (rc == 0 && (operand = lines_next(&run->in)) != NULL)
-			rc = run->by_file != NULL
-			    ? choose_config(run->by_file, operand)
-			    : choose(&run->chooser, operand);
+		cli_choose(&run->in, run->by_file, &run->chooser);
 	if (run->sample != NULL && e->class == ERR_NONE && !stop_requested())
 		(void)draw(run, e);
 }

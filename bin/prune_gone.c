@@ -11,7 +11,6 @@
 #include "bin/prune.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/replica/ltx/ltx_mark.h"
 #include "lib/replica/peek.h"
 #include "lib/replica/wal/provenance.h"
 #include "lib/state/dblock.h"
@@ -108,23 +107,19 @@ static int
 is_ours(
     struct run *run, struct task *t, const struct prune_item *it, struct err *e)
 {
-	bool ltx = it->kind == PRUNE_LTX;
 	struct buf key = { 0 };
 	struct provenance pv;
 	uint8_t writer[16];
 	int rc;
 
 	(void)prune_item_key(t->db, it, &key);
-	rc = ltx ? ltx_mark_peek(t->store, buf_str(&key), &pv, e)
-		 : peek(t->store, buf_str(&key), &pv, e);
-	if (rc == 1) {
-		state_writer(run->state, writer);
-		rc = memcmp(pv.writer, writer,
-			 ltx ? LTX_MARK_WRITER : sizeof(writer)) == 0 ||
+	state_writer(run->state, writer);
+	rc = peek_any(t->store, buf_str(&key), writer, &pv, e);
+	if (rc == 1)
+		rc = memcmp(pv.writer, writer, sizeof(writer)) == 0 ||
 		    state_same_machine(pv.writer, writer);
-	} else if (rc == -1 && e->class == ERR_CORRUPT) {
+	else if (rc == -1 && e->class == ERR_CORRUPT)
 		rc = 0; /* it does not say */
-	}
 	buf_release(&key);
 	return rc;
 }

@@ -124,9 +124,8 @@ prune_measure(void *ctx, struct metrics *m)
 	struct run *run = ctx;
 	char label[40];
 
-	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)run->told);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"pruned\"", (double)run->pruned);
+	metrics_databases(m, "seen", run->told);
+	metrics_databases(m, "pruned", run->pruned);
 	for (int i = 0; i < WHYS; i++) {
 		(void)snprintf(label, sizeof(label), "reason=\"%s\"",
 		    prune_why_name((enum prune_why)i));

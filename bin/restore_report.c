@@ -174,11 +174,9 @@ restore_measure(void *ctx, struct metrics *m)
 {
 	struct run *run = ctx;
 
-	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)run->told);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"restored\"", (double)run->restored);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"skipped\"", (double)run->skipped);
+	metrics_databases(m, "seen", run->told);
+	metrics_databases(m, "restored", run->restored);
+	metrics_databases(m, "skipped", run->skipped);
 	stats_metrics(&run->stats, m);
 }
 

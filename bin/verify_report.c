@@ -304,28 +304,22 @@ verify_sum_up(struct run *run)
 void
 verify_measure(void *ctx, struct metrics *m)
 {
-	static const char *const states[] = { [VERIFY_EQUAL] =
-						  "state=\"equal\"",
-		[VERIFY_BEHIND] = "state=\"behind\"",
-		[VERIFY_WRONG] = "state=\"wrong\"",
-		[VERIFY_AHEAD] = "state=\"ahead\"" };
+	static const char *const states[] = { [VERIFY_EQUAL] = "equal",
+		[VERIFY_BEHIND] = "behind",
+		[VERIFY_WRONG] = "wrong",
+		[VERIFY_AHEAD] = "ahead" };
 	struct run *run = ctx;
 	double oldest = 0;
 
 	if (run->oldest_ns > 0 && run->oldest_ns < INT64_MAX)
 		oldest = (double)(when_now() - run->oldest_ns) / 1e9;
-	metrics_add(m, METRIC_DATABASES, "state=\"seen\"", (double)run->told);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"verified\"", (double)run->verified);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"broken\"", (double)run->broken);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"contended\"", (double)run->contended);
-	metrics_add(
-	    m, METRIC_DATABASES, "state=\"unverified\"", (double)run->never);
+	metrics_databases(m, "seen", run->told);
+	metrics_databases(m, "verified", run->verified);
+	metrics_databases(m, "broken", run->broken);
+	metrics_databases(m, "contended", run->contended);
+	metrics_databases(m, "unverified", run->never);
 	for (int i = VERIFY_EQUAL; i <= VERIFY_AHEAD; i++)
-		metrics_add(
-		    m, METRIC_DATABASES, states[i], (double)run->compared[i]);
+		metrics_databases(m, states[i], run->compared[i]);
 	metrics_add(m, METRIC_UNVERIFIED, NULL, oldest);
 	stats_metrics(&run->stats, m);
 }

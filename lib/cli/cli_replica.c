@@ -40,6 +40,17 @@ cli_prepare(struct cli *c, struct config_file *f, struct store_conf *conf,
 	return path_absolute(c->base != NULL ? c->base : "/", base, e);
 }
 
+void
+cli_choose(struct lines *in, struct config_chooser *by_file, struct chooser *h)
+{
+	const char *operand;
+	int rc = 0;
+
+	while (rc == 0 && (operand = lines_next(in)) != NULL)
+		rc = by_file != NULL ? choose_config(by_file, operand)
+				     : choose(h, operand);
+}
+
 int
 cli_fit(struct cli *c, const struct config_file *f, struct file_needs n,
     size_t *jobs, struct err *e)

@@ -8,6 +8,7 @@
 
 #include "lib/choose/choose_config.h"
 #include "lib/cli/cli.h"
+#include "lib/cli/lines.h"
 #include "lib/config/config_file.h"
 #include "lib/store/conf.h"
 #include "lib/store/store.h"
@@ -28,6 +29,11 @@ int cli_whoami(
  */
 int cli_prepare(struct cli *c, struct config_file *f, struct store_conf *conf,
     struct buf *base, struct err *e);
+
+/* Choose what each operand means, until one says that this is enough: by_file is
+ * NULL without -c. */
+void cli_choose(
+    struct lines *in, struct config_chooser *by_file, struct chooser *h);
 
 /* file_fit() for c->jobs workers and *jobs jobs, with what the roots of -c hold
  * added to n. */

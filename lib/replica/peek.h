@@ -22,4 +22,12 @@ struct store;
 int peek(
     struct store *s, const char *key, struct provenance *pv, struct err *e);
 
+/*
+ * The same of an object of any layout, by its key, for the writer with the id
+ * self: an LTX file does not have all of an id (ltx_mark.h), and what it lacks is
+ * taken for self's.  e names what is damaged.
+ */
+int peek_any(struct store *s, const char *key, const uint8_t *self,
+    struct provenance *pv, struct err *e);
+
 #endif

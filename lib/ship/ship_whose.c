@@ -24,7 +24,6 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/replica/ltx/ltx_mark.h"
 #include "lib/replica/ltx/ltx_names.h"
 #include "lib/replica/peek.h"
 #include "lib/ship/ship_job.h"
@@ -62,33 +61,18 @@ is_ltx(const char *key)
 	return ltx_object(key, &n, &how, &name);
 }
 
-/* A mark has not all of a writer's id: what it lacks is taken for ours. */
-static int
-peek_ltx(struct ship *s, const char *key, struct provenance *pv, struct err *e)
-{
-	int has = ltx_mark_peek(s->store, key, pv, e);
-
-	if (has == 1 && memcmp(pv->writer, s->writer, LTX_MARK_WRITER) == 0)
-		memcpy(pv->writer, s->writer, sizeof(pv->writer));
-	return has;
-}
-
 /* All of lspp's have a provenance: one that has none was cut, and may be
  * anybody's. */
 int
 ship_peek(struct ship *s, const char *key, struct provenance *pv, struct err *e)
 {
-	int has;
+	int has = peek_any(s->store, key, s->writer, pv, e);
 
-	if (is_ltx(key))
-		return peek_ltx(s, key, pv, e);
-	has = peek(s->store, key, pv, e);
 	if (has == 0 && is_of_lspp(key))
 		return err_set(e, ERR_CORRUPT,
 		    "%s has no provenance, though lspp began its generation",
 		    key);
-	return has == -1 && e->class == ERR_CORRUPT ? err_in(e, "%s", key)
-						    : has;
+	return has;
 }
 
 static int

@@ -45,11 +45,10 @@ state_compared_ns(
     struct state *st, int64_t root, const char *key, int64_t *ns, struct err *e)
 {
 	*ns = 0;
-	return state_has_compared(st) &&
-		sql_number(st, e, ns,
-		    "SELECT max(at_ns, tried_ns) FROM compared"
-		    " WHERE root = ? AND key = ?",
-		    WITH(NUMBER(root), NAME(key))) == -1
-	    ? -1
-	    : 0;
+	return !state_has_compared(st)
+	    ? 0
+	    : sql_or_zero(st, e, ns,
+		  "SELECT max(at_ns, tried_ns) FROM compared"
+		  " WHERE root = ? AND key = ?",
+		  WITH(NUMBER(root), NAME(key)));
 }

@@ -64,6 +64,7 @@ struct sql_value {
  * sql_any	is there a row?  1, 0, -1
  * sql_number	1 with the first column of the first row, null being 0; 0:
  *		there is no row, and *out is as it was; -1
+ * sql_or_zero	likewise, or 0 where there is no row: 0, -1
  * sql_each	row() for each row until it returns other than 0, which is then
  *		returned (-1 with e); 0
  */
@@ -73,6 +74,8 @@ int sql_run(struct state *st, struct err *e, const char *text,
 int sql_any(struct state *st, struct err *e, const char *text,
     const struct sql_value *v);
 int sql_number(struct state *st, struct err *e, int64_t *out, const char *text,
+    const struct sql_value *v);
+int sql_or_zero(struct state *st, struct err *e, int64_t *out, const char *text,
     const struct sql_value *v);
 int sql_each(struct state *st, struct err *e, sql_row *row, void *ctx,
     const char *text, const struct sql_value *v);
@@ -92,8 +95,10 @@ bool state_natural(sqlite3_stmt *q, int at, uint64_t max, uint64_t *v);
 /* A column as a string; the caller frees it. */
 char *state_text(sqlite3_stmt *q, int at);
 
-/* Of what a record says of the next object. */
+/* Of what a record says of the next object: of b, which it releases, and the
+ * key. */
 uint32_t state_checksum(const struct record *r);
+uint32_t state_sum_of(struct buf *b, const struct record *r);
 
 /* Within a transaction: the table of records, empty. */
 int state_make_records(struct state *st, struct err *e);

@@ -45,9 +45,7 @@ check_of(const struct record *r)
 	pagesum_store(p + 60, r->sum);
 	be32_put(p + 76, walpos_index(r->snapshot));
 	b.len = CHECKED;
-	buf_adds(&b, r->key);
-	check = (uint32_t)pagesum_of(0, b.data, (uint32_t)b.len).lo;
-	buf_release(&b);
+	check = state_sum_of(&b, r);
 	return check == 0 ? 1 : check;
 }
 

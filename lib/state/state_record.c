@@ -20,11 +20,21 @@ enum {
 };
 
 uint32_t
+state_sum_of(struct buf *b, const struct record *r)
+{
+	uint32_t sum;
+
+	buf_adds(b, r->key);
+	sum = (uint32_t)pagesum_of(0, b->data, (uint32_t)b->len).lo;
+	buf_release(b);
+	return sum;
+}
+
+uint32_t
 state_checksum(const struct record *r)
 {
 	struct buf b = { 0 };
 	uint8_t *p = buf_room(&b, CHECKED);
-	uint32_t sum;
 
 	memset(p, 0, CHECKED);
 	be64_put(p, (uint64_t)r->root);
@@ -38,10 +48,7 @@ state_checksum(const struct record *r)
 	be32_put(p + 88, r->pages);
 	pagesum_store(p + 92, r->sum);
 	b.len = CHECKED;
-	buf_adds(&b, r->key);
-	sum = (uint32_t)pagesum_of(0, b.data, (uint32_t)b.len).lo;
-	buf_release(&b);
-	return sum;
+	return state_sum_of(&b, r);
 }
 
 char *

@@ -116,6 +116,14 @@ sql_number(struct state *st, struct err *e, int64_t *out, const char *text,
 }
 
 int
+sql_or_zero(struct state *st, struct err *e, int64_t *out, const char *text,
+    const struct sql_value *v)
+{
+	*out = 0;
+	return sql_number(st, e, out, text, v) == -1 ? -1 : 0;
+}
+
+int
 sql_any(struct state *st, struct err *e, const char *text,
     const struct sql_value *v)
 {

@@ -66,13 +66,12 @@ state_verified_ns(struct state *st, int64_t root, const char *key, bool deep,
     int64_t *ns, struct err *e)
 {
 	*ns = 0;
-	return state_has(st, "verdict") &&
-		sql_number(st, e, ns,
-		    "SELECT max(iif(?3, deep_ns, at_ns), tried_ns)"
-		    " FROM verdict WHERE root = ?1 AND key = ?2",
-		    WITH(NUMBER(root), NAME(key), NUMBER(deep))) == -1
-	    ? -1
-	    : 0;
+	return !state_has(st, "verdict")
+	    ? 0
+	    : sql_or_zero(st, e, ns,
+		  "SELECT max(iif(?3, deep_ns, at_ns), tried_ns)"
+		  " FROM verdict WHERE root = ?1 AND key = ?2",
+		  WITH(NUMBER(root), NAME(key), NUMBER(deep)));
 }
 
 struct unverified {

@@ -41,12 +41,15 @@ add(struct list *l, int64_t dev, int64_t ino)
 }
 
 static void
-drop(struct list *l, int64_t dev, int64_t ino)
+leave(struct list *l, int64_t dev, int64_t ino)
 {
-	struct held *h = find(l, dev, ino);
+	struct held *h;
 
-	if (h != NULL)
+	pthread_mutex_lock(&mutex);
+	if ((h = find(l, dev, ino)) != NULL)
 		*h = l->v[--l->n];
+	pthread_cond_broadcast(&left);
+	pthread_mutex_unlock(&mutex);
 }
 
 void
@@ -62,10 +65,7 @@ guard_enter(int64_t dev, int64_t ino)
 void
 guard_leave(int64_t dev, int64_t ino)
 {
-	pthread_mutex_lock(&mutex);
-	drop(&held, dev, ino);
-	pthread_cond_broadcast(&left);
-	pthread_mutex_unlock(&mutex);
+	leave(&held, dev, ino);
 }
 
 void
@@ -79,9 +79,7 @@ guard_own(int64_t dev, int64_t ino)
 void
 guard_own_end(int64_t dev, int64_t ino)
 {
-	pthread_mutex_lock(&mutex);
-	drop(&own, dev, ino);
-	pthread_mutex_unlock(&mutex);
+	leave(&own, dev, ino);
 }
 
 bool

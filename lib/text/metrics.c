@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +149,16 @@ metrics_add(
 	s->name = xasprintf("%s{%s%s%s}", table[metric].name, buf_str(&all),
 	    labels != NULL ? "," : "", labels != NULL ? labels : "");
 	buf_release(&all);
+}
+
+void
+metrics_databases(struct metrics *m, const char *state, uint64_t n)
+{
+	struct buf labels = { 0 };
+
+	metrics_label(&labels, "state", state);
+	metrics_add(m, METRIC_DATABASES, buf_str(&labels), (double)n);
+	buf_release(&labels);
 }
 
 void

@@ -11,6 +11,7 @@
 #define LSPP_TEXT_METRICS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf;
 struct err;
@@ -75,6 +76,9 @@ void metrics_release(struct metrics *m);
 /* labels: those besides the program, like "dir=\"sent\"", or NULL. */
 void metrics_add(
     struct metrics *m, enum metric metric, const char *labels, double value);
+
+/* So many databases are, or were, in that state. */
+void metrics_databases(struct metrics *m, const char *state, uint64_t n);
 
 /*
  * Append name="value" to a list of labels.  Values are bytes: what is no text

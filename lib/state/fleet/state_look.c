@@ -194,12 +194,9 @@ state_renote(struct state *st, int64_t root, const char *path, int64_t read_ns,
 int
 state_pass(struct state *st, int64_t root, int64_t *began_ns, struct err *e)
 {
-	*began_ns = 0;
-	return sql_number(st, e, began_ns,
-		   "SELECT value FROM meta WHERE name = 'pass ' || ?",
-		   WITH(NUMBER(root))) == -1
-	    ? -1
-	    : 0;
+	return sql_or_zero(st, e, began_ns,
+	    "SELECT value FROM meta WHERE name = 'pass ' || ?",
+	    WITH(NUMBER(root)));
 }
 
 int
@@ -214,14 +211,11 @@ state_put_pass(struct state *st, int64_t root, int64_t began_ns, uint64_t seen,
 int
 state_life(struct state *st, int64_t root, int64_t *began_ns, struct err *e)
 {
-	*began_ns = 0;
-	return sql_number(st, e, began_ns,
-		   "SELECT coalesce(max(iif(name LIKE 'pass %', value, NULL)),"
-		   " max(value)) FROM meta WHERE name IN"
-		   " ('pass 0', 'ran 0', 'pass ' || ?1, 'ran ' || ?1)",
-		   WITH(NUMBER(root))) == -1
-	    ? -1
-	    : 0;
+	return sql_or_zero(st, e, began_ns,
+	    "SELECT coalesce(max(iif(name LIKE 'pass %', value, NULL)),"
+	    " max(value)) FROM meta WHERE name IN"
+	    " ('pass 0', 'ran 0', 'pass ' || ?1, 'ran ' || ?1)",
+	    WITH(NUMBER(root)));
 }
 
 int

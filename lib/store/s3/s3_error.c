@@ -16,6 +16,15 @@
 
 enum { RETRY_AFTER_MAX = 300 }; /* seconds */
 
+/* Hints of more than one code. */
+#define UNKNOWN_KEY \
+	"the server does not know this access key: --whoami tells which it is"
+#define OTHER_TOKEN   "is AWS_SESSION_TOKEN of the same keys?"
+#define SESSION_ENDED "the session has ended: get new keys"
+#define OTHER_REGION  "the bucket is in another region: --region NAME"
+#define BYTES_CHANGED "the bytes were changed on the way, by a proxy perhaps"
+#define OTHER_KMS_KEY "is --sse-kms-key-id right?"
+
 static const struct meaning {
 	const char *code;
 	enum s3_verdict verdict;
@@ -25,25 +34,15 @@ static const struct meaning {
 	{ "SignatureDoesNotMatch", S3_FATAL, ERR_DENIED,
 	    "is the secret access key right? --debug=sign shows what was "
 	    "signed" },
-	{ "InvalidAccessKeyId", S3_FATAL, ERR_DENIED,
-	    "the server does not know this access key: --whoami tells "
-	    "which it is" },
-	{ "XAdminUserNotFound", S3_FATAL, ERR_DENIED,
-	    "the server does not know this access key: --whoami tells "
-	    "which it is" },
-	{ "NotSignedUp", S3_FATAL, ERR_DENIED,
-	    "the server does not know this access key: --whoami tells "
-	    "which it is" },
-	{ "InvalidToken", S3_FATAL, ERR_DENIED,
-	    "is AWS_SESSION_TOKEN of the same keys?" },
-	{ "InvalidTokenId", S3_FATAL, ERR_DENIED,
-	    "is AWS_SESSION_TOKEN of the same keys?" },
+	{ "InvalidAccessKeyId", S3_FATAL, ERR_DENIED, UNKNOWN_KEY },
+	{ "XAdminUserNotFound", S3_FATAL, ERR_DENIED, UNKNOWN_KEY },
+	{ "NotSignedUp", S3_FATAL, ERR_DENIED, UNKNOWN_KEY },
+	{ "InvalidToken", S3_FATAL, ERR_DENIED, OTHER_TOKEN },
+	{ "InvalidTokenId", S3_FATAL, ERR_DENIED, OTHER_TOKEN },
 	{ "AccountProblem", S3_FATAL, ERR_DENIED, NULL },
 	{ "AllAccessDisabled", S3_FATAL, ERR_DENIED, NULL },
-	{ "ExpiredToken", S3_EXPIRED, ERR_DENIED,
-	    "the session has ended: get new keys" },
-	{ "ExpiredTokenException", S3_EXPIRED, ERR_DENIED,
-	    "the session has ended: get new keys" },
+	{ "ExpiredToken", S3_EXPIRED, ERR_DENIED, SESSION_ENDED },
+	{ "ExpiredTokenException", S3_EXPIRED, ERR_DENIED, SESSION_ENDED },
 	{ "TokenRefreshRequired", S3_EXPIRED, ERR_DENIED, NULL },
 	{ "RequestTimeTooSkewed", S3_SKEWED, ERR_DENIED,
 	    "this machine's clock is wrong: set it" },
@@ -54,10 +53,9 @@ static const struct meaning {
 	    "a bucket has 3 to 63 small letters, digits, dots and hyphens" },
 	{ "AuthorizationHeaderMalformed", S3_MOVED, ERR_CONFIG,
 	    "is the region right? --region NAME" },
-	{ "PermanentRedirect", S3_MOVED, ERR_CONFIG,
-	    "the bucket is in another region: --region NAME" },
+	{ "PermanentRedirect", S3_MOVED, ERR_CONFIG, OTHER_REGION },
 	{ "IllegalLocationConstraintException", S3_MOVED, ERR_CONFIG,
-	    "the bucket is in another region: --region NAME" },
+	    OTHER_REGION },
 	{ "IncorrectEndpoint", S3_MOVED, ERR_CONFIG, NULL },
 	{ "SlowDown", S3_SLOWER, ERR_UNAVAILABLE, NULL },
 	{ "ServiceUnavailable", S3_SLOWER, ERR_UNAVAILABLE, NULL },
@@ -68,14 +66,12 @@ static const struct meaning {
 	{ "IncompleteBody", S3_AGAIN, ERR_UNAVAILABLE, NULL },
 	{ "OperationAborted", S3_AGAIN, ERR_UNAVAILABLE, NULL },
 	{ "ConditionalRequestConflict", S3_AGAIN, ERR_UNAVAILABLE, NULL },
-	{ "BadDigest", S3_AGAIN, ERR_UNAVAILABLE,
-	    "the bytes were changed on the way, by a proxy perhaps" },
-	{ "InvalidDigest", S3_AGAIN, ERR_UNAVAILABLE,
-	    "the bytes were changed on the way, by a proxy perhaps" },
+	{ "BadDigest", S3_AGAIN, ERR_UNAVAILABLE, BYTES_CHANGED },
+	{ "InvalidDigest", S3_AGAIN, ERR_UNAVAILABLE, BYTES_CHANGED },
 	{ "XAmzContentSHA256Mismatch", S3_AGAIN, ERR_UNAVAILABLE,
-	    "the bytes were changed on the way, by a proxy perhaps" },
+	    BYTES_CHANGED },
 	{ "XAmzContentChecksumMismatch", S3_AGAIN, ERR_UNAVAILABLE,
-	    "the bytes were changed on the way, by a proxy perhaps" },
+	    BYTES_CHANGED },
 	{ "NoSuchKey", S3_FINAL, ERR_MISSING, NULL },
 	{ "NoSuchUpload", S3_FINAL, ERR_MISSING, NULL },
 	{ "PreconditionFailed", S3_FINAL, ERR_BUSY, NULL },
@@ -85,10 +81,8 @@ static const struct meaning {
 	    "on this server an object's name cannot also be a folder" },
 	{ "InvalidStorageClass", S3_FATAL, ERR_CONFIG,
 	    "the server has no such --storage-class" },
-	{ "kms:KeyNotFound", S3_FATAL, ERR_CONFIG,
-	    "is --sse-kms-key-id right?" },
-	{ "KMS.NotFoundException", S3_FATAL, ERR_CONFIG,
-	    "is --sse-kms-key-id right?" },
+	{ "kms:KeyNotFound", S3_FATAL, ERR_CONFIG, OTHER_KMS_KEY },
+	{ "KMS.NotFoundException", S3_FATAL, ERR_CONFIG, OTHER_KMS_KEY },
 	{ "NotImplemented", S3_FINAL, ERR_CONFIG,
 	    "the server lacks this feature (--sse, --sse-c, --header?)" },
 	{ "KeyTooLongError", S3_FINAL, ERR_CONFIG, NULL },
