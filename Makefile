@@ -176,11 +176,8 @@ bench-large: all tools
 # What it learns stays in build-fuzz/corpus, what breaks in build-fuzz/crash.
 CLANG ?= clang
 FUZZERS = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
-FUZZ_FLAGS = -std=c11 -g -O1 -pthread \
-	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_SRC = $(filter-out %/config_file.c, \
-	$(filter lib/base/% lib/sys/% lib/text/% lib/sqlite/% lib/config/% \
-	lib/replica/wal/% lib/replica/ltx/%,$(LIB_SRC)))
+FUZZ_LIB = build-fuzz/liblspp.a
+FUZZ_SANITIZE = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 fuzz: $(or $(T:%=fuzz-%),$(FUZZERS:%=fuzz-%))
 fuzz-%: build-fuzz/%
@@ -188,9 +185,20 @@ fuzz-%: build-fuzz/%
 	$Q$< -max_total_time=$(SECONDS) -print_final_stats=1 -verbosity=0 \
 		-artifact_prefix=build-fuzz/crash/$*- \
 		build-fuzz/corpus/$* tests/data/fuzz/$*
-build-fuzz/%: tests/fuzz/%_fuzz.c $(FUZZ_SRC) $(HDR)
-	@mkdir -p $(@D)
-	$Q$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -o $@ $< $(FUZZ_SRC) $(PKG_LIBS)
+build-fuzz/%: tests/fuzz/%_fuzz.c tests/fuzz/fuzz.h $(FUZZ_LIB)
+	$Q$(CLANG) $(ALL_CPPFLAGS) -std=c11 -pthread $(FUZZ_SANITIZE) \
+		-fsanitize=fuzzer -o $@ $< $(FUZZ_LIB) $(PKG_LIBS)
+ifneq ($B,build-fuzz)
+$(FUZZ_LIB): $(LIB_SRC) $(HDR)
+	$Q$(MAKE) B=build-fuzz CC='$(CLANG)' SANITIZE= \
+		CFLAGS='$(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link' $@
+endif
+.PRECIOUS: build-fuzz/%
+
+# Each of them for a while, as a test: what breaks one is told, with its name.
+fuzz-check: SECONDS = 30
+fuzz-check: $(FUZZERS:%=build-fuzz/%)
+	$Qtests/fuzz/check $(SECONDS) $(FUZZERS)
 
 # Line coverage of lib/ by all the tests.
 cover:

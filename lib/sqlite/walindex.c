@@ -79,8 +79,10 @@ makes_sense(const struct walindex *x)
 	bool size = x->page_size >= 512 && x->page_size <= 65536 &&
 	    (x->page_size & (x->page_size - 1)) == 0;
 
-	return x->backfill <= x->frames &&
-	    (x->frames == 0 || (size && x->pages > 0));
+	if (x->frames == 0 && x->page_size == 0)
+		size = true;
+	return size && x->backfill <= x->frames &&
+	    (x->frames == 0 || x->pages > 0);
 }
 
 /* The header: the first copy before the second. */

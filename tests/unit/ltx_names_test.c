@@ -108,6 +108,8 @@ test_objects(void)
 	is_object("3/" NAME, -1, LTX_LEVELS_DIR, 0);
 	is_object("a/000a/" NAME, -1, LTX_LEVELS_DIR, 0);
 	is_object("/" NAME, -1, LTX_LEVELS_DIR, 0);
+	is_object("/ltx/0/" NAME, -1, LTX_LEVELS_DIR, 0);
+	is_object("/0000/" NAME, -1, LTX_LEVELS_FLAT, 0);
 	is_object(NAME, -1, LTX_LEVELS_DIR, 0);
 	is_object("a/0000/x.ltx", -1, LTX_LEVELS_DIR, 0);
 #undef NAME

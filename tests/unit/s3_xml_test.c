@@ -46,18 +46,48 @@ test_page(void)
 	s3_page_release(&p);
 }
 
+/* What a listing leaves out must not look like an object that is not there. */
+static void
+test_entries(void)
+{
+	static const char *const pages[] = {
+		"<Contents><Size>7</Size></Contents>",
+		"<Contents><Key></Key><Size>7</Size></Contents>",
+		"<CommonPrefixes></CommonPrefixes>",
+		"<Contents><Key>a</Key><Size>-1</Size></Contents>",
+		"<Contents><Key>a</Key><Size></Size></Contents>",
+		"<Contents><Key>a</Key><Size>1e3</Size></Contents>",
+		"<Contents><Key>a</Key><Size>18446744073709551617</Size>"
+		"</Contents>",
+		"<x:><Contents><Key>a</Key></Contents></x:>",
+	};
+	struct buf xml = { 0 };
+	struct s3_page p;
+	struct err e;
+
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		buf_reset(&xml);
+		buf_addf(
+		    &xml, "<ListBucketResult>%s</ListBucketResult>", pages[i]);
+		is_int(page_of(buf_str(&xml), &p, &e), -1, "%s", pages[i]);
+		is_int(e.class, ERR_UNAVAILABLE, "%s", e.msg);
+		s3_page_release(&p);
+	}
+	buf_release(&xml);
+}
+
 static void
 test_encoded(void)
 {
 	struct s3_page p;
 	struct err e;
 
-	is_int(page_of("<ListBucketResult><Contents><Key>a+%2B%25%C3%A9%2"
+	is_int(page_of("<ListBucketResult><Contents><Key>a+%2B%25%C3%A9%00%2"
 		       "</Key></Contents><EncodingType>url</EncodingType>"
 		       "</ListBucketResult>",
 		   &p, &e),
 	    0, "an encoded page");
-	is_str(p.n == 1 ? p.v[0].key : NULL, "a +%\xc3\xa9%2", "is decoded");
+	is_str(p.n == 1 ? p.v[0].key : NULL, "a +%\xc3\xa9%00%2", "is decoded");
 	s3_page_release(&p);
 	is_int(page_of("<ListBucketResult><Contents><Key>a+%2B</Key>"
 		       "</Contents></ListBucketResult>",
@@ -135,6 +165,7 @@ main(void)
 {
 	test_time();
 	test_page();
+	test_entries();
 	test_encoded();
 	test_broken();
 	test_error();

@@ -95,7 +95,8 @@ ltx_object(
 	level = component(key, name - 1);
 	*db = level > 0 ? level - 1 : 0;
 	*how = LTX_LEVELS_FLAT;
-	if (ltx_parse_level(key + level, name - 1 - level, *how, &n->level))
+	if (level != 1 &&
+	    ltx_parse_level(key + level, name - 1 - level, *how, &n->level))
 		return true;
 	*how = LTX_LEVELS_DIR;
 	if (level == 0 ||
@@ -103,5 +104,6 @@ ltx_object(
 		return false;
 	above = component(key, level - 1);
 	*db = above > 0 ? above - 1 : 0;
-	return level - 1 - above == 3 && memcmp(key + above, "ltx", 3) == 0;
+	return above != 1 && level - 1 - above == 3 &&
+	    memcmp(key + above, "ltx", 3) == 0;
 }

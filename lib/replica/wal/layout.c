@@ -165,32 +165,10 @@ in_generations(const char *key, ptrdiff_t at, size_t *db)
 	const ptrdiff_t n = sizeof(word) - 1;
 
 	if (at < n || strncmp(key + at - n, word, (size_t)n) != 0 ||
-	    (at > n && key[at - n - 1] != '/'))
+	    at == n + 1 || (at > n && key[at - n - 1] != '/'))
 		return false;
 	*db = at > n ? (size_t)(at - n - 1) : 0;
 	return true;
-}
-
-bool
-layout_object(const char *key, size_t *db, struct layout_name *n)
-{
-	size_t len = strlen(key);
-	ptrdiff_t at = last_components(key, len, 1);
-	char gen[LAYOUT_GENERATION] = "";
-	uint32_t owner;
-
-	if (at >= 0 && parse_owner(&owner, key + at)) {
-		n->kind = LAYOUT_OWNER;
-		n->at = owner;
-		return in_generations(key, at, db);
-	}
-	at = last_components(key, len, 3);
-	if (at < 0 || key[at + LAYOUT_GENERATION - 1] != '/')
-		return false;
-	memcpy(gen, key + at, sizeof(gen) - 1);
-	return layout_is_generation(gen) &&
-	    layout_parse(n, key + at + LAYOUT_GENERATION) &&
-	    in_generations(key, at, db);
 }
 
 bool
@@ -208,4 +186,17 @@ layout_parse_below(const char *rest, char line[POS_LINE], struct layout_name *n)
 	memcpy(line, rest, POS_LINE - 1);
 	line[POS_LINE - 1] = '\0';
 	return layout_is_generation(line) && layout_parse(n, rest + POS_LINE);
+}
+
+bool
+layout_object(const char *key, size_t *db, struct layout_name *n)
+{
+	size_t len = strlen(key);
+	ptrdiff_t at = last_components(key, len, 1);
+	char line[POS_LINE];
+
+	if (at < 0 || !layout_parse_below(key + at, line, n))
+		at = last_components(key, len, 3);
+	return at >= 0 && layout_parse_below(key + at, line, n) &&
+	    in_generations(key, at, db);
 }

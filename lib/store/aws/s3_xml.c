@@ -16,6 +16,7 @@ enum { FULL = 1000 }; /* entries that nobody gets more of at a time */
 struct parser {
 	XML_Parser expat;
 	struct buf path, text;
+	bool refused; /* expat may tell the end of an element all the same */
 	s3_xml_element *element;
 	void *ctx;
 };
@@ -27,13 +28,15 @@ on_start(void *ctx, const XML_Char *name, const XML_Char **attributes)
 	const char *local = strrchr(name, ':');
 
 	(void)attributes;
-	if (p->path.len > 1024) {
+	local = local == NULL ? name : local + 1;
+	if (p->path.len > 1024 || *local == '\0') {
+		p->refused = true;
 		(void)XML_StopParser(p->expat, XML_FALSE);
 		return;
 	}
 	if (p->path.len > 0)
 		buf_add(&p->path, "/", 1);
-	buf_adds(&p->path, local == NULL ? name : local + 1);
+	buf_adds(&p->path, local);
 	buf_reset(&p->text);
 }
 
@@ -44,6 +47,8 @@ on_end(void *ctx, const XML_Char *name)
 	char *slash;
 
 	(void)name;
+	if (p->refused)
+		return;
 	p->element(p->ctx, buf_str(&p->path), buf_str(&p->text));
 	buf_reset(&p->text);
 	slash = strrchr((char *)p->path.data, '/');
@@ -210,12 +215,24 @@ set_key(struct s3_entry *en, const char *text)
 }
 
 static void
+set_size(struct s3_page *page, const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (digits == 0 || digits > 19 || text[digits] != '\0')
+		page->broken = true;
+	last_entry(page)->size = strtoull(text, NULL, 10);
+}
+
+static void
 end_entry(struct s3_page *page, bool prefix)
 {
 	struct s3_entry *en = last_entry(page);
 
-	if (en->key == NULL)
+	if (en->key == NULL || *en->key == '\0') {
+		page->broken = true;
 		return;
+	}
 	en->prefix = prefix;
 	page->n++;
 	*last_entry(page) = (struct s3_entry){ 0 };
@@ -234,7 +251,7 @@ take_listing(void *ctx, const char *path, const char *text)
 	    strcmp(path, "CommonPrefixes/Prefix") == 0)
 		set_key(last_entry(page), text);
 	else if (strcmp(path, "Contents/Size") == 0)
-		last_entry(page)->size = strtoull(text, NULL, 10);
+		set_size(page, text);
 	else if (strcmp(path, "Contents/LastModified") == 0)
 		last_entry(page)->mtime_ns = s3_xml_time(text);
 	else if (strcmp(path, "Contents") == 0)
@@ -273,7 +290,10 @@ hex_byte(const char *s)
 	return (int)v;
 }
 
-/* Some encode a space as "+", and all encode a plus. */
+/*
+ * Some encode a space as "+", and all encode a plus.  No key holds a byte of
+ * zeros: one that is encoded stays as it is, so that it cuts no key short.
+ */
 void
 s3_xml_decode(char *s)
 {
@@ -281,7 +301,7 @@ s3_xml_decode(char *s)
 	int byte;
 
 	for (; *s != '\0'; s++) {
-		if (*s == '%' && (byte = hex_byte(s + 1)) != -1) {
+		if (*s == '%' && (byte = hex_byte(s + 1)) > 0) {
 			*to++ = (char)byte;
 			s += 2;
 		} else {
@@ -327,6 +347,9 @@ s3_xml_page(const struct buf *body, struct s3_page *page, struct err *e)
 		return err_set(e, ERR_UNAVAILABLE, "the answer is no listing");
 	}
 	buf_release(&root);
+	if (page->broken)
+		return err_set(e, ERR_UNAVAILABLE,
+		    "a page of a listing has an entry without a key or a size");
 	if (page->unclear || (!page->said && page->n >= FULL))
 		return err_set(e, ERR_UNAVAILABLE,
 		    "a page of a listing does not say whether it is the last");

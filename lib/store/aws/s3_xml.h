@@ -46,6 +46,7 @@ struct s3_page {
 	bool said;      /* it says whether it is truncated */
 	bool unclear;   /* what it says of being truncated is no answer */
 	bool unordered; /* they came in another order */
+	bool broken;    /* one of them has no key, or no size that is one */
 	char *token;    /* of the next page, or NULL */
 };
 

@@ -146,6 +146,8 @@ s3_judge(const struct s3_call *c, const struct http_response *r,
 	if (x->region[0] == '\0' &&
 	    (region = http_header(r, "x-amz-bucket-region")) != NULL)
 		(void)snprintf(x->region, sizeof(x->region), "%s", region);
+	if (!s3_place_is_region(x->region))
+		x->region[0] = '\0';
 	/* A HEAD has no body that could say so. */
 	if (r->status == 400 && x->code[0] == '\0' && x->region[0] != '\0')
 		m.verdict = S3_MOVED;

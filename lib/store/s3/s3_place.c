@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/s3/s3_place.h"
 
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -47,19 +49,26 @@ replace(char **s, char *with)
 	*s = with;
 }
 
+/* Of what is no escape, or one of a byte of zeros, nothing changes. */
 static char *
 unescape(const char *s, size_t n)
 {
-	char *out = text(s, n), *to = out, hex[3] = "";
+	char *out = text(s, n), *to = out;
 
 	for (s = out; *s != '\0'; s++) {
-		if (*s == '%' && s[1] != '\0' && s[2] != '\0') {
-			memcpy(hex, s + 1, 2);
-			*to++ = (char)strtol(hex, NULL, 16);
-			s += 2;
-		} else {
-			*to++ = *s;
+		char hex[3] = { *s == '%' ? s[1] : '\0', '\0', '\0' };
+		char *end = hex;
+		long byte = 0;
+
+		if (isxdigit((unsigned char)hex[0])) {
+			hex[1] = s[2];
+			byte = strtol(hex, &end, 16);
 		}
+		if (end == hex + 2 && byte > 0)
+			s += 2;
+		else
+			byte = *s;
+		*to++ = (char)byte;
 	}
 	*to = '\0';
 	return out;
@@ -279,18 +288,53 @@ configured_endpoint(const struct aws_files *f, const char *profile)
 	return aws_profile_endpoint(f, profile, "s3");
 }
 
-/* Without a scheme: plain HTTP stays on this machine or in this house. */
+/*
+ * Without a scheme: plain HTTP stays on this machine or in this house.  Only an
+ * address says that; a name that begins like one may be anybody's.
+ */
 static bool
 nearby(const char *host)
 {
-	static const char *const near[] = { "localhost", "127.", "10.",
-		"192.168.", "[::1]", "172.16.", "172.17.", "172.18.", "172.19.",
-		"172.2", "172.30.", "172.31." };
+	char name[64];
+	size_t n = strcspn(host, ":/");
+	struct in_addr a;
+	uint32_t v;
 
-	for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++)
-		if (strncasecmp(host, near[i], strlen(near[i])) == 0)
-			return true;
-	return false;
+	if (strncasecmp(host, "[::1]", 5) == 0 ||
+	    (n == 9 && strncasecmp(host, "localhost", n) == 0))
+		return true;
+	if (n >= sizeof(name))
+		return false;
+	memcpy(name, host, n);
+	name[n] = '\0';
+	if (inet_pton(AF_INET, name, &a) != 1)
+		return false;
+	v = ntohl(a.s_addr);
+	return v >> 24 == 127 || v >> 24 == 10 || v >> 20 == 0xac1 ||
+	    v >> 16 == 0xc0a8;
+}
+
+/* NAME, ADDRESS or [ADDRESS], and a port. */
+static bool
+is_host(const char *s)
+{
+	static const char letters[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	bool bracket = *s == '[';
+	const char *end = s + bracket;
+	size_t digits;
+
+	while (*end != '\0' &&
+	    (strchr(letters, *end) != NULL ||
+		strchr(bracket ? ":." : "-._", *end) != NULL))
+		end++;
+	if (end == s + bracket || (bracket && *end++ != ']'))
+		return false;
+	if (*end == '\0')
+		return true;
+	digits = strspn(end + 1, "0123456789");
+	return *end == ':' && digits > 0 && digits <= 5 &&
+	    end[1 + digits] == '\0';
 }
 
 /* Without what may be a secret, also where there is no "://" to go by. */
@@ -318,15 +362,27 @@ set_endpoint(struct s3_place *p, const char *url, struct err *e)
 	path = host + strcspn(host, "/");
 	if ((strcmp(p->scheme, "http") != 0 &&
 		strcmp(p->scheme, "https") != 0) ||
-	    path == host || strpbrk(host, "?#@ ") != NULL)
+	    strpbrk(host, "?#@ ") != NULL)
 		return bad_endpoint(url, e);
 	p->host = text(host, (size_t)(path - host));
+	if (!is_host(p->host))
+		return bad_endpoint(url, e);
 	if (normal_prefix(path, strlen(path), &p->path, e) == -1)
 		return -1;
 	if (*p->path != '\0')
 		replace(&p->path, xasprintf("/%s", p->path));
 	p->custom = true;
 	return 0;
+}
+
+bool
+s3_place_is_region(const char *s)
+{
+	size_t n = strspn(s,
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	    "-_.");
+
+	return n > 0 && n < 64 && s[n] == '\0';
 }
 
 static void
@@ -402,6 +458,10 @@ settle(struct s3_place *p, struct spoken *u, const struct store_conf *conf,
 	if (endpoint != NULL && set_endpoint(p, endpoint, e) == -1)
 		return -1;
 	find_region(p, u, conf, f, profile);
+	if (!s3_place_is_region(p->region))
+		return err_set(e, ERR_CONFIG,
+		    "the region is no name of letters, digits, \"-\", \"_\" "
+		    "and \".\"");
 	p->fips = aws_env_true("AWS_USE_FIPS_ENDPOINT");
 	p->dualstack = aws_env_true("AWS_USE_DUALSTACK_ENDPOINT");
 	if (p->custom && (p->fips || p->dualstack))

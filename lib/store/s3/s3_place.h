@@ -40,6 +40,9 @@ int s3_place_find(struct s3_place *p, const char *url,
     const char *profile, struct err *e);
 void s3_place_release(struct s3_place *p);
 
+/* Can it be a region?  It becomes a part of AWS's host, whoever says it. */
+bool s3_place_is_region(const char *s);
+
 /* Move to another region: AWS's host changes with it. */
 void s3_place_region(struct s3_place *p, const char *region);
 
