@@ -86,6 +86,24 @@ test_bad(void)
 	}
 }
 
+/* Beside an endpoint a bucket may look like a host. */
+static void
+test_bucket(void)
+{
+	struct s3_place p;
+	struct err e;
+
+	if (find(&p, "s3://b.s3.x.amazonaws.com?endpoint=http://h&region=r",
+		&e) == 0) {
+		is_str(p.bucket, "b.s3.x.amazonaws.com", "the bucket is whole");
+		is_str(p.host, "h", "and the host is the endpoint's");
+		is_str(p.region, "r", "as its region");
+		s3_place_release(&p);
+	} else {
+		ok(false, "%s", e.msg);
+	}
+}
+
 static void
 test_region(void)
 {
@@ -111,6 +129,7 @@ main(void)
 	files = aws_files_open(&e);
 	test_hosts();
 	test_bad();
+	test_bucket();
 	test_region();
 	aws_files_close(files);
 	return done();

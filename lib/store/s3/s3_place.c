@@ -130,7 +130,10 @@ split_authority(struct spoken *u, const char *s, size_t n)
 		u->bucket = text(s, before);
 		if (hosts[i].region != NULL)
 			replace(&star, xstrdup(hosts[i].region));
-		u->region = star;
+		if (u->region == NULL)
+			u->region = star;
+		else
+			free(star);
 		if (hosts[i].scheme == NULL)
 			u->aws = true;
 		else
@@ -228,22 +231,24 @@ static int
 parse_url(struct spoken *u, const char *url, bool has_query, struct err *e)
 {
 	const char *s = url + strlen("s3://"), *query;
-	size_t n = strcspn(s, has_query ? "/?" : "/");
+	size_t n = strcspn(s, has_query ? "/?" : "/"), param;
 	size_t prefix = strcspn(s + n, has_query ? "?" : "");
+	int rc = 0;
 
-	split_authority(u, s, n);
-	if (check_bucket(u->bucket, e) == -1 ||
-	    normal_prefix(s + n, prefix, &u->prefix, e) == -1)
-		return -1;
-	query = s + n + prefix;
-	while (*query != '\0') {
+	for (query = s + n + prefix; rc == 0 && *query != '\0';
+	     query += param) {
 		query++;
-		n = strcspn(query, "&");
-		if (take_param(u, query, n, e) == -1)
-			return -1;
-		query += n;
+		param = strcspn(query, "&");
+		rc = take_param(u, query, param, e);
 	}
-	return 0;
+	/* Beside an endpoint all of it is the bucket, whatever it looks like. */
+	if (u->endpoint == NULL)
+		split_authority(u, s, n);
+	else
+		u->bucket = text(s, n);
+	if (check_bucket(u->bucket, e) == -1)
+		return -1;
+	return rc == -1 ? -1 : normal_prefix(s + n, prefix, &u->prefix, e);
 }
 
 static void
