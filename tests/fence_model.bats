@@ -33,6 +33,7 @@ begin() {
 	done
 	holder='' acked='' unsure='' damaged=''
 	n=0
+	changing=''
 }
 
 # Only databases that have something to ship are of interest: an idle one is not
@@ -76,6 +77,7 @@ ship() {
 	done
 	how=ship
 	[ ${#opts[@]} = 0 ] || how=takeover
+	[ -z "$changing" ] || ((RANDOM % 2)) || opts+=(--format ltx)
 	[ $how = ship ] || [ "${run[0]}" = lspp-ship ] || unsure=$m
 	echo "$m: ${run[*]} ${opts[*]}, n $n" >>log
 	on "$m" "${run[@]}" "${opts[@]}" "src.$m/x.db" >acks 2>>log || :
@@ -135,6 +137,21 @@ step() {
 	for ((round = 1; round <= $(count 500 12); round++)); do
 		begin
 		for ((steps = RANDOM % 10 + 4; steps > 0; steps--)); do
+			step
+			restores
+		done
+	done
+}
+
+# From the layout of Litestream 0.3 to LTX at some step, by either of the two or by
+# both.
+@test "likewise, while the layout changes" {
+	local round steps
+	AS=()
+	for ((round = 1; round <= $(count 500 12); round++)); do
+		begin
+		for ((steps = RANDOM % 12 + 6; steps > 0; steps--)); do
+			[ -n "$changing" ] || ((RANDOM % 4)) || changing=1
 			step
 			restores
 		done

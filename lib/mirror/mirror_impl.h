@@ -218,6 +218,7 @@ struct mirror {
 	uint64_t listed;
 	bool large;     /* it has more than a page */
 	uint64_t lines; /* then: what the generations were */
+	uint64_t roots; /* and what was right below the database */
 	unsigned probes, tries;
 	struct err *why; /* the last step failed so; or NULL */
 };

@@ -6,7 +6,8 @@
  * object that the copy stands on is: what follows it is there, and behind that
  * other generations.  A generation of lspp's that ends says so there.  One of
  * Litestream's does not, so now and then the generations are listed in place of
- * it.
+ * it.  Likewise what is right below the database: its history may go over to LTX,
+ * which is listed before generations.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,21 @@ list_behind(
 	return rc;
 }
 
+/* What is right below: is it as it was when that was listed last? */
+static int
+list_names(struct mirror *m, const char *prefix, uint64_t *was,
+    uint64_t *listed, struct err *e)
+{
+	struct store *s = m->conf.store;
+	int rc = s->ops->list(s, prefix, true, take_entry, listed, e);
+
+	if (rc == 0 && *listed == *was)
+		*listed = m->listed;
+	else
+		*was = *listed;
+	return rc;
+}
+
 int
 probe(struct mirror *m, uint64_t *listed, struct err *e)
 {
@@ -177,12 +193,10 @@ probe(struct mirror *m, uint64_t *listed, struct err *e)
 		rc = list_page(s, buf_str(&prefix), NULL, listed, &m->large, e);
 	} else if (!state_is_ltx(&m->is) && ++m->probes % LINES_EVERY == 0) {
 		wal_codec.prefix(&lines, m->conf.key, NULL);
-		rc = s->ops->list(
-		    s, buf_str(&lines), true, take_entry, listed, e);
-		if (rc == 0 && *listed == m->lines)
-			*listed = m->listed;
-		else
-			m->lines = *listed;
+		rc = list_names(m, buf_str(&lines), &m->lines, listed, e);
+	} else if (!state_is_ltx(&m->is) &&
+	    m->probes % LINES_EVERY == LINES_EVERY / 2) {
+		rc = list_names(m, buf_str(&prefix), &m->roots, listed, e);
 	} else {
 		rc = list_behind(m, buf_str(&prefix), listed, e);
 	}

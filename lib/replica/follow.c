@@ -137,8 +137,11 @@ read_owner(struct history *h, struct object_dec *dec,
 	else
 		rc = rc == 0 && has && provenance_is(&pv, pv.generation, &name);
 	buf_release(&key);
+	h->closed_ns = 0;
 	if (rc != 1)
 		return rc;
+	if (strcmp(pv.generation, LAYOUT_CLOSED) == 0)
+		h->closed_ns = pv.captured_ns;
 	if (h->began_ns == 0 || pv.captured_ns < h->began_ns)
 		h->began_ns = pv.captured_ns;
 	for (char *p = (char *)buf_str(data), *end;
@@ -167,4 +170,45 @@ bool
 follow_is_older(const struct history_generation *g, int64_t captured_ns)
 {
 	return g->followed_ns != 0 && g->followed_ns <= captured_ns;
+}
+
+/* Whose is it?  Once g->plain or g->ours says so. */
+static int
+tell(struct history *h, struct history_generation *g, struct err *e)
+{
+	struct history_time t;
+	bool snapshot = g->snapshots.n > 0;
+
+	if (g->plain || g->ours)
+		return 0;
+	return history_time(h, g, snapshot ? LAYOUT_SNAPSHOT : LAYOUT_SEGMENT,
+	    snapshot ? g->snapshots.v : g->segments.v, &t, e);
+}
+
+int
+follow_closed(struct history *h, struct err *e)
+{
+	bool closed;
+
+	if (follow_read(h, e) == -1)
+		return -1;
+	closed = h->closed_ns != 0;
+	for (size_t i = 0; i < h->n && closed; i++) {
+		if (tell(h, &h->v[i], e) == -1)
+			return -1;
+		closed =
+		    !h->v[i].plain || follow_is_older(&h->v[i], h->closed_ns);
+	}
+	return closed ? 0 : follow_unclosed(e);
+}
+
+int
+follow_unclosed(struct err *e)
+{
+	err_set(e, ERR_CONFIG,
+	    "it is in two layouts, generations/ and LTX, and nothing tells "
+	    "which of them is newer");
+	return err_hint(e,
+	    "--format wal restores what is in generations/, --format ltx what "
+	    "Litestream 0.5 wrote");
 }

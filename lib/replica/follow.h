@@ -16,6 +16,12 @@
  * What is now no further than that is older than all that was captured since
  * the owner's object was.
  *
+ * An owner's object may also close the layout: then it names no generation, and
+ * the history goes on in LTX (ship_change.c), with what is captured later.  No
+ * other comes behind it.  A database that is in both layouts, and of which that
+ * does not tell which is newer, is restored from neither before somebody says
+ * from which.
+ *
  * This is how invariant 11 (ARCHITECTURE.md) holds.
  *
  * Why it is so:
@@ -63,6 +69,13 @@ int follow_read(struct history *h, struct err *e);
  * not, nobody knows.
  */
 bool follow_is_older(const struct history_generation *g, int64_t captured_ns);
+
+/*
+ * Beside files in LTX: is what is captured in these later than h->closed_ns, and
+ * all of h earlier?  0; ERR_CONFIG: nothing tells which is newer.
+ */
+int follow_closed(struct history *h, struct err *e);
+int follow_unclosed(struct err *e);
 
 /* What to do about it, for a hint or a message. */
 #define FOLLOW_SETTLE                                                       \

@@ -126,6 +126,7 @@ struct history {
 		size_t n, cap;
 	} alone;
 	int64_t began_ns;    /* follow.h: the first of them; 0: none says */
+	int64_t closed_ns;   /* likewise: the last closed it then; 0: no */
 	size_t unknown;      /* objects that no reader looks at */
 	char *first_unknown; /* the key of the first of them, or NULL */
 	size_t prefix;       /* private */

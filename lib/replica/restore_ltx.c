@@ -8,6 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/when.h"
+#include "lib/replica/follow.h"
 #include "lib/replica/history.h"
 #include "lib/replica/ltx/ltx_header.h"
 #include "lib/replica/ltx/ltx_times.h"
@@ -36,24 +37,18 @@ restore_ltx_free(struct restore_ltx *x)
 
 /* Which layout?  */
 
+/* Also in generations: then *closed_ns is when these were closed. */
 static int
-check_alone(const struct listed *from, const char *db, struct err *e)
+check_beside(const struct listed *from, const char *db, int64_t *closed_ns,
+    struct err *e)
 {
 	struct history h;
-	bool alone;
+	int rc = history_read_listed(&h, from, db, NULL, false, e);
 
-	if (history_read_listed(&h, from, db, NULL, false, e) == -1)
-		return -1;
-	alone = h.n == 0;
+	if (rc == 0 && h.n > 0 && (rc = follow_closed(&h, e)) == 0)
+		*closed_ns = h.closed_ns;
 	history_release(&h);
-	if (alone)
-		return 0;
-	err_set(e, ERR_CONFIG,
-	    "it is in two layouts, generations/ and LTX, and nothing tells "
-	    "which of them is newer");
-	return err_hint(e,
-	    "--format wal restores what is in generations/, --format ltx what "
-	    "Litestream 0.5 wrote");
+	return rc;
 }
 
 /* Its files, if it is to be restored from these: 1, or 0. */
@@ -72,7 +67,7 @@ find_files(const struct listed *from, const char *db,
 		    "no backup of that name in %s that is in LTX",
 		    from->s->url);
 	if (x->files.n > 0 && where.generations && w->format == RESTORE_ANY &&
-	    check_alone(from, db, e) == -1)
+	    check_beside(from, db, &x->closed_ns, e) == -1)
 		return -1;
 	return x->files.n > 0;
 }
@@ -239,6 +234,28 @@ make(struct store *s, const char *db, const struct restore_want *w,
 	return restore_too_old(p, w, e);
 }
 
+/* Is what is wanted in the layout that was closed before LTX began? */
+static bool
+is_before(const struct restore_plan *p, const struct restore_want *w,
+    const struct err *e)
+{
+	return p->ltx->closed_ns != 0 && w->txid == 0 &&
+	    w->at_ns != INT64_MAX && !p->older && e->class == ERR_MISSING;
+}
+
+/* A plan of LTX is there: is it of what came behind the other layout? */
+static int
+look_beside(
+    const struct restore_plan *p, const struct restore_want *w, struct err *e)
+{
+	const struct restore_ltx *x = p->ltx;
+
+	if (x->closed_ns == 0 || w->txid != 0 || p->unsure ||
+	    p->until_ns > x->closed_ns)
+		return 0;
+	return follow_unclosed(e);
+}
+
 int
 restore_ltx(const struct listed *from, const char *db,
     const struct restore_want *w, struct restore_plan *p, bool *listed,
@@ -263,7 +280,15 @@ restore_ltx(const struct listed *from, const char *db,
 		return err_set(e, ERR_USAGE, "--bisect does not know LTX");
 	if (w->at_ns != INT64_MAX && read_times(s, db, w, p, x, e) == -1)
 		return -1;
-	if (make(s, db, w, p, x, e) == -1)
+	if (make(s, db, w, p, x, e) == -1) {
+		if (!is_before(p, w, e))
+			return -1;
+		restore_ltx_free(x);
+		free(p->segment);
+		*p = (struct restore_plan){ .codec = NULL };
+		return 0;
+	}
+	if (look_beside(p, w, e) == -1)
 		return -1;
 	x->wanted = x->plan.wanted;
 	return 1;

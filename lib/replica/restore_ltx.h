@@ -3,9 +3,11 @@
  * restore_ltx -- the plan of a restore from a replica in LTX.
  *
  * For restore_plan(), which asks first whether a database is in LTX.  A
- * database that is in both layouts is refused unless w->format says which:
- * nothing that a replica holds tells which of the two is newer, since of
- * Litestream 0.3's only the store's time is known (invariant 11).
+ * database that is in both layouts is restored from LTX if it went over to that,
+ * and as of a time before from generations (follow.h).  Another one is refused
+ * unless w->format says which: nothing that a replica holds tells which of the two
+ * is newer, since of Litestream 0.3's only the store's time is known (invariant
+ * 11).
  */
 #ifndef LSPP_REPLICA_RESTORE_LTX_H
 #define LSPP_REPLICA_RESTORE_LTX_H
@@ -27,7 +29,8 @@ struct restore_ltx {
 	struct ltx_list files;
 	struct ltx_plan plan;
 	struct ltx_wish wish;
-	uint64_t wanted; /* the TXID that was, when nothing was bad yet */
+	uint64_t wanted;   /* the TXID that was, when nothing was bad yet */
+	int64_t closed_ns; /* 0, or when the layout of 0.3 was closed */
 };
 
 /*

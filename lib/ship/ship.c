@@ -235,9 +235,9 @@ take(struct ship_worker *w, struct ship_job *j, struct err *e)
 		j->outcome = SHIP_WAITS;
 	if (rc != 1)
 		return rc;
-	if (!j->known && load(w, j, e) == -1)
+	if (!j->known && !j->turned && load(w, j, e) == -1)
 		return -1;
-	if (ship_choose_codec(j, e) == -1)
+	if (ship_choose_codec(w, j, e) == -1)
 		return -1;
 	ship_writes(w, j->codec);
 	if (!j->known)

@@ -126,6 +126,9 @@
  * that goes on in it, with all pages at the record's position, or behind all
  * that is there.  ship_row.c says what takes the place of ends and owners.
  *
+ * A history in the layout of 0.3 may go over to LTX, and not back: ship_change.c
+ * has the states and says why.
+ *
  * -- When a snapshot is due --
  *
  * A snapshot is due after 24 h (--snapshot-interval), when the WAL shipped
@@ -162,7 +165,8 @@ struct ship_conf {
 	const char *base; /* absolute; keys are paths below it.  NULL: each job
 			     has a key */
 	/* The layout of a replica that begins; 0: that of Litestream 0.3.  One
-	 * that is there keeps the layout that it has; asked: or is refused. */
+	 * that is there keeps the layout that it has; asked: or goes over to
+	 * LTX, or is refused. */
 	enum format format;
 	bool format_asked;
 	int64_t snapshot_interval_ns;

@@ -4,6 +4,7 @@
  */
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/replica/format.h"
 #include "lib/replica/ltx/ltx_list.h"
 #include "lib/ship/ship_job.h"
 #include "lib/store/listed.h"
@@ -50,8 +51,8 @@ has_generations(struct ship_job *j, struct err *e)
 }
 
 /*
- * What is there in the layout that j's replica is not to have?  A restore could
- * not tell which of the two is newer, since not all their times are of one clock.
+ * What is there in the layout that j's replica is not to have?  What is in that
+ * of Litestream 0.3 is to be closed first, if it is not: the fence looks.
  */
 static int
 check_other(struct ship_job *j, const struct ltx_where *there, struct err *e)
@@ -64,17 +65,18 @@ check_other(struct ship_job *j, const struct ltx_where *there, struct err *e)
 		rc = has_generations(j, e);
 	else if (!ltx && (there->dir || there->flat))
 		rc = ltx_is_there(&from, j->rec.key, e);
-	if (rc != 1)
-		return rc;
+	if (rc == 1 && ltx) {
+		j->changes = true;
+		j->codec = format_codec(FORMAT_WAL, false);
+	}
+	if (rc != 1 || ltx)
+		return rc == -1 ? -1 : 0;
 	err_set(e, ERR_CONFIG,
-	    ltx ? "its replica is in the layout of Litestream 0.3 (%s), not LTX"
-		: "its replica is in LTX, as Litestream 0.5 writes it (%s)",
+	    "its replica is in LTX, as Litestream 0.5 writes it (%s)",
 	    j->ship->store->url);
-	return err_hint(e, "%s",
-	    ltx ? "--format wal goes on in that layout; for LTX take another "
-		  "root (-r)"
-		: "--format ltx goes on in that layout; for that of Litestream "
-		  "0.3 take another root (-r)");
+	return err_hint(e,
+	    "--format ltx goes on in that layout; for that of Litestream 0.3 "
+	    "take another root (-r)");
 }
 
 /*
@@ -95,7 +97,7 @@ ship_must_look(struct ship_job *j, struct err *e)
 	if (j->fence.asked || j->ship->conf->dry_run)
 		return 0;
 	if (j->known)
-		return j->ship->conf->new_generation;
+		return j->ship->conf->new_generation || j->changes;
 	/* The fence may not look, and only counts. */
 	if (j->fence.owner > 0)
 		return 0;
@@ -111,5 +113,38 @@ ship_must_look(struct ship_job *j, struct err *e)
 		return err_hint(e, "to ship as LTX, s3:ListBucket is needed");
 	if (rc == -1 || check_other(j, &there, e) == -1)
 		return -1;
-	return row ? there.dir || there.flat : there.generations;
+	return row ? there.dir || there.flat || j->changes : there.generations;
+}
+
+/*
+ * Looking is not allowed.  With a record it is as if there was no fence; one
+ * without can only count.
+ */
+int
+ship_blind(struct ship_job *j, struct err *e)
+{
+	struct buf key = { 0 };
+	int rc = 0;
+
+	if (j->known) {
+		j->fence.asked = true;
+		return 0;
+	}
+	ship_key(j, &key, LAYOUT_OWNER, NULL, j->fence.owner);
+	if (j->ship->conf->new_generation) {
+		ship_anew(j,
+		    "asked for; looking whether another machine ships it, too, "
+		    "is not allowed");
+		j->fence.owner++;
+	} else {
+		rc = err_set(e, ERR_BUSY,
+		    "%s is there: another machine ships this database, or the "
+		    "state was lost; looking which is not allowed",
+		    buf_str(&key));
+		err_hint(e,
+		    "s3:ListBucket and s3:GetObject would let it be told; or "
+		    "go on with --new-generation");
+	}
+	buf_release(&key);
+	return rc;
 }

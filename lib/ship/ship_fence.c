@@ -68,6 +68,7 @@ struct look {
 	bool owned;
 	uint64_t owner;       /* the newest */
 	struct provenance pv; /* of that */
+	bool lost_owner;      /* which is damaged */
 };
 
 /* -- what is there --------------------------------------------------------- */
@@ -304,8 +305,10 @@ find_owner(struct look *l, struct err *e)
 		rc = err_set(e, ERR_CORRUPT, "%s is damaged", buf_str(&key));
 	if (rc == 1) {
 		l->pv = pv;
-		expect_snapshot(l, &pv);
+		if (!ship_is_closed(&pv))
+			expect_snapshot(l, &pv);
 	} else if (e->class == ERR_CORRUPT && l->ship->conf->new_generation) {
+		l->lost_owner = true;
 		rc = 0;
 	}
 	buf_release(&key);
@@ -385,34 +388,11 @@ static int
 stage_empty(struct ship_worker *w, struct ship_job *j, const struct past *p,
     int which, struct err *e)
 {
-	struct store *s = j->ship->store;
-	struct spool *bytes =
-	    which == 0 ? &w->segment_bytes : &w->snapshot_bytes;
-	struct store_stage st = { .bytes = bytes,
-		.mtime_ns = p->pv.captured_ns };
 	struct provenance pv = p->pv;
-	struct buf key = { 0 };
-	int64_t now = when_now();
 
 	pv.name = (struct layout_name){ LAYOUT_SEGMENT,
 		which == 0 ? p->end : p->guard };
-	if (now > pv.captured_ns)
-		pv.captured_ns = now;
-	if (pv.captured_ns - now > JUMP_STEP_NS)
-		pv.clock_ns = now;
-	else if (pv.clock_ns != 0)
-		pv.clock_ns = pv.captured_ns;
-	memcpy(pv.writer, j->ship->writer, sizeof(pv.writer));
-	pv.run = j->ship->run->token;
-	buf_reset(&key);
-	j->codec->key(&key, j->rec.key, p->gen, &pv.name);
-	j->keys[which] = xstrdup(buf_str(&key));
-	buf_release(&key);
-	st.key = j->keys[which];
-	if (w->writer->note(w->segment, bytes, NULL, &pv, e) == -1)
-		return -1;
-	j->staged[which] = s->ops->stage(s, &st, e);
-	return j->staged[which] == NULL ? -1 : 0;
+	return ship_note(w, j, which, &pv, p->gen, NULL, e);
 }
 
 static int
@@ -533,60 +513,67 @@ begin(struct look *l)
 	j->fence.asked = true;
 }
 
-/*
- * Looking is not allowed.  With a record it is as if there was no fence; one
- * without can only count.
- */
-static int
-blind(struct ship_job *j, struct err *e)
+/* Of the last object of ours. */
+static struct provenance
+newest(const struct look *l)
 {
-	struct buf key = { 0 };
-	int rc = 0;
+	struct provenance pv = { .page_size = 0 };
 
-	if (j->known) {
-		j->fence.asked = true;
-		return 0;
+	for (const struct past *p = l->v; p < l->v + l->n; p++)
+		if (p->ours && p->pv.captured_ns >= pv.captured_ns)
+			pv = p->pv;
+	return pv;
+}
+
+/* Nobody can go on now, and nobody is to begin: in LTX it begins. */
+static int
+close_layout(struct look *l, struct err *e)
+{
+	struct provenance pv = newest(l);
+
+	ship_say_change(l->j);
+	note_litestream(l);
+	find_floor(l);
+	return ship_put_closed(l->w, l->j, &pv, l->owned ? l->owner + 1 : 0, e);
+}
+
+static int
+go_on(struct look *l, struct err *e)
+{
+	const struct past *p;
+
+	if (l->owned && !l->lost_owner && ship_is_closed(&l->pv)) {
+		find_floor(l);
+		return ship_go_over(l->w, l->j, &l->pv, l->owner, e);
 	}
-	ship_key(j, &key, LAYOUT_OWNER, NULL, j->fence.owner);
-	if (j->ship->conf->new_generation) {
-		ship_anew(j,
-		    "asked for; looking whether another machine ships it, too, "
-		    "is not allowed");
-		j->fence.owner++;
-	} else {
-		rc = err_set(e, ERR_BUSY,
-		    "%s is there: another machine ships this database, or the "
-		    "state was lost; looking which is not allowed",
-		    buf_str(&key));
-		err_hint(e,
-		    "s3:ListBucket and s3:GetObject would let it be told; or "
-		    "go on with --new-generation");
-	}
-	buf_release(&key);
-	return rc;
+	if (ship_may_change(l->j, l->lost_owner, e) == -1 ||
+	    check(l, e) == -1 || check_lost(l, e) == -1)
+		return -1;
+	if ((p = oldest_open(l)) != NULL)
+		return end(l->w, l->j, p, e);
+	if (l->j->changes)
+		return close_layout(l, e);
+	begin(l);
+	return 0;
 }
 
 int
 ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
 	struct look l = { .ship = w->ship, .w = w, .j = j };
-	const struct past *p;
-	int rc = -1;
+	int rc;
 
 	ship_job_forget(j);
+	ship_writes(w, j->codec);
 	if (ship_check_place(w, j, e) == -1)
 		return -1;
 	if (j->codec->traits.one_row)
 		return ship_row_fence(w, j, e);
-	if (look(&l, e) == -1)
-		rc = e->class == ERR_DENIED ? blind(j, e) : -1;
-	else if (check(&l, e) == 0 && check_lost(&l, e) == 0) {
-		rc = 0;
-		if ((p = oldest_open(&l)) != NULL)
-			rc = end(w, j, p, e);
-		else
-			begin(&l);
-	}
+	if (look(&l, e) == 0)
+		rc = go_on(&l, e);
+	else
+		rc = e->class == ERR_DENIED && !j->changes ? ship_blind(j, e)
+							   : -1;
 	for (size_t i = 0; i < l.n; i++)
 		buf_release(&l.v[i].key);
 	free(l.v);

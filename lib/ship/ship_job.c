@@ -127,31 +127,36 @@ ship_job_next(const struct ship_job *j)
 	return SHIP_OVER;
 }
 
-static const char *
-layout_of(enum format f)
-{
-	return f == FORMAT_LTX ? "0.5, LTX" : "0.3";
-}
-
 int
-ship_choose_codec(struct ship_job *j, struct err *e)
+ship_choose_codec(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
 	const struct ship_conf *c = j->ship->conf;
 	enum format format = c->format != 0 ? c->format : FORMAT_WAL;
+	bool other = j->known && c->format_asked && j->rec.format != format;
 
-	if (j->known && c->format_asked && j->rec.format != format) {
+	if (j->turned)
+		return 0;
+	if (other && format == FORMAT_WAL) {
 		err_set(e, ERR_CONFIG,
-		    "it is shipped there in the layout of Litestream %s, and "
-		    "not in that of %s",
-		    layout_of(j->rec.format), layout_of(format));
+		    "it is shipped there in the layout of Litestream 0.5, LTX, "
+		    "and not in that of 0.3");
 		return err_hint(e,
-		    "a replica keeps the layout that it began in; without "
-		    "--format it is gone on with; for the other layout take "
-		    "another root (-r)");
+		    "what went over to LTX does not come back; without "
+		    "--format "
+		    "it is gone on with; for the other layout take another "
+		    "root "
+		    "(-r)");
 	}
 	if (j->known)
 		format = j->rec.format;
 	j->codec = format_codec(format, store_traits(c->url)->flat);
+	if (!other)
+		return 0;
+	ship_anew(j, "asked for");
+	ship_say_change(j);
+	j->changes = true;
+	if (c->dry_run)
+		ship_turn(w, j);
 	return 0;
 }
 

@@ -60,6 +60,10 @@
  * the first; nothing is ended, so FENCE is never MORE; ADOPT is MORE behind each
  * file; and ENDED always goes on to FENCE.
  *
+ * Where the layout changes (changes), the start is ENDS or CLAIMS, and the codec is
+ * that of the old one: FENCE is MORE for each end and for the object that closes it,
+ * and then goes over (turned): the start is CLAIMS, without a record, in LTX.
+ *
  * So there is a record (known) in GOES_ON, ENDS and ENDED, and maybe in CLAIMS;
  * ADOPT is never in CLAIMS, FENCE never in GOES_ON.  A worker asserts both.
  *
@@ -155,8 +159,10 @@ struct ship_job {
 
 	/* What the state says of it.  Adopting moves rec on. */
 	struct record rec;
-	bool known;    /* there is a record; otherwise rec is key and path */
-	bool moved;    /* but for its path: it was elsewhere */
+	bool known;   /* there is a record; otherwise rec is key and path */
+	bool changes; /* from the layout of 0.3, codec, to LTX: ship_change.c */
+	bool turned;  /* to that: what the state says of it is of the other */
+	bool moved;   /* but for its path: it was elsewhere */
 	bool troubled; /* it failed when it was last tried */
 
 	/* What the replica holds of others, and of lost states: ship_fence.c;
@@ -274,9 +280,9 @@ void ship_anew(struct ship_job *j, const char *why);
 /* From now on w writes what that layout asks for. */
 void ship_writes(struct ship_worker *w, const struct codec *codec);
 
-/* The layout of j's replica, from its record if there is one.  ERR_CONFIG: it
- * is another one that is asked for. */
-int ship_choose_codec(struct ship_job *j, struct err *e);
+/* The layout of j's replica, from its record if there is one; j->changes if another
+ * one is asked for.  ERR_CONFIG: it cannot be that. */
+int ship_choose_codec(struct ship_worker *w, struct ship_job *j, struct err *e);
 
 /* Append the key of an object of j's database; of an owner's the line is NULL,
  * and at its number. */
@@ -359,6 +365,29 @@ int ship_is_end(struct ship_job *j, struct err *e);
 
 /* Look who ships the database, and end what is to be taken over, or fail. */
 int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/* Looking is not allowed: with a record it is as if there was no fence. */
+int ship_blind(struct ship_job *j, struct err *e);
+
+/* What says whose it is has an owner's object: does that close the layout? */
+bool ship_is_closed(const struct provenance *owner);
+/* An object without pages to the store, as keys[which]: what 'of' says of the
+ * database, and data. */
+int ship_note(struct ship_worker *w, struct ship_job *j, int which,
+    const struct provenance *of, const char *line, const struct buf *data,
+    struct err *e);
+/* May the layout be changed, if j is to?  lost: the owner's object is. */
+int ship_may_change(struct ship_job *j, bool lost, struct err *e);
+/* All generations are ended: the owner's object that closes the layout. */
+int ship_put_closed(struct ship_worker *w, struct ship_job *j,
+    const struct provenance *last, uint64_t owner, struct err *e);
+/* That is there: look at LTX, where it goes on. */
+int ship_go_over(struct ship_worker *w, struct ship_job *j,
+    const struct provenance *owner, uint64_t number, struct err *e);
+/* From now on j is as one without a record, in LTX. */
+void ship_turn(struct ship_worker *w, struct ship_job *j);
+/* A line for the operator. */
+void ship_say_change(struct ship_job *j);
 
 /* Likewise in one row, where nothing is ended: ship_row.c. */
 int ship_row_fence(struct ship_worker *w, struct ship_job *j, struct err *e);

@@ -232,7 +232,8 @@ go_behind(struct ship_worker *w, struct ship_job *j, const struct ltx_name *n,
 	buf_release(&key);
 	if (has == -1)
 		return -1;
-	j->fence.floor_ns = pv.captured_ns;
+	if (pv.captured_ns > j->fence.floor_ns)
+		j->fence.floor_ns = pv.captured_ns;
 	j->fence.page_size = pv.page_size;
 	j->fence.next = n->max + 1;
 	if (has == 1 && !j->known && !j->ship->conf->new_generation)

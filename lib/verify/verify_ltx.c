@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/replica/follow.h"
 #include "lib/replica/ltx/ltx_list.h"
 #include "lib/replica/ltx/ltx_mark.h"
 #include "lib/replica/ltx/ltx_read.h"
@@ -301,6 +302,16 @@ check_foreign(struct ltx_look *x, struct err *e)
 	    l->last_key);
 }
 
+/* What the history was in before it went over to LTX. */
+static int
+look_at_generations(struct look *l, struct err *e)
+{
+	for (size_t i = 0; i < l->h.n; i++)
+		if (look_older(l, &l->h.v[i], e) == -1)
+			return -1;
+	return l->h.n > 0 ? look_owners(l, e) : 0;
+}
+
 static int
 look_at_all(struct ltx_look *x, struct err *e)
 {
@@ -310,6 +321,8 @@ look_at_all(struct ltx_look *x, struct err *e)
 	ltx_plan(&x->plan, x->files.v, x->files.n, &newest);
 	if (look_at_newest(x, e) == -1)
 		return -1;
+	if (!l->out->newest && l->h.n > 0 && l->out->as_of_ns <= l->h.closed_ns)
+		return follow_unclosed(e);
 	if (!l->out->newest && l->known && check_record(x, e) == -1)
 		return -1;
 	if (!l->out->newest && l->want->source && look_source(l, e) == -1)
@@ -318,11 +331,28 @@ look_at_all(struct ltx_look *x, struct err *e)
 		if (!is_newest(&x->plan, i) &&
 		    look_at(x, &x->files.v[i], false, e) == -1)
 			return -1;
+	if (!l->want->newest && look_at_generations(l, e) == -1)
+		return -1;
 	if (!l->out->newest && l->want->sql && look_sql(l, e) == -1)
 		return -1;
 	if (look_judge(l, e) == -1)
 		return -1;
 	return l->fault.class != ERR_CORRUPT ? check_foreign(x, e) : 0;
+}
+
+/* In the layout of 0.3, too?  A record of that is older. */
+static int
+check_beside(struct look *l, struct err *e)
+{
+	bool other = l->known && l->rec.format != FORMAT_LTX;
+
+	if (l->h.n > 0 ? follow_closed(&l->h, e) == -1 : other)
+		return l->h.n > 0 ? -1 : follow_unclosed(e);
+	if (other) {
+		record_release(&l->rec);
+		l->known = false;
+	}
+	return 0;
 }
 
 static void
@@ -348,10 +378,7 @@ look_ltx(struct look *l, struct err *e)
 		/* Nothing is restored from such names, so none is sound. */
 		return rc == -1 && look_fault(l, true, e) == 0 ? 1 : rc;
 	}
-	if (l->h.n > 0 || (l->known && l->rec.format != FORMAT_LTX))
-		rc = err_set(e, ERR_CONFIG,
-		    "it is in LTX, as Litestream 0.5 writes it, and in the "
-		    "layout of 0.3, too: nothing tells which is newer");
+	rc = check_beside(l, e);
 	l->h.objects += x.files.n;
 	begin(&x, l);
 	if (rc == 0)

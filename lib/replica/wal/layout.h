@@ -31,7 +31,10 @@
 #include "lib/replica/wal/walpos.h"
 
 #define LAYOUT_GENERATION POS_LINE /* 16 hex digits and NUL */
-#define LAYOUT_INDEX_MAX  0x7fffffffu
+/* What an owner's object names that closes the layout: the history goes on in
+ * LTX. */
+#define LAYOUT_CLOSED    "0000000000000000"
+#define LAYOUT_INDEX_MAX 0x7fffffffu
 
 /*
  * Append the key of an object to b, where at is as walpos.h says, and of an
