@@ -8,7 +8,6 @@
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 
 load lib/hard
-load lib/metrics
 
 setup() {
 	set +T

@@ -597,10 +597,7 @@ $T/app/b.db"
 	db t/a.db t/eu/b.db t/eu/deep/c.db 't/eu/[d].db' own.db
 	yml <<'END'
 dbs:
-- dir: __T__/t
-  pattern: '*.db'
-  recursive: true
-  replica: {path: __T__/rt}
+- {dir: __T__/t, pattern: '*.db', recursive: true, replica: {path: __T__/rt}}
 - path: __T__/t/own.db
   replica: {path: __T__/own}
 - path: own.db

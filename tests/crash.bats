@@ -221,6 +221,7 @@ whole() {
 }
 
 two_versions() {
+	KILLS=0
 	writer -n 40 -b 300 a.db >/dev/null
 	image a.db "$T/old"
 	ship a.db >/dev/null
@@ -244,7 +245,6 @@ no_restore_litter() {
 @test "lspp-restore killed: never a partial file under the final name" {
 	local i n
 	n=$(count 200 40 12)
-	KILLS=0
 	two_versions
 	for ((i = 0; i < n; i++)); do
 		rm -f "$OUT/a.db"
@@ -263,7 +263,6 @@ no_restore_litter() {
 @test "lspp-restore --force killed: the old database or the new one" {
 	local i n
 	n=$(count 100 20 8)
-	KILLS=0
 	two_versions
 	for ((i = 0; i < n; i++)); do
 		cp "$T/old" "$OUT/a.db"
@@ -279,7 +278,6 @@ no_restore_litter() {
 @test "lspp-restore --force killed over a database with a -wal" {
 	local i n
 	n=$(count 100 20 8)
-	KILLS=0
 	two_versions
 	cp "$T/old" "$T/used"
 	sqlite3 "$T/used" "PRAGMA journal_mode = wal" >/dev/null

@@ -640,9 +640,7 @@ q 1'
 	db a.db b.db
 	cat >c.yml <<-END
 	dbs:
-	- dir: $T/srv
-	  pattern: '*.db'
-	  replica: {path: $T/yml}
+	- {dir: $T/srv, pattern: '*.db', replica: {path: $T/yml}}
 	- path: $T/refused.db
 	  replicas: [{url: 'sftp://u@h/x'}]
 	END

@@ -13,7 +13,7 @@
 #include "lib/base/err.h"
 #include "lib/replica/wal/walpos.h"
 #include "lib/state/state_whose.h"
-#include "tests/unit/tmp_kit.h"
+#include "tests/unit/app_kit.h"
 
 /* In place of libc's: SQLite's syncs come here. */
 static unsigned syncs;
@@ -311,21 +311,16 @@ damaged_sums(struct state *st)
 	sqlite3 *db = other_handle();
 
 	put(st, 1, 500, 0, 500, true);
-	if (sqlite3_exec(db,
-		"UPDATE sums SET sums = substr(sums, 1, 99) || x'55' ||"
-		" substr(sums, 101) WHERE id = (1 << 24) + 1",
-		NULL, NULL, NULL) != SQLITE_OK)
-		abort();
+	must(db,
+	    "UPDATE sums SET sums = substr(sums, 1, 99) || x'55' ||"
+	    " substr(sums, 101) WHERE id = (1 << 24) + 1");
 	is_int(count_sums(st, 1, 500, 0), 260, "one chunk is damaged");
 	put(st, 300, 300, 7, 500, false);
 	is_int(count_sums(st, 1, 500, 7), 0, "a change does not mend it");
 	put(st, 300, 300, 7, 400, false);
 	is_int(count_sums(st, 1, 500, 0), 240, "nor does a cut");
 	put(st, 1, 500, 0, 500, true);
-	if (sqlite3_exec(db,
-		"UPDATE sums SET sums = substr(sums, 1, length(sums) - 8)",
-		NULL, NULL, NULL) != SQLITE_OK)
-		abort();
+	must(db, "UPDATE sums SET sums = substr(sums, 1, length(sums) - 8)");
 	is_int(count_sums(st, 1, 500, 0), 500, "of before there were checks");
 	put(st, 241, 241, 0, 500, false);
 	is_int(count_sums(st, 1, 500, 0), 500, "one has it now");
