@@ -111,12 +111,6 @@ data_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
 }
 
 static int
-feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return object_dec_feed(ctx, p, n, e);
-}
-
-static int
 read_owner(struct history *h, struct object_dec *dec,
     const struct history_object *o, struct buf *data, struct err *e)
 {
@@ -129,7 +123,8 @@ read_owner(struct history *h, struct object_dec *dec,
 	h->codec->key(&key, h->db, NULL, &name);
 	buf_reset(data);
 	object_dec_begin(dec, data_sink, data, OWNER_MAX);
-	rc = h->s->ops->get(h->s, buf_str(&key), 0, UINT64_MAX, feed, dec, e);
+	rc = h->s->ops->get(
+	    h->s, buf_str(&key), 0, UINT64_MAX, object_dec_feed, dec, e);
 	if (rc == 0)
 		rc = object_dec_finish(dec, &pv, &has, e);
 	if (rc == -1 && e->class != ERR_CORRUPT && e->class != ERR_MISSING)

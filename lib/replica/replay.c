@@ -86,8 +86,9 @@ take_start(struct replay *r, const uint8_t **p, size_t *n, struct err *e)
 }
 
 int
-replay_snapshot(struct replay *r, const uint8_t *p, size_t n, struct err *e)
+replay_snapshot(void *replay, const uint8_t *p, size_t n, struct err *e)
 {
+	struct replay *r = replay;
 	const uint8_t *page;
 
 	r->size += n;
@@ -236,8 +237,10 @@ take_frame(
 }
 
 int
-replay_wal(struct replay *r, const uint8_t *p, size_t n, struct err *e)
+replay_wal(void *replay, const uint8_t *p, size_t n, struct err *e)
 {
+	struct replay *r = replay;
+
 	return walread_feed(&r->wal, p, n, take_frame, r, e);
 }
 

@@ -62,12 +62,12 @@ void replay_release(struct replay *r);
  */
 int replay_begin(struct replay *r, bool summing, bool keep, struct err *e);
 
-int replay_snapshot(
-    struct replay *r, const uint8_t *p, size_t n, struct err *e);
+/* An object_sink, as replay_wal() is: replay is a struct replay. */
+int replay_snapshot(void *replay, const uint8_t *p, size_t n, struct err *e);
 int replay_snapshot_end(struct replay *r, struct err *e);
 
 void replay_log(struct replay *r, uint64_t at);
-int replay_wal(struct replay *r, const uint8_t *p, size_t n, struct err *e);
+int replay_wal(void *replay, const uint8_t *p, size_t n, struct err *e);
 int replay_log_end(struct replay *r, struct err *e);
 
 /* A page, which counts from the commit on.  page_size is set before the first.

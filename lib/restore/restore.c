@@ -103,26 +103,8 @@ restorer_end(const struct restorer *r, uint64_t *at, struct chain *c)
 
 /* Reading objects */
 
-static int
-decode(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return object_dec_feed(ctx, p, n, e);
-}
-
 /* From so many bytes on an object's data is written on a thread of its own. */
 #define LARGE ((uint64_t)1 << 20)
-
-static int
-snapshot_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return apply_snapshot(ctx, p, n, e);
-}
-
-static int
-wal_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return apply_wal(ctx, p, n, e);
-}
 
 /* Is what the object says of itself true as far as it can be told by now? */
 static int
@@ -175,17 +157,19 @@ get(struct work *w, const struct object *o, struct err *e)
 	struct object_dec *dec = w->r->dec;
 
 	if (!is_snapshot(o))
-		return ahead_get(w->ahead, o->segment, key, decode, dec, e);
+		return ahead_get(
+		    w->ahead, o->segment, key, object_dec_feed, dec, e);
 	if (w->part.fd != -1)
-		return part_get(&w->part, w->s, key, decode, dec, e);
-	return w->s->ops->get(w->s, key, 0, UINT64_MAX, decode, dec, e);
+		return part_get(&w->part, w->s, key, object_dec_feed, dec, e);
+	return w->s->ops->get(
+	    w->s, key, 0, UINT64_MAX, object_dec_feed, dec, e);
 }
 
 /* Its data onto the file, by a thread of its own if it is much. */
 static int
 get_data(struct work *w, const struct object *o, struct err *e)
 {
-	object_sink *sink = is_snapshot(o) ? snapshot_sink : wal_sink;
+	object_sink *sink = is_snapshot(o) ? apply_snapshot : apply_wal;
 	uint64_t max =
 	    is_snapshot(o) ? OBJECT_SNAPSHOT_MAX : OBJECT_SEGMENT_MAX;
 	struct restorer *r = w->r;

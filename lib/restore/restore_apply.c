@@ -150,8 +150,10 @@ take_start(struct apply *a, const uint8_t *p, size_t n, struct err *e)
 }
 
 int
-apply_snapshot(struct apply *a, const uint8_t *p, size_t n, struct err *e)
+apply_snapshot(void *apply, const uint8_t *p, size_t n, struct err *e)
 {
+	struct apply *a = apply;
+
 	if (a->pos < DBHDR_SIZE && take_start(a, p, n, e) == -1)
 		return -1;
 	if (put(a, a->pos, p, n, e) == -1)
@@ -204,8 +206,10 @@ take_frame(
 }
 
 int
-apply_wal(struct apply *a, const uint8_t *p, size_t n, struct err *e)
+apply_wal(void *apply, const uint8_t *p, size_t n, struct err *e)
 {
+	struct apply *a = apply;
+
 	return walread_feed(&a->wal, p, n, take_frame, a, e);
 }
 

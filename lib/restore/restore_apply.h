@@ -63,11 +63,11 @@ void apply_release(struct apply *a);
 /* Start on the empty file fd; again: keep the limits that were found. */
 void apply_begin(struct apply *a, int fd, bool again);
 
-int apply_snapshot(struct apply *a, const uint8_t *p, size_t n, struct err *e);
+int apply_snapshot(void *apply, const uint8_t *p, size_t n, struct err *e);
 int apply_snapshot_end(struct apply *a, struct err *e);
 
 void apply_log(struct apply *a, uint64_t at);
-int apply_wal(struct apply *a, const uint8_t *p, size_t n, struct err *e);
+int apply_wal(void *apply, const uint8_t *p, size_t n, struct err *e);
 int apply_log_end(struct apply *a, struct err *e);
 
 /* Were there frames without a commit that have been written? */

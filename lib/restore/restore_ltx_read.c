@@ -210,12 +210,6 @@ finish(struct reading *x, uint64_t after, struct err *e)
 }
 
 static int
-feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return ltx_read_feed(ctx, p, n, e);
-}
-
-static int
 read_file(struct reading *x, struct store *s, const char *key, size_t i,
     const struct ltx_name *name, struct err *e)
 {
@@ -223,8 +217,9 @@ read_file(struct reading *x, struct store *s, const char *key, size_t i,
 	uint64_t after = 0;
 
 	ltx_read_begin(x->r, name, &sink, x);
-	if ((i == 0 ? s->ops->get(s, key, 0, UINT64_MAX, feed, x->r, e)
-		    : ahead_get(x->ahead, i - 1, key, feed, x->r, e)) == -1 ||
+	if ((i == 0 ? s->ops->get(s, key, 0, UINT64_MAX, ltx_read_feed, x->r, e)
+		    : ahead_get(x->ahead, i - 1, key, ltx_read_feed, x->r,
+			  e)) == -1 ||
 	    ltx_read_finish(x->r, &after, e) == -1 || finish(x, after, e) == -1)
 		return err_in(e, "%s", key);
 	return 0;

@@ -73,12 +73,6 @@ take_bytes(void *ctx, const uint8_t *p, size_t n, struct err *e)
 	return 0;
 }
 
-static int
-feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return object_dec_feed(ctx, p, n, e);
-}
-
 /* -- one object ------------------------------------------------------------ */
 
 static void
@@ -120,7 +114,7 @@ decode_segment(
 
 	begin_tail(t);
 	object_dec_begin(dec, take_bytes, t, OBJECT_SEGMENT_MAX);
-	if (s->ops->get(s, key, 0, UINT64_MAX, feed, dec, e) == -1 ||
+	if (s->ops->get(s, key, 0, UINT64_MAX, object_dec_feed, dec, e) == -1 ||
 	    object_dec_finish(dec, &whole, &has, e) == -1)
 		return -1;
 	return walread_is_cut(&t->wal) || t->commit != pv->pages ||

@@ -164,12 +164,6 @@ nowhere(void *ctx, const uint8_t *p, size_t n, struct err *e)
 	return 0;
 }
 
-static int
-feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return object_dec_feed(ctx, p, n, e);
-}
-
 /* How long is its data, if that at least is whole?  1, 0, -1. */
 static int
 measure(struct look *l, const char *key, uint64_t *length, struct err *e)
@@ -178,7 +172,7 @@ measure(struct look *l, const char *key, uint64_t *length, struct err *e)
 	struct store *s = l->ship->store;
 
 	object_dec_begin(dec, nowhere, NULL, UINT32_MAX);
-	if (s->ops->get(s, key, 0, UINT64_MAX, feed, dec, e) == -1 &&
+	if (s->ops->get(s, key, 0, UINT64_MAX, object_dec_feed, dec, e) == -1 &&
 	    e->class != ERR_CORRUPT)
 		return -1;
 	*length = object_dec_raw(dec);

@@ -112,12 +112,6 @@ take_end(struct tail *t, struct err *e)
 }
 
 static int
-feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return ltx_read_feed(ctx, p, n, e);
-}
-
-static int
 read_file(struct tail *t, const char *key, struct err *e)
 {
 	static const struct ltx_sink sink = { take_header, take_page };
@@ -135,8 +129,8 @@ read_file(struct tail *t, const char *key, struct err *e)
 	w->sums.id = j->rec.id;
 	w->sums.chunk = 0;
 	ltx_read_begin(w->ltx, &name, &sink, t);
-	if (j->ship->store->ops->get(
-		j->ship->store, key, 0, UINT64_MAX, feed, w->ltx, e) == -1 ||
+	if (j->ship->store->ops->get(j->ship->store, key, 0, UINT64_MAX,
+		ltx_read_feed, w->ltx, e) == -1 ||
 	    ltx_read_finish(w->ltx, &after, e) == -1 || take_end(t, e) == -1)
 		return err_in(e, "%s", key);
 	return 0;

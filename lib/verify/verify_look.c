@@ -27,24 +27,6 @@ struct stretch {
 /* -- one object ------------------------------------------------------------ */
 
 static int
-decode(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return object_dec_feed(ctx, p, n, e);
-}
-
-static int
-snapshot_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return replay_snapshot(ctx, p, n, e);
-}
-
-static int
-wal_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return replay_wal(ctx, p, n, e);
-}
-
-static int
 no_sink(void *ctx, const uint8_t *p, size_t n, struct err *e)
 {
 	(void)ctx;
@@ -74,8 +56,8 @@ read_all(struct look *l, object_sink *sink, uint64_t max, struct err *e)
 	struct store *s = l->j->store;
 
 	object_dec_begin(dec, sink, &l->v->replay, max);
-	if (s->ops->get(
-		s, buf_str(&l->v->key), 0, UINT64_MAX, decode, dec, e) == -1 ||
+	if (s->ops->get(s, buf_str(&l->v->key), 0, UINT64_MAX, object_dec_feed,
+		dec, e) == -1 ||
 	    object_dec_finish(dec, &l->pv, &l->has, e) == -1)
 		return -1;
 	l->length = object_dec_raw(dec);
@@ -202,7 +184,7 @@ read_snapshot(struct look *l, const struct stretch *t, struct err *e)
 	const struct history_object *o = &l->g->snapshots.v[t->snapshot];
 	struct replay *r = &l->v->replay;
 
-	if (read_object(l, LAYOUT_SNAPSHOT, o, snapshot_sink, e) == -1)
+	if (read_object(l, LAYOUT_SNAPSHOT, o, replay_snapshot, e) == -1)
 		return -1;
 	l->snapshot = l->pv;
 	l->has_snapshot = l->has;
@@ -272,7 +254,8 @@ read_segments(struct look *l, const struct stretch *t, struct err *e)
 		if (v[i].at == log)
 			replay_log(r, log);
 		growth_read(&r->growth, v[i].size);
-		if (read_object(l, LAYOUT_SEGMENT, &v[i], wal_sink, e) == -1 ||
+		if (read_object(l, LAYOUT_SEGMENT, &v[i], replay_wal, e) ==
+			-1 ||
 		    check_database(l, e) == -1)
 			return -1;
 		/* A plain one's length is not known here: its place will do. */

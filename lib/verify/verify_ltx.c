@@ -132,12 +132,6 @@ check_chained(struct ltx_look *x, uint64_t after, struct err *e)
 	return x->replays ? check_replayed(x, e) : 0;
 }
 
-static int
-feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return ltx_read_feed(ctx, p, n, e);
-}
-
 /* All of a file. */
 static int
 read_file(struct ltx_look *x, const struct ltx_name *n, struct err *e)
@@ -150,8 +144,8 @@ read_file(struct ltx_look *x, const struct ltx_name *n, struct err *e)
 	buf_reset(&l->v->key);
 	ltx_key(&l->v->key, l->j->db, x->how, n);
 	ltx_read_begin(x->reader, n, &sink, x);
-	if (s->ops->get(s, buf_str(&l->v->key), 0, UINT64_MAX, feed, x->reader,
-		e) == -1 ||
+	if (s->ops->get(s, buf_str(&l->v->key), 0, UINT64_MAX, ltx_read_feed,
+		x->reader, e) == -1 ||
 	    ltx_read_finish(x->reader, &after, e) == -1 ||
 	    (x->chained && check_chained(x, after, e) == -1))
 		return err_in(e, "%s", buf_str(&l->v->key));

@@ -115,18 +115,6 @@ test_plan(void)
 	restore_plan_release(&p);
 }
 
-static int
-to_replay(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return replay_snapshot(ctx, p, n, e);
-}
-
-static int
-decode(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return object_dec_feed(ctx, p, n, e);
-}
-
 /* Without a file it is known what a restore would have. */
 static void
 test_replay(void)
@@ -140,9 +128,9 @@ test_replay(void)
 	make();
 	replay_init(&r, "/tmp");
 	is_int(replay_begin(&r, true, true, &e), 0, "begin");
-	object_dec_begin(dec, to_replay, &r, OBJECT_SNAPSHOT_MAX);
-	is_int(
-	    mem_get(&mem_store, SNAPSHOT("0"), 0, UINT64_MAX, decode, dec, &e),
+	object_dec_begin(dec, replay_snapshot, &r, OBJECT_SNAPSHOT_MAX);
+	is_int(mem_get(&mem_store, SNAPSHOT("0"), 0, UINT64_MAX,
+		   object_dec_feed, dec, &e),
 	    0, "a snapshot");
 	is_int(object_dec_finish(dec, &pv, &has, &e), 0, "unpacked");
 	is_int(replay_snapshot_end(&r, &e), 0, "is whole");

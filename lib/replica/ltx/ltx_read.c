@@ -364,8 +364,9 @@ gather(struct ltx_read *r, const uint8_t **p, size_t *n, const uint8_t **unit)
 }
 
 int
-ltx_read_feed(struct ltx_read *r, const uint8_t *p, size_t n, struct err *e)
+ltx_read_feed(void *reader, const uint8_t *p, size_t n, struct err *e)
 {
+	struct ltx_read *r = reader;
 	const uint8_t *unit;
 
 	while (n > 0) {

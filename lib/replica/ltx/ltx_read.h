@@ -64,9 +64,9 @@ void ltx_read_free(struct ltx_read *r); /* takes NULL */
 void ltx_read_begin(struct ltx_read *r, const struct ltx_name *name,
     const struct ltx_sink *sink, void *ctx);
 
-/* Everything but what the sink says is ERR_CORRUPT. */
-int ltx_read_feed(
-    struct ltx_read *r, const uint8_t *p, size_t n, struct err *e);
+/* reader is a struct ltx_read, so that this is a store_sink (store.h).
+ * Everything but what the sink says is ERR_CORRUPT. */
+int ltx_read_feed(void *reader, const uint8_t *p, size_t n, struct err *e);
 
 /* All bytes were fed.  *after: the rolling checksum, or 0. */
 int ltx_read_finish(struct ltx_read *r, uint64_t *after, struct err *e);

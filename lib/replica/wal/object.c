@@ -368,8 +368,10 @@ trail(struct object_dec *d, const uint8_t *p, size_t n, struct err *e)
 }
 
 int
-object_dec_feed(struct object_dec *d, const uint8_t *p, size_t n, struct err *e)
+object_dec_feed(void *dec, const uint8_t *p, size_t n, struct err *e)
 {
+	struct object_dec *d = dec;
+
 	if (d->state == DEC_HEAD && n > 0 && head(d, &p, &n, e) == -1)
 		return -1;
 	if (d->state == DEC_DATA && n > 0 && decode(d, &p, &n, e) == -1)

@@ -58,9 +58,9 @@ struct object_dec *object_dec_new(void);
  */
 void object_dec_begin(
     struct object_dec *d, object_sink *sink, void *ctx, uint64_t max);
-/* After -1 only begin() and free() may follow. */
-int object_dec_feed(
-    struct object_dec *d, const uint8_t *p, size_t n, struct err *e);
+/* dec is a struct object_dec, so that this is a store_sink (store.h).  After -1
+ * only begin() and free() may follow. */
+int object_dec_feed(void *dec, const uint8_t *p, size_t n, struct err *e);
 /*
  * All bytes were fed.  Checks that the frame is complete (its content checksum
  * was checked on the way, if it has one) and that what follows is nothing, or
