@@ -148,6 +148,22 @@ buf_release(struct buf *b)
 	*b = (struct buf){ 0 };
 }
 
+void
+buf_wipe(struct buf *b)
+{
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->cap);
+	buf_release(b);
+}
+
+void
+str_wipe(char *s)
+{
+	if (s != NULL)
+		explicit_bzero(s, strlen(s));
+	free(s);
+}
+
 const char *
 buf_str(const struct buf *b)
 {

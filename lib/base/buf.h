@@ -26,6 +26,9 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 uint8_t *buf_room(struct buf *b, size_t n);
 void buf_reset(struct buf *b);   /* len = 0, the memory is kept */
 void buf_release(struct buf *b); /* memory given back; b is { 0 } again */
+/* Of what is secret: overwritten first.  str_wipe() frees s, which may be NULL. */
+void buf_wipe(struct buf *b);
+void str_wipe(char *s);
 /* The contents as a C string, never NULL; valid until the next change. */
 const char *buf_str(const struct buf *b);
 

@@ -540,14 +540,6 @@ expand(struct parse *p, const char *s, struct buf *out)
 	}
 }
 
-static void
-wipe(struct buf *b)
-{
-	if (b->data != NULL)
-		explicit_bzero(b->data, b->cap);
-	buf_release(b);
-}
-
 int
 config_parse(struct config *c, const char *text, size_t len,
     const struct config_env *env, struct err *e)
@@ -568,8 +560,8 @@ config_parse(struct config *c, const char *text, size_t len,
 	for (size_t i = 0; i < p.n_kept; i++)
 		free(p.kept[i]);
 	free(p.kept);
-	wipe(&raw);
-	wipe(&expanded);
+	buf_wipe(&raw);
+	buf_wipe(&expanded);
 	if (rc == -1)
 		config_release(c);
 	return rc;

@@ -213,9 +213,7 @@ config_file_open(struct config_file *f, const char *name,
 		rc = parse(f, &text, e);
 	if (rc == 0)
 		tell_if_open(f, &text, base);
-	if (text.data != NULL)
-		explicit_bzero(text.data, text.cap);
-	buf_release(&text);
+	buf_wipe(&text);
 	if (rc == -1) {
 		e->class = ERR_CONFIG;
 		return err_in(e, "%s", name);

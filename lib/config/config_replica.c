@@ -306,20 +306,12 @@ same_root(const struct config_root *a, const struct config_root *b)
 	    a->part_size == b->part_size && a->snapshot_s == b->snapshot_s;
 }
 
-static void
-wipe(char *s)
-{
-	if (s != NULL)
-		explicit_bzero(s, strlen(s));
-	free(s);
-}
-
 void
 config_root_release(struct config_root *r)
 {
 	free(r->url);
-	wipe(r->key_id);
-	wipe(r->secret);
+	str_wipe(r->key_id);
+	str_wipe(r->secret);
 	free(r->storage_class);
 	free(r->sse_kms_key);
 	free(r->sse_c_file);

@@ -2,7 +2,6 @@
 #include "lib/live/live_db.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -13,23 +12,7 @@ static const char stop_and_force[] =
     "stop the application, then restore with --force";
 
 int
-live_wait(void *ctx, int n)
-{
-	const struct timespec pause = { 0, n < 10 ? 2000000 : 20000000 };
-	struct live_wait *p = ctx;
-	struct err ignored;
-
-	if (n == 0)
-		p->waited_ms = 0;
-	p->waited_ms += n < 10 ? 2 : 20;
-	if (p->waited_ms > (unsigned)p->ms || stop_overdue(&ignored) == -1)
-		return 0;
-	nanosleep(&pause, NULL);
-	return 1;
-}
-
-int
-live_fail(sqlite3 *db, int rc, const struct live_wait *w, struct err *e)
+live_fail(sqlite3 *db, int rc, const struct stop_wait *w, struct err *e)
 {
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
@@ -37,7 +20,7 @@ live_fail(sqlite3 *db, int rc, const struct live_wait *w, struct err *e)
 		if (stop_overdue(e) == -1)
 			return -1;
 		err_set(
-		    e, ERR_BUSY, "in use: no lock within %d s", w->ms / 1000);
+		    e, ERR_BUSY, "in use: no lock within %u s", w->ms / 1000);
 		return err_hint(
 		    e, "nothing was changed; --live-wait waits for longer");
 	case SQLITE_NOTADB:
@@ -77,7 +60,7 @@ without_links(const char *path, struct err *e)
 }
 
 sqlite3 *
-live_open(const char *path, struct live_wait *w, struct err *e)
+live_open(const char *path, struct stop_wait *w, struct err *e)
 {
 	char *real = without_links(path, e);
 	sqlite3 *db = NULL;
@@ -91,7 +74,7 @@ live_open(const char *path, struct live_wait *w, struct err *e)
 		db = NULL;
 	}
 	if (db != NULL)
-		sqlite3_busy_handler(db, live_wait, w);
+		sqlite3_busy_handler(db, stop_wait, w);
 	free(real);
 	return db;
 }

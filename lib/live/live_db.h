@@ -14,24 +14,16 @@
 #include <sqlite3.h>
 
 struct err;
-
-/* For a lock: how long yet? */
-struct live_wait {
-	int ms;
-	unsigned waited_ms; /* private */
-};
+struct stop_wait;
 
 /*
  * For writing.  A directory on the way may be a link, the file must not be one.
  * SQLite waits for locks as w (borrowed) says, and for no longer than
  * stop_overdue() allows.  NULL with e.
  */
-sqlite3 *live_open(const char *path, struct live_wait *w, struct err *e);
-
-/* Another look at a lock, the n-th from 0 on: 1, after a pause; 0: enough. */
-int live_wait(void *w, int n);
+sqlite3 *live_open(const char *path, struct stop_wait *w, struct err *e);
 
 /* What SQLite's result rc, which is none of success, means: -1. */
-int live_fail(sqlite3 *db, int rc, const struct live_wait *w, struct err *e);
+int live_fail(sqlite3 *db, int rc, const struct stop_wait *w, struct err *e);
 
 #endif

@@ -167,7 +167,7 @@ open_state(const struct restored *r, struct err *e)
  * the middle it is rolled back.
  */
 static int
-copy(sqlite3 *from, sqlite3 *to, const struct live_wait *w, struct err *e)
+copy(sqlite3 *from, sqlite3 *to, const struct stop_wait *w, struct err *e)
 {
 	enum { PAGES = 4096 }; /* in a step */
 	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
@@ -191,7 +191,7 @@ static int
 write_live(const struct restored *r, const char *path, const struct stat *st,
     int wait_ms, struct err *e)
 {
-	struct live_wait w = { .ms = wait_ms };
+	struct stop_wait w = { .ms = (unsigned)wait_ms };
 	sqlite3 *from = open_state(r, e), *to = NULL;
 	int rc = -1;
 

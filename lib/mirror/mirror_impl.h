@@ -18,6 +18,7 @@
 #include "lib/sqlite/growth.h"
 #include "lib/sqlite/pagesum.h"
 #include "lib/sys/spool.h"
+#include "lib/sys/stop.h"
 
 #define PAGE_MAX 65536
 
@@ -95,7 +96,7 @@ struct copy {
 	int64_t dev, ino;
 	sqlite3 *db;
 	sqlite3_file *file;
-	struct live_wait wait;
+	struct stop_wait wait;
 };
 
 /* What a killed writer left is rolled back. */

@@ -231,7 +231,7 @@ lock_out_readers(struct writing *w, struct err *e)
 		    w->c->file, SQLITE_LOCK_EXCLUSIVE);
 		if (rc == SQLITE_OK)
 			return 0;
-		if (rc != SQLITE_BUSY || !live_wait(&w->c->wait, n))
+		if (rc != SQLITE_BUSY || !stop_wait(&w->c->wait, n))
 			return live_fail(w->c->db, rc, &w->c->wait, e);
 	}
 }

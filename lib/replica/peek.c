@@ -8,33 +8,16 @@
 #include "lib/replica/ltx/ltx_names.h"
 #include "lib/store/store.h"
 
-struct last_bytes {
-	uint8_t p[PROVENANCE_SIZE];
-	size_t n;
-};
-
-static int
-keep_last(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	struct last_bytes *l = ctx;
-
-	if (n > sizeof(l->p) - l->n)
-		return err_set(e, ERR_BUG, "more bytes than asked for");
-	memcpy(l->p + l->n, p, n);
-	l->n += n;
-	return 0;
-}
-
 int
 peek(struct store *s, const char *key, struct provenance *pv, struct err *e)
 {
-	struct last_bytes l = { .n = 0 };
+	uint8_t last[PROVENANCE_SIZE];
+	size_t n = sizeof(last);
 
 	*pv = (struct provenance){ 0 };
-	if (s->ops->get(s, key, UINT64_MAX, sizeof(l.p), keep_last, &l, e) ==
-	    -1)
+	if (store_few(s, key, UINT64_MAX, last, &n, e) == -1)
 		return -1;
-	return provenance_parse(pv, l.p, l.n, e);
+	return provenance_parse(pv, last, n, e);
 }
 
 int

@@ -235,23 +235,6 @@ sign(struct state *st, struct err *e)
 	    : state_exec(st, "PRAGMA application_id = 0x6c737070", e);
 }
 
-/* SQLite asks for the n-th time: 1, try again; 0, give up. */
-static int
-wait_for_lock(void *ctx, int n)
-{
-	const struct timespec pause = { 0, n < 10 ? 2000000 : 20000000 };
-	struct state *st = ctx;
-	struct err ignored;
-
-	if (n == 0)
-		st->waited_ms = 0;
-	st->waited_ms += n < 10 ? 2 : 20;
-	if (st->waited_ms > BUSY_MS || stop_overdue(&ignored) == -1)
-		return 0;
-	nanosleep(&pause, NULL);
-	return 1;
-}
-
 static int
 open_file(struct state *st, const char *path, bool write, struct err *e)
 {
@@ -265,7 +248,8 @@ open_file(struct state *st, const char *path, bool write, struct err *e)
 		state_fail(st, e);
 		return err_in(e, "%s", path);
 	}
-	sqlite3_busy_handler(st->db, wait_for_lock, st);
+	st->wait.ms = BUSY_MS;
+	sqlite3_busy_handler(st->db, stop_wait, &st->wait);
 	if (state_exec(st,
 		"PRAGMA cache_size = -512; PRAGMA synchronous = FULL;"
 		"PRAGMA journal_size_limit = 1048576",

@@ -10,6 +10,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/state/state.h"
+#include "lib/sys/stop.h"
 
 enum {
 	STATE_VERSION = 3,
@@ -18,7 +19,7 @@ enum {
 };
 
 struct state {
-	unsigned waited_ms; /* for another's lock */
+	struct stop_wait wait; /* for another's lock */
 	sqlite3 *db;
 	struct sql_kept {
 		const char *text; /* its address alone counts */

@@ -41,6 +41,34 @@ store_stats(struct store *s, struct store_stats *out)
 	s->ops->stats(s, out);
 }
 
+struct few {
+	uint8_t *p;
+	size_t n, max;
+};
+
+static int
+keep(void *ctx, const uint8_t *p, size_t n, struct err *e)
+{
+	struct few *f = ctx;
+
+	if (n > f->max - f->n)
+		return err_set(e, ERR_BUG, "more bytes than asked for");
+	memcpy(f->p + f->n, p, n);
+	f->n += n;
+	return 0;
+}
+
+int
+store_few(struct store *s, const char *key, uint64_t off, void *p, size_t *n,
+    struct err *e)
+{
+	struct few f = { .p = p, .max = *n };
+	int rc = s->ops->get(s, key, off, *n, keep, &f, e);
+
+	*n = f.n;
+	return rc;
+}
+
 int
 store_refuse_odd(const struct store_entry *en, struct err *e)
 {

@@ -255,6 +255,10 @@ bool store_is_url(const char *s);
 /* Since it was opened (lib/store/stats.h); any thread may ask. */
 void store_stats(struct store *s, struct store_stats *out);
 
+/* As get(), of a few bytes, *n at most: into p; *n becomes how many there are. */
+int store_few(struct store *s, const char *key, uint64_t off, void *p,
+    size_t *n, struct err *e);
+
 /* Fails, ERR_CONFIG: en is odd. */
 int store_refuse_odd(const struct store_entry *en, struct err *e);
 

@@ -107,6 +107,22 @@ stop_overdue(struct err *e)
 }
 
 int
+stop_wait(void *wait, int n)
+{
+	const struct timespec pause = { 0, n < 10 ? 2000000 : 20000000 };
+	struct stop_wait *w = wait;
+	struct err ignored;
+
+	if (n == 0)
+		w->waited_ms = 0;
+	w->waited_ms += n < 10 ? 2 : 20;
+	if (w->waited_ms > w->ms || stop_overdue(&ignored) == -1)
+		return 0;
+	nanosleep(&pause, NULL);
+	return 1;
+}
+
+int
 stop_signal(void)
 {
 	int sig = atomic_load(&first_signal);

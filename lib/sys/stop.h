@@ -26,6 +26,16 @@ bool stop_requested(void);
  * Until then what is in flight goes on, since most of it ends by then.
  */
 int stop_overdue(struct err *e);
+/*
+ * Of who waits for a lock: the n-th look at it, from 0 on.  1: another, after a
+ * pause; 0: ms are over, or the request is overdue.  It is what SQLite wants of a
+ * busy handler; wait is a struct stop_wait.
+ */
+struct stop_wait {
+	unsigned ms;
+	unsigned waited_ms; /* private */
+};
+int stop_wait(void *wait, int n);
 bool stop_since(unsigned ms); /* is the request at least so old? */
 int stop_signal(void);        /* the first signal, or 0 */
 int stop_fd(void);            /* readable from the request on; never read it */

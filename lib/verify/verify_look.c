@@ -68,36 +68,18 @@ read_all(struct look *l, object_sink *sink, uint64_t max, struct err *e)
 	return 0;
 }
 
-struct head {
-	uint8_t p[4];
-	size_t n;
-};
-
-static int
-keep_head(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	struct head *h = ctx;
-
-	if (n > sizeof(h->p) - h->n)
-		return err_set(e, ERR_BUG, "more bytes than asked for");
-	memcpy(h->p + h->n, p, n);
-	h->n += n;
-	return 0;
-}
-
 /* Without --deep there is no more to be known of a plain one than that it
  * begins as an LZ4 frame does. */
 static int
 check_head(struct look *l, struct err *e)
 {
 	static const uint8_t magic[] = { 0x04, 0x22, 0x4d, 0x18 };
-	struct store *s = l->j->store;
-	struct head h = { .n = 0 };
+	uint8_t head[sizeof(magic)];
+	size_t n = sizeof(head);
 
-	if (s->ops->get(s, buf_str(&l->v->key), 0, sizeof(magic), keep_head, &h,
-		e) == -1)
+	if (store_few(l->j->store, buf_str(&l->v->key), 0, head, &n, e) == -1)
 		return -1;
-	return h.n == sizeof(magic) && memcmp(h.p, magic, h.n) == 0
+	return n == sizeof(magic) && memcmp(head, magic, n) == 0
 	    ? 0
 	    : err_set(e, ERR_CORRUPT, "is no LZ4 frame");
 }

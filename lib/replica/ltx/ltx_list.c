@@ -187,31 +187,21 @@ ltx_refuse(struct store *s, const char *db, const char *who, struct err *e)
 	    who);
 }
 
-static int
-keep(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, p, n);
-	return 0;
-}
-
 int
 ltx_peek_key(struct store *s, const char *key, const struct ltx_name *n,
     struct ltx_header *h, struct err *e)
 {
-	struct buf b = { 0 };
-	int rc = s->ops->get(s, key, 0, LTX_HEADER_SIZE, keep, &b, e);
+	uint8_t p[LTX_HEADER_SIZE];
+	size_t got = sizeof(p);
+	int rc = store_few(s, key, 0, p, &got, e);
 
-	if (rc == 0 && b.len < LTX_HEADER_SIZE)
+	if (rc == 0 && got < sizeof(p))
 		rc = err_set(e, ERR_CORRUPT, "not an LTX file: too short");
 	if (rc == 0)
-		rc = ltx_header_parse(h, b.data, e);
+		rc = ltx_header_parse(h, p, e);
 	if (rc == 0)
 		rc = ltx_header_is(h, n, e);
-	if (rc == -1)
-		err_in(e, "%s", key);
-	buf_release(&b);
-	return rc;
+	return rc == -1 ? err_in(e, "%s", key) : 0;
 }
 
 int

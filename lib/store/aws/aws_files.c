@@ -2,7 +2,6 @@
 #include "lib/store/aws/aws_files.h"
 
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,11 +239,10 @@ read_file(
 	if (slurp(path, &b, e) == 0) {
 		buf_add(&b, "", 1);
 		parse(f, (char *)b.data);
-		OPENSSL_cleanse(b.data, b.cap);
 	} else if (e->class != ERR_MISSING) {
 		rc = err_in(e, "%s", path);
 	}
-	buf_release(&b);
+	buf_wipe(&b);
 	free(path);
 	return rc;
 }
@@ -253,10 +251,9 @@ static void
 release(struct ini *f)
 {
 	for (size_t i = 0; i < f->n; i++) {
-		OPENSSL_cleanse(f->v[i].value, strlen(f->v[i].value));
 		free(f->v[i].section);
 		free(f->v[i].name);
-		free(f->v[i].value);
+		str_wipe(f->v[i].value);
 	}
 	free(f->v);
 }

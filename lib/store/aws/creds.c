@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/aws/creds.h"
 
-#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,20 +33,12 @@ struct creds_chain {
 
 /* -- values ---------------------------------------------------------------- */
 
-static void
-wipe(char *s)
-{
-	if (s != NULL)
-		OPENSSL_cleanse(s, strlen(s));
-	free(s);
-}
-
 void
 creds_release(struct creds *c)
 {
-	wipe(c->key);
-	wipe(c->secret);
-	wipe(c->token);
+	str_wipe(c->key);
+	str_wipe(c->secret);
+	str_wipe(c->token);
 	free(c->source);
 	*c = (struct creds){ 0 };
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/aws/creds_fetch.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -93,8 +92,7 @@ exchange(const struct creds_conf *conf, const struct ask *a, struct buf *body,
 		buf_reset(body);
 		buf_add(body, r.body.data, r.body.len);
 	}
-	if (r.body.data != NULL)
-		OPENSSL_cleanse(r.body.data, r.body.cap);
+	buf_wipe(&r.body);
 	http_response_release(&r);
 	return rc == -1 ? err_in(e, "%s", a->url) : 0;
 }
@@ -120,8 +118,7 @@ creds_parse(
 		{ "Expiration", NULL } };
 	int rc = json_members(buf_str(text), m, 4, e);
 
-	if (text->data != NULL)
-		OPENSSL_cleanse(text->data, text->cap);
+	buf_wipe(text);
 	if (rc == 0 && (m[0].value == NULL || m[1].value == NULL))
 		rc = err_set(e, ERR_CONFIG, "there are no keys in the answer");
 	if (rc == 0) {
@@ -131,11 +128,8 @@ creds_parse(
 		out->expires = creds_time(m[3].value);
 		m[0].value = m[1].value = m[2].value = NULL;
 	}
-	for (size_t i = 0; i < 4; i++) {
-		if (m[i].value != NULL)
-			OPENSSL_cleanse(m[i].value, strlen(m[i].value));
-		free(m[i].value);
-	}
+	for (size_t i = 0; i < 4; i++)
+		str_wipe(m[i].value);
 	return rc;
 }
 
@@ -230,9 +224,7 @@ creds_from_container(
 	else
 		err_in(e, "%s", url);
 out:
-	if (token != NULL)
-		OPENSSL_cleanse(token, strlen(token));
-	free(token);
+	str_wipe(token);
 	free(url);
 	buf_release(&body);
 	return rc;
@@ -345,9 +337,7 @@ add_token(struct buf *body, const char *file, struct err *e)
 	while (b.len > 0 && strchr(" \r\n", b.data[b.len - 1]) != NULL)
 		b.data[--b.len] = '\0';
 	add_field(body, "WebIdentityToken", buf_str(&b));
-	if (b.data != NULL)
-		OPENSSL_cleanse(b.data, b.cap);
-	buf_release(&b);
+	buf_wipe(&b);
 	return 0;
 }
 
@@ -455,11 +445,7 @@ creds_from_role(const struct creds_conf *conf, const struct creds_role *role,
 		out->source = xasprintf("%s%s (STS)",
 		    web ? "web identity, role " : "role ", role->arn);
 out:
-	if (body.data != NULL)
-		OPENSSL_cleanse(body.data, body.cap);
-	if (answer.data != NULL)
-		OPENSSL_cleanse(answer.data, answer.cap);
-	buf_release(&body);
-	buf_release(&answer);
+	buf_wipe(&body);
+	buf_wipe(&answer);
 	return rc == -1 ? err_in(e, "role %s", role->arn) : 0;
 }

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -161,9 +160,7 @@ creds_from_process(const struct creds_conf *conf, const char *command,
 
 	if (rc == 0)
 		rc = creds_parse(&text, "SessionToken", out, e);
-	else if (text.data != NULL)
-		OPENSSL_cleanse(text.data, text.cap);
-	buf_release(&text);
+	buf_wipe(&text);
 	if (rc == -1)
 		return err_in(e, "credential_process");
 	out->source = xstrdup("credential_process");

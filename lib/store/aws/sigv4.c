@@ -249,8 +249,7 @@ signing_key(const struct sigv4 *r, uint8_t key[SHA256])
 
 	(void)HMAC(EVP_sha256(), secret, (int)strlen(secret),
 	    (const uint8_t *)r->date, 8, key, NULL);
-	OPENSSL_cleanse(secret, strlen(secret));
-	free(secret);
+	str_wipe(secret);
 	hmac(key, r->region, strlen(r->region));
 	hmac(key, r->service, strlen(r->service));
 	hmac(key, "aws4_request", 12);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/s3/s3.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,9 +192,7 @@ read_sse_c(struct s3 *s, struct err *e)
 		s3_base64(s->sse_c[1], md, 16);
 		rc = 0;
 	}
-	if (key.data != NULL)
-		OPENSSL_cleanse(key.data, key.cap);
-	buf_release(&key);
+	buf_wipe(&key);
 	return rc;
 }
 
@@ -272,14 +269,6 @@ configure(struct s3 *s, const char *url, struct err *e)
 }
 
 static void
-wipe(char *text)
-{
-	if (text != NULL)
-		OPENSSL_cleanse(text, strlen(text));
-	free(text);
-}
-
-static void
 s3_close(struct store *st)
 {
 	struct s3 *s = (struct s3 *)st;
@@ -292,8 +281,8 @@ s3_close(struct store *st)
 	}
 	for (size_t i = 0; i < s->n_own; i++)
 		free(s->own[i].name);
-	wipe(s->sse_c[0]);
-	wipe(s->sse_c[1]);
+	str_wipe(s->sse_c[0]);
+	str_wipe(s->sse_c[1]);
 	pace_free(s->pace);
 	creds_close(s->creds);
 	s3_place_release(&s->place);

@@ -3,7 +3,6 @@
  * One request to S3: signed, sent, its answer judged, tried again.
  */
 #include <inttypes.h>
-#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,10 +110,8 @@ struct wire {
 static void
 wire_release(struct wire *w)
 {
-	for (size_t i = 0; i < w->n_lines; i++) {
-		OPENSSL_cleanse(w->lines[i], strlen(w->lines[i]));
-		free(w->lines[i]);
-	}
+	for (size_t i = 0; i < w->n_lines; i++)
+		str_wipe(w->lines[i]);
 	buf_release(&w->host);
 	buf_release(&w->path);
 	buf_release(&w->url);
