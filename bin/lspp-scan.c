@@ -14,6 +14,8 @@
 #include "lib/cli/lines.h"
 #include "lib/scan/config_scan.h"
 #include "lib/scan/scan.h"
+#include "lib/source/signature.h"
+#include "lib/state/state.h"
 #include "lib/store/conf.h"
 #include "lib/store/open/store_open.h"
 #include "lib/store/stats.h"
@@ -24,7 +26,7 @@
 #include "lib/text/metrics.h"
 #include "lib/text/progress.h"
 
-enum { FOLLOW = 256, ONE_FS, EXCLUDE, EXPECT_MIN };
+enum { FOLLOW = 256, ONE_FS, EXCLUDE, EXPECT_MIN, KNOWN };
 
 static const struct cli_opt options[] = {
 	{ "follow", 'L', NULL, "follow symbolic links", FOLLOW },
@@ -34,8 +36,12 @@ static const struct cli_opt options[] = {
 	    EXCLUDE },
 	{ "expect-min", 0, "N", "fail if fewer databases are found",
 	    EXPECT_MIN },
+	{ "known", 0, "DIR", "do not open what the state in DIR knows", KNOWN },
 	{ 0 },
 };
+
+/* Looks into the state between which it stays as it was. */
+enum { LOOKS = 4096 };
 
 struct search {
 	struct cli c;
@@ -50,7 +56,10 @@ struct search {
 	bool operand_failed, any_failed;
 	struct buf url;       /* of what was found in it */
 	struct buf base, abs; /* of names: of paths, and of what was found */
-	struct buf above; /* of keys: the way from -r to this operand's root */
+	struct buf above;  /* of keys: the way from -r to this operand's root */
+	const char *known; /* --known DIR, or NULL */
+	struct state *st;  /* of --known; NULL: none, or it cannot be asked */
+	unsigned looks;
 };
 
 /* A database in a replica has objects instead of a size. */
@@ -203,6 +212,51 @@ find_above(struct search *f, const char *root)
 		buf_adds(&f->above, below);
 	free(place);
 	free(plain);
+}
+
+/* -- what the state knows -------------------------------------------------- */
+
+/* A state that cannot be asked costs time, and no database. */
+static void
+drop_state(struct search *f, const struct err *e)
+{
+	if (e->class != ERR_MISSING)
+		cli_warn(&f->c, NULL, "--known is of no use: %s", e->msg);
+	state_close(f->st);
+	f->st = NULL;
+}
+
+/*
+ * What it is now is not looked at.  A file that is no database any more has
+ * another signature, and lspp-hot looks into each such.
+ */
+static bool
+is_known(void *ctx, const char *path)
+{
+	const struct signature none = { 0 };
+	struct state_seen seen = { 0 };
+	struct search *f = ctx;
+	struct err e;
+
+	if (f->st == NULL || path_absolute(path, &f->abs, &e) == -1)
+		return false;
+	if (state_look(f->st, 0, buf_str(&f->abs), &none, &seen, &e) == -1) {
+		drop_state(f, &e);
+		return false;
+	}
+	if (++f->looks % LOOKS == 0)
+		state_look_end(f->st);
+	return seen.known;
+}
+
+static void
+ask_state(struct search *f)
+{
+	struct err e;
+
+	f->scan.known = is_known;
+	if ((f->st = state_open(f->known, false, &e)) == NULL)
+		drop_state(f, &e);
 }
 
 /* The databases of a root whose keys match pattern, if that is not empty. */
@@ -391,6 +445,7 @@ take_options(struct search *f)
 			f->expected = cli_number(
 			    &f->c, "--expect-min", arg, 1, UINT64_MAX);
 			break;
+		case KNOWN: f->known = arg; break;
 		default:
 			if (store_conf_take(&f->conf, o, arg, &e) == -1)
 				cli_usage(&f->c, "%s", e.msg);
@@ -455,6 +510,8 @@ main(int argc, char **argv)
 	store_conf_tell(&f.conf, cli_on_warn, cli_on_debug, &f.c);
 	/* A pipe has a small buffer by default. */
 	(void)setvbuf(stdout, NULL, _IOFBF, 65536);
+	if (f.known != NULL)
+		ask_state(&f);
 	look_at(&f, NULL, NULL);
 	if (f.c.config != NULL)
 		status = search_config(&f, argv + optind);
@@ -470,5 +527,6 @@ main(int argc, char **argv)
 	buf_release(&f.base);
 	buf_release(&f.abs);
 	buf_release(&f.above);
+	state_close(f.st);
 	return status;
 }

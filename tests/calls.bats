@@ -52,6 +52,17 @@ at_most() {
 	at_most 4 "$few" "$many"
 }
 
+@test "to find a database that the state knows" {
+	mkdir "$T/f"
+	cp "$D/"[1-9].db "$D/"1?.db "$D/20.db" "$T/f"
+	lspp-scan "$T/f" "$D" | lspp-ship >/dev/null
+	rm "$D/"[1-9].db "$D/"1?.db
+	few=$(calls_of lspp-scan --known "$LSPP_STATE" "$T/f")
+	many=$(calls_of lspp-scan --known "$LSPP_STATE" "$D")
+	lspp-scan "$D" | cmp - "$T/out"
+	at_most 1 "$few" "$many"
+}
+
 @test "to tell that a new database is hot, and that one at rest is cold" {
 	few=$(calls_of lspp-hot <"$T/few")
 	many=$(calls_of lspp-hot <"$T/many")

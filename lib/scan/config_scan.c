@@ -110,6 +110,14 @@ done_with_directory(void *ctx)
 		x->s->pause(x->s->ctx);
 }
 
+static bool
+known(void *ctx, const char *path)
+{
+	const struct search *x = ctx;
+
+	return x->s->known != NULL && x->s->known(x->s->ctx, path);
+}
+
 int
 config_scan(const struct config_file *f, const struct config_want *w,
     const struct scan *s)
@@ -121,6 +129,7 @@ config_scan(const struct config_file *f, const struct config_want *w,
 	own.found = found;
 	own.failed = failed;
 	own.pause = done_with_directory;
+	own.known = known;
 	own.ctx = &x;
 	for (size_t i = 0; i < f->c.n && rc == 0; i++) {
 		x.d = &f->c.db[i];

@@ -103,7 +103,9 @@ visit_file(struct walk *w, int at, const char *name, bool follow)
 	if (is_excluded(w->s, buf_str(&w->path)) ||
 	    (w->pattern != NULL && !matches(w->pattern, buf_str(&w->path))))
 		return 0;
-	is = probe(at, name, follow);
+	is = w->s->known != NULL && w->s->known(w->s->ctx, buf_str(&w->path))
+	    ? 1
+	    : probe(at, name, follow);
 	w->hit = is == 1;
 	if (w->hit)
 		return w->s->found(w->s->ctx, buf_str(&w->path));

@@ -2,13 +2,13 @@
 /*
  * scan -- find databases: in directories, by pattern, and in replicas.
  *
- * A database is known by its first 16 bytes, not by its name.  Files of
- * SQLite's own (-wal, -shm, -journal beside a database, lib/sqlite/beside.h)
- * and of ours (the state, known by its application id; unfinished restores,
- * named .lspp-*) are never reported.  What one operand gives comes in byte
- * order of the whole paths (as LC_ALL=C sort has it), but for links to
- * directories.  Symbolic links are followed when they are named, not when they
- * are met on the way, unless asked.
+ * A database is known by its first 16 bytes, not by its name, unless the caller
+ * knows it already.  Files of SQLite's own (-wal, -shm, -journal beside a
+ * database, lib/sqlite/beside.h) and of ours (the state, known by its
+ * application id; unfinished restores, named .lspp-*) are never reported.  What
+ * one operand gives comes in byte order of the whole paths (as LC_ALL=C sort has
+ * it), but for links to directories.  Symbolic links are followed when they are
+ * named, not when they are met on the way, unless asked.
  *
  * A scan ends early, without an error, once a stop is requested.
  *
@@ -33,6 +33,11 @@ struct scan {
 	/* One directory is done: a good moment to flush.  May be NULL. */
 	void (*pause)(void *ctx);
 	void *ctx;
+	/*
+	 * A regular file is at path: is it known to be a database?  Then it is
+	 * not opened.  May be NULL: none is known.
+	 */
+	bool (*known)(void *ctx, const char *path);
 	bool follow; /* follow symbolic links to files and directories */
 	bool one_fs; /* do not cross into another file system */
 	/*
