@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "bin/hot.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/hot/watch.h"
 #include "lib/state/state.h"
 #include "lib/store/conf.h"
@@ -541,6 +542,7 @@ main(int argc, char **argv)
 	cli_more(&r.cli, store_options, "s3");
 	cli_measured(&r.cli, measure, &r);
 	take_options(&r, &conf);
+	cli_no_whoami(&r.cli, &conf);
 	store_conf_tell(&conf, cli_on_warn, cli_on_debug, &r.cli);
 	if ((rc = begin(&r, &conf, &e)) == 0)
 		rc = run(&r, argv + optind, &e);

@@ -11,6 +11,7 @@
 #include "lib/base/buf.h"
 #include "lib/choose/target.h"
 #include "lib/cli/cli.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/cli/lines.h"
 #include "lib/scan/config_scan.h"
 #include "lib/scan/scan.h"
@@ -386,6 +387,19 @@ search_all(struct search *f, char **operands)
 	return 0;
 }
 
+/* --whoami, of -r or of all that -c names. */
+static int
+whoami(struct search *f)
+{
+	struct config_file file = { 0 };
+	struct err e;
+
+	if (f->c.config != NULL &&
+	    config_file_open(&file, f->c.config, &f->conf, &e) == -1)
+		return cli_fatal(&f->c, &e);
+	return cli_whoami(&f->c, &file, &f->conf);
+}
+
 /* -c: what the file names, less what the operands do not want. */
 static int
 search_config(struct search *f, char **operands)
@@ -508,6 +522,8 @@ main(int argc, char **argv)
 	    path_absolute(f.c.base, &f.base, &e) == -1)
 		return cli_fatal(&f.c, &e);
 	store_conf_tell(&f.conf, cli_on_warn, cli_on_debug, &f.c);
+	if (f.conf.whoami)
+		return whoami(&f);
 	/* A pipe has a small buffer by default. */
 	(void)setvbuf(stdout, NULL, _IOFBF, 65536);
 	if (f.known != NULL)

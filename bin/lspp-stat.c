@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bin/stat.h"
+#include "lib/cli/cli_replica.h"
 #include "lib/cli/lines.h"
 #include "lib/state/state.h"
 #include "lib/store/conf.h"
@@ -437,6 +438,7 @@ main(int argc, char **argv)
 	    "  lspp-stat --html /srv/www/fleet.html");
 	while ((o = cli_option(c, &arg)) != -1)
 		take_option(&r, &conf, o, arg);
+	cli_no_whoami(c, &conf);
 	settle(&r);
 	store_conf_tell(&conf, cli_on_warn, cli_on_debug, c);
 	if (run(&r, &conf, argv + optind, &e) == -1)

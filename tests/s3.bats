@@ -385,9 +385,15 @@ find_object() {
 }
 
 @test "--whoami in every program that opens a replica" {
-	for p in lspp-ship lspp-restore; do
-		run -0 $p -r "$R" --whoami
+	for p in ship restore verify prune scan; do
+		run -0 lspp-$p -r "$R" --whoami
 		assert_line 'credentials: environment (AWS_ACCESS_KEY_ID)'
+	done
+	run -2 lspp-scan --whoami
+	assert_line 'lspp-scan: no replica: -r URL, LSPP_REPLICA or -c FILE'
+	for p in hot stat; do
+		run -2 lspp-$p -r "$R" --whoami
+		assert_line "lspp-$p: --whoami: lspp-$p speaks to no server"
 	done
 	run -0 lspp-ship --help-s3
 	assert_line --partial '--endpoint-url URL'

@@ -28,6 +28,13 @@ cli_whoami(struct cli *c, struct config_file *f, const struct store_conf *conf)
 	return rc == -1 ? cli_fatal(c, &e) : cli_finish(c);
 }
 
+void
+cli_no_whoami(struct cli *c, const struct store_conf *conf)
+{
+	if (conf->whoami)
+		cli_usage(c, "--whoami: %s speaks to no server", c->program);
+}
+
 int
 cli_prepare(struct cli *c, struct config_file *f, struct store_conf *conf,
     struct buf *base, struct err *e)

@@ -22,6 +22,9 @@
 int cli_whoami(
     struct cli *c, struct config_file *f, const struct store_conf *conf);
 
+/* Of a program that speaks to no server: refuse it. */
+void cli_no_whoami(struct cli *c, const struct store_conf *conf);
+
 /*
  * Behind the options, of a program that has -r, -c and --whoami: what the store
  * says is told by c, *f is open with -c, *base is what keys are below.  With
