@@ -95,7 +95,7 @@ $T/t/sub/b.db
 $T/t/sub/deep/c.db
 $T/flat/d.db"
 	lspp-scan -c c.yml | lspp-ship -c c.yml
-	run -0 sh -c 'find rt rf -name "*.snapshot.lz4" | sed "s|/generations.*||" | sort'
+	run -0 sh -c 'find rt rf -name "*.ltx" | sed "s|/ltx/.*||" | sort'
 	assert_output "rf/d.db
 rt/a.db
 rt/sub/b.db
@@ -146,10 +146,35 @@ END
 	# What there is of another, or was shipped with another state, stays alone.
 	run -78 lspp-ship -c c.yml -s other a.db
 	assert_output --partial '--format wal goes on in that layout'
-	sed -i '/^snapshot/d' c.yml
+	sed -i '/^snapshot/d; s/replica: \(.*\)/replicas: [\1]/' c.yml
 	run -78 lspp-ship -c c.yml -s other b.db
 	assert_output --partial '--format ltx goes on in that layout'
 	run -0 lspp-ship -c c.yml b.db
+}
+
+@test "the key replica alone makes a file one of Litestream 0.5" {
+	db a.db b.db
+	yml <<'END'
+dbs:
+- path: __T__/a.db
+  replica: {path: __T__/r/a.db}
+END
+	lspp-ship -c c.yml a.db
+	assert [ -d r/a.db/ltx ]
+	assert [ ! -e r/a.db/generations ]
+	litestream 05 restore -config c.yml -o out.db "$T/a.db"
+	same_db out.db a.db
+	# Litestream 0.3 finds no replica in it; either finds this one.
+	yml <<'END'
+dbs:
+- path: __T__/b.db
+  replicas: [{path: __T__/r/b.db}]
+END
+	lspp-ship -c c.yml b.db
+	assert [ -d r/b.db/generations ]
+	assert [ ! -e r/b.db/ltx ]
+	litestream 03 restore -config c.yml -o out03.db "$T/b.db"
+	same_db out03.db b.db
 }
 
 @test "multi-db: the variables of a template" {
@@ -192,8 +217,8 @@ dbs:
     force-path-style: true
 - dir: $T/t
   pattern: "*.db"
-  replica:
-    url: s3://$BUCKET/fleet?endpoint=http://127.0.0.1:$S3_PORT
+  replicas:
+  - url: s3://$BUCKET/fleet?endpoint=http://127.0.0.1:$S3_PORT
 END
 	export KEY_OF_S3=$S3_KEY
 	chmod 600 c.yml
@@ -247,7 +272,7 @@ access-key-id: $S3_KEY
 secret-access-key: $S3_SECRET
 dbs:
 - path: a.db
-  replica: {type: s3, bucket: $BUCKET, path: backups/a, endpoint: '$FAULTY'}
+  replicas: [{type: s3, bucket: $BUCKET, path: backups/a, endpoint: '$FAULTY'}]
 END
 	lspp-ship -q -c c.yml a.db
 	run -0 requests PUT

@@ -30,7 +30,7 @@ get() {
 		dbs:
 		  - dir: $D/tenants
 		    pattern: "*.db"
-		    replica: {type: file, path: $R/y}
+		    replicas: [{type: file, path: $R/y}]
 	END
 	lspp-ship -c "$T/l.yml" -s "$S" tenants/*.db
 	run -0 --separate-stderr lspp-verify -c "$T/l.yml" -s "$S" --deep '*.db'

@@ -212,6 +212,8 @@ add_replicas(struct parse *p, struct config_db *d, const struct db_values *v,
 	if (v->replica.node != NULL && node != NULL)
 		return config_fail(p, v->replicas.line,
 		    "a database has a replica or replicas, not both");
+	/* Litestream 0.3 knows replicas alone. */
+	p->c->ltx |= v->replica.node != NULL;
 	if (v->replica.node != NULL)
 		return add_replica(p, d, v->replica.node, snapshot);
 	if (node != NULL && node->type != YAML_SEQUENCE_NODE)

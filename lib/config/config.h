@@ -83,7 +83,8 @@ struct config {
 	size_t n_roots;
 	struct config_warning *warning;
 	size_t n_warnings;
-	bool ltx; /* it says how LTX files are kept, as of Litestream 0.5 */
+	bool ltx; /* it is Litestream 0.5's, by what it says of LTX files or by
+		     the key replica */
 	/* private: entries with a path, by it */
 	const struct config_db **by_path;
 	size_t n_paths;

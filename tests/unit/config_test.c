@@ -165,8 +165,10 @@ test_05(void)
 	    "s3://b?region=us-west-2 /lead/slash/x.db", "a leading slash");
 	ok(c.ltx, "it says how LTX files are kept");
 	parse("dbs:\n- path: /a\n  snapshot: {interval: 6h}\n"
-	      "  replica: {path: /x}\n");
+	      "  replicas: [{path: /x}]\n");
 	ok(!c.ltx, "this one does not");
+	parse("dbs:\n- path: /a\n  replica: {path: /x}\n");
+	ok(c.ltx, "nor this one, but 0.3 knows no such key");
 	parse("dbs:\n- path: /a\n  replica: {path: /x, auto-recover: true}\n");
 	ok(c.ltx, "this one does, of a replica");
 	parse("snapshot: {interval: 6h}\nmulti-db:\n  enabled: true\n"
