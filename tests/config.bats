@@ -525,10 +525,8 @@ END
 	db a.db b.db
 	yml <<'END'
 dbs:
-- path: a.db
-  replica: {path: __T__/r}
-- path: gone.db
-  replica: {path: __T__/g}
+- {path: a.db, replica: {path: __T__/r}}
+- {path: gone.db, replica: {path: __T__/g}}
 END
 	run -1 --separate-stderr lspp-ship -c c.yml a.db b.db
 	assert_output a.db

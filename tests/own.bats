@@ -57,13 +57,18 @@ modes() {
 	assert_equal "$(modes src/acme)" '711 0:0'
 }
 
-@test "what is there keeps its owner and mode" {
+# restore_into MODE -- where the last directory is there already, with that mode.
+restore_into() {
 	need_root
 	chown -R 1500:1600 src/acme/eu
 	lspp-ship src/acme/eu/app.db
 	mkdir -p new/acme/eu
-	chmod 700 new/acme/eu
+	chmod "$1" new/acme/eu
 	lspp-restore -q -o new acme/eu/app.db
+}
+
+@test "what is there keeps its owner and mode" {
+	restore_into 700
 	assert_equal "$(modes new/acme/eu)" '700 0:0'
 }
 
@@ -75,13 +80,8 @@ modes() {
 }
 
 @test "one that a killed run had made is finished by the next" {
-	need_root
-	chown -R 1500:1600 src/acme/eu
 	chmod 755 src/acme/eu
-	lspp-ship src/acme/eu/app.db
-	mkdir -p new/acme/eu
-	chmod 1700 new/acme/eu
-	lspp-restore -q -o new acme/eu/app.db
+	restore_into 1700
 	assert_equal "$(modes new/acme/eu)" '755 1500:1600'
 }
 
