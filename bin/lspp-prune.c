@@ -385,12 +385,14 @@ run_pool(struct run *run, char **operands, struct err *e)
 	static const struct pool_ops ops = {
 		.feed = feed, .work = work, .finish = finish, .linger_ms = 50
 	};
-	/* A worker: a connection, or what a directory needs to be walked. */
-	const struct file_needs needs = { .run = 12, .worker = 8 };
+	/* A worker: a connection, or what a directory needs to be walked; and
+	 * what is merged needs temporary files. */
+	const struct file_needs needs = { .run = 12, .worker = 16 };
 	size_t limit = LIMIT;
 	int rc = cli_fit(&run->cli, &run->file, needs, &limit, e);
 
 	run->policy.measure = !run->cli.dry_run && !run->counting;
+	run->policy.tmp = run->policy.measure ? run->tmp : NULL;
 	if (rc == 0)
 		rc = lines_open(&run->in, operands, run->cli.end, e);
 	if (rc == 0)

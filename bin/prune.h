@@ -59,9 +59,10 @@ struct run {
 	size_t places;
 	struct clock *clock; /* of each store */
 	size_t clocks;
-	bool ended;    /* by one that is wrong */
-	bool counting; /* only what there is to do, before the question */
-	bool headed;   /* the rows of -n */
+	bool ended;      /* by one that is wrong */
+	const char *tmp; /* the directory of temporary files */
+	bool counting;   /* only what there is to do, before the question */
+	bool headed;     /* the rows of -n */
 	uint64_t todo, todo_bytes, todo_databases;
 	uint64_t told, pruned; /* databases */
 	uint64_t objects[WHYS], bytes[WHYS];

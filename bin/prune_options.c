@@ -2,6 +2,7 @@
 /*
  * The options of lspp-prune.
  */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "bin/prune.h"
@@ -101,10 +102,11 @@ void
 prune_options(struct run *run)
 {
 	struct prune_policy *p = &run->policy;
-	const char *arg;
+	const char *arg, *dir = getenv("TMPDIR");
 	struct err e;
 	int o;
 
+	run->tmp = dir != NULL && *dir != '\0' ? dir : "/var/tmp";
 	p->now_ns = when_now();
 	p->keep_for_ns = run->gone_for_ns = -1;
 	p->grace_ns = PRUNE_GRACE_MIN_NS;

@@ -56,6 +56,15 @@ tell_left(struct run *run, const struct task *t)
 		    "what is behind the snapshots of a day, a week or a month "
 		    "is left: to say that it is gone wants s3:PutObject and "
 		    "s3:GetObject, or the right to write");
+	if (db->into > 0)
+		cli_note(&run->cli, t->name,
+		    "%" PRIu64 " files of level 0 are merged into %" PRIu64,
+		    db->merged, db->into);
+	if (db->unmerged)
+		cli_warn(&run->cli, t->name,
+		    "files of level 0 are left as they are: to merge them "
+		    "wants s3:PutObject and s3:GetObject, or the right to "
+		    "write");
 	if (db->plan.stray > 0)
 		cli_warn(&run->cli, t->name,
 		    "%" PRIu64 " objects that no snapshot leads to are left: "

@@ -192,6 +192,9 @@ struct prune_policy {
 	/* Before anything goes, read how long the newest run's segments are:
 	 * one small read for each that has another of its index behind it. */
 	bool measure;
+	/* Files of LTX are merged (prune_ltx.h), with temporary ones in that
+	 * directory; NULL: they are not. */
+	const char *tmp;
 };
 
 /* Is anything asked for?  If not, nothing is superseded. */
@@ -248,6 +251,9 @@ struct prune_db {
 	int rc;         /* -1: it is not known what it holds */
 	struct err e;
 	struct prune_plan plan;
+	/* Of files in LTX so many became so many; or they may not be put. */
+	uint64_t merged, into;
+	bool unmerged;
 	void *ctx; /* the caller's */
 	/* private */
 	size_t at;

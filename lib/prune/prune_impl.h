@@ -8,6 +8,8 @@
 
 #include "lib/prune/prune.h"
 
+struct store_stage;
+
 /* Where the objects of a database are, in byte order. */
 enum prune_part {
 	PRUNE_PART_FLAT, /* LTX, as LTX_LEVELS_FLAT */
@@ -83,6 +85,9 @@ int64_t prune_period_of(enum prune_period which, int64_t ns);
 void prune_plan_add(struct prune_plan *plan, struct prune_item it);
 /* What 'more' has, behind all of it; more is released. */
 void prune_plan_join(struct prune_plan *plan, struct prune_plan *more);
+
+/* Put that object, which is the same whoever puts it. */
+int prune_put(struct prune_db *db, const struct store_stage *st, struct err *e);
 
 /* What is not kept, into plan, in the order in which it goes. */
 void prune_order(const struct planner *pl, struct prune_plan *plan);

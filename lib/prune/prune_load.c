@@ -53,13 +53,14 @@ take_file(struct prune_db *db, enum prune_part part, size_t skip,
 	enum ltx_levels how =
 	    part == PRUNE_PART_FLAT ? LTX_LEVELS_FLAT : LTX_LEVELS_DIR;
 	int rc = ltx_list_take(&db->ltx, en, skip, how, &db->e);
-	int64_t *ns;
+	struct ltx_file *f;
 
 	/* A server's whole second may have begun before the file was captured.
 	 */
 	if (rc == 1 && !db->store->ops->traits.times) {
-		ns = &db->ltx.v[db->ltx.n - 1].stored_ns;
-		*ns += *ns % SECOND == 0 ? SECOND - 1 : 0;
+		f = &db->ltx.v[db->ltx.n - 1];
+		f->stored_ns += f->stored_ns % SECOND == 0 ? SECOND - 1 : 0;
+		f->put_ns = f->stored_ns;
 	}
 	if (rc == 0 && db->h.unknown++ == 0)
 		db->h.first_unknown = xstrdup(en->key);
@@ -412,42 +413,11 @@ measure(const struct history *h, struct history_generation *g, struct err *e)
 	return 0;
 }
 
-/* Is nothing to be done with what is in LTX, since Litestream wrote it? */
-static int
-is_left(struct prune_db *db, const struct prune_policy *p, struct err *e)
-{
-	int own = p->foreign ? 1 : prune_ltx_is_own(db, e);
-
-	if (own == 0)
-		db->plan.foreign += db->ltx.n;
-	return own == -1 ? -1 : own == 0;
-}
-
-/* Of what is in LTX.  Each layout is kept by itself: nothing tells which of the
- * two has the newer state. */
-static int
-plan_ltx(struct prune_db *db, const struct prune_policy *p)
-{
-	struct prune_plan more = { 0 };
-	struct err why;
-	int rc = prune_ltx_plan(db->ltx.v, db->ltx.n, p,
-	    !db->store->ops->traits.remote, &more, &why);
-	int left = rc == -1 || more.n > 0 ? is_left(db, p, &db->e) : 1;
-
-	if (left == 0 && rc == -1)
-		db->e = why;
-	if (left == 0 && rc == 0 && p->measure)
-		rc = prune_ltx_prove(db, &more, &db->e);
-	if (left == 0 && rc == 0)
-		prune_plan_join(&db->plan, &more);
-	prune_plan_release(&more);
-	return left == 1 ? 0 : left == -1 ? -1 : rc;
-}
-
 void
 prune_db_plan(struct prune_db *db, const struct prune_policy *p)
 {
 	struct history_generation *g;
+	struct prune_plan more = { 0 };
 	int rc;
 
 	if (db->rc == -1)
@@ -455,8 +425,12 @@ prune_db_plan(struct prune_db *db, const struct prune_policy *p)
 	rc = plan(db, p);
 	if (rc == 0 && p->measure && (g = newest(db, p)) != NULL)
 		rc = measure(&db->h, g, &db->e);
-	if (rc != -1 && plan_ltx(db, p) == 0)
+	/* Each layout is kept by itself: nothing tells which of the two has the
+	 * newer state. */
+	if (rc != -1 && prune_ltx_db(db, p, &more) == 0) {
+		prune_plan_join(&db->plan, &more);
 		return;
+	}
 	prune_plan_release(&db->plan);
 	/* Gone since it was listed: somebody else prunes, and the next run sees
 	   what that left. */

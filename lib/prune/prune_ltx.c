@@ -6,26 +6,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/prune/prune_impl.h"
-
-struct state {
-	uint64_t txid;
-	int64_t ns;
-};
-
-struct ltx_planner {
-	const struct ltx_file *v;
-	size_t n;
-	const struct prune_policy *p;
-	bool *keep;     /* of the files, by place */
-	size_t *by_end; /* places, by where the files end */
-	bool *leads;    /* its state can be restored */
-	struct state *state;
-	size_t states;
-	int64_t as_of, from;
-	uint64_t whole; /* from this state on all is kept; 0: there is none */
-	uint64_t *promised; /* that, and the states of periods */
-	size_t promises;
-};
+#include "lib/prune/prune_ltx_impl.h"
 
 static bool
 is_snapshot(const struct ltx_file *f)
@@ -84,7 +65,7 @@ missing(const struct ltx_planner *pl, uint64_t from, struct err *e)
 static void
 find_states(struct ltx_planner *pl)
 {
-	struct state *s = NULL;
+	struct ltx_state *s = NULL;
 	uint64_t covered = 0;
 
 	for (size_t k = 0, next; k < pl->n; k = next) {
@@ -104,7 +85,7 @@ find_states(struct ltx_planner *pl)
 		for (size_t i = k; i < next; i++)
 			pl->leads[pl->by_end[i]] = covered == end;
 		if (covered == end)
-			pl->state[pl->states++] = (struct state){ end, ns };
+			pl->state[pl->states++] = (struct ltx_state){ end, ns };
 	}
 	for (size_t i = pl->states; i > 1; i--) {
 		s = &pl->state[i - 2];
@@ -256,8 +237,8 @@ by_period(const void *a, const void *b)
 	return (x->txid < y->txid) - (x->txid > y->txid);
 }
 
-static void
-promise(struct ltx_planner *pl, uint64_t txid)
+void
+ltx_planner_promise(struct ltx_planner *pl, uint64_t txid)
 {
 	pl->promised =
 	    xrealloc(pl->promised, (pl->promises + 1) * sizeof(*pl->promised));
@@ -281,13 +262,21 @@ keep_time(struct ltx_planner *pl, uint64_t txid)
 static void
 keep_pick(struct ltx_planner *pl, const struct pick *k)
 {
-	promise(pl, k->txid);
+	ltx_planner_promise(pl, k->txid);
 	if (k->snapshot != SIZE_MAX) {
 		pl->keep[k->snapshot] = true;
 	} else {
 		(void)chain(pl, INT64_MAX, k->txid, true);
 		keep_time(pl, k->txid);
 	}
+}
+
+/* Of a period that is over: it stays the one that is kept of that. */
+static void
+cut(struct ltx_planner *pl, uint64_t txid)
+{
+	pl->cut = xrealloc(pl->cut, (pl->cuts + 1) * sizeof(*pl->cut));
+	pl->cut[pl->cuts++] = txid;
 }
 
 static size_t
@@ -317,11 +306,14 @@ keep_periods(struct ltx_planner *pl, enum prune_period which)
 	struct pick *pick = xcalloc(pl->states + pl->n + 1, sizeof(*pick));
 	size_t n = find_picks(pl, which, pick);
 	uint32_t left = pl->p->count[which];
+	int64_t now = prune_period_of(which, pl->as_of);
 
 	qsort(pick, n, sizeof(*pick), by_period);
 	for (size_t i = 0; i < n && left > 0; i++)
 		if (i == 0 || pick[i].period != pick[i - 1].period) {
 			keep_pick(pl, &pick[i]);
+			if (pick[i].period < now)
+				cut(pl, pick[i].txid);
 			left--;
 		}
 	free(pick);
@@ -391,10 +383,28 @@ top_level(const struct ltx_planner *pl)
 	return top;
 }
 
+/* Is any of level 0 kept that a level above has already?  A daemon would compact
+ * it once more, also where pages become of another size, at which it fails. */
+static bool
+is_behind_levels(const struct ltx_planner *pl)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < pl->n; i++)
+		if (pl->v[i].name.level > 0 && !is_snapshot(&pl->v[i]) &&
+		    pl->v[i].name.max > end)
+			end = pl->v[i].name.max;
+	for (size_t i = 0; i < pl->n; i++)
+		if (pl->keep[i] && pl->v[i].name.level == 0 &&
+		    pl->v[i].name.max <= end)
+			return true;
+	return false;
+}
+
 static void
 keep_levels(struct ltx_planner *pl)
 {
-	bool any = top_level(pl) > 0;
+	bool any = top_level(pl) > 0 || is_behind_levels(pl);
 
 	keep_newest(pl, LTX_SNAPSHOTS);
 	keep_newest(pl, 0);
@@ -403,71 +413,8 @@ keep_levels(struct ltx_planner *pl)
 	for (unsigned k = 0; any && k < LTX_SNAPSHOTS - 1; k++)
 		keep_behind(pl, k);
 	keep_rest(pl, 0);
-	if (any)
+	if (any && top_level(pl) > 0)
 		keep_rest(pl, top_level(pl));
-}
-
-/* -- what has to be proved ------------------------------------------------- */
-
-/* Do the files, or these that stay, lead to that state without one of them? */
-static bool
-leads_without(
-    const struct ltx_planner *pl, size_t without, uint64_t txid, bool staying)
-{
-	uint64_t at = 0;
-
-	for (size_t i = 0; i < pl->n && at < txid; i++) {
-		const struct ltx_name *n = &pl->v[i].name;
-
-		if (n->min - 1 > at)
-			return false;
-		if (i != without && n->max <= txid && n->max > at &&
-		    (!staying || pl->keep[i]))
-			at = n->max;
-	}
-	return at == txid;
-}
-
-static bool
-overlaps_gone(const struct ltx_planner *pl, size_t at)
-{
-	const struct ltx_name *x = &pl->v[at].name;
-
-	for (size_t i = 0; i < pl->n && pl->v[i].name.min <= x->max; i++)
-		if (!pl->keep[i] && pl->v[i].name.max >= x->min)
-			return true;
-	return false;
-}
-
-/* Is it the only way to a state that had another one?  Where a file begins
- * before W and ends behind it, that may be so of its state and not of W. */
-static bool
-is_relied_on(const struct ltx_planner *pl, size_t at)
-{
-	uint64_t end = pl->v[at].name.max, txid;
-
-	if (end > pl->whole || !overlaps_gone(pl, at))
-		return false;
-	for (size_t i = 0; i <= pl->promises; i++) {
-		txid = i < pl->promises ? pl->promised[i] : end;
-		if (txid >= end && leads_without(pl, at, txid, false) &&
-		    !leads_without(pl, at, txid, true))
-			return true;
-	}
-	return false;
-}
-
-static void
-find_proofs(struct ltx_planner *pl, struct prune_plan *plan)
-{
-	for (size_t i = 0; i < pl->n; i++)
-		if (pl->v[i].name.min <= pl->whole &&
-		    pl->v[i].name.max > pl->whole)
-			promise(pl, pl->v[i].name.max);
-	plan->prove = xcalloc(pl->n + 1, sizeof(*plan->prove));
-	for (size_t i = 0; i < pl->n; i++)
-		if (pl->keep[i] && is_relied_on(pl, i))
-			plan->prove[plan->proofs++] = i;
 }
 
 /* -- the order ------------------------------------------------------------- */
@@ -522,43 +469,52 @@ begin(struct ltx_planner *pl, struct ltx_file *v, size_t n)
 	find_states(pl);
 }
 
-static void
-end(struct ltx_planner *pl)
+void
+ltx_planner_end(struct ltx_planner *pl)
 {
 	free(pl->keep);
 	free(pl->leads);
 	free(pl->by_end);
 	free(pl->state);
 	free(pl->promised);
+	free(pl->cut);
+}
+
+int
+ltx_planner_begin(struct ltx_planner *pl, struct ltx_file *v, size_t n,
+    const struct prune_policy *p, struct err *e)
+{
+	*pl = (struct ltx_planner){ .p = p };
+	if (n == 0 || !prune_policy_any(p))
+		return 0;
+	pl->as_of = p->now_ns - p->grace_ns;
+	begin(pl, v, n);
+	if (check(pl, e) == -1)
+		return -1;
+	keep_whole(pl);
+	if (pl->whole == 0)
+		return 0;
+	ltx_planner_promise(pl, pl->whole);
+	for (int i = 0; i < PRUNE_PERIODS; i++)
+		keep_periods(pl, (enum prune_period)i);
+	keep_levels(pl);
+	return 1;
 }
 
 int
 prune_ltx_plan(struct ltx_file *v, size_t n, const struct prune_policy *p,
     bool in_order, struct prune_plan *plan, struct err *e)
 {
-	struct ltx_planner pl = { .p = p };
-	int rc;
+	struct ltx_planner pl;
+	int rc = ltx_planner_begin(&pl, v, n, p, e);
 
 	*plan = (struct prune_plan){ 0 };
-	if (n == 0 || !prune_policy_any(p))
-		return 0;
-	pl.as_of = p->now_ns - p->grace_ns;
-	begin(&pl, v, n);
-	if ((rc = check(&pl, e)) == -1)
-		goto out;
-	keep_whole(&pl);
-	if (pl.whole == 0)
-		goto out;
-	promise(&pl, pl.whole);
-	for (int i = 0; i < PRUNE_PERIODS; i++)
-		keep_periods(&pl, (enum prune_period)i);
-	keep_levels(&pl);
-	(void)order(&pl, plan, in_order);
+	if (rc == 1)
+		(void)order(&pl, plan, in_order);
 	if (plan->n > 0)
-		find_proofs(&pl, plan);
-out:
-	end(&pl);
-	return rc;
+		ltx_planner_proofs(&pl, plan);
+	ltx_planner_end(&pl);
+	return rc == -1 ? -1 : 0;
 }
 
 void
@@ -580,5 +536,5 @@ prune_ltx_plan_all(
 	for (size_t i = 0; i < n; i++)
 		if (pl.keep[i])
 			add(&pl, plan, i, wave);
-	end(&pl);
+	ltx_planner_end(&pl);
 }

@@ -6,6 +6,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
+#include "lib/prune/prune_impl.h"
 #include "lib/prune/prune_ltx.h"
 #include "lib/store/store.h"
 #include "lib/sys/spool.h"
@@ -61,26 +62,38 @@ prune_item_key(
 static const uint8_t alone[] = { 0x04, 0x22, 0x4d, 0x18, 0x64, 0x50, 0x08, 0, 0,
 	0, 0, 0x05, 0x5d, 0xcc, 0x02 };
 
-/* In a directory it has the time of the snapshot that it is about. */
-static int
-put_alone(struct prune_db *db, const char *key, int64_t ns, struct err *e)
+int
+prune_put(struct prune_db *db, const struct store_stage *st, struct err *e)
 {
 	const struct store_ops *ops = db->store->ops;
-	struct spool bytes;
-	struct store_stage st = { .key = key, .bytes = &bytes, .mtime_ns = ns };
 	struct staged *staged;
-	int rc = -1;
+	int rc;
 
-	spool_init(&bytes, "/tmp", sizeof(alone));
-	if (spool_write(&bytes, alone, sizeof(alone), e) == -1 ||
-	    (staged = ops->stage(db->store, &st, e)) == NULL)
-		goto out;
+	if (ops->traits.guarded)
+		ops->assume(
+		    db->store, STORE_GUARD_IGNORED, when_now() / 1000000000);
+	if ((staged = ops->stage(db->store, st, e)) == NULL)
+		return -1;
 	ops->publish(db->store, &staged, 1);
 	rc = staged->rc;
 	if (rc == -1)
 		*e = staged->e;
 	ops->drop(db->store, staged);
-out:
+	return rc;
+}
+
+/* In a directory it has the time of the snapshot that it is about. */
+static int
+put_alone(struct prune_db *db, const char *key, int64_t ns, struct err *e)
+{
+	struct spool bytes;
+	struct store_stage st = { .key = key, .bytes = &bytes, .mtime_ns = ns };
+	int rc;
+
+	spool_init(&bytes, "/tmp", sizeof(alone));
+	rc = spool_write(&bytes, alone, sizeof(alone), e);
+	if (rc == 0)
+		rc = prune_put(db, &st, e);
 	spool_release(&bytes);
 	return rc;
 }
@@ -100,14 +113,9 @@ note_alone(struct prune_db *db, const char *id, uint64_t place)
 static int
 mark(struct prune_db *db, struct err *e)
 {
-	const struct store_ops *ops = db->store->ops;
 	struct buf key = { 0 };
 	int rc = 0;
 
-	/* All bytes are alike, whoever writes them. */
-	if (db->plan.marks > 0 && ops->traits.guarded)
-		ops->assume(
-		    db->store, STORE_GUARD_IGNORED, when_now() / 1000000000);
 	for (size_t i = 0; i < db->plan.marks && rc == 0; i++) {
 		const struct prune_mark *m = &db->plan.mark[i];
 		const struct history_generation *g = &db->h.v[m->generation];

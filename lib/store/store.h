@@ -63,6 +63,9 @@ struct store_entry {
 			    ends in '/' */
 	uint64_t size;
 	int64_t mtime_ns;
+	/* It came there, be it as a copy, no later than that where mtime_ns
+	 * does not say so; or 0. */
+	int64_t put_ns;
 	bool prefix; /* a common prefix, not an object */
 	/* NULL; or it is neither, and this is what it is: a listing does not
 	 * reach what may be behind it. */

@@ -294,4 +294,53 @@ compacts(const struct model *m, unsigned k)
 	}
 }
 
+/* -- what is merged -------------------------------------------------------- */
+
+/* They have been put, and are not too young any more.  False: there is no room. */
+static bool
+put_merges(struct model *m, const struct prune_merges *all)
+{
+	if (m->n + all->n > FILES)
+		return false;
+	for (size_t i = 0; i < all->n; i++) {
+		struct ltx_file f = { .name = all->v[i].name, .size = 100 };
+
+		f.stored_ns = all->v[i].stored_ns;
+		f.captured_ns = m->at[f.name.max];
+		m->gone[m->n] = false;
+		m->v[m->n++] = f;
+	}
+	ltx_sort(m->v, m->n);
+	return true;
+}
+
+static bool
+is_of(const struct prune_merges *all, const struct ltx_name *n)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (n->level <= 1 && n->min >= all->v[i].name.min &&
+		    n->max <= all->v[i].name.max)
+			return true;
+	return false;
+}
+
+/* Each brings what level 0 has, up to the next, and all but the newest of level 0
+ * that they stand for may go. */
+static const char *
+check_merges(const struct model *m, const struct prune_merges *all)
+{
+	uint64_t has = 0, next = all->v[0].name.min;
+
+	for (size_t i = 0; i < all->n; i++) {
+		if (all->v[i].name.level != 1 || all->v[i].name.min != next)
+			return "what is merged has no hole";
+		next = all->v[i].name.max + 1;
+	}
+	for (size_t i = 0; i < m->n; i++)
+		has += m->v[i].name.level == 0 && is_of(all, &m->v[i].name);
+	if (has != next - all->v[0].name.min)
+		return "what is merged is there";
+	return has < 2 * all->n ? "it is worth it" : NULL;
+}
+
 #endif

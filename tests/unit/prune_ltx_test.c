@@ -154,6 +154,8 @@ find_promises(
 /* -- what is restored ------------------------------------------------------ */
 
 struct restored {
+	int64_t at[2 * FILES + 4]; /* moments */
+	size_t n;
 	uint64_t lspp[2 * FILES + 4], litestream[2 * FILES + 4];
 	uint64_t files[2 * FILES + 4];
 	bool can[TXIDS + 1], can_05[TXIDS + 1];
@@ -178,10 +180,11 @@ static void
 restore_all(const struct model *m, const struct promise *pr, struct restored *r)
 {
 	memset(r, 0, sizeof(*r));
-	for (size_t i = 0; i < moments(m); i++) {
-		r->lspp[i] = by_lspp(m, moment(m, pr, i));
-		r->litestream[i] =
-		    plan_of(m, 0, moment(m, pr, i), &r->files[i]);
+	r->n = moments(m);
+	for (size_t i = 0; i < r->n; i++) {
+		r->at[i] = moment(m, pr, i);
+		r->lspp[i] = by_lspp(m, r->at[i]);
+		r->litestream[i] = plan_of(m, 0, r->at[i], &r->files[i]);
 	}
 	for (uint64_t t = 1; t <= m->txid; t++) {
 		r->can[t] = leads(m, t, SIZE_MAX);
@@ -193,15 +196,15 @@ restore_all(const struct model *m, const struct promise *pr, struct restored *r)
 
 static const char *
 holds(const struct model *m, const struct promise *pr,
-    const struct restored *was, unsigned one_in)
+    const struct restored *was, unsigned one_in, bool same_files)
 {
 	uint64_t files;
 
 	if (by_lspp(m, LAST) != was->newest ||
 	    by_litestream(m, 0, LAST) != was->newest_05)
 		return "the newest state restores";
-	for (size_t i = 0; i < moments(m); i++) {
-		int64_t at = moment(m, pr, i);
+	for (size_t i = 0; i < was->n; i++) {
+		int64_t at = was->at[i];
 
 		if (at < pr->from || rnd(one_in) > 0)
 			continue;
@@ -211,7 +214,7 @@ holds(const struct model *m, const struct promise *pr,
 		    plan_of(m, 0, at, &files) != was->litestream[i])
 			return "litestream restores every time that is "
 			       "promised";
-		if (at > pr->from && files != was->files[i])
+		if (same_files && at > pr->from && files != was->files[i])
 			return "a restore that has begun finds its files";
 	}
 	for (uint64_t t = pr->whole + (pr->whole == 0); t <= m->txid; t++) {
@@ -373,7 +376,7 @@ no_more(struct model *m, const struct prune_policy *p)
 	return more > 0 ? "a second run finds nothing" : NULL;
 }
 
-static unsigned long removed, refused, proofs;
+static unsigned long removed, refused, proofs, merged, replaced;
 
 static const char *
 try(struct model *m, const struct prune_policy *p, bool in_order)
@@ -397,12 +400,12 @@ try(struct model *m, const struct prune_policy *p, bool in_order)
 	restore_all(m, &pr, &was);
 	for (int i = 0; i < 4 && bad == NULL && plan.n > 0; i++) {
 		cut(m, &plan, rnd((unsigned)plan.n), in_order);
-		if ((bad = holds(m, &pr, &was, 4)) == NULL)
+		if ((bad = holds(m, &pr, &was, 4, true)) == NULL)
 			bad = holds_for_writers(m, false);
 	}
 	cut(m, &plan, plan.n, in_order);
 	if (bad == NULL)
-		bad = holds(m, &pr, &was, 1);
+		bad = holds(m, &pr, &was, 1, true);
 	if (bad == NULL)
 		bad = holds_for_writers(m, fresh);
 	if (bad == NULL)
@@ -412,6 +415,73 @@ try(struct model *m, const struct prune_policy *p, bool in_order)
 	prune_plan_release(&plan);
 	if (bad == NULL && !may_be_more(m, p))
 		bad = no_more(m, p);
+	return bad;
+}
+
+/* -- what is merged -------------------------------------------------------- */
+
+/* Those are there: what goes by then, and what is left. */
+static const char *
+try_merged(struct model *m, const struct prune_policy *p, bool in_order,
+    const struct prune_merges *all, const struct promise *pr,
+    const struct restored *was, bool fresh)
+{
+	struct prune_plan plan;
+	const char *bad;
+	struct err e;
+
+	if ((bad = holds(m, pr, was, 1, false)) != NULL)
+		return bad;
+	if (prune_ltx_plan(m->v, m->n, p, in_order, &plan, &e) == -1)
+		return "what was merged is planned for";
+	for (size_t i = 0; i < plan.n && bad == NULL; i++) {
+		const struct ltx_name *n = &m->v[plan.v[i].at].name;
+
+		replaced += n->level == 0 && is_of(all, n);
+		if (n->level == 1 && is_of(all, n))
+			bad = "what was merged stays";
+	}
+	for (int i = 0; i < 4 && bad == NULL && plan.n > 0; i++) {
+		cut(m, &plan, rnd((unsigned)plan.n), in_order);
+		if ((bad = holds(m, pr, was, 4, false)) == NULL)
+			bad = holds_for_writers(m, false);
+	}
+	cut(m, &plan, plan.n, in_order);
+	if (bad == NULL)
+		bad = holds(m, pr, was, 1, false);
+	if (bad == NULL)
+		bad = holds_for_writers(m, fresh);
+	if (bad == NULL)
+		bad = is_proved(m, pr, &plan);
+	if (bad == NULL && !m->chance)
+		bad = keeps_times(m, pr);
+	prune_plan_release(&plan);
+	return bad;
+}
+
+static const char *
+try_merging(struct model *m, const struct prune_policy *p, bool in_order)
+{
+	static struct restored was;
+	struct prune_merges all;
+	struct promise pr;
+	const char *bad = NULL;
+	bool fresh;
+
+	ltx_sort(m->v, m->n);
+	memset(m->gone, 0, sizeof(m->gone));
+	prune_ltx_merges(m->v, m->n, 0, p, &all);
+	if (all.n > 0) {
+		find_promises(m, p, &pr);
+		restore_all(m, &pr, &was);
+		fresh = was_fresh(m);
+		bad = check_merges(m, &all);
+		merged += all.n;
+		if (bad == NULL && put_merges(m, &all))
+			bad =
+			    try_merged(m, p, in_order, &all, &pr, &was, fresh);
+	}
+	prune_merges_release(&all);
 	return bad;
 }
 
@@ -451,7 +521,7 @@ random_histories(void)
 	unsigned long long first = given != NULL
 	    ? strtoull(given, NULL, 10)
 	    : (unsigned long long)time(NULL);
-	static struct model m;
+	static struct model m, also;
 	struct prune_policy p;
 	const char *bad = NULL;
 
@@ -470,15 +540,20 @@ random_histories(void)
 			    (p.keep_for_ns > 0 ? p.keep_for_ns : 0) - rnd(2);
 		if ((bad = try_all(&m, rnd(2))) == NULL) {
 			memset(m.gone, 0, sizeof(m.gone));
+			also = m;
 			bad = try(&m, &p, rnd(2));
 		}
+		if (bad == NULL)
+			bad = try_merging(&also, &p, rnd(2));
 	}
 	ok(bad == NULL, "what is promised is kept, and restores on the way");
 	if (bad != NULL)
 		printf("# LSPP_SEED=%llu: %s\n", first + i - 1, bad);
 	printf("# %lu histories, %lu files go, %lu read before, %lu refused\n",
 	    i, removed, proofs, refused);
-	ok(removed > rounds && proofs > 0, "there was something to do");
+	printf("# %lu merged, for %lu that go\n", merged, replaced);
+	ok(removed > rounds && proofs > 0 && merged > 0 && replaced > merged,
+	    "there was something to do");
 }
 
 int

@@ -63,7 +63,9 @@ int
 ltx_list_take(struct ltx_list *l, const struct store_entry *en, size_t skip,
     enum ltx_levels how, struct err *e)
 {
-	struct ltx_file f = { .size = en->size, .stored_ns = en->mtime_ns };
+	struct ltx_file f = { .size = en->size,
+		.stored_ns = en->mtime_ns,
+		.put_ns = en->put_ns != 0 ? en->put_ns : en->mtime_ns };
 	const char *level = en->key + skip, *slash = strchr(level, '/');
 	unsigned k;
 

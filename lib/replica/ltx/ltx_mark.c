@@ -10,6 +10,8 @@
 #include "lib/replica/ltx/ltx_names.h"
 #include "lib/replica/wal/provenance.h"
 
+#define SECOND INT64_C(1000000000)
+
 static const uint8_t magic[3] = { 'l', 's', 'p' };
 
 /* Places in the bytes that are reserved. */
@@ -30,13 +32,31 @@ ltx_mark(
 	be64_put(p + SUM, pv->sum.hi);
 }
 
+void
+ltx_mark_merged(
+    struct ltx_header *h, const struct ltx_header *last, int64_t stored_ns)
+{
+	h->node = last->node;
+	memcpy(h->reserved, last->reserved, sizeof(h->reserved));
+	h->reserved[KIND] = LTX_MERGED;
+	be32_put(h->reserved + RUN, (uint32_t)(stored_ns / SECOND));
+}
+
 static bool
 has_mark(const struct ltx_header *h)
 {
 	uint8_t kind = h->reserved[KIND];
 
 	return memcmp(h->reserved, magic, sizeof(magic)) == 0 &&
-	    kind >= LTX_STEP && kind <= LTX_SNAPSHOT;
+	    kind >= LTX_STEP && kind <= LTX_MERGED;
+}
+
+int64_t
+ltx_mark_stored(const struct ltx_header *h)
+{
+	return has_mark(h) && h->reserved[KIND] == LTX_MERGED
+	    ? be32(h->reserved + RUN) * SECOND
+	    : -1;
 }
 
 bool
@@ -61,7 +81,7 @@ ltx_marked(const struct ltx_header *h, struct provenance *pv)
 	be64_put(pv->writer, h->node);
 	memcpy(pv->writer + MACHINE_SIZE, p + STATE,
 	    LTX_MARK_WRITER - MACHINE_SIZE);
-	pv->run = be32(p + RUN);
+	pv->run = p[KIND] != LTX_MERGED ? be32(p + RUN) : 0;
 	pv->sum.hi = be64(p + SUM);
 	return true;
 }

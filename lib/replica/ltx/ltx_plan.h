@@ -33,6 +33,7 @@ struct ltx_file {
 	struct ltx_name name; /* makes sense */
 	uint64_t size;
 	int64_t stored_ns;   /* its time in the store, for who prunes */
+	int64_t put_ns;      /* it has been there since then, or before */
 	int64_t captured_ns; /* by its header; only looked at for a time */
 	bool bad;            /* not to be used */
 };

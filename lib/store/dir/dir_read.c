@@ -183,6 +183,8 @@ report_file(struct walk *w, struct err *e)
 	en.size = (uint64_t)st.st_size;
 	en.mtime_ns =
 	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	en.put_ns =
+	    (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
 	return w->each(w->ctx, &en, e);
 }
 
