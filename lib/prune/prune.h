@@ -55,7 +55,8 @@
  * If something of a wave cannot be removed, the database's later ones are left.
  *
  * Room prune: which objects of a replica may go, and removing them (invariant
- *     9); of what it keeps, which snapshots stand alone.
+ *     9); of what it keeps, which snapshots stand alone, and which steps of LTX
+ *     become one file.
  * Used by: ship, for what is promised (PRUNE_TRUST_NS); bin.
  * Never: removes what a restore that has begun may need; reads the state.
  *

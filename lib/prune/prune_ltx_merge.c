@@ -354,11 +354,30 @@ put(struct merging *m, const struct prune_merge *it, struct err *e)
 	    : rc;
 }
 
+/* Is the first one lspp's?  Asked before all that leads there is read. */
+static int
+is_own(struct merging *m, uint64_t min, struct err *e)
+{
+	struct ltx_name first = { 0, min, min };
+	struct provenance pv;
+	struct buf key = { 0 };
+	int rc;
+
+	ltx_key(&key, m->db->key, m->db->how, &first);
+	rc = ltx_mark_peek(m->db->store, buf_str(&key), &pv, e);
+	buf_release(&key);
+	return rc;
+}
+
 static int
 merge_all(struct merging *m, const struct prune_merges *all, struct err *e)
 {
-	int rc = replay_until(m, all->v[0].name.min - 1, e);
+	uint64_t min = all->v[0].name.min;
+	int rc = is_own(m, min, e);
 
+	if (rc != 1)
+		return rc == 0 ? LEFT : -1;
+	rc = replay_until(m, min - 1, e);
 	for (size_t i = 0; i < all->n && rc == 0; i++) {
 		const struct ltx_name *n = &all->v[i].name;
 
