@@ -127,7 +127,8 @@ strike(struct lacking *l, uint32_t pgno, uint32_t pages)
 
 /*
  * What a transaction adds and frees again is never written: it is not read
- * either, before it is written.  That is not missing; all else is.
+ * either, before it is written.  That is not missing; all else is.  Each page is
+ * in the list once: one that names more is damaged, and may go round.
  */
 static int
 strike_free(struct source *s, struct lacking *l, struct err *e)
@@ -137,14 +138,13 @@ strike_free(struct source *s, struct lacking *l, struct err *e)
 	const uint8_t *p = source_page(s, 1, e);
 
 	trunk = p == NULL ? 0 : be32(p + AT_FREE);
-	for (; l->n > 0 && p != NULL && left > 0 && trunk > 0 &&
-	     trunk <= s->st.pages;
-	     left--) {
+	while (l->n > 0 && p != NULL && trunk > 0 && trunk <= s->st.pages) {
 		if ((p = source_page(s, trunk, e)) == NULL)
 			break;
 		trunk = be32(p + AT_NEXT);
-		if ((n = be32(p + AT_LEAVES)) > most)
+		if ((n = be32(p + AT_LEAVES)) > most || n >= left)
 			break;
+		left -= n + 1;
 		for (p += AT_LEAF; n > 0; n--, p += 4)
 			strike(l, be32(p), s->st.pages);
 	}

@@ -297,6 +297,57 @@ free_pages(void)
 	buf_release(&log);
 }
 
+/* The last frame of a log that holds that page; behind the frame's header. */
+static uint8_t *
+newest(struct buf *log, uint32_t page_size, uint32_t pgno)
+{
+	const size_t step = page_size + WAL_FRAME_HDR_SIZE;
+	uint8_t *p = log->data + log->len - step;
+
+	for (; be32(p) != pgno; p -= step)
+		if (p <= log->data + WAL_HDR_SIZE)
+			damage_die("no such page in the log");
+	return p + WAL_FRAME_HDR_SIZE;
+}
+
+/*
+ * A list of free pages that leads to itself, and is as long as a page can hold,
+ * in a log that makes the database large: to go round as often as there are
+ * pages took minutes.
+ */
+static void
+free_round(void)
+{
+	enum { SIZE = 65536, MOST = SIZE / 4 - 2 };
+	struct buf log = { 0 };
+	uint32_t trunk;
+	uint8_t *p;
+
+	unlink(path);
+	unlink(wal);
+	unlink(shm);
+	damage_sql(path,
+	    "PRAGMA page_size=65536; PRAGMA journal_mode=WAL;"
+	    "PRAGMA wal_autocheckpoint=0; CREATE TABLE t(b);"
+	    "BEGIN; INSERT INTO t VALUES(zeroblob(8000000)); DELETE FROM t;"
+	    "COMMIT");
+	unlink(shm);
+	damage_load(&log, wal);
+	trunk = be32(newest(&log, SIZE, 1) + 32);
+	p = newest(&log, SIZE, trunk);
+	be32_put(p, trunk);
+	be32_put(p + 4, MOST);
+	for (uint32_t i = 0; i < MOST; i++)
+		be32_put(p + 8 + (size_t)i * 4, trunk);
+	p = log.data + log.len - SIZE - WAL_FRAME_HDR_SIZE;
+	be32_put(p + 4, (uint32_t)(log.len / 2));
+	damage_resum(&log);
+	damage_store(&log, wal);
+	usleep(50000);
+	refused("a list of free pages that goes round", "truncated");
+	buf_release(&log);
+}
+
 /* SQLite deletes a log beside an empty file. */
 static void
 empty(void)
@@ -324,6 +375,7 @@ main(void)
 	version();
 	cut();
 	free_pages();
+	free_round();
 	empty();
 	return dir_done();
 }
