@@ -217,14 +217,15 @@ source_journal_in_use(struct source *s, struct err *e)
  * PERSIST or TRUNCATE) gives it a header before it writes to the file, and
  * takes that away after.  So the journal is the younger of the two, unless it
  * was left by somebody else, and who writes now does so without.  A coarse
- * clock gives both one time, whoever came last: then it does not tell.
+ * clock gives both one time, whoever came last: then it does not tell.  Nor does
+ * a time that is yet to come: the clock was set back since.
  */
 bool
 source_journal_rests(const struct source *s)
 {
 	int64_t after = s->journal_mtime_ns - s->st.sig.db.mtime_ns;
 
-	if (!s->journal_there || after < 0)
+	if (!s->journal_there || after < 0 || s->journal_mtime_ns > now_ns())
 		return false;
 	return after > 0 || !file_sig_is_coarse(&s->st.sig.db);
 }

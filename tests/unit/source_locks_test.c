@@ -104,6 +104,39 @@ exclusive_silent(void)
 	free(path);
 }
 
+/*
+ * A half of a transaction in the file, of a writer without a journal file; beside
+ * it one that is left, of before the clock was set back: its time is to come.
+ */
+static void
+exclusive_set_back(void)
+{
+	char *path = db_path("setback.db");
+	char *left = xasprintf("%s-journal", path);
+	struct timespec to_come[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+	struct app a = app_start(path);
+	struct image img = { 0 };
+	struct err e = { 0 };
+	int fd;
+
+	app_do(&a, "PRAGMA journal_mode=MEMORY; PRAGMA locking_mode=EXCLUSIVE");
+	app_do(&a, table);
+	app_do(&a, fill);
+	fd = open(left, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	to_come[1].tv_sec = (time_t)(now_ns() / 1000000000 + 3600);
+	is_int(futimens(fd, to_come), 0, "a time that is to come");
+	close(fd);
+	app_do(&a, "PRAGMA cache_size=5; BEGIN");
+	app_do(&a, "UPDATE t SET b = randomblob(300)"); /* spills */
+	settle();
+	is_int(read_into(&img, path, NULL, &e), -1, "a half of a transaction");
+	is_int(e.class, ERR_BUSY, "class");
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(left);
+	free(path);
+}
+
 /* Locks that do not reach us: it changes although we have ours. */
 static void
 locks_not_seen(void)
@@ -440,6 +473,7 @@ main(void)
 	exclusive_broken();
 	exclusive_journal();
 	exclusive_silent();
+	exclusive_set_back();
 	locks_not_seen();
 	elsewhere();
 	coming_and_going();
