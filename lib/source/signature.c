@@ -139,8 +139,10 @@ file_racy(const struct file_sig *f, int64_t from_ns, int64_t to_ns)
 {
 	int64_t span = granule(f->ctime_ns);
 
-	return near(
-	    f->ctime_ns, from_ns, to_ns, span > TICK ? span + SECOND : SECOND);
+	if (span <= TICK)
+		return near(f->ctime_ns, from_ns, to_ns, SECOND);
+	return f->ctime_ns > to_ns ||
+	    near(f->ctime_ns, from_ns, to_ns, span + SECOND);
 }
 
 bool

@@ -16,6 +16,10 @@
  * with the kernel's timer, 10 ms at the slowest.  A time of a fine clock looks
  * coarse once in ten million, and costs a wait.
  *
+ * A clock that was set back comes by its times once more.  By a moment of a fine
+ * clock it does not; by a whole second it does.  So a coarse time that is yet to
+ * come is racy until the clock has left it behind.
+ *
  * Invariant 3 (ARCHITECTURE.md) rests on this.
  */
 #ifndef LSPP_SOURCE_SIGNATURE_H

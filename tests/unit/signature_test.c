@@ -55,6 +55,8 @@ main(void)
 	ok(!racy(fine, fine + S), "a second later");
 	ok(racy(t, t + 2999 * MS), "a coarse clock: its tick and a second");
 	ok(!racy(t, t + 3 * S), "and no longer");
+	ok(racy(t + 3600 * S, t), "a coarse time that is yet to come");
+	ok(!racy(fine + 3600 * S, fine), "a fine one does not come again");
 	stood_still();
 	return done();
 }
