@@ -191,6 +191,17 @@ frames_stand(struct source *s, struct err *e)
 }
 
 /*
+ * A time that was yet to come when the file was opened, since the clock had been
+ * set back: has the clock come by it meanwhile?  Then it settled nothing.
+ */
+static bool
+came_by(const struct source *s)
+{
+	return file_sig_unsettled_ns(
+		   &s->st.sig.db, s->st.captured_ns, now_ns()) != 0;
+}
+
+/*
  * The main file is the one that was opened, unchanged ever since: no commit in
  * rollback mode, no checkpoint.
  */
@@ -199,7 +210,7 @@ held_by_signature(struct source *s, struct err *e)
 {
 	int rc, journal;
 
-	if (!s->settled)
+	if (!s->settled || came_by(s))
 		return 0;
 	if ((rc = file_is(s, &s->st.sig.db, e)) != 1 ||
 	    (rc = frames_stand(s, e)) != 1)

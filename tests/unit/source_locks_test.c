@@ -390,6 +390,82 @@ stood_still(const char *name, const char *journal)
 	free(path);
 }
 
+/* -- a clock of whole seconds that was set back ---------------------------- */
+
+static time_t shown; /* the time of all files; 0: their own */
+
+static int
+show(int rc, struct stat *st)
+{
+	const struct timespec t = { .tv_sec = shown };
+
+	if (rc == 0 && shown != 0 && S_ISREG(st->st_mode))
+		st->st_mtim = st->st_ctim = t;
+	return rc;
+}
+
+int
+stat(const char *path, struct stat *st)
+{
+	static int (*next)(const char *, struct stat *);
+
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "stat");
+	return show(next(path, st), st);
+}
+
+int
+fstat(int fd, struct stat *st)
+{
+	static int (*next)(int, struct stat *);
+
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "fstat");
+	return show(next(fd, st), st);
+}
+
+static void
+write_as_it_comes_by(void *ctx)
+{
+	bool *written = ctx;
+
+	if (*written)
+		return;
+	*written = true;
+	while (now_ns() < shown * INT64_C(1000000000))
+		usleep(10000);
+	write_now();
+}
+
+/*
+ * The time of the file is yet to come when it is opened.  What is written when
+ * the clock comes by it is as old as the file was.
+ */
+static void
+came_by(void)
+{
+	char *path = db_path("came_by.db");
+	bool written = false;
+	struct image img = {
+		.meanwhile = write_as_it_comes_by, .ctx = &written, .behind = 1
+	};
+	struct app a = app_start(path);
+	struct err e = { 0 };
+
+	app_do(&a, table);
+	app_do(&a, fill);
+	settle();
+	writer = &a;
+	shown = (time_t)(now_ns() / 1000000000 + 4);
+	is_int(read_into(&img, path, NULL, &e), 0, "its time comes once more");
+	shown = 0;
+	ok(written, "it was written meanwhile");
+	ok(is_committed(&img, path), "is what SQLite sees");
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+}
+
 /* Another lspp that reads, and asks behind page 1 whether to write first. */
 struct other {
 	struct mover m;
@@ -474,6 +550,7 @@ main(void)
 	exclusive_journal();
 	exclusive_silent();
 	exclusive_set_back();
+	came_by();
 	locks_not_seen();
 	elsewhere();
 	coming_and_going();
