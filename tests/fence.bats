@@ -13,7 +13,7 @@ load lib/s3_up
 
 setup() {
 	set +T
-	need lspp-ship lspp-restore atcall faulty sqlite3
+	need lspp-ship lspp-restore lspp-verify atcall faulty sqlite3
 	s3_bucket
 	cd "$T" || return
 	sqlite3 x.db 'CREATE TABLE t(a INTEGER PRIMARY KEY, b);
@@ -323,6 +323,41 @@ races() {
 	R=s3://$BUCKET/fleet
 	on z atcall -k all -o calls lspp-ship x.db >/dev/null
 	races all "$(cat calls)" "$(count 1000 20)"
+}
+
+# Its own end is there, and what it begins is not yet.
+@test "one begins anew behind its record, the other takes over at the same moment" {
+	local n calls snapshot how=()
+	R=$PWD/rep
+	on a lspp-ship x.db
+	snapshot=$(find rep -name '*.snapshot.lz4')
+	printf '\xa5' | dd of="$snapshot" bs=1 seek=60 conv=notrunc status=none
+	run -65 on a lspp-verify -q --deep x.db
+	change
+	cp -r rep rep.0
+	cp -r state.a a.0
+	on a atcall -k write -o calls lspp-ship x.db
+	calls=$(cat calls)
+	for ((n = 1; n <= calls; n += $(count 1 7))); do
+		rm -rf rep state.? out
+		cp -r rep.0 rep
+		cp -r a.0 state.a
+		[ ${#how[@]} = 0 ] && how=(--format ltx) || how=()
+		on a atcall -k write -n "$n" -x "LSPP_MACHINE=b lspp-ship -q \
+			-s '$PWD/state.b' -C '$PWD' -r '$R' ${how[*]} \
+			--new-generation x.db >b.out 2>b.err; :" \
+			lspp-ship -q x.db >a.out 2>a.err || :
+		change
+		on a lspp-ship -q x.db >a.out 2>>a.err || :
+		on b lspp-ship -q x.db >b.out 2>>b.err || :
+		[ "$(cat a.out b.out)" = x.db ] || {
+			echo "call $n of $calls ${how[*]}: not one of them"
+			cat a.err b.err
+			return 1
+		}
+		lspp-restore -q -r "$R" -o out x.db >/dev/null
+		cmp out/x.db x.db
+	done
 }
 
 # before_a_takeover -- by b, of what a shipped; rep.0 and a.0 are copies, and

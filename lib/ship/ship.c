@@ -335,7 +335,7 @@ tell(struct ship_job *j, ship_report_fn *report, void *ctx)
 	r->attempts = j->attempts;
 	r->healed = j->healed;
 	r->key = ends || claims ? NULL : j->keys[0];
-	r->owner_key = claims ? j->keys[0] : NULL;
+	r->owner_key = claims ? j->keys[0] : ends ? j->keys[SHIP_NAMED] : NULL;
 	r->ending_key = ends ? j->keys[0] : j->fence.ended_key;
 	r->snapshot_key = j->keys[1];
 	if (row && r->what == SHIP_SNAPSHOT) {

@@ -19,9 +19,11 @@
  *  - a new generation of a database that had one first ends the old one, with
  *    an empty segment at the record's position (lspp-format(5) rule 8): so
  *    this holds for a record of an old generation, too;
- *  - a generation that begins without a record to end has an owner's object
- *    before its snapshot, which one writer alone can put; whoever takes over
- *    first ends what others may go on with (ship_fence.c);
+ *  - a generation has an owner's object before its snapshot, which one writer
+ *    alone can put; whoever takes over first ends what others may go on with
+ *    (ship_fence.c).  Behind an end that a record put itself, too: else who takes
+ *    over at that moment would know nothing of what is about to begin
+ *    (ship_begin.c).  Only where listing is denied there is none;
  *  - what is pruned goes in runs, a snapshot and the segments up to the next,
  *    snapshot first; or the segments alone, behind an object that says so.  The
  *    object at a record's position is in the run of the record's snapshot: so
@@ -58,7 +60,8 @@
  *	  this machine, or	end every generation that is not ended; PUT
  *	  --new-generation	owner-N+1; snapshot; record
  *
- * A record that has not its own end to put takes the same LIST.
+ * A record that has not its own end to put takes the same LIST.  One that has
+ * lists the owners alone, before it puts the end, and then PUTs owner-N+1.
  *
  * All machines compute the same name.  So of two that begin at once one
  * creates the object.  It is put before the snapshot, so the other machine has

@@ -2,6 +2,8 @@
 /*
  * Whether to look at a replica before a generation begins in it.
  */
+#include <string.h>
+
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/replica/format.h"
@@ -114,6 +116,94 @@ ship_must_look(struct ship_job *j, struct err *e)
 	if (rc == -1 || check_other(j, &there, e) == -1)
 		return -1;
 	return row ? there.dir || there.flat || j->changes : there.generations;
+}
+
+/* -- a record that ends its generation ------------------------------------- */
+
+struct owners {
+	const struct codec *codec;
+	size_t prefix; /* length of "<db>/generations/" */
+	bool any;
+	uint64_t newest;
+};
+
+static int
+take_owner(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct owners *o = ctx;
+	struct layout_name name;
+	char line[POS_LINE];
+
+	(void)e;
+	if (!o->codec->parse(en->key + o->prefix, line, &name) ||
+	    name.kind != LAYOUT_OWNER)
+		return 0;
+	o->any = true;
+	o->newest = name.at;
+	return 0;
+}
+
+/* Does the newest one close the layout?  1, 0, -1. */
+static int
+is_closed(struct ship_job *j, uint64_t newest, struct err *e)
+{
+	struct provenance pv;
+	struct buf key = { 0 };
+	int rc;
+
+	ship_key(j, &key, LAYOUT_OWNER, NULL, newest);
+	rc = ship_peek(j->ship, buf_str(&key), &pv, e);
+	buf_release(&key);
+	if (rc == -1)
+		return e->class == ERR_CORRUPT || e->class == ERR_MISSING ||
+			e->class == ERR_DENIED
+		    ? 0
+		    : -1;
+	return rc == 1 && ship_is_closed(&pv);
+}
+
+/*
+ * Between the end and the snapshot somebody else may take over, who knows nothing
+ * of the generation that is to begin.  So an owner's object names it, as where
+ * there is no record: of the two one puts the next one.  Its number is found before
+ * the end is put.  Who took over before that had ended the generation.
+ */
+int
+ship_next_owner(struct ship_job *j, bool *named, struct err *e)
+{
+	struct store *s = j->ship->store;
+	struct owners o = { .codec = j->codec };
+	struct buf prefix = { 0 };
+	int rc;
+
+	j->codec->prefix(&prefix, j->rec.key, NULL);
+	o.prefix = prefix.len;
+	buf_adds(&prefix, "owner-");
+	rc = s->ops->list(s, buf_str(&prefix), true, take_owner, &o, e);
+	buf_release(&prefix);
+	*named = rc == 0;
+	if (rc == -1)
+		return e->class == ERR_DENIED ? 0 : -1;
+	j->fence.owner = o.any ? o.newest + 1 : 0;
+	if (!o.any || j->fence.asked || (rc = is_closed(j, o.newest, e)) == 0)
+		return 0;
+	j->outcome = SHIP_UNSURE;
+	return rc;
+}
+
+int
+ship_put_owner(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	const struct record *n = &j->next;
+	struct provenance pv = { .captured_ns = n->captured_ns,
+		.clock_ns = j->clock_ns,
+		.page_size = n->page_size,
+		.pages = n->pages,
+		.sum = n->sum,
+		.name = { LAYOUT_OWNER, j->fence.owner } };
+
+	memcpy(pv.generation, n->pos.line, sizeof(pv.generation));
+	return ship_note(w, j, SHIP_NAMED, &pv, NULL, NULL, e);
 }
 
 /*

@@ -58,7 +58,7 @@ ship_note(struct ship_worker *w, struct ship_job *j, int which,
 {
 	struct store *s = j->ship->store;
 	struct spool *bytes =
-	    which == 0 ? &w->segment_bytes : &w->snapshot_bytes;
+	    which == 1 ? &w->snapshot_bytes : &w->segment_bytes;
 	struct store_stage st = { .bytes = bytes, .mtime_ns = of->captured_ns };
 	struct provenance pv = *of;
 	struct buf key = { 0 };

@@ -39,7 +39,8 @@
  *   UNDECIDED  none: it has not asked the state yet
  *   GOES_ON    a segment at the record's position, and a snapshot if it is due
  *   ENDS       an empty segment at the record's position, which ends the old
- *              generation (invariant 7); the first snapshot of a new one
+ *              generation (invariant 7); an owner's object that names a new
+ *              one; its first snapshot
  *   ENDED      the first snapshot alone: an object is at that position already
  *   CLAIMS     an owner's object, the first snapshot (invariant 10)
  *
@@ -135,6 +136,9 @@ struct ship_step {
 /* A segment, then a snapshot; in LTX the same snapshot once more in levels 1 to 8
  * (ship_row_close()). */
 enum { SHIP_OBJECTS = 2 + 8 };
+/* Behind an end, in the layout of Litestream 0.3: the owner's object that names
+ * the generation that begins. */
+enum { SHIP_NAMED = 2 };
 
 struct ship_job {
 	struct job job; /* the pool's: it is the first */
@@ -365,6 +369,12 @@ int ship_is_end(struct ship_job *j, struct err *e);
 
 /* Look who ships the database, and end what is to be taken over, or fail. */
 int ship_fence(struct ship_worker *w, struct ship_job *j, struct err *e);
+
+/* What ENDS puts before its snapshot: j->fence.owner becomes the next number, of
+ * an object that is to be put if *named (looking may be denied).  0; 1: the newest
+ * one closes the layout, and the outcome is UNSURE; -1. */
+int ship_next_owner(struct ship_job *j, bool *named, struct err *e);
+int ship_put_owner(struct ship_worker *w, struct ship_job *j, struct err *e);
 
 /* Looking is not allowed: with a record it is as if there was no fence. */
 int ship_blind(struct ship_job *j, struct err *e);

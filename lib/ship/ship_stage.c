@@ -52,11 +52,21 @@ stage(struct ship_job *j, int which, struct err *e)
 	return j->staged[which] == NULL ? -1 : 0;
 }
 
+/* Does it end a generation, and begin another that an owner's object is to name? */
+static bool
+names_next(const struct ship_job *j)
+{
+	return j->start == SHIP_ENDS && j->keys[0] != NULL &&
+	    j->keys[1] != NULL && !j->codec->traits.one_row;
+}
+
 int
 ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
 	const struct store_ops *ops = j->ship->store->ops;
 	struct staged **st = j->staged;
+	bool named = false;
+	int rc;
 
 	/* No owner's object for what cannot follow. */
 	if (j->start == SHIP_CLAIMS && j->keys[1] != NULL &&
@@ -64,15 +74,20 @@ ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 		return -1;
 	if (ship_note_run(w, j, e) == -1)
 		return -1;
+	if (names_next(j) && (rc = ship_next_owner(j, &named, e)) != 0)
+		return rc == 1 ? 0 : -1;
 	if (ship_confirm(j, false, e) == -1 || stage(j, 0, e) == -1)
 		return -1;
 	/* Refused already: a snapshot is never there without it. */
 	if (st[0] != NULL && st[0]->failed)
 		return 0;
-	if (ship_confirm(j, true, e) == -1)
+	if (ship_confirm(j, true, e) == -1 ||
+	    (named && ship_put_owner(w, j, e) == -1))
 		return -1;
+	if (named && st[SHIP_NAMED]->failed)
+		return 0;
 	for (int i = 1; i < SHIP_OBJECTS; i++)
-		if (stage(j, i, e) == -1)
+		if (st[i] == NULL && stage(j, i, e) == -1)
 			return -1;
 	if (j->start == SHIP_CLAIMS && st[1] != NULL)
 		st[1]->behind = st[0];
@@ -108,13 +123,18 @@ take_result(struct ship_job *j, const struct staged *st)
 		met_conflict(j);
 }
 
-/* An owner's object has its snapshot behind it in one list: one sync. */
+/* An owner's object has its snapshot behind it in one list: one sync.  Behind an
+ * end it comes before the snapshot, too. */
 static bool
 in_round(const struct ship_job *j, int which, int round)
 {
 	bool claims = j->start == SHIP_CLAIMS && j->phase == SHIP_PREPARE;
 
-	return round == (claims ? 1 : which);
+	if (claims)
+		return round == 1;
+	if (names_next(j) && which > 0)
+		return round == (which == SHIP_NAMED ? 1 : which + 1);
+	return round == which;
 }
 
 static void
