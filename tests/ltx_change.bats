@@ -245,6 +245,27 @@ killed() {
 	done
 }
 
+# Nothing in the replica tells where the old layout would be gone on with.
+@test "the last object is damaged, and an old copy of the state is put back" {
+	local key
+	first
+	key=$(replica_list a.db/generations/ | grep /wal/ | tail -n 1)
+	replica_get "$key" | head -c 40 >object
+	replica_put "$key" object
+	cp -a s s.old
+	change
+	lspp-ship -q --format ltx a.db >acks
+	comes_back
+	rm -rf s
+	cp -a s.old s
+	change
+	lspp-ship -q a.db >acks
+	comes_back
+	change
+	lspp-ship -q a.db >acks
+	comes_back
+}
+
 @test "killed at any call, and another machine takes over" {
 	local at
 	for at in $(each_kill 9 31); do

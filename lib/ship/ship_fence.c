@@ -211,6 +211,15 @@ peek_before(
 	return rc == -1 ? -1 : 0;
 }
 
+/* A record of it tells where who has that record goes on. */
+static void
+judge_by_record(const struct look *l, struct past *p)
+{
+	p->ours = p->open = true;
+	p->end = l->j->rec.pos.at;
+	p->guard = l->j->codec->next_log(p->end);
+}
+
 /*
  * The last object does not say what it is; that the generation is one of lspp's
  * its id says.
@@ -230,6 +239,9 @@ judge_damaged(
 		return e->class == ERR_MISSING ? 0 : -1;
 	if (rc == 1)
 		judge_last(l, p, name, length);
+	else if (l->j->known && strcmp(l->j->rec.pos.line, p->gen) == 0 &&
+	    l->j->rec.pos.at > name.at)
+		judge_by_record(l, p);
 	else
 		p->ours = p->lost = true;
 	return 0;
