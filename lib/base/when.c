@@ -243,10 +243,22 @@ when_local(int64_t ns, char out[WHEN_LOCAL_SIZE])
 }
 
 int64_t
+when_ns(const struct timespec *ts)
+{
+	const int64_t most = INT64_MAX / 2;
+
+	if (ts->tv_sec >= most / SECOND)
+		return most;
+	if (ts->tv_sec <= -most / SECOND)
+		return -most;
+	return (int64_t)ts->tv_sec * SECOND + ts->tv_nsec;
+}
+
+int64_t
 when_now(void)
 {
 	struct timespec ts;
 
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * SECOND + ts.tv_nsec;
+	return when_ns(&ts);
 }

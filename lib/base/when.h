@@ -6,6 +6,7 @@
 #define LSPP_BASE_WHEN_H
 
 #include <stdint.h>
+#include <time.h>
 
 struct err;
 
@@ -38,5 +39,12 @@ const char *when_text(int64_t ns, char out[WHEN_SIZE]);
 const char *when_local(int64_t ns, char out[WHEN_LOCAL_SIZE]);
 
 int64_t when_now(void);
+
+/*
+ * The time of a file, or the clock's, in ns since 1970.  Anybody may set a file's
+ * to a year that no such number holds: what is beyond 2116, or as long before
+ * 1970, is as of then, so that what is added to it still holds.
+ */
+int64_t when_ns(const struct timespec *ts);
 
 #endif

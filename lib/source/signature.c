@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "lib/base/err.h"
+#include "lib/base/when.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -23,13 +24,7 @@ now_ns(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * SECOND + ts.tv_nsec;
-}
-
-static int64_t
-ns_of(const struct timespec *ts)
-{
-	return (int64_t)ts->tv_sec * SECOND + ts->tv_nsec;
+	return when_ns(&ts);
 }
 
 void
@@ -38,8 +33,8 @@ file_sig_of(struct file_sig *f, const struct stat *st)
 	f->dev = (int64_t)st->st_dev;
 	f->ino = (int64_t)st->st_ino;
 	f->size = st->st_size;
-	f->mtime_ns = ns_of(&st->st_mtim);
-	f->ctime_ns = ns_of(&st->st_ctim);
+	f->mtime_ns = when_ns(&st->st_mtim);
+	f->ctime_ns = when_ns(&st->st_ctim);
 }
 
 int64_t

@@ -12,6 +12,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/when.h"
 #include "lib/source/rodb.h"
 #include "lib/source/source_impl.h"
 #include "lib/sqlite/dbhdr.h"
@@ -203,8 +204,7 @@ source_journal_in_use(struct source *s, struct err *e)
 	s->journal_there = fd != -1;
 	if (fd == -1)
 		return 0;
-	s->journal_mtime_ns =
-	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	s->journal_mtime_ns = when_ns(&st.st_mtim);
 	n = file_pread(fd, head, sizeof(head), 0, e);
 	close(fd);
 	if (n == -1)

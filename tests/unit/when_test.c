@@ -118,6 +118,21 @@ test_text(void)
 	is_str(when_text(-5 * S, out), "an unknown time", "before 1970");
 }
 
+/* What anybody may give a file with touch(1). */
+static void
+test_files(void)
+{
+	const struct timespec far[] = { { INT64_MAX, 999999999 },
+		{ INT64_MIN, 0 }, { 10413792000, 0 }, { -10413792000, 0 } };
+
+	is_int(when_ns(&(struct timespec){ 2, 5 }), 2 * S + 5, "a time");
+	is_int(when_ns(&(struct timespec){ -1, 5 }), -S + 5, "one before 1970");
+	for (int i = 0; i < 4; i++)
+		is_int(when_ns(&far[i]),
+		    i % 2 ? -(INT64_MAX / 2) : INT64_MAX / 2,
+		    "of a year that no number of ns holds");
+}
+
 int
 main(void)
 {
@@ -126,5 +141,6 @@ main(void)
 	test_local();
 	test_relative();
 	test_text();
+	test_files();
 	return done();
 }

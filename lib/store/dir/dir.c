@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/when.h"
 #include "lib/store/stats.h"
 #include "lib/sys/file.h"
 
@@ -329,7 +330,7 @@ dir_now(struct store *s, int64_t *ns, struct err *e)
 		(void)close(fd);
 	if (rc == -1)
 		return 1;
-	*ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	*ns = when_ns(&st.st_mtim);
 	return 0;
 }
 

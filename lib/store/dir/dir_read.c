@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/when.h"
 #include "lib/store/dir/dir_impl.h"
 #include "lib/sys/file.h"
 #include "lib/sys/names.h"
@@ -181,10 +182,8 @@ report_file(struct walk *w, struct err *e)
 		return err_sys(e, "cannot stat object %s", en.key);
 	}
 	en.size = (uint64_t)st.st_size;
-	en.mtime_ns =
-	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	en.put_ns =
-	    (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+	en.mtime_ns = when_ns(&st.st_mtim);
+	en.put_ns = when_ns(&st.st_ctim);
 	return w->each(w->ctx, &en, e);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/when.h"
 #include "lib/store/dir/dir_impl.h"
 #include "lib/sys/file.h"
 #include "lib/sys/names.h"
@@ -158,8 +159,7 @@ dir_uploads(struct store *s, const char *prefix, store_upload_each *each,
 		u.key = key;
 		u.size = (uint64_t)st.st_size;
 		/* Its mtime is the object's; it was last changed at ... */
-		u.begun_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 +
-		    st.st_ctim.tv_nsec;
+		u.begun_ns = when_ns(&st.st_ctim);
 		rc = each(ctx, &u, e);
 		free(key);
 	}
