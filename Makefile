@@ -46,8 +46,8 @@ TOOLS = $(patsubst tests/tools/%.c,$B/tools/%,$(sort $(wildcard tests/tools/*.c)
 	$B/tools/leap.so $B/tools/differ \
 	$(patsubst .tools/sqlite/%/sqlite3.o,$B/tools/scribe-%,$(wildcard .tools/sqlite/*/sqlite3.o))
 DIFFER_SRC = $(sort $(wildcard tests/differ/*.c))
-SRC = $(LIB_SRC) $(wildcard bin/*.c tests/unit/*.c tests/tools/*.c tests/leap/*.c) $(DIFFER_SRC)
-HDR = $(foreach l,$(LAYERS),$(wildcard lib/$l/*.h)) $(wildcard bin/*.h tests/*/*.h)
+SRC = $(LIB_SRC) $(wildcard bin/*.c bin/*/*.c tests/unit/*.c tests/tools/*.c tests/leap/*.c) $(DIFFER_SRC)
+HDR = $(foreach l,$(LAYERS),$(wildcard lib/$l/*.h)) $(wildcard bin/*/*.h tests/*/*.h)
 
 Q = $(if $V,,@)
 
@@ -58,8 +58,8 @@ $B/liblspp.a: $(LIB_OBJ)
 	@rm -f $@
 	$Q$(AR) rcs $@ $^
 
-# Of a large program there is more in bin/NAME_*.c.
-parts = $(patsubst bin/%.c,$B/bin/%.o,$(sort $(wildcard bin/$1_*.c)))
+# Of a large program there is more in bin/NAME/.
+parts = $(patsubst %.c,$B/%.o,$(sort $(wildcard bin/$1/*.c)))
 $(foreach p,$(PROGRAMS),$(eval $B/bin/$p: $(call parts,$(p:lspp-%=%))))
 
 $B/bin/%: $B/bin/%.o $B/liblspp.a

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "bin/hot.h"
+#include "bin/hot/hot.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/hot/watch.h"
 #include "lib/state/state.h"

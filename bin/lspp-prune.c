@@ -2,15 +2,15 @@
 /*
  * lspp-prune -- delete from a replica what is not to be kept.
  *
- * The way of a database: bin/prune_options.c has what is to be kept,
- * bin/prune_gone.c what is not there any more, bin/prune_report.c what is said.
+ * The way of a database: bin/prune/prune_options.c has what is to be kept,
+ * bin/prune/prune_gone.c what is not there any more, bin/prune/prune_report.c what is said.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "bin/prune.h"
+#include "bin/prune/prune.h"
 #include "lib/base/buf.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/replica/wal/layout.h"

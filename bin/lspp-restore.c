@@ -2,8 +2,8 @@
 /*
  * lspp-restore -- bring databases back from a replica.
  *
- * The way of a request: bin/restore_options.c has what is asked for, and
- * bin/restore_report.c what is said.
+ * The way of a request: bin/restore/restore_options.c has what is asked for, and
+ * bin/restore/restore_report.c what is said.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bin/restore.h"
+#include "bin/restore/restore.h"
 #include "lib/base/buf.h"
 #include "lib/choose/choose.h"
 #include "lib/cli/cli_replica.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bin/stat.h"
+#include "bin/stat/stat.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/cli/lines.h"
 #include "lib/state/state.h"

@@ -4,12 +4,12 @@
  *
  * The way of a request: chosen by the reader (from paths, patterns, or the
  * state), looked at by a worker, noted in the state and told by the main
- * thread, bin/verify_report.c.
+ * thread, bin/verify/verify_report.c.
  */
 #include <stdlib.h>
 #include <time.h>
 
-#include "bin/verify.h"
+#include "bin/verify/verify.h"
 #include "lib/base/when.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/state/state.h"

@@ -5,7 +5,8 @@
 #  - a file includes only from its own room or from one before it, and once it
 #    is built its object calls only into these (nm); so there is no circle;
 #  - NAME_impl.h is included only within its own room, sub-rooms among it;
-#  - a room has at most 25 files, and one header says what it is for;
+#  - a room has at most 25 files, as has each folder of bin/, and one header
+#    says what it is for;
 #  - nothing includes a .c file; our own headers are spelled from the root.
 #
 # bin/ and tests/ may include any.  $LAYERS lists the rooms, lowest first, a
@@ -48,6 +49,11 @@ for layer in $LAYERS; do
 	done
 done
 
+for dir in bin bin/*/; do
+	n=$(find "$dir" -maxdepth 1 -type f | wc -l)
+	[ "$n" -le 25 ] || complain "$dir has $n files, 25 at most"
+done
+
 for dir in $(find lib -type f | sed 's|^lib/||; s|/[^/]*$||' | sort -u); do
 	case $allowed in
 	*" $dir "*) ;;
@@ -55,7 +61,7 @@ for dir in $(find lib -type f | sed 's|^lib/||; s|/[^/]*$||' | sort -u); do
 	esac
 done
 
-for file in lib/*/*.[ch] lib/*/*/*.[ch] bin/*.[ch] tests/*/*.[ch]; do
+for file in lib/*/*.[ch] lib/*/*/*.[ch] bin/*.c bin/*/*.[ch] tests/*/*.[ch]; do
 	[ -e "$file" ] || continue
 	while read -r _ header; do
 		[ -n "$header" ] || continue

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "bin/verify.h"
+#include "bin/verify/verify.h"
 #include "lib/store/conf.h"
 
 enum {

@@ -2,7 +2,7 @@
 /*
  * By which clock lspp-prune deletes.
  */
-#include "bin/prune.h"
+#include "bin/prune/prune.h"
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bin/stat_page.h"
+#include "bin/stat/stat_page.h"
 
 /*
  * The policy has the browser refuse whatever is not in the page itself, even if

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bin/restore.h"
+#include "bin/restore/restore.h"
 #include "lib/base/buf.h"
 
 /* What one of them has. */

@@ -3,7 +3,7 @@
  * The fleet's series, for --metrics and --prometheus: always the same ones, and
  * of at most so many groups as --top says.
  */
-#include "bin/stat.h"
+#include "bin/stat/stat.h"
 #include "lib/text/metrics.h"
 
 static double

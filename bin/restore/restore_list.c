@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bin/restore.h"
+#include "bin/restore/restore.h"
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
 #include "lib/replica/history.h"

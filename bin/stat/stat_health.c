@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "bin/stat.h"
+#include "bin/stat/stat.h"
 #include "lib/base/when.h"
 #include "lib/cli/lines.h"
 #include "lib/text/human.h"

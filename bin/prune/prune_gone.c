@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "bin/prune.h"
+#include "bin/prune/prune.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/replica/peek.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bin/restore.h"
+#include "bin/restore/restore.h"
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
 #include "lib/replica/ltx/ltx_plan.h"

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "bin/hot.h"
+#include "bin/hot/hot.h"
 
 static struct hot_kind *
 kind_of(struct run *r, const struct missing *m)

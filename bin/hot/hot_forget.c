@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --forget: what is known of databases that do not come any more. */
-#include "bin/hot.h"
+#include "bin/hot/hot.h"
 #include "lib/hot/forget.h"
 
 int

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "bin/prune.h"
+#include "bin/prune/prune.h"
 #include "lib/base/when.h"
 
 enum {

@@ -2,8 +2,8 @@
 /*
  * verify -- what the parts of lspp-verify share.
  */
-#ifndef LSPP_BIN_VERIFY_H
-#define LSPP_BIN_VERIFY_H
+#ifndef LSPP_BIN_VERIFY_VERIFY_H
+#define LSPP_BIN_VERIFY_VERIFY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,7 +48,7 @@ struct run {
 	int64_t oldest_ns;
 	struct store_stats stats; /* at the end */
 
-	/* bin/verify_evidence.c; without --report all are NULL. */
+	/* bin/verify/verify_evidence.c; without --report all are NULL. */
 	struct evidence *evidence;
 	const char *report, *key;
 	uint64_t of; /* the sample is of so many */

@@ -2,7 +2,7 @@
 /*
  * Unfinished uploads, and what killed writers left in a directory.
  */
-#include "bin/prune.h"
+#include "bin/prune/prune.h"
 #include "lib/base/err.h"
 #include "lib/sys/stop.h"
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bin/prune.h"
+#include "bin/prune/prune.h"
 #include "lib/base/buf.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/text/json_write.h"

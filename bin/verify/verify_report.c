@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bin/verify.h"
+#include "bin/verify/verify.h"
 #include "lib/base/buf.h"
 #include "lib/base/when.h"
 #include "lib/cli/cli_replica.h"

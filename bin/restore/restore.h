@@ -2,8 +2,8 @@
 /*
  * restore -- what the parts of lspp-restore share.
  */
-#ifndef LSPP_BIN_RESTORE_H
-#define LSPP_BIN_RESTORE_H
+#ifndef LSPP_BIN_RESTORE_RESTORE_H
+#define LSPP_BIN_RESTORE_RESTORE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 /*
  * lspp-stat --json: an object for all, for each group, or for each database.
  */
-#include "bin/stat.h"
+#include "bin/stat/stat.h"
 #include "lib/text/json_write.h"
 
 static void

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "bin/restore.h"
+#include "bin/restore/restore.h"
 #include "lib/base/buf.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/mirror/mirror.h"

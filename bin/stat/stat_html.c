@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "bin/stat.h"
-#include "bin/stat_page.h"
+#include "bin/stat/stat.h"
+#include "bin/stat/stat_page.h"
 #include "lib/base/when.h"
 #include "lib/sys/file.h"
 #include "lib/text/human.h"

@@ -2,8 +2,8 @@
 /*
  * prune -- what the parts of lspp-prune share.
  */
-#ifndef LSPP_BIN_PRUNE_H
-#define LSPP_BIN_PRUNE_H
+#ifndef LSPP_BIN_PRUNE_PRUNE_H
+#define LSPP_BIN_PRUNE_PRUNE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 /*
  * hot -- what the files of lspp-hot share.
  */
-#ifndef LSPP_BIN_HOT_H
-#define LSPP_BIN_HOT_H
+#ifndef LSPP_BIN_HOT_HOT_H
+#define LSPP_BIN_HOT_HOT_H
 
 #include "lib/base/buf.h"
 #include "lib/cli/cli.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bin/stat.h"
+#include "bin/stat/stat.h"
 
 /* What waits longest, what failed, what is large. */
 static bool

@@ -2,8 +2,8 @@
 /*
  * stat -- what the files of lspp-stat share.
  */
-#ifndef LSPP_BIN_STAT_H
-#define LSPP_BIN_STAT_H
+#ifndef LSPP_BIN_STAT_STAT_H
+#define LSPP_BIN_STAT_STAT_H
 
 #include "lib/base/buf.h"
 #include "lib/cli/cli.h"

@@ -4,7 +4,7 @@
  */
 #include <sys/utsname.h>
 
-#include "bin/verify.h"
+#include "bin/verify/verify.h"
 #include "lib/base/when.h"
 #include "lib/store/store.h"
 #include "lib/sys/stop.h"
