@@ -232,7 +232,6 @@ gather(struct merging *m, const struct ltx_name *into, struct err *e)
 {
 	const struct ltx_list *l = &m->db->ltx;
 	uint64_t next = into->min;
-	int rc;
 
 	m->first = true;
 	m->highest = 0;
@@ -244,7 +243,7 @@ gather(struct merging *m, const struct ltx_name *into, struct err *e)
 
 		if (n->level != 0 || n->min != next)
 			continue;
-		if ((rc = read_stored(m, n, &into_one, e)) == -1)
+		if (read_stored(m, n, &into_one, e) == -1)
 			return -1;
 		if (m->other)
 			return LEFT;

@@ -68,8 +68,9 @@ static struct store store;
 /* -- a history of lspp's --------------------------------------------------- */
 
 static void
-put_step(uint32_t t, unsigned level, uint64_t min)
+put_step(uint32_t t, unsigned level)
 {
+	uint64_t min = level == 0 ? t : 1;
 	struct ltx_name n = { level, min, t };
 	struct ltx_made m = { 0 };
 	struct ltx_header h = { 0 };
@@ -104,11 +105,10 @@ make_steps(void)
 	pages[0] = 0;
 	for (uint32_t t = 1; t <= states; t++)
 		make_state(t);
-	from = draw(2) ? 1 : 2 + draw(states - 2);
-	for (uint32_t t = from; t <= states; t++)
-		put_step(t, 0, t);
-	if (from > 1)
-		put_step(from - 1, LTX_SNAPSHOTS, 1);
+	from = 1 + draw(2) * (1 + draw(states - 2));
+	for (uint32_t t = 1; t <= states; t++)
+		if (t + 1 >= from)
+			put_step(t, t >= from ? 0 : LTX_SNAPSHOTS);
 	return from;
 }
 
@@ -163,7 +163,7 @@ leads(struct ltx_read *r, const struct mem_object *o, const struct ltx_name *n,
 	struct err e;
 
 	memset(copy, 0xee, sizeof(copy));
-	for (uint32_t i = 1; from > 0 && i <= pages[from]; i++)
+	for (uint32_t i = 1; i <= pages[from]; i++)
 		memcpy(copy[i], image[from][i], MEM_PAGE);
 	ltx_read_begin(r, n, &sink, NULL);
 	if (ltx_read_feed(r, o->data.data, o->data.len, &e) == -1 ||

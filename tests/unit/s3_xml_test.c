@@ -47,6 +47,8 @@ test_page(void)
 }
 
 /* What a listing leaves out must not look like an object that is not there. */
+#define SIZE(text) "<Contents><Key>a</Key><Size>" text "</Size></Contents>"
+
 static void
 test_entries(void)
 {
@@ -54,11 +56,10 @@ test_entries(void)
 		"<Contents><Size>7</Size></Contents>",
 		"<Contents><Key></Key><Size>7</Size></Contents>",
 		"<CommonPrefixes></CommonPrefixes>",
-		"<Contents><Key>a</Key><Size>-1</Size></Contents>",
-		"<Contents><Key>a</Key><Size></Size></Contents>",
-		"<Contents><Key>a</Key><Size>1e3</Size></Contents>",
-		"<Contents><Key>a</Key><Size>18446744073709551617</Size>"
-		"</Contents>",
+		SIZE("-1"),
+		SIZE(""),
+		SIZE("1e3"),
+		SIZE("18446744073709551617"),
 		"<x:><Contents><Key>a</Key></Contents></x:>",
 	};
 	struct buf xml = { 0 };

@@ -64,11 +64,12 @@ unescape(const char *s, size_t n)
 			hex[1] = s[2];
 			byte = strtol(hex, &end, 16);
 		}
-		if (end == hex + 2 && byte > 0)
+		if (end == hex + 2 && byte > 0) {
+			*to++ = (char)byte;
 			s += 2;
-		else
-			byte = *s;
-		*to++ = (char)byte;
+		} else {
+			*to++ = *s;
+		}
 	}
 	*to = '\0';
 	return out;
