@@ -104,6 +104,26 @@ test_bucket(void)
 	}
 }
 
+/* What is written out leads back. */
+static void
+test_url(void)
+{
+	struct buf url = { 0 };
+	struct s3_place p;
+	struct err e;
+
+	if (find(&p, "s3://b/x?endpoint=http://h/a%25b%26c", &e) == 0) {
+		is_str(p.path, "/a%b&c", "the path of an endpoint");
+		s3_place_url(&p, &url);
+		is_str(buf_str(&url), "s3://b/x?endpoint=http://h/a%25b%26c",
+		    "is written as it was said");
+		s3_place_release(&p);
+	} else {
+		ok(false, "%s", e.msg);
+	}
+	buf_release(&url);
+}
+
 static void
 test_region(void)
 {
@@ -130,6 +150,7 @@ main(void)
 	test_hosts();
 	test_bad();
 	test_bucket();
+	test_url();
 	test_region();
 	aws_files_close(files);
 	return done();

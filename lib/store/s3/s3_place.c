@@ -536,9 +536,15 @@ s3_place_url(const struct s3_place *p, struct buf *out)
 {
 	buf_addf(out, "s3://%s%s%s", p->bucket, *p->prefix != '\0' ? "/" : "",
 	    p->prefix);
-	if (p->custom)
-		buf_addf(
-		    out, "?endpoint=%s://%s%s", p->scheme, p->host, p->path);
+	if (!p->custom)
+		return;
+	buf_addf(out, "?endpoint=%s://%s", p->scheme, p->host);
+	/* What would be an escape, or end the value. */
+	for (const char *s = p->path; *s != '\0'; s++)
+		if (*s == '%' || *s == '&')
+			buf_addf(out, "%%%02X", (unsigned)*s);
+		else
+			buf_add(out, s, 1);
 }
 
 void
