@@ -85,9 +85,9 @@
  *    For an older record lspp-ship makes two small reads, before the PUT and
  *    again after it.  These are needed because the run may be pruned between
  *    the first ones and the PUT; then the object is not acknowledged.
- *  - If the snapshot is gone or stands alone, or if looking is denied, lspp-ship begins
- *    a new generation by way of the fence (ship.h).  By then the interval of
- *    snapshots is over, so a snapshot is due anyway.
+ *  - If the snapshot is gone or stands alone, or if looking is denied, lspp-ship
+ *    begins a new generation by way of the fence (ship.h).  By then the interval
+ *    of snapshots is over, so a snapshot is due anyway.
  *  - A run that adopts a tail may follow it through a run that is kept to one
  *    that is not.  So at the end of the tail it asks whether that is the end:
  *    is anything behind it in its generation, or newer in another generation?

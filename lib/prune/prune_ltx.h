@@ -63,9 +63,9 @@
  * as single states, but of which the end is kept, becomes one file of level 1:
  * of level 0 all from behind one state that is kept of a period to the next one
  * before W.  (The file of W itself stays: in a bucket Litestream finds no time
- * that is before that of the oldest object.)  Only of periods that are over, whose state stays the one that is
- * kept; and only if that makes the files fewer by half, or each of a database
- * that changes once an hour would be copied.
+ * that is before that of the oldest object.)  Only of periods that are over,
+ * whose state stays the one that is kept; and only if that makes the files fewer
+ * by half, or each of a database that changes once an hour would be copied.
  *
  * A merged file is what Litestream's daemon makes at that level: the newest of
  * each page, without those behind the end; the size, the time and the mark of
@@ -84,10 +84,10 @@
  *
  * Nothing goes for it in the same run.  A file of level 1 counts for a way once
  * it has been there since 'as of', which a bucket tells by its time and a
- * directory by its ctime: a restore that began before finds its files.  Then it is what
- * a daemon would have left, and all above holds of it; it is read and proved in
- * the store before what it stands for goes, from the beginning of level 0 on.  So
- * a kill leaves files that are there twice, and the next run goes on.
+ * directory by its ctime: a restore that began before finds its files.  Then it
+ * is what a daemon would have left, and all above holds of it; it is read and
+ * proved in the store before what it stands for goes, from the beginning of level
+ * 0 on.  So a kill leaves files that are there twice, and the next run goes on.
  *
  * In a bucket its time is that of the merging.  The time of its last file, by
  * which it is kept, is in its mark.  That costs a small read of each in each

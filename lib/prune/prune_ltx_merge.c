@@ -54,12 +54,6 @@ struct merging {
 /* -- one file -------------------------------------------------------------- */
 
 static int
-feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return ltx_read_feed(ctx, p, n, e);
-}
-
-static int
 read_stored(struct merging *m, const struct ltx_name *n,
     const struct ltx_sink *sink, struct err *e)
 {
@@ -71,7 +65,8 @@ read_stored(struct merging *m, const struct ltx_name *n,
 	ltx_key(&key, m->db->key, m->db->how, n);
 	m->grown = 0;
 	ltx_read_begin(m->reader, n, sink, m);
-	rc = s->ops->get(s, buf_str(&key), 0, UINT64_MAX, feed, m->reader, e);
+	rc = s->ops->get(
+	    s, buf_str(&key), 0, UINT64_MAX, ltx_read_feed, m->reader, e);
 	if (rc == 0)
 		rc = ltx_read_finish(m->reader, &after, e);
 	if (rc == -1)

@@ -69,12 +69,6 @@ no_page(void *ctx, uint32_t pgno, const uint8_t *page, struct err *e)
 }
 
 static int
-feed(void *ctx, const uint8_t *p, size_t n, struct err *e)
-{
-	return ltx_read_feed(ctx, p, n, e);
-}
-
-static int
 read_one(const struct prune_db *db, struct ltx_read *r, size_t at,
     const char *key, struct err *e)
 {
@@ -83,7 +77,7 @@ read_one(const struct prune_db *db, struct ltx_read *r, size_t at,
 	uint64_t after;
 
 	ltx_read_begin(r, &db->ltx.v[at].name, &sink, NULL);
-	if (s->ops->get(s, key, 0, UINT64_MAX, feed, r, e) == -1)
+	if (s->ops->get(s, key, 0, UINT64_MAX, ltx_read_feed, r, e) == -1)
 		return -1;
 	return ltx_read_finish(r, &after, e);
 }

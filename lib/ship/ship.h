@@ -92,8 +92,9 @@
  *
  * If the last object of a generation is damaged, its length is still known
  * where its LZ4 frame is whole.  Then the generation can be ended, and so it can
- * by a record that is behind that object.  Otherwise nobody can tell where its writer goes on, and the takeover fails: two
- * machines that acknowledge one database are worse.
+ * by a record that is behind that object.  Otherwise nobody can tell where its
+ * writer goes on, and the takeover fails: two machines that acknowledge one
+ * database are worse.
  *
  * The first half of a writer's id stands for the machine: LSPP_MACHINE, else
  * /etc/machine-id.  A machine that has neither is never the same as another.

@@ -129,8 +129,7 @@ ship_may_change(struct ship_job *j, bool lost, struct err *e)
 	if (asks_for_wal(j)) {
 		err_set(e, ERR_CONFIG,
 		    "its replica is in both layouts, and whether it was "
-		    "changed "
-		    "to LTX cannot be told");
+		    "changed to LTX cannot be told");
 		return err_hint(e, "--format ltx goes on in that layout");
 	}
 	if (c->format_asked || lost)
@@ -196,8 +195,7 @@ ship_go_over(struct ship_worker *w, struct ship_job *j,
 		    "Litestream 0.3");
 		return err_hint(e,
 		    "--format ltx goes on in that layout; for that of "
-		    "Litestream "
-		    "0.3 take another root (-r)");
+		    "Litestream 0.3 take another root (-r)");
 	}
 	if ((is = is_in_ltx(j, e)) == -1 ||
 	    (is == 0 && check_owner(w, j, owner, number, e) == -1))

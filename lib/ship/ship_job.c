@@ -142,10 +142,8 @@ ship_choose_codec(struct ship_worker *w, struct ship_job *j, struct err *e)
 		    "and not in that of 0.3");
 		return err_hint(e,
 		    "what went over to LTX does not come back; without "
-		    "--format "
-		    "it is gone on with; for the other layout take another "
-		    "root "
-		    "(-r)");
+		    "--format it is gone on with; for the other layout take "
+		    "another root (-r)");
 	}
 	if (j->known)
 		format = j->rec.format;
