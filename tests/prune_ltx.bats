@@ -340,9 +340,10 @@ both_restore() {
 	cmp out newest
 }
 
-# followed -- the follower has all that the database has.
+# followed -- the follower has all that the database has, and rests.
 followed() {
-	same_db a.db follower.db 2>/dev/null
+	[ "$(cat follower.db-txid 2>/dev/null)" = "$(ltx_newest a.db)" ] &&
+		same_db a.db follower.db 2>/dev/null
 }
 
 follow() {
