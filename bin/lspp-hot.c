@@ -92,12 +92,13 @@ find_roots(struct run *r, const struct store_conf *conf, struct err *e)
 }
 
 static int
-begin(struct run *r, const struct store_conf *conf, struct err *e)
+begin(struct run *r, const struct store_conf *conf, bool piped, struct err *e)
 {
 	struct tiers *t = &r->tiers;
 
 	if (r->cli.config != NULL &&
-	    tier_config_open(&r->config, r->cli.config, conf, e) == -1)
+	    tier_config_open(&r->config, r->cli.config, conf,
+		!piped || r->cli.verbose, e) == -1)
 		return -1;
 	e->class = ERR_NONE;
 	if ((t->st = open_state(r, e)) == NULL && e->class != ERR_MISSING)
@@ -544,7 +545,7 @@ main(int argc, char **argv)
 	take_options(&r, &conf);
 	cli_no_whoami(&r.cli, &conf);
 	store_conf_tell(&conf, cli_on_warn, cli_on_debug, &r.cli);
-	if ((rc = begin(&r, &conf, &e)) == 0)
+	if ((rc = begin(&r, &conf, argv[optind] == NULL, &e)) == 0)
 		rc = run(&r, argv + optind, &e);
 	if (rc == 0)
 		expect(&r);

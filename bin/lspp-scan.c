@@ -395,7 +395,7 @@ whoami(struct search *f)
 	struct err e;
 
 	if (f->c.config != NULL &&
-	    config_file_open(&file, f->c.config, &f->conf, &e) == -1)
+	    config_file_open(&file, f->c.config, &f->conf, true, &e) == -1)
 		return cli_fatal(&f->c, &e);
 	return cli_whoami(&f->c, &file, &f->conf);
 }
@@ -410,7 +410,7 @@ search_config(struct search *f, char **operands)
 
 	if (config_want_make(&want, operands, &e) == -1)
 		cli_usage(&f->c, "%s", e.msg);
-	if (config_file_open(&file, f->c.config, &f->conf, &e) == -1) {
+	if (config_file_open(&file, f->c.config, &f->conf, true, &e) == -1) {
 		config_want_release(&want);
 		return cli_fatal(&f->c, &e);
 	}

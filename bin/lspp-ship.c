@@ -533,7 +533,8 @@ main(int argc, char **argv)
 	conf.fleet = r.piped = argv[optind] == NULL;
 	r.began_ns = now_ns();
 	if (r.cli.config != NULL &&
-	    config_file_open(&r.file, r.cli.config, &store, &e) == -1)
+	    config_file_open(&r.file, r.cli.config, &store,
+		!r.piped || r.cli.verbose, &e) == -1)
 		return cli_fatal(&r.cli, &e);
 	if (store.whoami)
 		return cli_whoami(&r.cli, &r.file, &store);

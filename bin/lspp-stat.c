@@ -104,7 +104,7 @@ open_state(struct run *r, const struct store_conf *conf, struct err *e)
 	struct cli *c = &r->stat.cli;
 
 	if (c->config != NULL &&
-	    tier_config_open(&r->config, c->config, conf, e) == -1)
+	    tier_config_open(&r->config, c->config, conf, true, e) == -1)
 		return -1;
 	if ((r->st = state_open(c->state, false, e)) != NULL)
 		return find_roots(r, conf, e);

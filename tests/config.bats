@@ -496,6 +496,12 @@ lspp-ship: c.yml: line 6: sync-interval is ignored: it is cron that decides how 
 lspp-ship: c.yml: line 6: a replica: the key \"colour\" is not known, and ignored"
 	run -0 --separate-stderr lspp-ship -q -c c.yml a.db
 	assert_equal "$stderr" ''
+	# In a pipe the first program says it for all.
+	(lspp-scan -c c.yml | lspp-hot -c c.yml | lspp-ship -c c.yml) 2>err
+	assert_equal "$(grep -c 'addr is ignored' err)" 1
+	assert_equal "$(grep -c ^lspp-scan: err)" "$(wc -l <err)"
+	echo a.db | lspp-ship -v -c c.yml 2>err >out
+	assert_equal "$(grep -c 'addr is ignored' err)" 1
 }
 
 @test "what would lose data or secrecy is refused, path by path" {

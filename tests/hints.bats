@@ -59,8 +59,8 @@ says() {
 @test "a root whose directory is not there was never there" {
 	says 69 "replica root $T/no/rep is not there: is it mounted?" \
 		lspp-ship -r "$T/no/rep" d/1.db
-	[[ $stderr == *'hint: if it is to be new, make the directory that it lies in'* ]]
-	mkdir no
+	[[ $stderr == *"hint: if it is to be new: mkdir -p '$T/no/rep'"* ]]
+	mkdir -p "$T/no/rep"
 	run -0 lspp-ship -r "$T/no/rep" d/1.db
 	# One that was there is not made again.
 	rm -r no
@@ -121,4 +121,20 @@ says() {
 		setpriv --reuid 65534 --clear-groups \
 		"$(command -v lspp-stat)" -s state
 	[[ $stderr == *'hint: who runs this has to be able to read'* ]]
+}
+
+@test "another base than before is told once, and ships all the same" {
+	cp d/1.db d/3.db
+	cp d/1.db d/4.db
+	lspp-scan "$T/d" | lspp-ship -C "$T" >/dev/null
+	run -0 --separate-stderr lspp-ship -C "$T/d" "$T/d/1.db" "$T/d/3.db" "$T/d/4.db"
+	[[ $stderr == *': it was shipped as d/'*' until now, and begins anew as '*'.db: is -C another one'* ]]
+	assert_equal "$(grep -c 'begins anew' <<<"$stderr")" 1
+	[[ $stderr == *' 2 more like '* ]]
+	run -0 --separate-stderr lspp-ship -C "$T/d" "$T/d/1.db"
+	assert_equal "$stderr" ''
+	# What is new under the new base is no second one.
+	cp d/1.db d/5.db
+	run -0 --separate-stderr lspp-ship -C "$T/d" "$T/d/5.db"
+	assert_equal "$stderr" ''
 }

@@ -20,14 +20,20 @@ fail() {
 	printf '%s\0' "srv/$1" | lspp-ship -0 2>/dev/null || true
 }
 
-@test "nothing in it is from elsewhere, and no script" {
+@test "nothing in it is from elsewhere, and the only script is the one of its policy" {
 	run -0 --separate-stderr lspp-stat --html fleet.html
 	assert_output ''
 	assert_equal "$stderr" ''
 	run -0 head -n 3 fleet.html
 	assert_output --partial '<!DOCTYPE html>'
 	assert_output --partial "default-src 'none'"
-	run ! grep -iE 'src=|href=|url\(|@import|<script|<link|<base|<meta http-equiv=refresh|https?:| on[a-z]+=' \
+	run -0 sed -n "s/.*script-src 'sha256-\([^']*\)'.*/\1/p" fleet.html
+	assert_equal "$output" "$(grep '<script' fleet.html |
+		sed 's|^<script>\(.*\)</script>$|\1|' | tr -d '\n' |
+		openssl dgst -sha256 -binary | base64)"
+	run -0 grep -c '<script' fleet.html
+	assert_output 1
+	run ! grep -iE 'src=|href=|url\(|@import|<link|<base|<meta http-equiv=refresh|https?:| on[a-z]+=' \
 		fleet.html
 	run -0 grep -c '<section>' fleet.html
 	assert_equal "$(tail -n 1 fleet.html)" '</body></html>'
@@ -46,7 +52,7 @@ fail() {
 	fail $'\xc3\xa9\xf0\x9f\x90\x98.db'
 	lspp-stat --html fleet.html
 	iconv -f UTF-8 -t UTF-8 fleet.html >/dev/null
-	run ! grep -F '<script>' fleet.html
+	run ! grep -F '<script>a' fleet.html
 	run -0 grep -cF '&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;&#39;.db' \
 		fleet.html
 	run -0 grep -cF '/bad<i>\xff</i><i>\xc3</i>(<i>\xed</i><i>\xa0</i><i>\x80</i><i>\xf5</i>/x.db' \

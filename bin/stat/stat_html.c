@@ -85,6 +85,16 @@ duration(struct buf *b, int64_t ns)
 
 /* -- the parts ------------------------------------------------------------- */
 
+/* As old as a database may be before it is unhealthy, and no less than what a
+ * page that is made each minute is. */
+static int64_t
+oldest_s(const struct stat_run *r)
+{
+	const int64_t least = 120, s = r->max_lag_ns / 1000000000;
+
+	return s < least ? least : s;
+}
+
 static void
 put_head(const struct stat_run *r, struct buf *b)
 {
@@ -100,8 +110,14 @@ put_head(const struct stat_run *r, struct buf *b)
 		text(b, buf_str(&why));
 		buf_adds(b, "</p>");
 	}
-	buf_addf(b, "<p class=dim>As of <time>%s</time>",
-	    when_text(r->conf.now_ns, now));
+	buf_adds(b,
+	    "<p class=\"why stale\">This page is old: what makes it does not "
+	    "run any more</p>");
+	when_text(r->conf.now_ns, now);
+	buf_addf(b,
+	    "<p class=dim>As of <time datetime=\"%s\" data-most=%" PRId64
+	    ">%s</time><span class=age></span>",
+	    now, oldest_s(r), now);
 	buf_adds(b, "; last pass ");
 	stat_ago(r, b, r->fleet.life_ns);
 	if (r->fleet.life_ns != 0)
@@ -392,7 +408,9 @@ stat_html(struct stat_run *r, struct err *e)
 	buf_adds(&b,
 	    "</main>\n<footer class=dim>lspp-stat " LSPP_VERSION
 	    ", from the state alone: what was written since the last "
-	    "pass is not known here.</footer>\n</body></html>\n");
+	    "pass is not known here.</footer>\n");
+	buf_adds(&b, stat_page_script);
+	buf_adds(&b, "</body></html>\n");
 	rc = file_replace(r->html, b.data, b.len, 0666 & ~r->cli.umask, e);
 	if (rc == -1)
 		err_in(e, "%s", r->html);

@@ -3,13 +3,15 @@
 
 /*
  * The policy has the browser refuse whatever is not in the page itself, even if
- * something got by the escaping.
+ * something got by the escaping.  The one script that may run is the one below,
+ * by its SHA-256 (CSP3, 6.7.3.3); page.bats compares the two.
  */
 const char stat_page_head[] =
     "<!DOCTYPE html>\n"
     "<html lang=en><head><meta charset=utf-8>\n"
     "<meta http-equiv=Content-Security-Policy"
-    " content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+    " content=\"default-src 'none'; style-src 'unsafe-inline';"
+    " script-src 'sha256-BU6zcCM8xQ/f3mwra4vh6iVJ3OrifcJi38YzxRL7cPw='\">\n"
     "<meta name=viewport content=\"width=device-width, initial-scale=1\">\n"
     "<meta name=color-scheme content=\"light dark\">\n"
     "<meta name=robots content=noindex>\n"
@@ -34,7 +36,8 @@ const char stat_page_head[] =
     ".dim,small{color:var(--dim);font-size:.85rem}\n"
     ".state{display:inline-block;border-radius:1rem;padding:.1rem .75rem;"
     "font-weight:600;color:#fff;background:var(--ok)}\n"
-    ".state.bad{background:var(--bad)}\n"
+    ".state.bad,.old .state{background:var(--bad)}\n"
+    ".stale{display:none}.old .stale{display:block}\n"
     "@media(prefers-color-scheme:dark){.state{color:#14171b}}\n"
     ".why,.msg,td.bad{color:var(--bad);overflow-wrap:anywhere}\n"
     ".why{font-weight:600}\n"
@@ -85,3 +88,19 @@ const char stat_page_head[] =
     "gap:.5rem}dd{font-size:1.25rem}"
     "td:nth-last-child(2),thead th:nth-last-child(2){padding-right:0}}\n"
     "</style></head><body>\n";
+
+/*
+ * How old the page is, only who looks at it can tell: when the job that makes it
+ * has ended, the page would stay as it was, and green.
+ */
+const char stat_page_script[] =
+    "<script>"
+    "const t=document.querySelector('time'),"
+    "a=document.querySelector('.age'),most=Number(t.dataset.most);"
+    "function age(){"
+    "const s=Math.max(0,Math.floor((Date.now()-Date.parse(t.dateTime))/1000));"
+    "a.textContent=' ('+(s<120?s+'s':s<7200?Math.floor(s/60)+'m':"
+    "s<172800?Math.floor(s/3600)+'h':Math.floor(s/86400)+'d')+' ago)';"
+    "document.body.classList.toggle('old',s>most)}"
+    "age();setInterval(age,5000)"
+    "</script>\n";

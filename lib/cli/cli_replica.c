@@ -40,7 +40,8 @@ cli_prepare(struct cli *c, struct config_file *f, struct store_conf *conf,
     struct buf *base, struct err *e)
 {
 	store_conf_tell(conf, cli_on_warn, cli_on_debug, c);
-	if (c->config != NULL && config_file_open(f, c->config, conf, e) == -1)
+	if (c->config != NULL &&
+	    config_file_open(f, c->config, conf, true, e) == -1)
 		return -1;
 	if (conf->whoami)
 		exit(cli_whoami(c, f, conf));

@@ -202,7 +202,7 @@ config_file_named(const struct config_file *f, size_t root, const char *name)
 
 int
 config_file_open(struct config_file *f, const char *name,
-    const struct store_conf *base, struct err *e)
+    const struct store_conf *base, bool warns, struct err *e)
 {
 	struct buf text = { 0 };
 	int rc;
@@ -211,14 +211,14 @@ config_file_open(struct config_file *f, const char *name,
 	rc = file_slurp(name, MAX_BYTES, &text, e);
 	if (rc == 0)
 		rc = parse(f, &text, e);
-	if (rc == 0)
+	if (rc == 0 && warns)
 		tell_if_open(f, &text, base);
 	buf_wipe(&text);
 	if (rc == -1) {
 		e->class = ERR_CONFIG;
 		return err_in(e, "%s", name);
 	}
-	for (size_t i = 0; i < f->c.n_warnings; i++)
+	for (size_t i = 0; i < f->c.n_warnings && warns; i++)
 		tell(f, base, &f->c.warning[i]);
 	note_names(f);
 	f->store = xcalloc(f->c.n_roots + 1, sizeof(*f->store));

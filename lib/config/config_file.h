@@ -38,10 +38,11 @@ struct config_file {
 /*
  * Read the file called name (borrowed).  base: what the options say of all
  * stores, which a root's own settings go before (borrowed texts); its warn()
- * gets the warnings.  ERR_CONFIG, with the line.
+ * gets the warnings, if they are to be told: in a pipe whose first program has
+ * told them they are not.  ERR_CONFIG, with the line.
  */
 int config_file_open(struct config_file *f, const char *name,
-    const struct store_conf *base, struct err *e);
+    const struct store_conf *base, bool warns, struct err *e);
 void config_file_close(struct config_file *f); /* takes { 0 } */
 
 /* How many descriptors the stores of all its roots hold at most (file_fit()),

@@ -11,9 +11,9 @@
 
 int
 tier_config_open(struct tier_config *tc, const char *name,
-    const struct store_conf *base, struct err *e)
+    const struct store_conf *base, bool warns, struct err *e)
 {
-	return config_file_open(&tc->file, name, base, e);
+	return config_file_open(&tc->file, name, base, warns, e);
 }
 
 int

@@ -17,9 +17,9 @@ struct tier_config {
 	int64_t *roots;   /* numbers of the file's, 0: not in the state */
 };
 
-/* name and base as for config_file_open(); then set st, then find the roots. */
+/* name, base and warns as for config_file_open(); then set st, then find the roots. */
 int tier_config_open(struct tier_config *tc, const char *name,
-    const struct store_conf *base, struct err *e);
+    const struct store_conf *base, bool warns, struct err *e);
 int tier_config_roots(struct tier_config *tc, struct state *st, struct err *e);
 /* Of an entry that was shipped to one replica, the URL of one that nothing was
  * ever shipped to; NULL: there is none.  Borrowed. */

@@ -2,6 +2,7 @@
 #include "lib/ship/ship.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,6 +86,26 @@ check_owner(const struct ship_job *j, const struct record *r, struct err *e)
 		  "litestream.yml");
 }
 
+/*
+ * The state knows its path under another name: its replica begins a second time.
+ * That may be meant, as when a fleet gets another base, so it is a warning.
+ */
+static int
+find_namesake(struct ship_worker *w, struct ship_job *j, struct err *e)
+{
+	char *other = NULL;
+	int rc = state_other_name(
+	    w->st, j->ship->root, j->abs, j->rec.key, &other, e);
+
+	if (rc == 1 && j->notice[0] == '\0')
+		snprintf(j->notice, sizeof(j->notice),
+		    "it was shipped as %s until now, and begins anew as %s: is "
+		    "-C another one than before, or left out?",
+		    other, j->rec.key);
+	free(other);
+	return rc == -1 ? -1 : 0;
+}
+
 /* Take what the state says for what is known.  Needs the lock. */
 static int
 load(struct ship_worker *w, struct ship_job *j, struct err *e)
@@ -106,8 +127,10 @@ load(struct ship_worker *w, struct ship_job *j, struct err *e)
 		j->rec.id = r.id;
 		return 0;
 	}
-	if (rc != 1)
-		return rc;
+	if (rc == 0)
+		return find_namesake(w, j, e);
+	if (rc == -1)
+		return -1;
 	if (check_owner(j, &r, e) == -1) {
 		record_release(&r);
 		return -1;

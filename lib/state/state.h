@@ -230,6 +230,10 @@ int state_note_gone(
  */
 int state_gone(struct state *st, int64_t root, const char *key, char **path,
     int64_t *since_ns, struct err *e);
+/* A name other than key that the root has for the database at path: 1, and
+ * *other is the caller's to free; 0: none; -1. */
+int state_other_name(struct state *st, int64_t root, const char *path,
+    const char *key, char **other, struct err *e);
 /* Note it; at_ns 0: it is there again. */
 int state_put_gone(struct state *st, int64_t root, const char *key,
     int64_t at_ns, struct err *e);

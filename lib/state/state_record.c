@@ -215,6 +215,24 @@ state_find(struct state *st, int64_t root, const char *key, struct record *r,
 	    WITH(NUMBER(root), NAME(key)));
 }
 
+static int
+take_name(void *ctx, sqlite3_stmt *q, struct err *e)
+{
+	(void)e;
+	*(char **)ctx = state_text(q, 0);
+	return 1;
+}
+
+int
+state_other_name(struct state *st, int64_t root, const char *path,
+    const char *key, char **other, struct err *e)
+{
+	return sql_each(st, e, take_name, other,
+	    "SELECT key FROM db WHERE path = ? AND root = ? AND key <> ?"
+	    " LIMIT 1",
+	    WITH(NAME(path), NUMBER(root), NAME(key)));
+}
+
 int
 state_put(struct state *st, struct record *r, struct err *e)
 {

@@ -88,6 +88,17 @@ measured() { # WIDTH
 	diff <(tags fleet.html) <(tags dom)
 }
 
+# What the page says of itself, once its script has run.
+@test "it says how old it is, and that it is too old" {
+	browse 390 --dump-dom "file://$T/fleet.html" >dom
+	run -0 grep -cE '<span class="?age"?> \([0-9]+s ago\)</span>' dom
+	run ! grep -E '<body class="?old' dom
+	sed 's/datetime="....-/datetime="2025-/' fleet.html >old.html
+	browse 390 --dump-dom "file://$T/old.html" >dom
+	run -0 grep -cE '<span class="?age"?> \([0-9]+d ago\)</span>' dom
+	run -0 grep -cE '<body class="?old' dom
+}
+
 @test "a picture, light and dark" {
 	local dir=${LSPP_SHOTS:-$T}
 	browse 390 --screenshot="$dir/phone.png" "file://$T/fleet.html"

@@ -378,8 +378,7 @@ make_root(const char *path, bool must_exist, struct err *e)
 	if (!must_exist && errno == ENOENT) {
 		err_set(e, ERR_UNAVAILABLE,
 		    "replica root %s is not there: is it mounted?", path);
-		return err_hint(e,
-		    "if it is to be new, make the directory that it lies in");
+		return err_hint(e, "if it is to be new: mkdir -p '%s'", path);
 	}
 	return err_set(e, ERR_UNAVAILABLE,
 	    "replica root %s is gone: is it mounted?", path);
