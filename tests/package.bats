@@ -26,7 +26,9 @@ make() {
 		[ -s "$T/root/usr/share/zsh/site-functions/_lspp-$p" ]
 		[ -s "$T/root/usr/share/fish/vendor_completions.d/lspp-$p.fish" ]
 	done
-	[ -x "$T/root/usr/share/doc/lspp/examples/check_lspp" ]
+	for p in check_lspp parallel/restore-fleet; do
+		[ -x "$T/root/usr/share/doc/lspp/examples/$p" ]
+	done
 	make uninstall DESTDIR="$T/root" PREFIX=/usr
 	assert_equal "$(find "$T/root" ! -type d)" ''
 }

@@ -19,6 +19,7 @@
  *	raw FILE	likewise, with status line and headers in the file
  *	status N [CODE]	an S3 error of that status, likewise
  *	refuse		close the connection, likewise
+ *	hang		say nothing until the client goes, likewise
  *	drop		pass it on, close the connection without an answer
  *	short N		pass on N bytes of its body and end that connection,
  *			then this one
@@ -344,7 +345,7 @@ act(const struct action *a, struct buf *request, struct buf *answer)
 {
 	size_t pass = request->len;
 
-	if (strcmp(a->verb, "refuse") == 0)
+	if (strcmp(a->verb, "refuse") == 0 || strcmp(a->verb, "hang") == 0)
 		return 0;
 	if (strcmp(a->verb, "strip") == 0)
 		strip(request, a->arg);
@@ -419,6 +420,8 @@ serve_one(int fd, struct buf *request, struct buf *answer)
 	if (strncmp(a.verb, "reset-", 6) == 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	note(request, body, answer, n);
+	while (strcmp(a.verb, "hang") == 0 && receive(fd, request))
+		continue;
 	if (n == 0)
 		return false;
 	if (!keep || n < answer->len) {
