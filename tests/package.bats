@@ -29,6 +29,7 @@ make() {
 	for p in check_lspp parallel/restore-fleet; do
 		[ -x "$T/root/usr/share/doc/lspp/examples/$p" ]
 	done
+	[ -s "$T/root/usr/share/doc/lspp/examples/slurm/part.sbatch" ]
 	make uninstall DESTDIR="$T/root" PREFIX=/usr
 	assert_equal "$(find "$T/root" ! -type d)" ''
 }
