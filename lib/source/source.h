@@ -87,6 +87,11 @@
  * (SOURCE_POS_SETTLED).  A busy writer with a rollback journal on such a file
  * system is read under the lock, and checked by its change counter.
  *
+ * A database at rest is its file. While the file is what it was then, all that
+ * was committed since is in the frames of the WAL that is there: what a WAL
+ * before that one held, a checkpoint would have written into the file before it
+ * went.  So a position may also say that no WAL had begun (SOURCE_POS_BARE).
+ *
  * A look at a file is an interval.  The clock is read before and after it, and
  * in between a process may stand still for any time.  So what was written in
  * it may be a moment old, or a second: it counts as both, unsettled and racy.
@@ -142,7 +147,8 @@ enum source_read {
 /* How it was known which pages may have moved. */
 enum source_hint {
 	SOURCE_DIFF,      /* all pages */
-	SOURCE_TAIL,      /* frames appended since to the same WAL */
+	SOURCE_TAIL,      /* frames appended since to the same WAL, or all of
+			     the first one since */
 	SOURCE_RECOVERED, /* and one restart since: old frames still there */
 };
 
@@ -158,11 +164,14 @@ enum {
 	/* Any change of the file since makes db another.  Positions of before
 	 * this bit are without. */
 	SOURCE_POS_SETTLED = 2,
+	/* The file alone was the state: no WAL had a frame that counts. */
+	SOURCE_POS_BARE = 4,
 };
 
 struct source_pos {
 	uint32_t valid;      /* bits */
-	uint32_t big_endian; /* the WAL's checksums */
+	uint32_t big_endian; /* the WAL's checksums; 0, as what follows to
+				backfill, if BARE */
 	uint32_t salt[2];
 	uint32_t frames; /* 0: the WAL with these salts has not begun */
 	uint32_t sum[2]; /* at that frame */

@@ -57,8 +57,8 @@ file_explained(const struct source *s, const struct source_pos *since)
 	if (memcmp(now, &since->db, sizeof(*now)) == 0 &&
 	    (since->valid & SOURCE_POS_SETTLED))
 		return true;
-	return now->dev == since->db.dev && now->ino == since->db.ino &&
-	    s->has_index &&
+	return !(since->valid & SOURCE_POS_BARE) && now->dev == since->db.dev &&
+	    now->ino == since->db.ino && s->has_index &&
 	    (s->index.backfill != since->backfill ||
 		!source_same_salts(s->index.salt, since->salt));
 }
@@ -307,6 +307,13 @@ collect_pages(struct source *s, uint32_t since_pages)
 	s->all = false;
 }
 
+static void
+take_tail(struct source *s, uint32_t since_pages)
+{
+	collect_pages(s, since_pages);
+	s->st.hint = SOURCE_TAIL;
+}
+
 /*
  * Are all pages that are asked for whatever the tail holds among its frames:
  * those the database grew by, and the first one if it shrank?
@@ -340,10 +347,23 @@ set_pos(struct source *s)
 	pos->db = s->st.sig.db;
 }
 
+/* A file that was proved by its signature, and is all there is. */
+static void
+set_bare(struct source *s)
+{
+	struct source_pos *pos = &s->st.pos;
+
+	if (s->st.read != SOURCE_PLAIN || !s->wal_mode || !s->settled)
+		return;
+	pos->valid = SOURCE_POS_VALID | SOURCE_POS_SETTLED | SOURCE_POS_BARE;
+	pos->db = s->st.sig.db;
+}
+
 /*
  * No frame counts: the WAL was reset, or there is none.  What the file says is
  * the state.  If a wal-index names the salts of the WAL to come, that is a
- * position: everything after it will be in that WAL.
+ * position: everything after it will be in that WAL.  If not, the first WAL
+ * there is, is what comes after it.
  */
 int
 source_begin_bare(struct source *s, const struct source_pos *since,
@@ -356,12 +376,18 @@ source_begin_bare(struct source *s, const struct source_pos *since,
 		return -1;
 	if (s->has_index)
 		set_pos(s);
+	if (!s->st.pos.valid)
+		set_bare(s);
+	if (since != NULL && (since->valid & SOURCE_POS_BARE)) {
+		if (file_explained(s, since))
+			take_tail(s, since_pages); /* none has begun */
+		return 1;
+	}
 	if (since == NULL || s->wal_fd == -1 || !file_explained(s, since))
 		return 1;
 	if (s->has_index && since->frames == 0 &&
 	    source_same_salts(s->index.salt, since->salt)) {
-		collect_pages(s, since_pages); /* that WAL has not begun */
-		s->st.hint = SOURCE_TAIL;
+		take_tail(s, since_pages); /* that WAL has not begun */
 		return 1;
 	}
 	if ((old = follow_old(s, since, e)) != 1)
@@ -384,17 +410,29 @@ begin_tail(struct source *s, const struct source_pos *since,
 	if (source_lacks(s, (uint32_t)(since->db.size / s->st.page_size)))
 		return 2; /* the file lost pages: are they in older frames? */
 	if (growth_in_tail(s, since_pages)) {
-		collect_pages(s, since_pages);
+		take_tail(s, since_pages);
 		s->before_overlay = since_pages;
-		s->st.hint = SOURCE_TAIL;
 		return 1;
 	}
 	/* Pages that no new frame holds: older ones may. */
-	collect_pages(s, since_pages);
+	take_tail(s, since_pages);
 	if ((rc = follow_all(s, e)) != 1)
 		return rc;
 	overlay_seal(&s->overlay);
-	s->st.hint = SOURCE_TAIL;
+	return 1;
+}
+
+/* All of the WAL came since. */
+static int
+begin_first(struct source *s, uint32_t since_pages, struct err *e)
+{
+	int rc = follow_all(s, e);
+
+	if (rc != 1)
+		return rc;
+	overlay_seal(&s->overlay);
+	if (s->overlay_used)
+		take_tail(s, since_pages);
 	return 1;
 }
 
@@ -412,6 +450,8 @@ source_begin_wal(struct source *s, const struct source_pos *since,
 	set_pos(s);
 	if (since != NULL && !file_explained(s, since))
 		since = NULL;
+	if (since != NULL && (since->valid & SOURCE_POS_BARE))
+		return begin_first(s, since_pages, e);
 	if (since != NULL && (rc = begin_tail(s, since, since_pages, e)) != 2)
 		return rc;
 	if (since != NULL && (old = follow_old(s, since, e)) == -1)

@@ -92,7 +92,10 @@ unsettled(void)
 	app_do(&a, "SELECT * FROM t");
 	settle();
 	check("a fresh index", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
-	is_int(img.st.pos.valid, 0, "salts of 0,0 are no position");
+	is_int(img.st.pos.valid,
+	    SOURCE_POS_VALID | SOURCE_POS_SETTLED | SOURCE_POS_BARE,
+	    "salts of 0,0 are no position in a WAL");
+	is_int(img.st.pos.salt[0], 0, "nor does it name one");
 	app_end(&a, 0);
 	buf_release(&img.bytes);
 	free(path);

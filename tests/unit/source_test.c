@@ -145,6 +145,111 @@ locked(void)
 	free(path);
 }
 
+/* A database at rest, as it is known, and the pages there are of it. */
+static void
+at_rest(const char *what, struct image *img, const char *path)
+{
+	settle();
+	check(what, img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
+	is_int(img->st.pos.valid,
+	    SOURCE_POS_VALID | SOURCE_POS_SETTLED | SOURCE_POS_BARE,
+	    "no WAL has begun");
+}
+
+/* Its first WAL since is all that came since, as long as the file stands. */
+static void
+first_wal(void)
+{
+	char *path = db_path("first.db");
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+
+	app_end(&a, 0);
+	at_rest("closed", &img, path);
+	check("again", &img, path, &img.st.pos, SOURCE_PLAIN, SOURCE_TAIL);
+	is_int(img.looked_at, 0, "nothing to look at");
+	a = app_start(path);
+	app_do(&a, "PRAGMA wal_autocheckpoint=0");
+	app_do(&a, "UPDATE t SET b = 'x' WHERE a = 100");
+	check("its first commit", &img, path, &img.st.pos, SOURCE_SHARED,
+	    SOURCE_TAIL);
+	ok(img.looked_at < 4, "few pages: %u", img.looked_at);
+	app_do(&a, "UPDATE t SET b = 'y' WHERE a = 7");
+	check("the next", &img, path, &img.st.pos, SOURCE_SHARED, SOURCE_TAIL);
+	app_end(&a, 0);
+	at_rest("closed again", &img, path);
+	a = app_start(path);
+	app_do(&a, "PRAGMA wal_autocheckpoint=0");
+	app_do(&a, fill);
+	app_do(&a, "DELETE FROM t WHERE a < 150; VACUUM");
+	app_do(&a, fill);
+	app_do(&a, fill);
+	app_end(&a, SIGKILL);
+	check("of who died, grown", &img, path, &img.st.pos, SOURCE_CHAIN,
+	    SOURCE_TAIL);
+	a = app_start(path);
+	app_do(&a, "SELECT * FROM t");
+	app_end(&a, 0);
+	at_rest("closed once more", &img, path);
+	a = app_start(path);
+	app_do(&a, "PRAGMA wal_autocheckpoint=0");
+	app_do(&a, "DELETE FROM t WHERE a % 9 > 0; VACUUM");
+	check("shrunk", &img, path, &img.st.pos, SOURCE_SHARED, SOURCE_TAIL);
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+}
+
+/* What ends that: each leaves pages that the WAL does not hold. */
+static void
+not_the_first_wal(void)
+{
+	static const char *const before[] = {
+		/* closed: all of a WAL is in the file, and a new one begins */
+		"UPDATE t SET b = 'x' WHERE a = 100",
+		"PRAGMA journal_mode=DELETE; UPDATE t SET b = 'x' WHERE a = 9; "
+		"PRAGMA journal_mode=WAL",
+		"VACUUM",
+	};
+	static const char *const open[] = {
+		"PRAGMA wal_checkpoint(RESTART)",
+		"PRAGMA wal_checkpoint(TRUNCATE)",
+		"PRAGMA wal_checkpoint(PASSIVE)",
+	};
+	char *path = db_path("second.db");
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+
+	app_end(&a, 0);
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		at_rest(before[i], &img, path);
+		run_sql("second.db", before[i]);
+		a = app_start(path);
+		app_do(&a, "UPDATE t SET b = b || 'y' WHERE a = 150");
+		check(before[i], &img, path, &img.st.pos, SOURCE_SHARED,
+		    SOURCE_DIFF);
+		app_end(&a, 0);
+	}
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+		at_rest(open[i], &img, path);
+		a = app_start(path);
+		app_do(&a, "UPDATE t SET b = b || 'z' WHERE a = 100");
+		app_do(&a, open[i]);
+		app_do(&a, "UPDATE t SET b = b || 'y' WHERE a = 150");
+		check(open[i], &img, path, &img.st.pos, SOURCE_SHARED,
+		    SOURCE_DIFF);
+		app_end(&a, 0);
+	}
+	at_rest("replaced", &img, path);
+	shell("cp -p %s %s.new && mv %s.new %s", path);
+	a = app_start(path);
+	app_do(&a, "UPDATE t SET b = 'w' WHERE a = 150");
+	check("replaced", &img, path, &img.st.pos, SOURCE_SHARED, SOURCE_DIFF);
+	app_end(&a, 0);
+	buf_release(&img.bytes);
+	free(path);
+}
+
 static void
 journal(void)
 {
@@ -238,6 +343,8 @@ main(void)
 	chain();
 	half_checkpoint();
 	locked();
+	first_wal();
+	not_the_first_wal();
 	journal();
 	no_journal();
 	refused();
