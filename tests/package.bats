@@ -29,7 +29,9 @@ make() {
 	for p in check_lspp parallel/restore-fleet; do
 		[ -x "$T/root/usr/share/doc/lspp/examples/$p" ]
 	done
-	[ -s "$T/root/usr/share/doc/lspp/examples/slurm/part.sbatch" ]
+	for p in slurm/part.sbatch kubernetes/ship.yaml kubernetes/restore.yaml; do
+		[ -s "$T/root/usr/share/doc/lspp/examples/$p" ]
+	done
 	make uninstall DESTDIR="$T/root" PREFIX=/usr
 	assert_equal "$(find "$T/root" ! -type d)" ''
 }
