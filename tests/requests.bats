@@ -1,0 +1,105 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# How many requests a database costs on S3, counted twice: by a proxy between the
+# programs and the server, and by the programs themselves, of which both must say
+# the same.  A request is money and a wait; each bound is what there must be.
+
+load lib/lspp
+load lib/s3_up
+
+N=24
+
+# A new database, and what a root costs once: it is found out which conditions
+# the server keeps.
+NEW_PUT=$((2 * N + 8)) NEW_LIST=$N NEW_DELETE=1
+
+teardown() {
+	s3_faulty_stop
+}
+
+# fleet_here -- N databases, the proxy, and where all is.
+fleet_here() {
+	s3_needs conditions
+	fleet make -n $N -b 8192 -p 4096 -m wal src >paths
+	s3_faulty
+	export LSPP_STATE=$T/state LSPP_REPLICA=$R LSPP_BASE=$T/src
+}
+
+# sent CLASS -- how many of them the proxy saw.
+sent() {
+	awk -v class="$1" '{
+		is = tolower($1)
+		if (is == "post") is = $2 ~ /[?]delete/ ? "delete" : "put"
+		if (is == "get" && $2 ~ /[?&](list-type|uploads)/) is = "list"
+		if (is == class) n++
+	} END { print n + 0 }' requests
+}
+
+# costs PUT GET HEAD LIST DELETE COMMAND... -- it succeeds, and so many at most.
+costs() {
+	local class told bounds=("${@:1:5}") i=0
+	shift 5
+	: >requests
+	"$@" -v --json >out.json 2>err || {
+		cat err
+		return 1
+	}
+	for class in put get head list delete; do
+		told=$(sed -n "s/.*requests: .*\"$class\":\([0-9]*\).*/\1/p" err |
+			awk '{ n += $1 } END { print n + 0 }')
+		echo "$class: $(sent $class), told $told, at most ${bounds[i]}"
+		[ "$(sent $class)" -eq "$told" ] || return
+		[ "$told" -le "${bounds[i++]}" ] || return
+	done
+}
+
+# with PATHS COMMAND... -- that read them.
+with() {
+	"${@:2}" <"$1"
+}
+
+shipped() {
+	[ "$(wc -l <out.json)" -eq "$1" ]
+}
+
+# settled -- what was shipped is at rest, and the state knows it.
+settled() {
+	touch -d '-1 hour' src/*/*
+	lspp-ship "$@" <paths >/dev/null
+}
+
+@test "to ship: new ones, one that changed, none that changed" {
+	fleet_here
+	costs $NEW_PUT 0 0 "$NEW_LIST" "$NEW_DELETE" with paths lspp-ship
+	shipped $N
+	settled
+	costs 0 0 0 0 0 with paths lspp-ship
+	head -n 1 paths | fleet touch
+	costs 1 0 0 0 0 with paths lspp-ship
+	# All of them, by a run of its own.
+	settled
+	fleet touch <paths
+	costs $N 0 0 0 0 with paths lspp-ship
+	shipped $N
+}
+
+@test "to ship as LTX: one PUT, and one look at what is there" {
+	fleet_here
+	costs $((N + 8)) 0 0 $((2 * N)) 1 with paths lspp-ship --format ltx
+	settled --format ltx
+	costs 0 0 0 0 0 with paths lspp-ship --format ltx
+	fleet touch <paths
+	costs $N $N 0 0 0 with paths lspp-ship --format ltx
+}
+
+@test "to find, restore, verify and prune all of a root" {
+	fleet_here
+	lspp-ship <paths >/dev/null
+	fleet touch <paths
+	lspp-ship <paths >/dev/null
+	costs 0 0 0 1 0 lspp-scan "$R"
+	costs 0 0 0 0 0 lspp-stat
+	costs 0 $((2 * N)) 0 4 0 lspp-restore -o out '**'
+	costs 0 $((3 * N)) 0 $((N + 2)) 0 lspp-verify '**'
+	costs 0 0 0 3 0 lspp-prune --yes --keep-for 30d '**'
+}
