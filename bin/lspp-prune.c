@@ -128,17 +128,28 @@ struct search {
 	bool any;
 };
 
+/* Is what was found to be handed in?  *first: it is the first part of it. */
+static bool
+is_found(struct run *run, const struct prune_db *db, bool *first)
+{
+	if (run->alone) {
+		*first = !db->again;
+		return shard_has(&run->cli.shard, db->key);
+	}
+	*first = add_seen(run, run->store, db->key, "");
+	return add_seen(
+	    run, run->store, db->key, db->ltx.n > 0 ? "ltx" : "wal");
+}
+
 static int
 found(void *ctx, struct prune_db *db)
 {
 	struct search *f = ctx;
 	struct run *run = f->run;
-
-	bool first = add_seen(run, run->store, db->key, "");
+	bool first;
 
 	f->any = true;
-	if (!add_seen(
-		run, run->store, db->key, db->ltx.n > 0 ? "ltx" : "wal")) {
+	if (!is_found(run, db, &first)) {
 		prune_db_free(db);
 		return 0;
 	}
@@ -393,6 +404,8 @@ run_pool(struct run *run, char **operands, struct err *e)
 
 	run->policy.measure = !run->cli.dry_run && !run->counting;
 	run->policy.tmp = run->policy.measure ? run->tmp : NULL;
+	run->alone = operands[0] != NULL && operands[1] == NULL &&
+	    strcmp(operands[0], "-") != 0;
 	if (rc == 0)
 		rc = lines_open(&run->in, operands, run->cli.end, e);
 	if (rc == 0)

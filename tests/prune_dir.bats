@@ -604,3 +604,27 @@ back() {
 		assert_equal "$(find out -type f | wc -l)" 1
 	done
 }
+
+# peak PATTERN -- in KB, of a prune that changes nothing.
+peak() {
+	measure "$T/peak.$$" lspp-prune -r "$R" -n --keep-last 1 "$1" >/dev/null
+	awk '{ print $2 }' "$T/peak.$$"
+	rm "$T/peak.$$"
+}
+
+@test "what it needs of memory does not grow with the names" {
+	need measure
+	local i few many
+	history 1
+	mkdir "$R/0"
+	for i in {0..99}; do
+		cp -al "$R/a.db" "$R/0/$i.db"
+	done
+	for i in {1..59}; do
+		cp -al "$R/0" "$R/$i"
+	done
+	few=$(peak '0/**')
+	many=$(peak '**')
+	echo "# 101 databases: $few KB, 6,001: $many KB" >&3
+	((many < few + 800))
+}

@@ -249,6 +249,7 @@ struct prune_db {
 	struct ltx_list ltx; /* sorted once there is a plan */
 	enum ltx_levels how;
 	bool ltx_plain; /* Litestream wrote these (prune_db_tell()) */
+	bool again;     /* another part of it came before, in the same scan */
 	int rc;         /* -1: it is not known what it holds */
 	struct err e;
 	struct prune_plan plan;

@@ -26,8 +26,44 @@ struct scanning {
 	/* Databases below such a folder of another, whose objects come between
 	 * those of that one: each with its 0. */
 	struct buf nested;
-	size_t last; /* where the last of them begins */
+	/* Of all that have come, the ones whose folder the listing is in: each
+	 * with its 0, and the bits of what came of it. */
+	struct buf open;
 };
+
+enum { CAME_WAL = 1, CAME_LTX = 2 };
+
+/*
+ * What came before of the database of that key, whose name has n bytes; these
+ * bits come now.  A listing ascends: whose folder it has left does not come
+ * again, and those whose folder it is in have names that the key begins with.
+ */
+static unsigned
+came_before(struct buf *open, const char *key, size_t n, unsigned now)
+{
+	uint8_t *p = open->data, *end = p + open->len, *to = p;
+	unsigned came = 0;
+	size_t len;
+
+	for (; p < end; p += len + 2) {
+		len = strlen((const char *)p);
+		if (strncmp(key, (const char *)p, len) != 0 ||
+		    (len > 0 && key[len] != '/'))
+			continue;
+		memmove(to, p, len + 2);
+		to += len + 2;
+		if (len != n)
+			continue;
+		came = to[-1];
+		to[-1] |= (uint8_t)now;
+	}
+	open->len -= (size_t)(end - to);
+	if (came == 0) {
+		buf_add(open, key, n);
+		buf_add(open, (const uint8_t[]){ 0, (uint8_t)now }, 2);
+	}
+	return came;
+}
 
 void
 prune_part_prefix(struct buf *b, const char *db, enum prune_part part)
@@ -120,12 +156,17 @@ wanted(const struct scanning *x, const char *key)
 static void
 begin(struct scanning *x, const char *key, size_t n)
 {
+	unsigned now = x->part == PRUNE_PART_WAL ? CAME_WAL : CAME_LTX;
+	unsigned came = came_before(&x->open, key, n, now);
 	char *name = xasprintf("%.*s", (int)n, key);
 
 	prune_part_prefix(&x->prefix, name, x->part);
-	x->wanted = wanted(x, name);
-	if (x->wanted)
+	/* Of LTX in two places one is enough. */
+	x->wanted = (came & now) == 0 && wanted(x, name);
+	if (x->wanted) {
 		x->db = prune_db_new(x->store, name);
+		x->db->again = came != 0;
+	}
 	free(name);
 }
 
@@ -134,15 +175,11 @@ static bool
 is_nested(struct scanning *x, const char *key)
 {
 	enum prune_part part;
-	const char *last;
 	size_t n;
 
 	if (!is_known(key, &n, &part) || n + 1 < x->prefix.len)
 		return false;
-	last = (const char *)x->nested.data + x->last;
-	if (x->nested.len == 0 || strlen(last) != n ||
-	    strncmp(last, key, n) != 0) {
-		x->last = x->nested.len;
+	if (came_before(&x->open, key, n, CAME_WAL | CAME_LTX) == 0) {
 		buf_add(&x->nested, key, n);
 		buf_add(&x->nested, "", 1);
 	}
@@ -266,5 +303,6 @@ prune_scan(struct store *s, struct prune_scan *scan, struct err *e)
 	buf_release(&prefix);
 	buf_release(&x.prefix);
 	buf_release(&x.nested);
+	buf_release(&x.open);
 	return rc;
 }
