@@ -607,6 +607,9 @@ back() {
 
 # peak PATTERN -- in KB, of a prune that changes nothing.
 peak() {
+	# The sanitizers keep for a while what is freed.
+	local -x ASAN_OPTIONS=${ASAN_OPTIONS:-}:quarantine_size_mb=0
+	ASAN_OPTIONS+=:thread_local_quarantine_size_kb=0
 	measure "$T/peak.$$" lspp-prune -r "$R" -n --keep-last 1 "$1" >/dev/null
 	awk '{ print $2 }' "$T/peak.$$"
 	rm "$T/peak.$$"

@@ -73,12 +73,12 @@ put_object(const char *db)
 		"ltx/9/0000000000000001-0000000000000002.ltx",
 		"0000/0000000000000001-0000000000000001.ltx",
 	};
-	char key[256];
+	char *key =
+	    xasprintf("%s%s%s", db, *db != '\0' ? "/" : "", object[draw(7)]);
 
-	snprintf(key, sizeof(key), "%s%s%s", db, *db != '\0' ? "/" : "",
-	    object[draw(7)]);
 	if (mem_find(key) == NULL && mem_n < 250)
 		mem_put(key, "x", 1, S);
+	free(key);
 }
 
 static bool
