@@ -29,7 +29,8 @@ databases() {
 
 setup() {
 	set +T
-	need strace lspp-scan lspp-hot lspp-ship lspp-restore lspp-new
+	need strace lspp-scan lspp-hot lspp-ship lspp-restore lspp-new \
+		lspp-verify lspp-prune
 	D=$T/1/2/3/4/5/6/fleet
 	export LSPP_STATE=$T/state LSPP_REPLICA=$T/replica LSPP_BASE=$T
 	databases 1 20 >"$T/few"
@@ -74,6 +75,25 @@ at_most() {
 	at_most 3 "$few" "$many"
 }
 
+# What cron runs each minute: nothing is to be shipped.
+pass() {
+	lspp-scan --known "$1" "$2" | lspp-hot -s "$1"
+}
+
+@test "an idle pass over a database that the state knows" {
+	export -f pass
+	mkdir "$T/f"
+	cp "$D/"[1-9].db "$D/"1?.db "$D/20.db" "$T/f"
+	rm "$D/"[1-9].db "$D/"1?.db
+	sleep 1.1 # nothing is too fresh to be cold
+	lspp-scan "$T/f" | lspp-ship -s "$T/s1" >/dev/null
+	lspp-scan "$D" | lspp-ship -s "$T/s2" >/dev/null
+	few=$(calls_of bash -c 'pass "$@"' pass "$T/s1" "$T/f")
+	many=$(calls_of bash -c 'pass "$@"' pass "$T/s2" "$D")
+	refute [ -s "$T/out" ]
+	at_most 4 "$few" "$many"
+}
+
 @test "to ship a new database, and one that was written to" {
 	few=$(calls_of lspp-ship <"$T/few")
 	many=$(calls_of lspp-ship <"$T/many")
@@ -90,7 +110,7 @@ at_most() {
 	cat "$T/few" "$T/many" | lspp-ship >/dev/null
 	few=$(calls_of lspp-restore -o "$T/o1" <"$T/few")
 	many=$(calls_of lspp-restore -o "$T/o2" <"$T/many")
-	at_most 55 "$few" "$many"
+	at_most 57 "$few" "$many"
 }
 
 @test "to make a database of a template" {
@@ -98,4 +118,15 @@ at_most() {
 	few=$(sed "s|.*/|$T/n/|" "$T/few" | calls_of lspp-new -t "$T/t.db")
 	many=$(sed "s|.*/|$T/n/|" "$T/many" | calls_of lspp-new -t "$T/t.db")
 	at_most 32 "$few" "$many"
+}
+
+@test "to prove a database, and to find nothing to prune of it" {
+	lspp-ship -r "$T/r1" <"$T/few" >/dev/null
+	lspp-ship -r "$T/r2" <"$T/many" >/dev/null
+	few=$(calls_of lspp-verify -r "$T/r1" '**')
+	many=$(calls_of lspp-verify -r "$T/r2" '**')
+	at_most 57 "$few" "$many"
+	few=$(calls_of lspp-prune --yes --keep-for 30d -r "$T/r1" '**')
+	many=$(calls_of lspp-prune --yes --keep-for 30d -r "$T/r2" '**')
+	at_most 20 "$few" "$many"
 }

@@ -23,7 +23,7 @@ struct queue {
 struct pool {
 	const struct pool_ops *ops;
 	void *ctx;
-	size_t limit;
+	size_t limit, batch;
 
 	pthread_mutex_t lock; /* for all below */
 	pthread_cond_t room;  /* live < limit, for the reader */
@@ -149,6 +149,19 @@ reader_main(void *arg)
 	return NULL;
 }
 
+/*
+ * With the lock: finish_all() is woken by the first job that is done, and in
+ * linger() by the last that it waits for.  A call for each of those between
+ * would wake it for nothing.
+ */
+static void
+add_done(struct pool *p, struct job *j)
+{
+	queue_add(&p->done, j);
+	if (p->done.n == 1 || p->done.n >= p->batch || p->done.n >= p->live)
+		pthread_cond_signal(&p->done_cond);
+}
+
 static void *
 worker_main(void *arg)
 {
@@ -165,8 +178,7 @@ worker_main(void *arg)
 		pthread_mutex_unlock(&p->lock);
 		p->ops->work(j, w->arg);
 		pthread_mutex_lock(&p->lock);
-		queue_add(&p->done, j);
-		pthread_cond_signal(&p->done_cond);
+		add_done(p, j);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -174,7 +186,7 @@ worker_main(void *arg)
 
 /* With the lock: wait a little for the batch to fill. */
 static void
-linger(struct pool *p, size_t batch)
+linger(struct pool *p)
 {
 	struct timespec until;
 
@@ -184,7 +196,7 @@ linger(struct pool *p, size_t batch)
 	until.tv_nsec += p->ops->linger_ms * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	while (p->done.n > 0 && p->done.n < batch && p->done.n < p->live)
+	while (p->done.n > 0 && p->done.n < p->batch && p->done.n < p->live)
 		if (pthread_cond_timedwait(&p->done_cond, &p->lock, &until) !=
 		    0)
 			break;
@@ -192,15 +204,15 @@ linger(struct pool *p, size_t batch)
 
 /* On the caller's thread: everything that is done, as it comes. */
 static void
-finish_all(struct pool *p, size_t batch)
+finish_all(struct pool *p)
 {
-	struct job **jobs = xcalloc(batch, sizeof(struct job *));
+	struct job **jobs = xcalloc(p->batch, sizeof(struct job *));
 	size_t n;
 
 	pthread_mutex_lock(&p->lock);
 	while (!over(p)) {
-		linger(p, batch);
-		for (n = 0; n < batch; n++)
+		linger(p);
+		for (n = 0; n < p->batch; n++)
 			if ((jobs[n] = queue_take(&p->done)) == NULL)
 				break;
 		if (n == 0) {
@@ -215,6 +227,7 @@ finish_all(struct pool *p, size_t batch)
 	free(jobs);
 }
 
+/* The reader waits while there is no room at all. */
 void
 pool_done(struct pool *p, struct job *j)
 {
@@ -223,7 +236,7 @@ pool_done(struct pool *p, struct job *j)
 	p->live--;
 	if (over(p))
 		wake_all(p);
-	else
+	else if (p->live + 1 == p->limit)
 		pthread_cond_signal(&p->room);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -273,7 +286,12 @@ int
 pool_run(const struct pool_ops *ops, void *ctx, void **args, unsigned n,
     size_t limit, size_t batch, struct err *e)
 {
-	struct pool p = { .ops = ops, .ctx = ctx, .limit = limit };
+	struct pool p = {
+		.ops = ops,
+		.ctx = ctx,
+		.limit = limit,
+		.batch = batch < limit ? batch : limit,
+	};
 	struct worker *w = xcalloc((size_t)n + 1, sizeof(*w));
 	pthread_condattr_t attr;
 	unsigned started;
@@ -292,7 +310,7 @@ pool_run(const struct pool_ops *ops, void *ctx, void **args, unsigned n,
 	started = start(&p, w, args, n, e);
 	open_gate(&p, started == n + 1);
 	if (started == n + 1)
-		finish_all(&p, batch < limit ? batch : limit);
+		finish_all(&p);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(w[i].thread, NULL);
 

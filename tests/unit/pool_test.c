@@ -181,6 +181,49 @@ test_batches(void)
 	ok(b.sizes[1] >= 2, "the next has what was done meanwhile");
 }
 
+/*
+ * What waits for a batch is woken when it is there, not by each job of it: its
+ * thread gives the processor away a few times for each batch.
+ */
+static void
+work_slowly(struct job *j, void *arg)
+{
+	(void)j;
+	(void)arg;
+	usleep(200);
+}
+
+static void
+finish_counted(struct pool *p, struct job **jobs, size_t n, void *ctx)
+{
+	struct run *r = ctx;
+
+	r->over++;
+	for (size_t i = 0; i < n; i++) {
+		pool_done(p, jobs[i]);
+		free(jobs[i]);
+	}
+}
+
+static void
+test_wakes(void)
+{
+	static const struct pool_ops slow = { .next = next,
+		.work = work_slowly,
+		.finish = finish_counted,
+		.linger_ms = 1000 };
+	struct run r = { .want = 800 };
+	struct rusage before, after;
+	struct err e;
+
+	getrusage(RUSAGE_THREAD, &before);
+	is_int(pool_run(&slow, &r, NULL, 4, 1000, 1000, &e), 0, "a long batch");
+	getrusage(RUSAGE_THREAD, &after);
+	ok(after.ru_nvcsw - before.ru_nvcsw < 100 + 4L * r.over,
+	    "%u batches, woken %ld times", r.over,
+	    after.ru_nvcsw - before.ru_nvcsw);
+}
+
 static void
 test_none(void)
 {
@@ -230,6 +273,7 @@ main(void)
 	check(5000, 8, 16, 64, 2);
 	check(3, 16, 64, 64, 5);
 	test_batches();
+	test_wakes();
 	test_none();
 	test_no_threads();
 	return done();
