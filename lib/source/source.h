@@ -91,6 +91,8 @@
  * was committed since is in the frames of the WAL that is there: what a WAL
  * before that one held, a checkpoint would have written into the file before it
  * went.  So a position may also say that no WAL had begun (SOURCE_POS_BARE).
+ * Whether the file is that one still is asked once it is known which WAL is in
+ * use: before, all of it might go into the file, and another one begin.
  *
  * A look at a file is an interval.  The clock is read before and after it, and
  * in between a process may stand still for any time.  So what was written in

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
@@ -45,6 +46,23 @@ source_same_salts(const uint32_t a[2], const uint32_t b[2])
 }
 
 /*
+ * Is the file what it was at rest, now that it is known which WAL is in use?
+ * Its times are of before that: a checkpoint, and a WAL begun anew behind it,
+ * may lie in between.
+ */
+static bool
+at_rest_since(const struct source *s, const struct source_pos *since)
+{
+	struct file_sig now;
+	struct stat st;
+
+	if (fstat(s->fd, &st) == -1)
+		return false;
+	file_sig_of(&now, &st);
+	return memcmp(&now, &since->db, sizeof(now)) == 0;
+}
+
+/*
  * A WAL database changes its main file only by checkpoints.  Did it change for
  * another reason, its pages are anybody's guess.  That it looks as it did then
  * says nothing if it could have changed then and look the same.
@@ -54,11 +72,13 @@ file_explained(const struct source *s, const struct source_pos *since)
 {
 	const struct file_sig *now = &s->st.sig.db;
 
+	if (since->valid & SOURCE_POS_BARE)
+		return at_rest_since(s, since);
 	if (memcmp(now, &since->db, sizeof(*now)) == 0 &&
 	    (since->valid & SOURCE_POS_SETTLED))
 		return true;
-	return !(since->valid & SOURCE_POS_BARE) && now->dev == since->db.dev &&
-	    now->ino == since->db.ino && s->has_index &&
+	return now->dev == since->db.dev && now->ino == since->db.ino &&
+	    s->has_index &&
 	    (s->index.backfill != since->backfill ||
 		!source_same_salts(s->index.salt, since->salt));
 }

@@ -348,6 +348,40 @@ dated(void)
 	free(was);
 }
 
+static const char *anew;
+
+static void
+begin_anew(void)
+{
+	before_index = NULL;
+	app_do(writer, anew);
+}
+
+/* Behind the look at the file all goes into it: the WAL in use is a later one.
+ */
+static void
+begun_anew(const char *sql)
+{
+	char *path = db_path("anew.db");
+	struct image img = { 0 };
+	struct app a = wal_app(path);
+
+	app_end(&a, 0);
+	settle();
+	check("at rest", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
+	a = app_start(path);
+	writer = &a;
+	app_do(&a, "UPDATE t SET b = 'x' WHERE a = 150");
+	anew = sql;
+	before_index = begin_anew;
+	check(sql, &img, path, &img.st.pos, SOURCE_SHARED, SOURCE_DIFF);
+	ok(before_index == NULL, "in the look");
+	app_end(&a, 0);
+	unlink(path);
+	buf_release(&img.bytes);
+	free(path);
+}
+
 static void
 stand_still(void)
 {
@@ -555,6 +589,8 @@ main(void)
 	elsewhere();
 	coming_and_going();
 	dated();
+	begun_anew("PRAGMA wal_checkpoint; UPDATE t SET b = 'y' WHERE a = 7");
+	begun_anew("PRAGMA wal_checkpoint(TRUNCATE)");
 	stood_still("still.db", "PRAGMA journal_mode=DELETE");
 	stood_still("stillwal.db", "PRAGMA journal_mode=WAL");
 	two_of_us("two of us, and a -wal", true, SOURCE_CHAIN);
