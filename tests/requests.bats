@@ -83,6 +83,38 @@ settled() {
 	shipped $N
 }
 
+@test "many new ones: a listing serves those that follow, in any order" {
+	fleet_here
+	# Three alone, and a page.
+	costs $NEW_PUT 0 0 4 1 with paths lspp-ship -j 1
+	shipped $N
+	# Behind others, where they are few.  Whatever comes, no more than ever.
+	mkdir more
+	fleet make -n $N -b 8192 -p 4096 -m wal more >new
+	export LSPP_BASE=$T/more
+	sort -R new >shuffled
+	mv $T/src $T/aside
+	LSPP_REPLICA=$R/more costs $NEW_PUT 0 0 $N 1 with shuffled lspp-ship
+	shipped $N
+	LSPP_REPLICA=$R/again costs $NEW_PUT 0 0 $N 1 with <(sort -r new) lspp-ship
+}
+
+@test "a new one that is Litestream's, or in LTX, is seen in a page, too" {
+	fleet_here
+	head -n 1 paths >one
+	lspp-ship --format ltx <one >/dev/null
+	rm -r state
+	sort -R paths >shuffled
+	run lspp-ship -j 1 <shuffled
+	[ "$status" -eq 1 ]
+	[[ $output == *"$(cat one): its replica is in LTX"* ]]
+	[ "$(grep -c '^src/' <<<"$output")" -eq $((N - 1)) ]
+	# A state that was lost: what there is is seen, and ended first.
+	rm -r state
+	lspp-ship <shuffled >/dev/null 2>&1 || true
+	[ "$(s3_objects | grep -c /owner-00000001)" -eq $((N - 1)) ]
+}
+
 @test "to ship as LTX: one PUT, and one look at what is there" {
 	fleet_here
 	costs $((N + 8)) 0 0 $((2 * N)) 1 with paths lspp-ship --format ltx

@@ -12,6 +12,52 @@
 #include "lib/store/listed.h"
 #include "lib/store/store.h"
 
+enum { ALONE = 3 }; /* looks of a run, before pages serve */
+
+/* A page of a listing is not relied on for longer. */
+#define PAGE_NS INT64_C(60000000000)
+
+void
+ship_looks_begin(struct ship *s)
+{
+	s->pager =
+	    (struct pager){ .s = s->store, .for_ns = PAGE_NS, .left = ALONE };
+}
+
+void
+ship_looks_end(struct ship *s)
+{
+	pager_release(&s->pager);
+	pthread_mutex_destroy(&s->looking);
+}
+
+/*
+ * What is right below j's database?  One listing; but where many are new, a page
+ * serves those that it has all of.  It may have missed what others put since it
+ * was asked for.  Of lspp that is an owner's object, so that ours is refused,
+ * and the fence looks again.  In LTX nothing would be, so it looks for itself.
+ */
+static int
+look_below(struct ship_job *j, struct ltx_where *there, struct err *e)
+{
+	struct ship *ship = j->ship;
+	struct listed from = LISTED_NOT(ship->store);
+	struct listed_page *page = NULL;
+	int rc;
+
+	if (ship->store->ops->traits.flat && !j->codec->traits.one_row &&
+	    j->rec.key[0] != '\0') {
+		pthread_mutex_lock(&ship->looking);
+		(void)pager_look(&ship->pager, j->rec.key, &from, &page);
+		pthread_mutex_unlock(&ship->looking);
+	}
+	rc = ltx_look(&from, j->rec.key, there, e);
+	if (page != NULL)
+		listed_release(&from);
+	listed_page_drop(page);
+	return rc;
+}
+
 static int
 is_any(void *ctx, const struct store_entry *en, struct err *e)
 {
@@ -82,7 +128,7 @@ check_other(struct ship_job *j, const struct ltx_where *there, struct err *e)
 }
 
 /*
- * One listing for a database that has no record, and so once: without it
+ * One look at a database that has no record, and so once: without it
  * nobody could tell later whether what Litestream wrote is older.  Where it is
  * not allowed, an owner's object that is refused has to do; in one row there is
  * none, so it must be allowed.
@@ -91,7 +137,6 @@ int
 ship_must_look(struct ship_job *j, struct err *e)
 {
 	struct store *s = j->ship->store;
-	const struct listed from = LISTED_NOT(s);
 	struct ltx_where there = { 0 };
 	bool row = j->codec->traits.one_row;
 	int rc;
@@ -105,7 +150,7 @@ ship_must_look(struct ship_job *j, struct err *e)
 		return 0;
 	if ((atomic_load(&j->ship->unlisted) && !row) || !can_begin(j))
 		return 0;
-	rc = ltx_look(&from, j->rec.key, &there, e);
+	rc = look_below(j, &there, e);
 	if (rc == -1 && e->class == ERR_DENIED && s->ops->traits.remote &&
 	    !row) {
 		atomic_store(&j->ship->unlisted, true);

@@ -93,6 +93,7 @@
 #include "lib/state/state.h"
 #include "lib/state/state_shrunk.h"
 #include "lib/state/state_whose.h"
+#include "lib/store/listed_page.h"
 #include "lib/sys/spool.h"
 
 struct store;
@@ -261,7 +262,9 @@ struct ship {
 	int64_t guard_note; /* what the state says of the store's conditions */
 	int64_t root;
 	uint8_t writer[16];
-	atomic_bool unlisted; /* listing is not allowed */
+	atomic_bool unlisted;    /* listing is not allowed */
+	pthread_mutex_t looking; /* for the pager: ship_begin.c */
+	struct pager pager;
 };
 
 void ship_job_free(struct ship_job *j);
@@ -346,6 +349,10 @@ void ship_trouble(struct ship_job *j);
 void ship_trouble_run(struct ship *s, const struct err *why);
 void ship_trouble_flush(struct ship *s);
 void ship_trouble_soon(struct ship *s); /* unless it was just done */
+
+/* s has its store; and is to be closed. */
+void ship_looks_begin(struct ship *s);
+void ship_looks_end(struct ship *s);
 
 /* May this job begin a generation without looking at the replica? */
 int ship_must_look(struct ship_job *j, struct err *e);

@@ -100,6 +100,7 @@ open_root(struct ship *s, const char *url, struct err *e)
 	    s->conf->url, STORE_WRITE, known == 1, s->conf->store, e);
 	if (s->store == NULL || trust_store(s, known == 1, e) == -1)
 		return -1;
+	ship_looks_begin(s);
 	if (state_root(s->st, url, true, &s->root, e) == -1)
 		return -1;
 	return state_life(s->st, s->root, &s->life_ns, e);
@@ -159,6 +160,7 @@ ship_open(const struct ship_conf *conf, struct err *e)
 	char *file;
 	int rc = -1;
 
+	pthread_mutex_init(&s->looking, NULL);
 	s->conf = conf;
 	file = xasprintf("%s/state.db", conf->state_dir);
 	s->fresh =
@@ -208,6 +210,8 @@ ship_join(struct ship *with, const struct ship_conf *conf, struct err *e)
 	s->joined = true;
 	s->conf = conf;
 	s->store = NULL;
+	s->pager = (struct pager){ 0 };
+	pthread_mutex_init(&s->looking, NULL);
 	if (with->st != NULL &&
 	    (s->st = state_open(conf->state_dir, !conf->dry_run, e)) == NULL)
 		rc = -1;
@@ -231,6 +235,7 @@ ship_close(struct ship *s)
 		return;
 	if (s->store != NULL && s->st != NULL && s->root != 0)
 		(void)note_guard(s, &ignored);
+	ship_looks_end(s);
 	store_close(s->store);
 	if (!s->joined) {
 		if (s->troubles != NULL) {

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/buf.h"
 
@@ -14,8 +15,9 @@ enum {
 
 struct listed_page {
 	atomic_uint holders;
-	char *after; /* it begins behind that */
-	bool last;   /* nothing is behind it */
+	char *after;      /* it begins behind that */
+	bool last;        /* nothing is behind it */
+	int64_t asked_ns; /* none of it is from before that */
 	struct listed all;
 };
 
@@ -27,6 +29,15 @@ listed_page_drop(struct listed_page *page)
 	listed_release(&page->all);
 	free(page->after);
 	free(page);
+}
+
+static int64_t
+monotonic_ns(void)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
 static int
@@ -48,6 +59,7 @@ page_new(struct store *s, const char *after)
 
 	atomic_init(&page->holders, 1);
 	page->after = xstrdup(after);
+	page->asked_ns = monotonic_ns();
 	page->all = LISTED_NOT(s);
 	if (s->ops->list_page(
 		s, "", NULL, after, keep, &page->all, &next, &e) == -1) {
@@ -85,11 +97,18 @@ below(const struct listed *l, const char *key)
 	return from;
 }
 
+static bool
+is_old(const struct pager *p)
+{
+	return p->for_ns != 0 &&
+	    monotonic_ns() - p->page->asked_ns >= p->for_ns;
+}
+
 /* A page that has all from there to there, or not: p's, or a new one. */
 static bool
 find_page(struct pager *p, const char *from, const char *to)
 {
-	if (p->page != NULL && covers(p->page, from, to))
+	if (p->page != NULL && !is_old(p) && covers(p->page, from, to))
 		return true;
 	if (p->left > 0) {
 		p->left--;
@@ -109,6 +128,8 @@ find_page(struct pager *p, const char *from, const char *to)
 		return false;
 	}
 	p->page = page_new(p->s, from);
+	if (p->page == NULL)
+		p->skip = p->left = SKIP;
 	return p->page != NULL && covers(p->page, from, to);
 }
 

@@ -9,20 +9,23 @@
  * of which the page has all.  Where pages serve hardly any name, since there is
  * much below each, or much between them, it lists none for a while.
  *
- * A page lives as long as somebody holds it: some 200 KB.
+ * A page lives as long as somebody holds it: some 200 KB.  What others put
+ * meanwhile is not in it, so who minds says how long it serves.
  */
 #ifndef LSPP_STORE_LISTED_PAGE_H
 #define LSPP_STORE_LISTED_PAGE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/store/listed.h"
 
 struct listed_page;
 
-/* { .s = store } is a new one. */
+/* { .s = store } is a new one; with left, it pages behind so many names. */
 struct pager {
 	struct store *s; /* borrowed */
+	int64_t for_ns;  /* no page serves longer; 0: each does */
 	/* private */
 	struct listed_page *page;
 	unsigned served;     /* by it */

@@ -16,6 +16,7 @@ enum { KEYS = 4000, PAGE = 100, ROUNDS = 200 };
 static char *keys[KEYS];
 static size_t n_keys;
 static unsigned calls;
+static bool refused;
 
 static int
 list_page(struct store *s, const char *prefix, const char *delimiter,
@@ -26,6 +27,8 @@ list_page(struct store *s, const char *prefix, const char *delimiter,
 	(void)s, (void)prefix, (void)delimiter;
 	calls++;
 	*next = NULL;
+	if (refused)
+		return err_set(e, ERR_DENIED, "not allowed");
 	while (i < n_keys && after != NULL && strcmp(keys[i], after) <= 0)
 		i++;
 	for (n = 0; i < n_keys && n < PAGE; i++, n++)
@@ -141,6 +144,50 @@ round_of(unsigned names, unsigned most, unsigned *seen, unsigned *listings)
 	return right;
 }
 
+/* So many names are asked for, with a pager that holds for so long. */
+static unsigned
+handed_out(struct pager *p, unsigned names)
+{
+	struct listed_page *page;
+	struct listed l;
+	unsigned n = 0;
+
+	calls = 0;
+	for (unsigned i = 0; i < names; i++) {
+		char *name = xasprintf("e%05u", i);
+
+		if (pager_look(p, name, &l, &page)) {
+			n++;
+			listed_release(&l);
+			listed_page_drop(page);
+		}
+		free(name);
+	}
+	pager_release(p);
+	return n;
+}
+
+static void
+test_pages_of_a_while(void)
+{
+	struct store s = { .ops = &ops };
+	unsigned n;
+
+	make(0, 1); /* nothing is there: a page has all */
+	n = handed_out(&(struct pager){ .s = &s, .left = 3 }, 100);
+	ok(n == 97 && calls == 1, "three alone, and a page for all others");
+	n = handed_out(&(struct pager){ .s = &s, .for_ns = INT64_MAX }, 100);
+	ok(n == 100 && calls == 1, "a page serves as long as it may");
+	n = handed_out(&(struct pager){ .s = &s, .for_ns = 1 }, 100);
+	printf("# %u of 100, %u pages\n", n, calls);
+	ok(n == calls && calls < 10, "an old page serves nobody");
+	refused = true;
+	n = handed_out(&(struct pager){ .s = &s }, 200);
+	ok(n == 0 && calls == 1,
+	    "what cannot be listed is not asked for again");
+	refused = false;
+}
+
 int
 main(void)
 {
@@ -159,6 +206,6 @@ main(void)
 	(void)round_of(30, 400, &seen, &listings);
 	printf("# %u names of many objects, %u listings\n", seen, listings);
 	ok(listings <= seen + 12, "many objects each: hardly one more each");
-	make(0, 1);
+	test_pages_of_a_while();
 	return done();
 }
