@@ -36,7 +36,7 @@ ALL_LDFLAGS = -pthread -Wl,--as-needed $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(
 # one (tests/layers.sh).  ARCHITECTURE.md has the plan.
 LAYERS = base sys text sqlite store store/dir store/aws store/s3 \
 	store/open source config replica/codec replica/wal replica/ltx \
-	replica state state/fleet scan choose restore live mirror prune hot ship verify \
+	replica pass state state/fleet scan choose restore live mirror prune hot ship verify \
 	stat cli
 LIB_SRC = $(foreach l,$(LAYERS),$(sort $(wildcard lib/$l/*.c)))
 LIB_OBJ = $(LIB_SRC:%.c=$B/%.o)

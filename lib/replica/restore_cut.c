@@ -35,6 +35,8 @@ restore_plan(struct store *s, const char *db, const struct restore_want *w,
 	struct restore_want again = *w;
 	bool listed = false;
 
+	if (w->exact != NULL)
+		return restore_plan_at(s, db, w, p, e);
 	if (plan(s, db, w, p, &listed, e) == 0)
 		return 0;
 	/* An object may have been pruned since it was listed. */

@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/replica/codec/pos.h"
+#include "lib/sqlite/pagesum.h"
+
 struct crew;
 struct err;
 struct restore_ltx;
@@ -43,7 +46,8 @@ struct restore_plan {
 	/* A newer generation that has no snapshot and so cannot be restored
 	   from; "" if there is none. */
 	char passed_over[17];
-	bool plain;   /* Litestream's: that is when it was stored */
+	bool plain;    /* Litestream's: that is when it was stored */
+	bool unlisted; /* made without a listing; then sizes are bounds */
 	bool absent;  /* restore_plan() failed: there is nothing at all of it */
 	bool younger; /* likewise: it did not exist at the wanted time */
 	bool older;   /* likewise: all of it is older than newer_ns */
@@ -67,6 +71,18 @@ enum restore_good {
 /* In which layout a database is; of both only if it is told which. */
 enum restore_format { RESTORE_ANY, RESTORE_WAL, RESTORE_LTX };
 
+/* One state, by its place: what the record of lspp-ship had of it. */
+struct restore_at {
+	enum format format;
+	struct pos pos;    /* where the next object was to go */
+	uint64_t snapshot; /* where that before it stands, in the same line */
+	uint32_t segments; /* between the two */
+	uint32_t page_size, pages;
+	struct pagesum sum;
+	int64_t captured_ns;
+	bool look; /* not all is under its own name: LTX may be listed */
+};
+
 /* Of all states; RESTORE_WANT is the newest. */
 struct restore_want {
 	int64_t at_ns;          /* the newest captured until then */
@@ -79,6 +95,8 @@ struct restore_want {
 	int64_t newer_ns;  /* ERR_MISSING if it is older; 0: however old */
 	int64_t now_ns;    /* 0: by the clock */
 	struct crew *crew; /* for threads that help, or NULL */
+	const struct restore_at
+	    *exact; /* that alone; the rest does not count */
 	/* All that is below "db/", listed just now; NULL: it is to be. */
 	const struct listed *listed;
 	/* Private: only snapshots that stand before it. */
@@ -109,6 +127,14 @@ void restore_plan_release(struct restore_plan *p);
 int restore_generations(const struct listed *from, const char *db,
     const struct restore_want *w, struct restore_plan *p, bool *listed,
     struct err *e);
+
+/*
+ * For restore_plan(): what w->exact is, without a listing (restore_at.c).
+ * ERR_MISSING: what leads to it is not all there any more; ERR_CORRUPT: what is
+ * there leads to another state.
+ */
+int restore_plan_at(struct store *s, const char *db,
+    const struct restore_want *w, struct restore_plan *p, struct err *e);
 
 #define RESTORE_HINT_YOUNGER \
 	"it did not exist then: --if-existed passes over such"

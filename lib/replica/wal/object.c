@@ -124,6 +124,8 @@ object_enc_finish(
 	rc = LZ4F_compressEnd(o->lz4, o->packed, o->cap, NULL);
 	if (put(o, rc, e) == -1)
 		return -1;
+	if (pv == NULL)
+		return 0;
 	provenance_write(pv, frame);
 	return spool_write(o->out, frame, sizeof(frame), e);
 }

@@ -32,7 +32,7 @@ struct object_enc *object_enc_new(void);
 int object_enc_begin(struct object_enc *o, struct spool *out, struct err *e);
 int object_enc_add(
     struct object_enc *o, const void *p, size_t n, struct err *e);
-/* End the LZ4 frame and append pv's frame. */
+/* End the LZ4 frame and append pv's frame; NULL: none, it is of no database. */
 int object_enc_finish(
     struct object_enc *o, const struct provenance *pv, struct err *e);
 uint64_t object_enc_raw(const struct object_enc *o); /* bytes added so far */
