@@ -157,6 +157,14 @@ found(void *ctx, struct prune_db *db)
 	    run, db->key, run->store, db, first ? PART_FIRST : PART_OTHER);
 }
 
+static void
+found_pass(void *ctx, const struct store_entry *en)
+{
+	struct search *f = ctx;
+
+	prune_note_pass(f->run, en);
+}
+
 static int
 feed_pattern(struct run *run, const char *operand, const char *pattern)
 {
@@ -168,6 +176,8 @@ feed_pattern(struct run *run, const char *operand, const char *pattern)
 	struct err e;
 	int rc;
 
+	if (scan.pattern == NULL && run->cli.shard.n == 0)
+		scan.pass = found_pass;
 	buf_add(&prefix, pattern, glob_fixed(pattern));
 	if (glob_check(pattern, &e) == -1)
 		return put_failed(run, operand, &e);
@@ -415,6 +425,7 @@ run_pool(struct run *run, char **operands, struct err *e)
 		cli_fail(&run->cli, NULL, e, 1);
 	if (rc == 0)
 		prune_uploads(run);
+	prune_passes(run);
 	target_set_release(&run->seen);
 	run->seen = (struct target_set){ 0 };
 	return rc;

@@ -83,7 +83,10 @@ feed(struct pool *p, void *ctx)
 	struct run *run = ctx;
 
 	run->pool = p;
-	cli_choose(&run->in, run->by_file, &run->chooser);
+	if (run->pass != NULL)
+		restore_pass_feed(run);
+	else
+		cli_choose(&run->in, run->by_file, &run->chooser);
 	if (run->held != NULL)
 		pool_put(p, &run->held->job);
 	pager_release(&run->pager);
@@ -219,6 +222,8 @@ attempt(const struct worker *w, struct request *q, struct err *e)
 
 	if (q->page != NULL)
 		want.listed = &q->below;
+	if (q->by_pass)
+		want.exact = &q->at;
 	if (run->spare != NULL) {
 		t.path = run->spare;
 		t.trusted = strlen(t.path);
@@ -269,6 +274,7 @@ restore(const struct worker *w, struct request *q)
 	/* An object that was listed is gone: what does the replica say now? */
 	if (c->rc == -1 && c->e.class == ERR_MISSING && q->plan.bytes > 0) {
 		q->attempts++;
+		q->at.look = true;
 		c->rc = attempt(w, q, &c->e);
 	}
 	if (c->rc == 0 && w->run->live && q->restored != NULL)
@@ -451,10 +457,30 @@ open_state(struct run *run, struct err *e)
 	return run->state == NULL ? -1 : 0;
 }
 
+static int
+open_input(struct run *run, char **operands, struct err *e)
+{
+	if (run->pass != NULL) {
+		if (restore_pass_open(run, e) == -1)
+			return -1;
+		if (operands[0] == NULL)
+			cli_total(&run->cli, run->passed.lines);
+		return 0;
+	}
+	if (open_state(run, e) == -1 ||
+	    lines_open(&run->in, operands, run->cli.end, e) == -1 ||
+	    check_targets(run, operands, e) == -1)
+		return -1;
+	tell_total(run);
+	return 0;
+}
+
 int
 main(int argc, char *argv[])
 {
-	struct run run = { .conf = STORE_CONF, .want = RESTORE_WANT };
+	struct run run = {
+		.conf = STORE_CONF, .want = RESTORE_WANT, .passed.text.fd = -1
+	};
 	struct buf base = { 0 };
 	struct err e;
 	int rc = -1;
@@ -474,11 +500,8 @@ main(int argc, char *argv[])
 	if ((rc = open_replica(&run, argv + optind, &e)) != 0)
 		goto out;
 	rc = -1;
-	if (open_state(&run, &e) == -1 ||
-	    lines_open(&run.in, argv + optind, run.cli.end, &e) == -1 ||
-	    check_targets(&run, argv + optind, &e) == -1)
+	if (open_input(&run, argv + optind, &e) == -1)
 		goto out;
-	tell_total(&run);
 	cli_watch(&run.cli, restore_watch, &run);
 	rc = run.follow ? restore_follow(&run, &e) : run_pool(&run, &e);
 	if (rc == 0 &&
@@ -490,6 +513,7 @@ out:
 	choose_release(&run.chooser);
 	config_chooser_close(run.by_file);
 	config_file_close(&run.file);
+	pass_release(&run.passed);
 	store_close(run.chooser.store);
 	state_close(run.state);
 	free(run.spare);

@@ -9,6 +9,7 @@
 #include "lib/cli/cli.h"
 #include "lib/cli/cli_replica.h"
 #include "lib/cli/lines.h"
+#include "lib/pass/pass.h"
 #include "lib/replica/format.h"
 #include "lib/replica/wal/walpos.h"
 #include "lib/ship/ship.h"
@@ -32,6 +33,7 @@ enum {
 	NEW_GENERATION,
 	FORMAT,
 	DRAIN,
+	PASS,
 };
 
 enum {
@@ -50,6 +52,8 @@ static const struct cli_opt options[] = {
 	    NEW_GENERATION },
 	{ "drain", 0, "TIME", "on SIGTERM, read on for at most so long",
 	    DRAIN },
+	{ "pass", 0, "NAME", "at the end, put what all are at as this pass",
+	    PASS },
 	{ 0 },
 };
 
@@ -83,6 +87,7 @@ struct run {
 	struct ship_fleet *fleet; /* likewise; else NULL */
 	bool interval_given;
 	bool piped;       /* paths come on standard input */
+	const char *pass; /* its name, or NULL */
 	size_t in_flight; /* jobs at once */
 	int64_t began_ns;
 	const struct store_conf *store;
@@ -422,12 +427,23 @@ read_options(struct run *r, struct ship_conf *conf, struct store_conf *store)
 		case DRAIN:
 			stop_drain((unsigned)cli_duration(c, "drain", arg));
 			break;
+		case PASS:
+			r->pass = arg;
+			if (pass_check_name(arg, &e) == -1)
+				cli_usage(c, "--pass: %s", e.msg);
+			break;
 		default:
 			if (store_conf_take(store, opt, arg, &e) == -1)
 				cli_usage(c, "%s", e.msg);
 		}
+	r->piped = c->argv[optind] == NULL;
 	if (c->replica == NULL && c->config == NULL)
 		cli_usage(c, "no replica: use -r URL, LSPP_REPLICA or -c FILE");
+	if (r->pass != NULL && (c->config != NULL || c->dry_run))
+		cli_usage(c, "--pass goes with neither -c nor -n");
+	if (r->pass != NULL && !r->piped)
+		cli_usage(c,
+		    "--pass is of a fleet: its paths come on standard input");
 	if (store_conf_check(store, &e) == -1)
 		cli_usage(c, "%s", e.msg);
 }
@@ -465,6 +481,30 @@ tell_requests(struct run *r)
 	buf_release(&requests);
 }
 
+/* What was shipped is shipped, whatever becomes of it. */
+static void
+put_pass(struct run *r)
+{
+	struct ship_passed x;
+	struct err e;
+
+	if (r->pass == NULL)
+		return;
+	if (stop_requested())
+		err_set(&e, ERR_BUSY, "the run was ended by a signal");
+	else if (lines_failed(&r->in))
+		err_set(&e, ERR_IO, "not all paths could be read");
+	else if (ship_pass(r->ship, r->pass, r->began_ns, &x, &e) == 0) {
+		cli_note(&r->cli, NULL,
+		    "pass %s: %llu databases, of which %llu failed, %llu bytes",
+		    r->pass, (unsigned long long)x.databases,
+		    (unsigned long long)x.failed, (unsigned long long)x.bytes);
+		return;
+	}
+	err_in(&e, "pass %s is not put", r->pass);
+	cli_fail(&r->cli, NULL, &e, 1);
+}
+
 static int
 ship_all(struct run *r, struct ship_conf *conf, struct err *e)
 {
@@ -476,6 +516,8 @@ ship_all(struct run *r, struct ship_conf *conf, struct err *e)
 		cli_watch(&r->cli, watch, r);
 		rc = run(r, e);
 		cli_watch(&r->cli, NULL, NULL);
+		if (rc == 0)
+			put_pass(r);
 	}
 	tell_price(r);
 	if (r->ship != NULL)
@@ -530,7 +572,7 @@ main(int argc, char **argv)
 	conf.url = r.cli.replica;
 	conf.state_dir = r.cli.state;
 	conf.dry_run = r.cli.dry_run;
-	conf.fleet = r.piped = argv[optind] == NULL;
+	conf.fleet = r.piped;
 	r.began_ns = now_ns();
 	if (r.cli.config != NULL &&
 	    config_file_open(&r.file, r.cli.config, &store,

@@ -456,3 +456,38 @@ touched() {
 	done <kept
 	both_restore
 }
+
+# pass NAME -- as if it were NOW.
+pass() {
+	NO_FAKE_STAT=1 at_time -f "$((NOW - $(date +%s)))s" lspp-ship \
+		-r "$R" -C "$T" -s s --pass "$1" </dev/null
+}
+
+@test "a pass whose steps were merged restores with one listing, or is named" {
+	local at
+	seed
+	ltx_make a.db
+	hour 1 4
+	pass 1
+	hour 2 2
+	sed -i '$d' kept
+	pass 2-and-a-half
+	hour 2 5 2
+	pass 2
+	hour 3 3
+	pass 3
+	remember
+	prune --yes a.db >/dev/null
+	prune --yes a.db >/dev/null
+	is_pruned
+	for at in 1 2 3; do
+		rm -rf out
+		run -0 --separate-stderr lspp-restore -v -r "$R" -o out --pass $at
+		cmp out/a.db "was/$(sed -n "${at}s/ .*//p" kept)"
+		rm -rf out
+	done
+	run -0 --separate-stderr lspp-restore -v -r "$R" -o out --pass 2
+	[[ $stderr == *'a.db: listed: not all steps are under the names they had'* ]]
+	run -66 --separate-stderr lspp-restore -r "$R" -o none --pass 2-and-a-half
+	[[ $stderr == 'lspp-restore: a.db: there is no state of TXID '* ]]
+}

@@ -27,6 +27,12 @@ struct place {
 	char *prefix;
 };
 
+/* The object of a pass that is too old. */
+struct old_pass {
+	char *key;
+	uint64_t size;
+};
+
 /* Does this machine's clock agree with the store's? */
 struct clock {
 	struct store *store; /* borrowed */
@@ -58,6 +64,8 @@ struct run {
 	struct state *state;   /* with --gone-for */
 	struct dblocks *locks; /* likewise */
 
+	struct old_pass *pass; /* that no promise reaches back to */
+	size_t passes;
 	struct place *place;
 	size_t places;
 	struct clock *clock; /* of each store */
@@ -122,6 +130,11 @@ void prune_end_gone(struct run *run, struct task *t);
 
 /* What is unfinished and so old, where a pattern was for. */
 void prune_uploads(struct run *run);
+
+/* Over all of a root: note a pass that is as old as nothing that is kept; and
+ * at the end, what was noted goes. */
+void prune_note_pass(struct run *run, const struct store_entry *en);
+void prune_passes(struct run *run);
 
 /* An object: with -n that it would go, else that it is gone. */
 void prune_print(struct run *run, const struct store *s, const char *key,

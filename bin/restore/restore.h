@@ -12,6 +12,7 @@
 #include "lib/choose/choose_config.h"
 #include "lib/cli/cli.h"
 #include "lib/cli/lines.h"
+#include "lib/pass/pass.h"
 #include "lib/replica/jump.h"
 #include "lib/replica/moments.h"
 #include "lib/restore/restore.h"
@@ -46,6 +47,9 @@ struct run {
 	bool list;
 	bool around; /* with list: the states around_ns */
 	int64_t around_ns;
+	const char *pass;      /* its name or "latest", or NULL */
+	struct pass passed;    /* with it */
+	char **operands;       /* likewise: what of it */
 	const char *state_dir; /* or NULL */
 	struct state *state;
 	struct restore_own own;
@@ -75,11 +79,13 @@ struct request {
 	struct job job;
 	struct choice c; /* its rc and e become those of the request */
 	unsigned attempts;
-	bool younger;        /* than the wanted time */
-	bool older;          /* than --newer-than */
-	const char *passed;  /* why it was passed over, which is fine */
-	bool complete;       /* it was because that is there already */
-	char *unseen;        /* why something newer may be elsewhere; or NULL */
+	bool younger;       /* than the wanted time */
+	bool older;         /* than --newer-than */
+	const char *passed; /* why it was passed over, which is fine */
+	bool complete;      /* it was because that is there already */
+	char *unseen;       /* why something newer may be elsewhere; or NULL */
+	bool by_pass;       /* it is at that place, and what is there */
+	struct restore_at at;
 	struct listed below; /* with page: what is below its key */
 	struct listed_page *page;
 	struct restore_plan plan;
@@ -108,6 +114,12 @@ int restore_which(const struct run *run, struct request *q);
 
 /* --follow: all that is read, until its time is over.  -1: it cannot go on. */
 int restore_follow(struct run *run, struct err *e);
+
+/* --pass: does it go with the others?  Get it; then, for the reader, feed what
+ * of it is wanted. */
+void restore_pass_check(struct run *run, char **operands);
+int restore_pass_open(struct run *run, struct err *e);
+void restore_pass_feed(struct run *run);
 
 /* Tell what became of q, which is done, and count it. */
 void restore_report(struct run *run, struct request *q);

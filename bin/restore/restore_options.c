@@ -39,6 +39,7 @@ enum {
 	OPT_FOLLOW,
 	OPT_FOR,
 	OPT_INTERVAL,
+	OPT_PASS,
 };
 
 const struct cli_opt restore_option_table[] = {
@@ -46,6 +47,8 @@ const struct cli_opt restore_option_table[] = {
 	    OPT_OUTPUT },
 	{ "timestamp", 0, "TIME", "the newest state captured until TIME",
 	    OPT_TIMESTAMP },
+	{ "pass", 0, "NAME", "as of that pass of lspp-ship, or the latest",
+	    OPT_PASS },
 	{ "list", 0, NULL, "print what there is, restore nothing", OPT_LIST },
 	{ "force", 0, NULL, "replace databases that exist", OPT_FORCE },
 	{ "live", 0, NULL, "write into databases that stay open", OPT_LIVE },
@@ -211,8 +214,9 @@ check_time_options(struct run *run)
 		run->want.format = RESTORE_LTX;
 	if (w->generation != NULL && w->format == RESTORE_LTX)
 		cli_usage(&run->cli, "--generation is of --format wal");
-	if (run->if_existed && w->at_ns == INT64_MAX)
-		cli_usage(&run->cli, "--if-existed needs --timestamp");
+	if (run->if_existed && w->at_ns == INT64_MAX && run->pass == NULL)
+		cli_usage(
+		    &run->cli, "--if-existed needs --timestamp or --pass");
 	if (run->around && !run->list)
 		cli_usage(&run->cli, "--around needs --list");
 	if (run->list &&
@@ -361,6 +365,7 @@ restore_options(struct run *run)
 			break;
 		case OPT_RESUME: run->resume = true; break;
 		case OPT_FOLLOW: run->follow = true; break;
+		case OPT_PASS: run->pass = arg; break;
 		case OPT_FOR: run->for_ns = take_for(run, arg); break;
 		case OPT_INTERVAL:
 			run->interval_ns = take_interval(run, arg);
@@ -388,4 +393,5 @@ restore_options(struct run *run)
 	check_options(run);
 	check_time_options(run);
 	check_follow(run);
+	restore_pass_check(run, run->operands = run->cli.argv + optind);
 }

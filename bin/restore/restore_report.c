@@ -24,6 +24,9 @@ tell_plan(struct run *run, const struct request *q)
 	const struct restore_plan *p = &q->plan;
 	char until[WHEN_SIZE], snapshot[CODEC_LABEL];
 
+	if (q->by_pass && !p->unlisted)
+		cli_note(&run->cli, q->c.name,
+		    "listed: not all steps are under the names they had");
 	if (p->ltx != NULL) {
 		cli_note(&run->cli, q->c.name,
 		    "LTX, TXID %016" PRIx64 ", %zu files, %" PRIu64
@@ -38,6 +41,15 @@ tell_plan(struct run *run, const struct request *q)
 	    " bytes, as of %s",
 	    p->generation, snapshot, p->segments, p->bytes,
 	    when_text(p->until_ns, until));
+}
+
+/* The small reads of a plan that was made without a listing. */
+static uint64_t
+looks(const struct restore_plan *p)
+{
+	if (!p->unlisted)
+		return 0;
+	return p->ltx != NULL || p->segments == 0 ? 1 : p->segments;
 }
 
 /* Does the state know of more than was restored? */
@@ -214,8 +226,8 @@ restore_report(struct run *run, struct request *q)
 	run->restored++;
 	tell_plan(run, q);
 	tell_earlier(run, q);
-	run->lists++;
-	run->gets += q->plan.segments + 1;
+	run->lists += !q->plan.unlisted;
+	run->gets += q->plan.segments + 1 + looks(&q->plan);
 	run->bytes += q->plan.bytes;
 	if (q->restored != NULL && q->restored->note != NULL)
 		cli_note(&run->cli, q->c.name, "%s", q->restored->note);

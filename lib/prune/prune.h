@@ -201,6 +201,9 @@ struct prune_policy {
 /* Is anything asked for?  If not, nothing is superseded. */
 bool prune_policy_any(const struct prune_policy *p);
 
+/* The longest time that it promises anything of; 0: it names none. */
+int64_t prune_policy_longest(const struct prune_policy *p);
+
 /* Why an object goes. */
 enum prune_why {
 	PRUNE_SUPERSEDED, /* no state of its run is to be kept */
@@ -288,6 +291,9 @@ struct prune_scan {
 	/* One database is listed; takes it over.  -1 ends the scan.  One that
 	 * has generations and LTX comes for each of them, not side by side. */
 	int (*found)(void *ctx, struct prune_db *db);
+	/* The object of a pass (pass/pass.h), which is no database's; may be
+	 * NULL. */
+	void (*pass)(void *ctx, const struct store_entry *en);
 	void *ctx;
 	uint64_t unknown; /* out: objects that are of no database */
 	char *first;      /* of them, or NULL: the caller frees it */

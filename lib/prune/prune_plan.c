@@ -12,6 +12,28 @@
 
 #define SECOND INT64_C(1000000000)
 
+int64_t
+prune_policy_longest(const struct prune_policy *p)
+{
+	static const int64_t hours[PRUNE_PERIODS] = {
+		[PRUNE_HOURLY] = 1,
+		[PRUNE_DAILY] = 24,
+		[PRUNE_WEEKLY] = INT64_C(7) * 24,
+		[PRUNE_MONTHLY] = INT64_C(31) * 24,
+	};
+	const int64_t hour = INT64_C(3600000000000);
+	int64_t longest = p->keep_for_ns > 0 ? p->keep_for_ns : 0, ns;
+
+	for (int i = 0; i < PRUNE_PERIODS; i++) {
+		ns = INT64_MAX / 4;
+		if (p->count[i] < ns / hour / hours[i])
+			ns = p->count[i] * hours[i] * hour;
+		if (ns > longest)
+			longest = ns;
+	}
+	return longest;
+}
+
 bool
 prune_policy_any(const struct prune_policy *p)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/pass/pass.h"
 #include "lib/prune/prune_impl.h"
 #include "lib/replica/wal/layout.h"
 #include "lib/store/store.h"
@@ -218,6 +219,19 @@ take_odd(struct prune_db *db, const struct store_entry *en)
 	return STORE_PASS;
 }
 
+static void
+take_unknown(struct prune_scan *scan, const struct store_entry *en)
+{
+	char name[PASS_NAME_MAX + 1];
+
+	if (en->odd == NULL && pass_is_key(en->key, name)) {
+		if (scan->pass != NULL)
+			scan->pass(scan->ctx, en);
+	} else if (scan->unknown++ == 0) {
+		scan->first = xstrdup(en->key);
+	}
+}
+
 static int
 scan_entry(void *ctx, const struct store_entry *en, struct err *e)
 {
@@ -232,8 +246,7 @@ scan_entry(void *ctx, const struct store_entry *en, struct err *e)
 		buf_reset(&x->prefix);
 		x->wanted = false;
 		if ((n = name_of(en, &x->part)) == -1) {
-			if (x->scan->unknown++ == 0)
-				x->scan->first = xstrdup(en->key);
+			take_unknown(x->scan, en);
 			return en->odd == NULL ? 0 : STORE_PASS;
 		}
 		begin(x, en->key, (size_t)n);

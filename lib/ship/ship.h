@@ -241,6 +241,19 @@ void ship_stats(struct ship *s, struct store_stats *out);
  */
 void ship_ran(struct ship *s, int64_t began_ns, bool any);
 
+/* What is in a pass, and the bytes of its object. */
+struct ship_passed {
+	uint64_t databases, failed, bytes;
+};
+
+/*
+ * At the end, when all paths were read and are over: what the state has of the
+ * root becomes the pass of that name (lib/pass/pass.h), of a run that began
+ * then.  0 when it is durable.  ERR_EXISTS: there is one of that name.
+ */
+int ship_pass(struct ship *s, const char *name, int64_t began_ns,
+    struct ship_passed *out, struct err *e);
+
 /*
  * Is a snapshot due with the next change, once more_bytes of WAL in so many
  * segments are shipped beyond r?  "interval", "wal size", "segments", or NULL.

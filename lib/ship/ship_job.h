@@ -222,7 +222,8 @@ struct troubles {
 	struct buf list;
 	size_t n;
 	int64_t flushed_ns;
-	bool some; /* there was some in the state when the run began */
+	bool some;    /* there was some in the state when the run began */
+	bool unnoted; /* some of this run's could not be */
 };
 
 struct ship_worker {

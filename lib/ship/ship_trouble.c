@@ -124,8 +124,10 @@ ship_trouble_flush(struct ship *s)
 		return;
 	if (state_begin(s->st, &ignored) == -1 ||
 	    put_all(s->st, t, &ignored) == -1 ||
-	    state_commit(s->st, &ignored) == -1)
+	    state_commit(s->st, &ignored) == -1) {
 		state_rollback(s->st);
+		t->unnoted = true;
+	}
 	buf_reset(&t->list);
 	t->n = 0;
 	t->flushed_ns = now_ns();

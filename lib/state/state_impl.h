@@ -96,6 +96,15 @@ bool state_natural(sqlite3_stmt *q, int at, uint64_t max, uint64_t *v);
 /* A column as a string; the caller frees it. */
 char *state_text(sqlite3_stmt *q, int at);
 
+/* Those of a record in its table. */
+#define STATE_COLUMNS                                                        \
+	"id, root, key, path, format, line, at, chain, snapshot, page_size," \
+	" pages, sum, source, sig, racy, checksum, snapshot_ns,"             \
+	" snapshot_size, wal_bytes, segments, captured_ns"
+enum { STATE_COLUMNS_N = 21 };
+/* Them, first in a row, to r, which the caller releases.  False: it is damaged. */
+bool state_read_record(sqlite3_stmt *q, struct record *r);
+
 /* Of what a record says of the next object: of b, which it releases, and the
  * key. */
 uint32_t state_checksum(const struct record *r);

@@ -154,9 +154,8 @@ makes_sense(const struct record *r)
 		    &r->pos, &r->chain, r->snapshot, r->segments, size));
 }
 
-/* False: it is damaged. */
-static bool
-read_record(sqlite3_stmt *q, struct record *r)
+bool
+state_read_record(sqlite3_stmt *q, struct record *r)
 {
 	uint32_t format, sum;
 
@@ -179,10 +178,6 @@ record_release(struct record *r)
 	r->key = r->path = NULL;
 }
 
-#define COLUMNS                                                              \
-	"id, root, key, path, format, line, at, chain, snapshot, page_size," \
-	" pages, sum, source, sig, racy, checksum, snapshot_ns,"             \
-	" snapshot_size, wal_bytes, segments, captured_ns"
 #define VALUES                \
 	"VALUES(nullif(?, 0)" \
 	", ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -191,7 +186,7 @@ static int
 take_record(void *ctx, sqlite3_stmt *q, struct err *e)
 {
 	struct record *r = ctx;
-	bool ok = read_record(q, r);
+	bool ok = state_read_record(q, r);
 
 	if (ok && format_codec(r->format, false) != NULL)
 		return 1;
@@ -211,7 +206,7 @@ state_find(struct state *st, int64_t root, const char *key, struct record *r,
 {
 	r->id = 0;
 	return sql_each(st, e, take_record, r,
-	    "SELECT " COLUMNS " FROM db WHERE root = ? AND key = ?",
+	    "SELECT " STATE_COLUMNS " FROM db WHERE root = ? AND key = ?",
 	    WITH(NUMBER(root), NAME(key)));
 }
 
@@ -240,8 +235,8 @@ state_put(struct state *st, struct record *r, struct err *e)
 
 	pagesum_store(sum, r->sum);
 	if (sql_run(st, e,
-		r->id != 0 ? "REPLACE INTO db(" COLUMNS ") " VALUES
-			   : "INSERT INTO db(" COLUMNS ") " VALUES,
+		r->id != 0 ? "REPLACE INTO db(" STATE_COLUMNS ") " VALUES
+			   : "INSERT INTO db(" STATE_COLUMNS ") " VALUES,
 		WITH(NUMBER(r->id), NUMBER(r->root), NAME(r->key),
 		    NAME(r->path), NUMBER(r->format), TEXT(r->pos.line),
 		    NUMBER(r->pos.at), BYTES(r->chain.bytes, r->chain.n),
