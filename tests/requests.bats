@@ -115,6 +115,38 @@ settled() {
 	[ "$(s3_objects | grep -c /owner-00000001)" -eq $((N - 1)) ]
 }
 
+# lines FILE N -- so many are in it.
+lines() {
+	[ "$(wc -l <"$1")" -eq "$2" ]
+}
+
+@test "who begins while a page is relied on is met, and nothing is written beside" {
+	local run rc=0 ninth tenth
+	fleet_here
+	ninth=$(sed -n 9p paths) tenth=$(sed -n 10p paths)
+	mkfifo in
+	LSPP_MACHINE=one lspp-ship -j 1 <in >out 2>err &
+	run=$!
+	exec 5>in
+	head -n 8 paths >&5
+	wait_for lines out 8
+	# The page that served the eighth says that the ninth is nowhere.
+	LSPP_MACHINE=two LSPP_STATE=$T/two lspp-ship "$ninth"
+	: >requests
+	printf '%s\n' "$ninth" "$tenth" >&5
+	exec 5>&-
+	wait $run || rc=$?
+	[ $rc -ne 0 ]
+	lines out 9
+	[ "$(tail -n 1 out)" = "$tenth" ]
+	grep -q "$ninth: .* was written by somebody else" err
+	# What it put was refused: there is one owner's object, and one snapshot.
+	run -1 grep "^PUT .*/${ninth#src/}/.* 2[0-9]*$" requests
+	[ "$(s3_objects | grep -c "/${ninth#src/}/")" -eq 2 ]
+	LSPP_STATE=$T/any lspp-restore -q -o out.d "${ninth#src/}" >/dev/null
+	cmp "$ninth" "out.d/${ninth#src/}"
+}
+
 @test "to ship as LTX: one PUT, and one look at what is there" {
 	fleet_here
 	costs $((N + 8)) 0 0 $((2 * N)) 1 with paths lspp-ship --format ltx
