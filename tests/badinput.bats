@@ -92,6 +92,27 @@ ship_bad() {
 	ship_bad 65 'not a database' cut.db
 }
 
+# Reading it would take an hour, and for who may write it costs nothing.
+@test "a file of TB that is nothing but holes, with a WAL and without" {
+	sqlite3 holes.db "CREATE TABLE t(a)"
+	printf '\377\377\377\377' | dd of=holes.db bs=1 seek=92 conv=notrunc \
+		status=none # the size in the header does not count
+	truncate -s 4T holes.db || skip "no file of TB here"
+	ship_bad 65 'nearly all holes' holes.db
+	rm holes.db
+	sqlite3 holes.db "PRAGMA journal_mode = wal; CREATE TABLE t(a)" >/dev/null
+	exec 4> >(exec sqlite3 holes.db >/dev/null 3>&-)
+	writer=$!
+	echo "INSERT INTO t VALUES(1);" >&4
+	wait_for test -s holes.db-wal
+	cp holes.db holes2.db
+	cp holes.db-wal holes2.db-wal
+	exec 4>&-
+	wait "$writer"
+	truncate -s 4T holes2.db
+	ship_bad 65 '.*nearly all holes' holes2.db
+}
+
 @test "a file that may not be read" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to have a second user"
 	sqlite3 secret.db "CREATE TABLE t(a)"

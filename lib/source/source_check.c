@@ -4,8 +4,10 @@
  * SQLite meets a damaged page when it uses it; here it would be taken along,
  * and be what every restore brings back.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/be.h"
 #include "lib/base/buf.h"
@@ -23,6 +25,34 @@ enum {
 	AT_LEAF = 8,
 	LOCK_BYTE = 0x40000000,
 };
+
+/*
+ * A large file that is all but empty takes its owner nothing to make, and a pass
+ * hours to read.  SQLite writes each page but one, so that is no database; a
+ * compressing file system counts what it has compressed as data.
+ */
+int
+source_check_holes(const struct source *s, off_t size, struct err *e)
+{
+	const off_t large = (off_t)64 << 30, enough = size / 256;
+	off_t from, to = 0, data = 0;
+
+	if (size < large)
+		return 0;
+	while (data < enough) {
+		if ((from = lseek(s->fd, to, SEEK_DATA)) == -1) {
+			if (errno != ENXIO)
+				return 0; /* it cannot be told here */
+			return err_set(e, ERR_CORRUPT,
+			    "nearly all holes: %lld bytes of %lld",
+			    (long long)data, (long long)size);
+		}
+		if ((to = lseek(s->fd, from, SEEK_HOLE)) == -1)
+			return 0;
+		data += to - from;
+	}
+	return 0;
+}
 
 /* Whole pages in the file, as it is now. */
 static int
@@ -45,7 +75,8 @@ source_check_size(
 	struct growth g = { 0 };
 	uint32_t in_file = 0;
 
-	if (file_pages(s, &in_file, e) == -1)
+	if (file_pages(s, &in_file, e) == -1 ||
+	    source_check_holes(s, (off_t)in_file * s->st.page_size, e) == -1)
 		return -1;
 	growth_from(&g, in_file);
 	growth_read(
