@@ -18,6 +18,7 @@ setup() {
 	set +T
 	: "${KUBECONFORM:=$LSPP_ROOT/.tools/kubeconform}"
 	: "${YQ:=$LSPP_ROOT/.tools/yq}" "${SCHEMAS:=$LSPP_ROOT/.tools/kubernetes}"
+	: "${CONTROL_PLANE:=$LSPP_ROOT/.tools/control-plane}"
 	need "$KUBECONFORM" "$YQ" jq
 	YAML=$LSPP_ROOT/examples/kubernetes
 	POD=
@@ -27,6 +28,9 @@ setup() {
 teardown() {
 	[ -z "$POD" ] || dies "$POD"
 	[ ! -e "$T/faulty.pid" ] || s3_faulty_stop
+	for f in manager api etcd; do
+		end_process "$T/$f.pid"
+	done
 }
 
 conform() {
@@ -196,4 +200,108 @@ hangs() {
 }
 over_or_hangs() {
 	n2_hangs || gone "$POD"
+}
+
+# control_plane -- Kubernetes without a node: what decides, and kubectl for it.
+control_plane() {
+	local db peer api
+	db=$(free_port) peer=$(free_port) api=$(free_port)
+	openssl genrsa -out account.key 2048 2>/dev/null
+	echo 'token,admin,1,system:masters' >tokens
+	"$CONTROL_PLANE/etcd" --data-dir etcd --unsafe-no-fsync \
+		--listen-client-urls "http://127.0.0.1:$db" \
+		--advertise-client-urls "http://127.0.0.1:$db" \
+		--listen-peer-urls "http://127.0.0.1:$peer" \
+		--initial-advertise-peer-urls "http://127.0.0.1:$peer" \
+		--initial-cluster "default=http://127.0.0.1:$peer" \
+		>etcd.log 2>&1 3>&- &
+	echo $! >etcd.pid
+	"$CONTROL_PLANE/kube-apiserver" --etcd-servers "http://127.0.0.1:$db" \
+		--secure-port "$api" --bind-address 127.0.0.1 --cert-dir certs \
+		--service-account-issuer https://localhost \
+		--service-account-key-file account.key \
+		--service-account-signing-key-file account.key \
+		--token-auth-file tokens --authorization-mode RBAC \
+		--service-cluster-ip-range 10.0.0.0/24 \
+		--disable-admission-plugins ServiceAccount >api.log 2>&1 3>&- &
+	echo $! >api.pid
+	jq -n --arg at "https://127.0.0.1:$api" '{apiVersion: "v1", kind: "Config",
+		clusters: [{name: "c", cluster: {server: $at,
+			"insecure-skip-tls-verify": true}}],
+		users: [{name: "u", user: {token: "token"}}],
+		contexts: [{name: "x", context: {cluster: "c", user: "u"}}],
+		"current-context": "x"}' >config
+	export KUBECONFIG=$T/config
+	PATH=$CONTROL_PLANE:$PATH
+	wait_for ready
+	"$CONTROL_PLANE/kube-controller-manager" --kubeconfig config \
+		--controllers=job-controller,cronjob-controller \
+		--service-account-private-key-file account.key \
+		--leader-elect=false --secure-port "$(free_port)" \
+		--bind-address 127.0.0.1 --cert-dir certs >manager.log 2>&1 3>&- &
+	echo $! >manager.pid
+}
+ready() {
+	kubectl get --raw /readyz >/dev/null 2>&1
+}
+# A pod waits for a node: its name and index, in waiting.  Or the Job is over.
+pod_waits() {
+	kubectl get pods -o json | jq -r '.items[] |
+		select(.status.phase == "Pending") | .metadata | [.name,
+		.labels["batch.kubernetes.io/job-completion-index"]] | @tsv' |
+		head -n 1 >waiting
+	[ -s waiting ] || over
+}
+over() {
+	kubectl get job lspp-restore -o json | jq -e '.status.conditions[]? |
+		select(.type == "Complete" or .type == "Failed")' >/dev/null
+}
+# pod_is NAME PHASE [CONDITION] -- what a node would say of it.
+pod_is() {
+	kubectl patch pod "$1" --subresource=status --type=merge -p "{\"status\":
+		{\"phase\": \"$2\", \"conditions\": [${3:-}]}}" >/dev/null
+}
+
+@test "Kubernetes takes both, and gives an index that a node died with to another" {
+	local name index died=''
+	machine_or_skip
+	[ -x "$CONTROL_PLANE/kube-apiserver" ] ||
+		skip 'no Kubernetes here: ./bootstrap --test-kubernetes builds it'
+	fleet_of 60
+	lspp-ship -q -C volumes/tenants -s state -r "$R" <paths >/dev/null
+	mv volumes/tenants src
+	sed -i "s|^$T/volumes/tenants/|$T/src/|" paths
+	mkdir out
+	chown 2000 out
+	ln -s ../out volumes/tenants
+	pod restore.yaml
+	s3_faulty
+	rules 'GET 9-wal.db/ - hang'
+	control_plane
+	kubectl apply --validate=strict --dry-run=server -f "$YAML/ship.yaml"
+	sed 's/completions: 16/completions: 3/; s/parallelism: 4/parallelism: 1/' \
+		"$YAML/restore.yaml" >small.yaml
+	kubectl apply --validate=strict -f small.yaml
+	while wait_for pod_waits && read -r name index <waiting; do
+		pod_is "$name" Running
+		echo "$index" >>indexes
+		start_pod PARTS=3 "JOB_COMPLETION_INDEX=$index"
+		if [ -z "$died" ] && hangs; then
+			died=$index
+			as_they_are before
+			dies "$POD"
+			rules
+			pod_is "$name" Failed '{"type": "DisruptionTarget",
+				"status": "True", "reason": "DeletionByPodGC"}'
+			continue
+		fi
+		wait "$POD" || fail "$(cat err.txt)"
+		POD=
+		pod_is "$name" Succeeded
+	done
+	assert_equal "$(kubectl get job lspp-restore -o json |
+		jq -r .status.completedIndexes)" 0-2
+	assert_equal "$(sort indexes | tr '\n' ' ')" \
+		"$(printf '%s\n' 0 1 2 "$died" | sort | tr '\n' ' ')"
+	all_restored before
 }
