@@ -7,6 +7,7 @@
  * thread, bin/verify/verify_report.c.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "bin/verify/verify.h"
@@ -60,11 +61,28 @@ add_to_sample(struct run *run, struct choice *c)
 	return -1;
 }
 
+/* The number of its record, 0: none. */
+static int64_t
+record_of(struct run *run, const struct store *s, const char *key)
+{
+	int64_t root, id = 0;
+	struct err none;
+
+	if (run->reader != NULL &&
+	    state_root(run->reader, s->url, false, &root, &none) == 1)
+		(void)state_record_id(run->reader, root, key, &id, &none);
+	return id;
+}
+
 static int
 chosen(void *ctx, struct choice *c)
 {
 	struct run *run = ctx;
+	int64_t id;
 
+	if (run->chooser.alone && c->searched &&
+	    (id = record_of(run, c->store, buf_str(&c->key))) > 0)
+		bits_add(&run->listed, id);
 	if (run->sample != NULL && c->rc == 0)
 		return add_to_sample(run, c);
 	hand_in(run, c);
@@ -89,6 +107,8 @@ each_key(void *ctx, const char *key, const char *path, struct err *e)
 }
 
 struct known {
+	struct run *run;
+	struct store *store;
 	choose_key *add;
 	void *search;
 };
@@ -100,6 +120,9 @@ add_known(void *ctx, const char *key, const char *path, struct err *e)
 
 	(void)path;
 	(void)e;
+	if (k->run->chooser.alone &&
+	    bits_has(&k->run->listed, record_of(k->run, k->store, key)))
+		return 0;
 	return k->add(k->search, key);
 }
 
@@ -108,7 +131,7 @@ static void
 each_known(void *ctx, struct store *s, choose_key *add, void *search)
 {
 	struct run *run = ctx;
-	struct known k = { add, search };
+	struct known k = { run, s, add, search };
 	struct err *e = &run->trouble;
 	int64_t root;
 
@@ -332,6 +355,8 @@ open_replica(struct run *run, char **operands, struct err *e)
 		run->by_file = config_chooser_open(&run->file, &run->chooser);
 		return 0;
 	}
+	run->chooser.alone = operands[0] != NULL && operands[1] == NULL &&
+	    strcmp(operands[0], "-") != 0;
 	if (run->cli.replica == NULL &&
 	    (root = choose_root(operands, e)) == NULL)
 		return -1;
@@ -442,6 +467,7 @@ main(int argc, char *argv[])
 	rc = verify_all(&run, argv + optind, &e);
 out:
 	choose_release(&run.chooser);
+	bits_release(&run.listed);
 	config_chooser_close(run.by_file);
 	config_file_close(&run.file);
 	store_close(run.chooser.store);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/bits.h"
 #include "lib/choose/choose.h"
 #include "lib/choose/choose_config.h"
 #include "lib/choose/sample.h"
@@ -35,7 +36,9 @@ struct run {
 	struct sample *sample; /* with --sample */
 	bool from_state;       /* it is of what the state knows */
 	struct state *reader;  /* the reader's handle, or NULL */
-	struct err trouble;    /* of the reader */
+	/* With one pattern: the records of those that a listing found. */
+	struct bits listed;
+	struct err trouble; /* of the reader */
 
 	struct state *st; /* the main thread's, NULL: nothing is noted, */
 	const char *mute; /* and why */

@@ -133,3 +133,13 @@ state_records(struct state *st, int64_t root, state_each_record *each,
 	buf_release(&r.path);
 	return rc;
 }
+
+int
+state_record_id(
+    struct state *st, int64_t root, const char *key, int64_t *id, struct err *e)
+{
+	*id = 0;
+	return sql_or_zero(st, e, id,
+	    "SELECT id FROM db WHERE root = ? AND key = ?",
+	    WITH(NUMBER(root), NAME(key)));
+}

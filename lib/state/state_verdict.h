@@ -80,4 +80,8 @@ typedef int state_each_record(
 int state_records(struct state *st, int64_t root, state_each_record *each,
     void *ctx, struct err *e);
 
+/* The number of the record that a key has in a root; 0: it has none. */
+int state_record_id(struct state *st, int64_t root, const char *key,
+    int64_t *id, struct err *e);
+
 #endif
