@@ -259,6 +259,46 @@ back() {
 	run -78 back 1
 }
 
+@test "names are anybody's: odd ones come back, and none leads elsewhere" {
+	local odd=$'a b%41\n\u00e4*?[x]{y}\\z' line
+	mkdir "$odd"
+	sqlite3 "$odd/app.db" 'CREATE TABLE acct(v); INSERT INTO acct VALUES(1)'
+	printf '%s\0' "$D/$odd/app.db" | ship -0 --pass 1 >"$T/shipped"
+	back 1 -0
+	assert_equal "$(tr '\0' x <"$T/restored")" "$T/out/$odd/app.dbx"
+	same_db "$odd/app.db" "$T/out/$odd/app.db"
+	run -2 back 1
+	[[ $(cat "$T/stderr") == *'the name holds a newline'* ]]
+	back 1 -0 '**/app.db'
+	assert_equal "$(tr '\0' x <"$T/restored")" "$T/out/$odd/app.dbx"
+
+	replica_get lspp-passes/1.pass.lz4 | lz4 -dc >"$T/text"
+	for line in ../x a/../../x /x a//x ./x; do
+		sed "s|^db [^ ]*|db $line|" "$T/text" | lz4 -c >"$T/bent"
+		replica_put lspp-passes/1.pass.lz4 "$T/bent"
+		run -2 back 1 -0
+		[[ $(cat "$T/stderr") == *'is no path below it' ]]
+		[ ! -e "$T/out" ]
+	done
+}
+
+@test "what would be the log of a database that is restored is refused" {
+	local name
+	for name in a.db a.db.x b.db-wal; do
+		sqlite3 "$name" 'CREATE TABLE acct(v)'
+	done
+	printf '%s\n' "$D/b.db-wal" "$D/a.db" "$D/a.db.x" | ship --pass 1 >/dev/null
+	back 1
+	assert_equal "$(wc -l <"$T/restored")" 3
+	replica_get lspp-passes/1.pass.lz4 | lz4 -dc |
+		sed 's/^db a.db.x /db a.db-wal /' | lz4 -c >"$T/bent"
+	replica_put lspp-passes/1.pass.lz4 "$T/bent"
+	run -1 back 1
+	grep -q '^lspp-restore: a.db-wal: to SQLite it is a log of another database' \
+		"$T/stderr"
+	assert_equal "$(wc -l <"$T/restored")" 2
+}
+
 @test "what was pruned meanwhile is named, and the others restore" {
 	local i
 	fleet 3

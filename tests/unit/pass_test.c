@@ -25,10 +25,13 @@
 
 static struct store *store;
 
-static struct pass_line
-line(const char *key, unsigned n)
+/* Line n, in place of what l held. */
+static void
+line(struct pass_line *l, const char *key, unsigned n)
 {
-	struct pass_line l = { .shipped = true,
+	struct buf kept = l->key;
+
+	*l = (struct pass_line){ .shipped = true,
 		.at = { .format = FORMAT_WAL,
 		    .pos = { "0123456789abcdef", n },
 		    .segments = n > 0,
@@ -37,8 +40,9 @@ line(const char *key, unsigned n)
 		    .sum = { n, ~(uint64_t)n },
 		    .captured_ns = 5 } };
 
-	buf_adds(&l.key, key);
-	return l;
+	l->key = kept;
+	buf_reset(&l->key);
+	buf_adds(&l->key, key);
 }
 
 /* -- lines ----------------------------------------------------------------- */
@@ -220,7 +224,7 @@ static void
 write_pass(struct spool *out, const char *name, unsigned n)
 {
 	struct pass_writer *w;
-	struct pass_line l;
+	struct pass_line l = { .shipped = false };
 	struct err e = { 0 };
 	char key[64];
 
@@ -229,10 +233,10 @@ write_pass(struct spool *out, const char *name, unsigned n)
 	or_end(w != NULL, &e);
 	for (unsigned i = 0; i < n; i++) {
 		(void)snprintf(key, sizeof(key), "tenant-%06u/app.db", i);
-		l = line(key, i);
+		line(&l, key, i);
 		or_end(pass_writer_add(w, &l, &e) == 0, &e);
-		pass_line_release(&l);
 	}
+	pass_line_release(&l);
 	or_end(pass_writer_end(w, &e) == 0, &e);
 	pass_writer_free(w);
 }
@@ -281,12 +285,16 @@ test_objects(void)
 	struct spool s;
 	struct pass p;
 	struct err e = { 0 };
-	long more;
+	long few, more;
 
 	(void)round_trip("2026-a", 0);
 	(void)round_trip("2026-b", 2000);
+	/* What a round takes anew, under the sanitizers, it takes again. */
+	few = round_trip("2026-bb", 2000);
 	more = round_trip("2026-c", getenv("LSPP_SOAK") ? 1000000 : 50000);
-	ok(more < 2048, "memory does not follow the lines: %ld KiB more", more);
+	ok(more < few + 1536,
+	    "memory does not follow the lines: %ld KiB more, for few %ld", more,
+	    few);
 	write_pass(&s, "2026-b", 1);
 	ok(pass_put(store, "2026-b", &s, 4, &e) == -1 && e.class == ERR_EXISTS,
 	    "one that is there stays");
