@@ -50,7 +50,10 @@ cluster() {
 	fleet_in_bucket "$(count 20000 300)"
 	machine_env
 	export LSPP_ENV=$T/lspp.env
-	port=$(free_port) host=$(hostname -s)
+	host=$(hostname -s) port=$(free_port)
+	while answers $((port + 1)) || answers $((port + 2)); do
+		port=$(free_port)
+	done
 	mkdir -p control spool/n1 spool/n2
 	head -c 128 /dev/urandom >munge.key
 	chmod 400 munge.key
