@@ -17,9 +17,6 @@ teardown_file() {
 setup() {
 	set +T
 	engine_or_skip 'parallel and openssh-server' parallel ssh sshd ssh-keygen
-	fleet_in_bucket "$(count 20000 300)"
-	machine_env
-	machines
 	RESTORE=$LSPP_ROOT/examples/parallel/restore-fleet
 	export LSPP_ENV=$T/lspp.env LSPP_SSH="ssh -F $T/ssh_config"
 }
@@ -32,15 +29,18 @@ teardown() {
 	s3_faulty_stop
 }
 
-# machines -- n1, n2 and n3, with keys of their own: 127.0.0.2 to 4.
+# machines N DATABASES -- n1, n2 and so on, with keys of their own: 127.0.0.2, .3
+# and so on; and a fleet in a bucket.
 machines() {
 	local n
+	fleet_in_bucket "$2"
+	machine_env
 	PORT=$(free_port)
 	# For the one that is not let in, sshd has a room.
 	[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
 	ssh-keygen -q -t ed25519 -N '' -f host_key
 	ssh-keygen -q -t ed25519 -N '' -f user_key
-	for n in 1 2 3; do
+	for ((n = 1; n <= $1; n++)); do
 		machine $n
 		echo "[127.0.0.$((n + 1))]:$PORT $(cat host_key.pub)" >>known_hosts
 		printf '%s\n' "Host n$n" "  HostName 127.0.0.$((n + 1))" \
@@ -51,7 +51,7 @@ machines() {
 		"  UserKnownHostsFile $T/known_hosts" >>ssh_config
 	mkdir .parallel
 	touch .parallel/will-cite
-	for n in 1 2 3; do
+	for ((n = 1; n <= $1; n++)); do
 		wait_for ssh -F ssh_config "n$n" true
 	done
 }
@@ -73,6 +73,7 @@ machine() {
 
 @test "a machine dies while three restore: all are there, each once and whole" {
 	local restorer
+	machines 3 "$(count 20000 300)"
 	"$RESTORE" hosts 7 log -o "$T/out" '**' >printed 2>said 3>&- &
 	restorer=$!
 	wait_for n2_hangs
@@ -92,13 +93,14 @@ machine() {
 
 @test "what fails everywhere is in the log, and the same line restores it" {
 	local key
+	machines 2 60
+	rules
 	key=$(sed -n 42p keys)
 	object=$(s3tool "$R" ls "$key" | cut -d ' ' -f 2- | grep snapshot)
 	s3tool "$R" get "$object" >good
 	head -c 100 good >bad
 	s3tool "$R" rm "$object"
 	s3tool "$R" put "$object" bad >/dev/null
-	sed -i /n2/d hosts
 	run -1 --separate-stderr "$RESTORE" hosts 3 log -o "$T/out" '**'
 	[[ $stderr = *"$key"* ]]
 	assert_equal "$(sed 1d log | awk '$7 != 0' | wc -l)" 1
@@ -113,7 +115,7 @@ machine() {
 }
 
 @test "words with quotes and spaces arrive as they are" {
-	sed -i 1q hosts
+	machines 1 40
 	mkdir "it's  here"
 	run -0 --separate-stderr "$RESTORE" hosts 1 log -q \
 		-o "$T/it's  here" "00/tenant-*[0]-wal.db" '**/*1-wal.db'

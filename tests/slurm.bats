@@ -44,10 +44,11 @@ node_processes() {
 	done | tr -s ' ' '\n' | grep -vx '1\|' | sort -un
 }
 
-# cluster -- one that decides and two that work, each a processor; and a fleet.
+# cluster DATABASES -- one that decides and two that work, each a processor; and a
+# fleet in a bucket.
 cluster() {
 	local port host n
-	fleet_in_bucket "$(count 20000 300)"
+	fleet_in_bucket "$1"
 	machine_env
 	export LSPP_ENV=$T/lspp.env
 	host=$(hostname -s) port=$(free_port)
@@ -119,7 +120,7 @@ none_failed() {
 
 @test "a node dies while two restore: all are there, each once and whole" {
 	local job p
-	cluster
+	cluster "$(count 20000 300)"
 	job=$(sbatch --parsable --array=1-5 "$PART" \
 		lspp-restore --resume -o "$T/out" '**')
 	wait_for n2_hangs
@@ -143,7 +144,7 @@ none_failed() {
 
 @test "what verifying finds and restoring fails on is the input of a second job" {
 	local job key
-	cluster
+	cluster 60
 	rules
 	key=$(sed -n 42p keys)
 	object=$(s3tool "$R" ls "$key" | cut -d ' ' -f 2- | grep snapshot)
