@@ -136,6 +136,12 @@ pass_on(void *ctx, const uint8_t *p, size_t n, struct err *e)
 	return relay_put(ctx, p, n, e);
 }
 
+static uint8_t *
+room_there(void *ctx, size_t *n)
+{
+	return relay_room(ctx, n);
+}
+
 /* The object of the plan whose key is in r->key: the snapshot is the first. */
 struct object {
 	struct layout_name name;
@@ -179,10 +185,12 @@ get_data(struct work *w, const struct object *o, struct err *e)
 
 	if (w->writer && o->bytes >= LARGE)
 		relay = relay_start(sink, &r->apply, e); /* or without */
-	if (relay != NULL)
-		object_dec_begin(r->dec, pass_on, relay, max);
-	else
+	if (relay == NULL) {
 		object_dec_begin(r->dec, sink, &r->apply, max);
+	} else {
+		object_dec_begin(r->dec, pass_on, relay, max);
+		object_dec_into(r->dec, room_there);
+	}
 	rc = get(w, o, e);
 	if (relay_end(relay, &failed) == -1 && rc == 0) {
 		*e = failed;

@@ -13,6 +13,7 @@
 enum {
 	ROOM = 1 << 20,
 	PIECE = 256 << 10, /* less is not worth a call of the sink */
+	HALF = ROOM / 2,   /* nor is less worth waking who waits */
 };
 
 struct relay {
@@ -45,8 +46,9 @@ relay_main(void *arg)
 
 	pthread_mutex_lock(&r->lock);
 	while (rc == 0) {
-		while (r->in - r->out < PIECE && !r->end)
-			pthread_cond_wait(&r->moved, &r->lock);
+		if (r->in - r->out < PIECE)
+			while (r->in - r->out < HALF && !r->end)
+				pthread_cond_wait(&r->moved, &r->lock);
 		n = together(r->out, r->in - r->out);
 		if (n > PIECE)
 			n -= n % PIECE;
@@ -57,7 +59,8 @@ relay_main(void *arg)
 		pthread_mutex_lock(&r->lock);
 		r->out += n;
 		r->failed = rc == -1;
-		pthread_cond_signal(&r->moved);
+		if (r->in - r->out <= HALF || r->failed)
+			pthread_cond_signal(&r->moved);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
@@ -84,25 +87,48 @@ relay_start(relay_sink *sink, void *ctx, struct err *e)
 	return NULL;
 }
 
+/* Until there is room for n bytes, a piece at most. */
+static void
+wait_for_room(struct relay *r, size_t n)
+{
+	if (r->in - r->out + n > ROOM)
+		while (r->in - r->out > HALF && !r->failed)
+			pthread_cond_wait(&r->moved, &r->lock);
+}
+
+uint8_t *
+relay_room(struct relay *r, size_t *n)
+{
+	uint8_t *p = r->data + r->in % ROOM;
+
+	*n = PIECE - (size_t)(r->in % PIECE);
+	pthread_mutex_lock(&r->lock);
+	wait_for_room(r, *n);
+	pthread_mutex_unlock(&r->lock);
+	return p;
+}
+
 int
 relay_put(struct relay *r, const uint8_t *p, size_t n, struct err *e)
 {
+	uint8_t *to;
 	size_t part;
 	bool failed;
 
 	pthread_mutex_lock(&r->lock);
 	for (; n > 0 && !r->failed; p += part, n -= part) {
-		while (r->in - r->out == ROOM && !r->failed)
-			pthread_cond_wait(&r->moved, &r->lock);
+		wait_for_room(r, 1);
 		part = together(r->in, ROOM - (r->in - r->out));
 		if (part > n)
 			part = n;
 		/* Nobody reads there: not under the lock. */
 		pthread_mutex_unlock(&r->lock);
-		memcpy(r->data + r->in % ROOM, p, part);
+		to = r->data + r->in % ROOM;
+		if (p != to)
+			memcpy(to, p, part);
 		pthread_mutex_lock(&r->lock);
 		r->in += part;
-		if (r->in - r->out >= PIECE)
+		if (r->in - r->out >= HALF)
 			pthread_cond_signal(&r->moved);
 	}
 	if ((failed = r->failed))

@@ -166,6 +166,7 @@ enum dec_state {
 struct object_dec {
 	LZ4F_dctx *lz4;
 	object_sink *sink;
+	object_room *room; /* NULL: out */
 	void *ctx;
 	uint64_t max, raw;
 	enum dec_state state;
@@ -195,6 +196,7 @@ object_dec_begin(
     struct object_dec *d, object_sink *sink, void *ctx, uint64_t max)
 {
 	d->sink = sink;
+	d->room = NULL;
 	d->ctx = ctx;
 	d->max = max;
 	d->raw = 0;
@@ -202,6 +204,12 @@ object_dec_begin(
 	d->len = d->at = 0;
 	if (d->lz4 != NULL)
 		LZ4F_resetDecompressionContext(d->lz4);
+}
+
+void
+object_dec_into(struct object_dec *d, object_room *room)
+{
+	d->room = room;
 }
 
 static uint32_t
@@ -218,15 +226,15 @@ lz4_fail(size_t rc, struct err *e)
 }
 
 static int
-hand_out(struct object_dec *d, size_t n, struct err *e)
+hand_out(struct object_dec *d, const uint8_t *p, size_t n, struct err *e)
 {
 	if (n > d->max - d->raw)
 		return err_set(e, ERR_CORRUPT,
 		    "more than %" PRIu64 " bytes when uncompressed", d->max);
 	d->raw += n;
 	if (d->own_sum)
-		(void)XXH32_update(&d->sum, d->out, n);
-	return n == 0 ? 0 : d->sink(d->ctx, d->out, n, e);
+		(void)XXH32_update(&d->sum, p, n);
+	return n == 0 ? 0 : d->sink(d->ctx, p, n, e);
 }
 
 /*
@@ -272,24 +280,27 @@ check_sum(const struct object_dec *d, struct err *e)
 
 /*
  * Decode from *p up to the frame's end; *p and *n move on.  LZ4F may hold back
- * output when it filled all of out, then it is asked again without input.
+ * output when it filled all there was, then it is asked again without input.
  */
 static int
 decode(struct object_dec *d, const uint8_t **p, size_t *n, struct err *e)
 {
 	const LZ4F_decompressOptions_t *opt = d->own_sum ? &no_sum : NULL;
-	size_t rc, in, out;
+	size_t rc, in, out, room = sizeof(d->out);
+	uint8_t *to = d->out;
 
 	do {
 		in = *n;
-		out = sizeof(d->out);
-		rc = LZ4F_decompress(d->lz4, d->out, &out, *p, &in, opt);
+		if (d->room != NULL)
+			to = d->room(d->ctx, &room);
+		out = room;
+		rc = LZ4F_decompress(d->lz4, to, &out, *p, &in, opt);
 		if (LZ4F_isError(rc))
 			return lz4_fail(rc, e);
 		*p += in;
 		*n -= in;
 		note_last(d, *p, in);
-		if (hand_out(d, out, e) == -1)
+		if (hand_out(d, to, out, e) == -1)
 			return -1;
 		if (rc == 0) {
 			if (check_sum(d, e) == -1)
@@ -298,7 +309,7 @@ decode(struct object_dec *d, const uint8_t **p, size_t *n, struct err *e)
 			d->at = d->len = 0;
 			return 0;
 		}
-	} while (*n > 0 || out == sizeof(d->out));
+	} while (*n > 0 || out == room);
 	return 0;
 }
 

@@ -58,6 +58,12 @@ struct object_dec *object_dec_new(void);
  */
 void object_dec_begin(
     struct object_dec *d, object_sink *sink, void *ctx, uint64_t max);
+/*
+ * After begin(): the data is put where room(the sink's ctx, &n) says, n bytes
+ * of it at most, before sink gets it from there.
+ */
+typedef uint8_t *object_room(void *ctx, size_t *n);
+void object_dec_into(struct object_dec *d, object_room *room);
 /* dec is a struct object_dec, so that this is a store_sink (store.h).  After -1
  * only begin() and free() may follow. */
 int object_dec_feed(void *dec, const uint8_t *p, size_t n, struct err *e);
