@@ -172,6 +172,15 @@ bench-large: all tools
 	$Qgnuplot -e "data='$B/large.dat'" bench/memory.gp | \
 		sed 's/ *$$//' >$B/memory.svg
 
+# Time and memory of each program at 1,000, 10,000 and 100,000 databases, with a
+# plot; and at a million, which wants 30 GB and some ten minutes.
+bench-growth: all tools
+	$QGROWTH_DATA=$B/growth.dat bench/run growth
+	$Qgnuplot -e "data='$B/growth.dat'" bench/growth.gp | \
+		sed 's/ *$$//' >$B/growth.svg
+bench-million: all tools
+	$QGROWTH=1000000 RUNS=1 bench/run growth
+
 # One parser of foreign bytes for SECONDS with libFuzzer: make fuzz T=wal.
 # What it learns stays in build-fuzz/corpus, what breaks in build-fuzz/crash.
 CLANG ?= clang
@@ -269,4 +278,4 @@ uninstall:
 		'$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
 		2>/dev/null || :
 
-.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large fuzz cover dist sbom deb musl install uninstall
+.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large bench-growth bench-million fuzz cover dist sbom deb musl install uninstall

@@ -26,7 +26,7 @@
  * system was changed from elsewhere, and two stat calls of 100,000 databases in
  * 15 seconds are a few hundredths of a processor.
  *
- * About 50 bytes and the path for each database.  One thread.
+ * About 70 bytes and the path for each database.  One thread.
  *
  * Why it is so:
  *
