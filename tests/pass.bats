@@ -157,6 +157,12 @@ back() {
 		"$T/stderr"
 	grep -q '^lspp-restore: new.db: the pass has no state of it: to ship it had failed since .*: not a database' \
 		"$T/stderr"
+	# What was never shipped has no name below the root, if it is elsewhere.
+	printf '%s\n' "$D/t002/app.db" "$T/elsewhere.db" >"$T/paths"
+	run -1 ship --pass away <"$T/paths"
+	run -1 back away
+	grep -q "^lspp-restore: $T/elsewhere.db: the pass has no state of it: " \
+		"$T/stderr"
 	# The one before has all.
 	back 1
 	assert_equal "$(wc -l <"$T/restored")" 4

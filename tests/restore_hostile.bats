@@ -147,6 +147,31 @@ trunk() {
 	assert_failure 73
 }
 
+@test "segments of a pass that lead to themselves, or back" {
+	local at name sums cut
+	states 4
+	chain s1 s1 s1 s1
+	cut=$(craft sizes w0 | head -n 1)
+	mkdir "$R/lspp-passes"
+	sums=$(printf '%032d' 0)
+	for at in 0 "$cut"; do
+		printf '%s\n' "pass 1 1 1 1" "db $KEY wal $GEN $(
+			printf '%016x %016x' $((1 << 40)) 0
+		) 4294967295 4096 $(pages s1) $sums 1 ok" "end 1" |
+			lz4 -qc >"$R/lspp-passes/1.pass.lz4"
+		name=$GEN/wal/00000000_$(printf %08x "$at").wal.lz4
+		craft object 1 s1 "$name" 600 \
+			$((at == 0 ? 0 : -at)) </dev/null \
+			>"$R/$KEY/generations/$name"
+		run --separate-stderr bounded lspp-restore -r "$R" -o "$OUT" \
+			--pass 1
+		assert_failure 65
+		[[ $stderr == *" does not lead to the state that is wanted" ]]
+		assert [ ! -e "$OUT/$KEY" ]
+		chain s1 s1 s1 s1
+	done
+}
+
 @test "a million generations" {
 	local n
 	n=$(count 1000000 6000)

@@ -238,7 +238,9 @@ feed_line(void *ctx, const struct pass_line *l, struct err *e)
 	buf_adds(&q->c.key, key);
 	q->by_pass = true;
 	q->at = l->at;
-	q->c.rc = choice_name(h, key, &q->c.e);
+	/* What was never shipped may have no name below the root. */
+	if (l->shipped)
+		q->c.rc = choice_name(h, key, &q->c.e);
 	if (q->c.rc == 0)
 		take_stands(q, l);
 	if (q->c.rc == 0 && is_log(f, key))

@@ -91,11 +91,14 @@ add_segment(struct restore_plan *p, uint64_t at, const struct provenance *pv)
 	p->bytes += p->segment[n].bytes;
 }
 
-/* The segments, from the snapshot to the place; *at becomes where they end. */
+/* The segments, from the snapshot to the place; *at becomes where they end.  One
+ * that says it has no length, or so much that it wraps, would lead to itself or
+ * back. */
 static int
 follow(struct following *f, struct restore_plan *p, uint64_t *at, struct err *e)
 {
 	const struct codec *c = f->codec;
+	uint64_t to;
 	int rc;
 
 	for (uint32_t n = 0; n < f->at->segments; n++) {
@@ -108,8 +111,11 @@ follow(struct following *f, struct restore_plan *p, uint64_t *at, struct err *e)
 		}
 		if (rc != 1)
 			return rc == 0 ? gone(f, e) : -1;
+		to = c->behind(*at, f->pv.length, (uint64_t)UINT32_MAX + 1);
+		if (to <= *at)
+			return other(f, e);
 		add_segment(p, *at, &f->pv);
-		*at = c->behind(*at, f->pv.length, (uint64_t)UINT32_MAX + 1);
+		*at = to;
 	}
 	return 0;
 }

@@ -5,10 +5,11 @@
  *	craft wal PAGE_SIZE SEED FRAME...	a log to stdout; a FRAME is
  *		IMAGE:PGNO:COMMIT, the page as it is in the file IMAGE; with
  *		":badsum" or ":badsalt" behind it the frame is damaged
- *	craft object SECONDS DB NAME [MODE]	data from stdin to an object on
- *		stdout whose provenance says: captured at SECONDS, brings the
+ *	craft object SECONDS DB NAME [MODE [LENGTH]]	data from stdin to an
+ *		object on stdout whose provenance says: captured at SECONDS, brings the
  *		database to the contents of the file DB, and is the object that
- *		NAME ends in: GENERATION/{snapshots,wal}/...
+ *		NAME ends in: GENERATION/{snapshots,wal}/...; and that it has
+ *		LENGTH bytes, right or not
  *	craft sizes WAL				"offset" of each commit's end
  */
 #include <inttypes.h>
@@ -169,6 +170,8 @@ make_object(char **argv)
 		if (object_enc_add(enc, piece, n, &e) == -1)
 			die(e.msg);
 	pv.length = object_enc_raw(enc);
+	if (argv[3] != NULL && argv[4] != NULL)
+		pv.length = number(argv[4], 10);
 	if (object_enc_finish(enc, &pv, &e) == -1)
 		die(e.msg);
 	out(s.mem.data, s.mem.len);
