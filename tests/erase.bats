@@ -87,6 +87,32 @@ of_tenant() {
 	lspp-restore -r "$R" -o out kept.db
 }
 
+# The id of a generation never returns: an old record's position would be one in the
+# new history.
+@test "begun again: what an older copy of the state puts is not in the new history" {
+	sqlite3 kept.db "INSERT INTO t VALUES(randomblob(40))"
+	shipped kept.db
+	sqlite3 kept.db "INSERT INTO t VALUES(randomblob(9000))"
+	shipped kept.db
+	cp -r "$S" "$T/old"
+	rm kept.db
+	erase --yes kept.db
+	assert_success
+	sqlite3 kept.db "CREATE TABLE t(x)"
+	shipped kept.db
+	sqlite3 kept.db "INSERT INTO t VALUES('acknowledged')"
+	shipped kept.db
+	S=$T/old
+	sqlite3 kept.db "INSERT INTO t VALUES('more')"
+	ship kept.db >acks 2>&1
+	assert_equal "$(tail -n 1 acks)" kept.db
+	# In a bucket a record of the last day is relied on: a restore tells.
+	run lspp-restore -r "$R" -o out kept.db
+	[ "$status" -eq 0 ] || { [ $REPLICA = s3 ] && [ "$status" -eq 3 ]; }
+	run -0 sqlite3 out/kept.db "SELECT count(*) FROM t WHERE x = 'acknowledged'"
+	assert_output 1
+}
+
 @test "of a litestream.yml all replicas of a path go, and no pattern is one" {
 	local p
 	mkdir tenants
