@@ -61,8 +61,8 @@ page_new(struct store *s, const char *after)
 	page->after = xstrdup(after);
 	page->asked_ns = monotonic_ns();
 	page->all = LISTED_NOT(s);
-	if (s->ops->list_page(
-		s, "", NULL, after, keep, &page->all, &next, &e) == -1) {
+	if (s->ops->list_page(s, "", NULL, *after != '\0' ? after : NULL, keep,
+		&page->all, &next, &e) == -1) {
 		listed_page_drop(page);
 		return NULL;
 	}
@@ -98,39 +98,70 @@ below(const struct listed *l, const char *key)
 }
 
 static bool
-is_old(const struct pager *p)
+is_old(const struct pager *p, const struct listed_page *page)
 {
-	return p->for_ns != 0 &&
-	    monotonic_ns() - p->page->asked_ns >= p->for_ns;
+	return p->for_ns != 0 && monotonic_ns() - page->asked_ns >= p->for_ns;
 }
 
-/* A page that has all from there to there, or not: p's, or a new one. */
-static bool
+static struct listed_page *
+kept_page(struct pager *p, const char *from, const char *to)
+{
+	for (unsigned i = 0; i < PAGER_MOST; i++)
+		if (p->pages[i] != NULL && covers(p->pages[i], from, to) &&
+		    !is_old(p, p->pages[i]))
+			return p->pages[i];
+	return NULL;
+}
+
+/*
+ * In the place of the one that came first.  A page from the first key on may have
+ * all names, in whatever order they come: it is tried with what others saved.
+ */
+static struct listed_page *
+turn_page(struct pager *p, const char *from, const char *to)
+{
+	struct listed_page **page;
+	bool first = p->keeps > 0 && p->saved > 0 && !p->far;
+
+	p->newest = p->keeps == 0 ? 0 : (p->newest + 1) % p->keeps;
+	page = &p->pages[p->newest];
+	listed_page_drop(*page);
+	*page = page_new(p->s, first ? "" : from);
+	if (first && (*page == NULL || !covers(*page, from, to))) {
+		listed_page_drop(*page);
+		p->far = true;
+		p->saved--;
+		*page = page_new(p->s, from);
+	}
+	p->served = 0;
+	p->listed = true;
+	if (*page == NULL)
+		p->skip = p->left = SKIP;
+	return *page;
+}
+
+/* A page that has all from there to there, kept or new; or NULL. */
+static struct listed_page *
 find_page(struct pager *p, const char *from, const char *to)
 {
-	if (p->page != NULL && !is_old(p) && covers(p->page, from, to))
-		return true;
-	if (p->left > 0) {
-		p->left--;
-		return false;
-	}
-	if (p->page != NULL) {
+	struct listed_page *page = kept_page(p, from, to);
+
+	if (page != NULL)
+		return page;
+	if (p->left == 0 && p->listed) {
 		p->skip = p->served >= WORTH ? 0 : 2 * p->skip + 1;
 		if (p->skip > SKIP)
 			p->skip = SKIP;
 		p->left = p->skip;
+		p->listed = false;
 	}
-	listed_page_drop(p->page);
-	p->page = NULL;
-	p->served = 0;
 	if (p->left > 0) {
 		p->left--;
-		return false;
+		return NULL;
 	}
-	p->page = page_new(p->s, from);
-	if (p->page == NULL)
-		p->skip = p->left = SKIP;
-	return p->page != NULL && covers(p->page, from, to);
+	page = turn_page(p, from, to);
+	p->saved--;
+	return page != NULL && covers(page, from, to) ? page : NULL;
 }
 
 bool
@@ -138,24 +169,27 @@ pager_look(struct pager *p, const char *name, struct listed *l,
     struct listed_page **page)
 {
 	char *from = xasprintf("%s/", name), *to = xasprintf("%s0", name);
-	bool is = p->s->ops->traits.flat && find_page(p, from, to);
+	struct listed_page *is =
+	    p->s->ops->traits.flat ? find_page(p, from, to) : NULL;
 
-	*page = NULL;
-	if (is) {
-		*page = p->page;
-		atomic_fetch_add(&p->page->holders, 1);
+	*page = is;
+	if (is != NULL) {
+		atomic_fetch_add(&is->holders, 1);
 		p->served++;
-		listed_part(l, &p->page->all, from, below(&p->page->all, from),
-		    below(&p->page->all, to));
+		p->saved++;
+		listed_part(l, &is->all, from, below(&is->all, from),
+		    below(&is->all, to));
 	}
 	free(from);
 	free(to);
-	return is;
+	return is != NULL;
 }
 
 void
 pager_release(struct pager *p)
 {
-	listed_page_drop(p->page);
-	p->page = NULL;
+	for (unsigned i = 0; i < PAGER_MOST; i++) {
+		listed_page_drop(p->pages[i]);
+		p->pages[i] = NULL;
+	}
 }

@@ -144,6 +144,38 @@ round_of(unsigned names, unsigned most, unsigned *seen, unsigned *listings)
 	return right;
 }
 
+/* Names in any order, among many that are there: what is handed out is right, and
+ * few pages are listed where they have all. */
+static void
+test_any_order(void)
+{
+	struct store s = { .ops = &ops };
+	struct pager p = { .s = &s, .keeps = PAGER_MOST };
+	struct listed_page *page;
+	struct listed l;
+	unsigned listings = 0;
+	bool right = true;
+
+	make(30, 3); /* a page has all: in the order of names one is enough */
+	calls = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		char *name = xasprintf("d%u", draw(1000));
+
+		if (!pager_look(&p, name, &l, &page)) {
+			listings++;
+		} else {
+			right = right && is_all(&l, name);
+			listed_release(&l);
+			listed_page_drop(page);
+		}
+		free(name);
+	}
+	pager_release(&p);
+	printf("# %zu keys, %u pages, %u listings\n", n_keys, calls, listings);
+	ok(right, "in any order: what is handed out is all there is");
+	ok(calls + listings < 100, "in any order: few listings");
+}
+
 /* So many names are asked for, with a pager that holds for so long. */
 static unsigned
 handed_out(struct pager *p, unsigned names)
@@ -176,6 +208,9 @@ test_pages_of_a_while(void)
 	make(0, 1); /* nothing is there: a page has all */
 	n = handed_out(&(struct pager){ .s = &s, .left = 3 }, 100);
 	ok(n == 97 && calls == 1, "three alone, and a page for all others");
+	n = handed_out(
+	    &(struct pager){ .s = &s, .keeps = PAGER_MOST, .left = 3 }, 100);
+	ok(n == 97 && calls == 1, "likewise where more pages are kept");
 	n = handed_out(&(struct pager){ .s = &s, .for_ns = INT64_MAX }, 100);
 	ok(n == 100 && calls == 1, "a page serves as long as it may");
 	n = handed_out(&(struct pager){ .s = &s, .for_ns = 1 }, 100);
@@ -206,6 +241,7 @@ main(void)
 	(void)round_of(30, 400, &seen, &listings);
 	printf("# %u names of many objects, %u listings\n", seen, listings);
 	ok(listings <= seen + 12, "many objects each: hardly one more each");
+	test_any_order();
 	test_pages_of_a_while();
 	return done();
 }
