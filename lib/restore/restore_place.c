@@ -531,26 +531,49 @@ place_create(struct place *p, struct restored *r, struct err *e)
 	return 0;
 }
 
+/* EINVAL: a file system that has no such thing, and says so. */
+static int
+sync_one(int fd, struct err *e)
+{
+	if (fsync(fd) == -1 && errno != EINVAL && errno != EROFS)
+		return err_sys(e, "cannot sync the directory");
+	return 0;
+}
+
+/* The one above *fd takes its place.  0: that is not of this file system, or may
+ * not be opened by who runs this, and so was not made by it. */
+static int
+go_up(int *fd, struct err *e)
+{
+	struct stat st, above;
+	int up = openat(*fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (up == -1)
+		return errno == EACCES
+		    ? 0
+		    : err_sys(e, "cannot open the directory above");
+	if (fstat(*fd, &st) == -1 || fstat(up, &above) == -1) {
+		err_sys(e, "stat of the directory");
+		file_close(up);
+		return -1;
+	}
+	file_close(*fd);
+	*fd = up;
+	return above.st_dev == st.st_dev && above.st_ino != st.st_ino;
+}
+
 int
 place_sync(int dir, struct err *e)
 {
-	struct stat st, above;
-	int fd, up;
+	int fd, rc;
 
-	/* EINVAL: a file system that has no such thing, and says so. */
-	if (fsync(dir) == -1 && errno != EINVAL)
-		return err_sys(e, "cannot sync the directory");
+	if (sync_one(dir, e) == -1)
+		return -1;
 	if ((fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return err_sys(e, "cannot open the directory");
-	while (fstat(fd, &st) == 0) {
-		up = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		file_close(fd);
-		fd = up;
-		if (fd == -1 || fstat(fd, &above) == -1 ||
-		    above.st_dev != st.st_dev || above.st_ino == st.st_ino)
+	while ((rc = go_up(&fd, e)) == 1)
+		if ((rc = sync_one(fd, e)) == -1)
 			break;
-		(void)fsync(fd);
-	}
 	file_close(fd);
-	return 0;
+	return rc;
 }

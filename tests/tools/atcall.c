@@ -2,13 +2,20 @@
 /*
  * atcall -- run a program up to its N-th system call, then something happens.
  *
- *	atcall [-f NAME] [-k KIND] [-n N] [-o FILE] [-x COMMAND] PROGRAM...
+ *	atcall [-a] [-e FAULT] [-f NAME] [-k KIND] [-n N] [-o FILE] [-x COMMAND]
+ *	    PROGRAM...
  *
+ *	-a	-e: and at each call behind it that is counted
+ *	-e	count the calls that FAULT can happen to; what happens is that it
+ *		does: ENOSPC, EIO, EMFILE, EINTR, or "short", a call that moves
+ *		half of the bytes, or one of two
  *	-f	count only calls on a descriptor of a file whose path ends so
  *	-k	count: "write" (what changes files or makes them durable, and
- *		what asks a server to), "read" (read and pread), "all" [all]
+ *		what asks a server to), "read" (read and pread), "sync", "all" [all]
  *	-n	at this call, before it is carried out [never]
- *	-o	write how many were counted to FILE at the end
+ *	-o	write how many were counted to FILE at the end, and with -e on a
+ *		second line the call: its number, or "sync" if it is one and
+ *		nothing was printed before; and the path of its descriptor
  *	-x	what happens: run COMMAND, then let the program go on; without
  *		it the program is killed, with SIGKILL
  *
@@ -27,6 +34,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/tools/atcall_fault.h"
 
 static const long write_calls[] = {
 	SYS_write,
@@ -63,11 +72,16 @@ static const long write_calls[] = {
 static const long read_calls[] = { SYS_read, SYS_pread64, SYS_readv,
 	SYS_preadv };
 
+static const long sync_calls[] = { SYS_fsync, SYS_fdatasync, SYS_syncfs };
+
 struct watch {
 	const char *file, *command, *out;
 	const long *calls; /* NULL: all */
 	size_t n_calls;
 	long at, count;
+	const struct fault *fault; /* instead of command */
+	bool all_behind, printed;
+	char hit[PATH_MAX + 32];
 	pid_t child;
 	int status;
 };
@@ -102,17 +116,18 @@ is_file(const struct watch *w, pid_t tid, unsigned long long fd)
 }
 
 static bool
-counts(const struct watch *w, pid_t tid)
+counts(const struct watch *w, pid_t tid, const struct __ptrace_syscall_info *at)
 {
-	struct __ptrace_syscall_info info = { 0 };
+	struct __ptrace_syscall_info info = *at;
 	bool found = w->calls == NULL;
 
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) == -1 ||
-	    info.op != PTRACE_SYSCALL_INFO_ENTRY)
+	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
 		return false;
 	for (size_t i = 0; i < w->n_calls; i++)
 		if ((long)info.entry.nr == w->calls[i])
 			found = true;
+	if (w->fault != NULL && !fault_fits(w->fault, &info))
+		return false;
 	return found &&
 	    (w->file == NULL || is_file(w, tid, info.entry.args[0]));
 }
@@ -130,9 +145,29 @@ no_leak_detection(void)
 }
 
 static void
-at_call(struct watch *w)
+tell_hit(struct watch *w, pid_t tid, const struct __ptrace_syscall_info *info)
 {
-	if (w->command == NULL)
+	char link[64], path[PATH_MAX] = "";
+
+	(void)snprintf(link, sizeof(link), "/proc/%d/fd/%llu", (int)tid,
+	    (unsigned long long)info->entry.args[0]);
+	if (readlink(link, path, sizeof(path) - 1) == -1)
+		path[0] = '\0';
+	if (fault_is_sync((long)info->entry.nr) && !w->printed)
+		(void)snprintf(w->hit, sizeof(w->hit), "sync %s", path);
+	else
+		(void)snprintf(w->hit, sizeof(w->hit), "%llu %s",
+		    (unsigned long long)info->entry.nr, path);
+}
+
+static void
+at_call(struct watch *w, pid_t tid, const struct __ptrace_syscall_info *info)
+{
+	if (w->fault != NULL && w->hit[0] == '\0')
+		tell_hit(w, tid, info);
+	if (w->fault != NULL)
+		fault_begin(w->fault, tid, info);
+	else if (w->command == NULL)
 		kill(w->child, SIGKILL);
 	else if (system(w->command) != 0)
 		(void)fprintf(stderr, "atcall: %s: failed\n", w->command);
@@ -142,11 +177,21 @@ at_call(struct watch *w)
 static int
 look(struct watch *w, pid_t tid, int status)
 {
+	struct __ptrace_syscall_info info = { 0 };
 	int sig = WSTOPSIG(status);
 
 	if (sig == (SIGTRAP | 0x80)) {
-		if (counts(w, tid) && ++w->count == w->at)
-			at_call(w);
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) ==
+		    -1)
+			return 0;
+		fault_end(tid, &info);
+		if (info.op == PTRACE_SYSCALL_INFO_ENTRY &&
+		    info.entry.nr == SYS_write && info.entry.args[0] == 1)
+			w->printed = true;
+		if (counts(w, tid, &info) &&
+		    (++w->count == w->at ||
+			(w->all_behind && w->at > 0 && w->count > w->at)))
+			at_call(w, tid, &info);
 		return 0;
 	}
 	/* A new thread, an exec: ptrace's own stops. */
@@ -210,6 +255,9 @@ set_kind(struct watch *w, const char *kind)
 	} else if (strcmp(kind, "read") == 0) {
 		w->calls = read_calls;
 		w->n_calls = sizeof(read_calls) / sizeof(read_calls[0]);
+	} else if (strcmp(kind, "sync") == 0) {
+		w->calls = sync_calls;
+		w->n_calls = sizeof(sync_calls) / sizeof(sync_calls[0]);
 	} else if (strcmp(kind, "all") != 0) {
 		(void)fprintf(stderr, "atcall: -k %s?\n", kind);
 		exit(2);
@@ -221,7 +269,8 @@ write_count(const struct watch *w)
 {
 	FILE *f = fopen(w->out, "we");
 
-	if (f == NULL || fprintf(f, "%ld\n", w->count) < 0 || fclose(f) == EOF)
+	if (f == NULL || fprintf(f, "%ld\n%s\n", w->count, w->hit) < 0 ||
+	    fclose(f) == EOF)
 		die(w->out);
 }
 
@@ -231,8 +280,13 @@ main(int argc, char *argv[])
 	struct watch w = { 0 };
 	int c;
 
-	while ((c = getopt(argc, argv, "+f:k:n:o:x:")) != -1)
+	while ((c = getopt(argc, argv, "+ae:f:k:n:o:x:")) != -1)
 		switch (c) {
+		case 'a': w.all_behind = true; break;
+		case 'e':
+			if ((w.fault = fault_named(optarg)) == NULL)
+				return 2;
+			break;
 		case 'f': w.file = optarg; break;
 		case 'k': set_kind(&w, optarg); break;
 		case 'n': w.at = strtol(optarg, NULL, 10); break;
