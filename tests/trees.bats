@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# A tenant makes of its directory what it likes, and goes on with it while lspp is
+# at work (tests/tools/tree.c): links, loops, pipes, devices, files of TB, any
+# name.  What is outside is neither opened nor shipped nor written to, and the
+# neighbour's database is shipped and restored as ever.
+
+load lib/lspp
+
+setup() {
+	set +T
+	root_or_skip "owners and devices"
+	need tree lspp-scan lspp-hot lspp-ship lspp-verify lspp-restore lspp-prune
+	cd "$T"
+	chmod 755 .
+	seed
+	make_outside
+	sqlite3 template "CREATE TABLE t (x); INSERT INTO t VALUES ('tenant')"
+	export LSPP_REPLICA=$T/rep LSPP_STATE=$T/state LSPP_BASE=$T/srv
+}
+
+# make_outside -- of another user, with a word that no pack hides.
+make_outside() {
+	CANARY=canary-$(noise "$SEED" 12 | od -An -tx1 | tr -d ' \n')
+	mkdir -p outside/dir/in
+	sqlite3 outside/secret.db "PRAGMA journal_mode = wal;
+		CREATE TABLE t (x); INSERT INTO t VALUES ('$CANARY')" >/dev/null
+	cp outside/secret.db outside/dir
+	cp outside/secret.db outside/dir/in
+	echo "$CANARY" >outside/plain
+	echo "$CANARY" >outside/secret.db-wal
+	mkfifo outside/pipe
+	chown -R 1002 outside
+	chmod 700 outside/dir
+	sha_tree outside >outside.was
+}
+
+# pass FORMAT -- all that a crontab does, whatever becomes of single paths.
+pass() {
+	cat >pass.sh <<-'END'
+		run() {
+			timeout -s KILL 60 "$@" 2>>err || {
+				status=$?
+				[ $status -lt 124 ] || echo "$1: $status" >>broken
+			}
+		}
+		run lspp-scan -0 srv >found
+		run lspp-hot -0 <found >hot
+		run lspp-ship -0 --format "$1" <hot >shipped
+		run lspp-verify -0 --against-source '**' >verified </dev/null
+		run lspp-restore -0 --force '**' >restored </dev/null
+		run lspp-restore -0 -o new '**' >restored2 </dev/null
+		run lspp-prune -0 --yes --keep-last 1 '**' >pruned </dev/null
+		run lspp-stat >stat </dev/null
+		exit 0
+	END
+	tree watch outside bash pass.sh "$1" >watched || {
+		cat watched
+		return 1
+	}
+}
+
+# tree_holds N -- of the tree of that seed.
+tree_holds() {
+	local swapper format=wal
+	[ $(($1 % 2)) -eq 0 ] || format=ltx
+	rm -rf srv rep state new found hot shipped broken err
+	mkdir -p srv/hostile srv/neighbour
+	sqlite3 srv/neighbour/app.db "CREATE TABLE t (x); INSERT INTO t VALUES (1)"
+	cp srv/neighbour/app.db neighbour
+	tree make "$1" srv/hostile "$T/outside" template
+	tree swap "$1" srv/hostile "$T/outside" 3>&- &
+	swapper=$!
+	pass $format || { kill "$swapper"; return 1; }
+	kill "$swapper"
+	wait "$swapper" || :
+	[ ! -e broken ] || { cat broken err; return 1; }
+	sha_tree outside | diff outside.was -
+	! grep -rlqF "$CANARY" rep state new found hot shipped err restored || {
+		grep -rlF "$CANARY" rep state new found hot shipped err restored
+		return 1
+	}
+	tr '\0' '\n' <shipped | grep -qx srv/neighbour/app.db
+	cmp new/neighbour/app.db neighbour
+	cmp srv/neighbour/app.db neighbour
+}
+
+@test "what a tenant plants leads nowhere" {
+	local i n
+	n=$(count 1000 20)
+	for ((i = 0; i < n; i++)); do
+		tree_holds $((SEED + i)) || fail "LSPP_SEED=$((SEED + i))"
+	done
+}
