@@ -285,6 +285,24 @@ all_syncs() {
 	all_syncs lspp-restore -r "$R" -o w/new/a -j 1 a.db
 }
 
+@test "half of a header is not taken for another file" {
+	change a.db
+	run -0 atcall -f /a.db -e short -n 1 lspp-scan -j 1 "$D"
+	assert_output "$D/a.db"
+}
+
+@test "an object that cannot be looked at is not taken for none" {
+	fleet wal
+	run -74 --separate-stderr atcall -f .snapshot.lz4 -e EIO -n 1 \
+		lspp-restore -r "$R" -o w/out -j 1 a.db
+	assert_regex "$stderr" 'Input/output error'
+	rm -rf w
+	fleet ltx
+	run -74 --separate-stderr atcall -f .ltx -e EIO -n 1 \
+		lspp-restore -r "$R" -o w/out -j 1 a.db
+	assert_regex "$stderr" 'Input/output error'
+}
+
 # -- the others ---------------------------------------------------------------
 
 # Of sound databases and a damaged one: that one is never printed.

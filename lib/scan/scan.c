@@ -73,6 +73,7 @@ probe(int at, const char *name, bool follow)
 {
 	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	uint8_t p[DBHDR_SIZE];
+	size_t got = 0;
 	ssize_t n;
 	int fd, errnum;
 
@@ -81,15 +82,16 @@ probe(int at, const char *name, bool follow)
 		return errno == ENOENT || errno == ELOOP || errno == ENXIO ? 0
 									   : -1;
 	do {
-		n = pread(fd, p, sizeof(p), 0);
-	} while (n == -1 && errno == EINTR);
+		n = pread(fd, p + got, sizeof(p) - got, (off_t)got);
+		got += n > 0 ? (size_t)n : 0;
+	} while (n == -1 ? errno == EINTR : n > 0 && got < sizeof(p));
 	errnum = errno;
 	close(fd);
 	errno = errnum;
 	if (n == -1)
 		/* a directory or a pipe that has come in its place */
 		return errno == EISDIR || errno == ESPIPE ? 0 : -1;
-	return n == sizeof(p) && dbhdr_magic(p, sizeof(p)) &&
+	return got == sizeof(p) && dbhdr_magic(p, sizeof(p)) &&
 	    be32(p + APPLICATION_ID) != DBHDR_APPLICATION_ID;
 }
 

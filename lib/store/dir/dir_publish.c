@@ -119,8 +119,10 @@ compare(struct dir *d, struct dir_object *o, struct err *e)
 	if (fd == -1 && errno != ELOOP && errno != ENXIO)
 		return err_sys(
 		    e, "cannot read object %s, which exists", o->key);
-	if (fd != -1 && fstat(fd, &st) == 0 && fstat(o->fd, &mine) == 0 &&
-	    S_ISREG(st.st_mode) && st.st_size == mine.st_size)
+	if (fd != -1 && (fstat(fd, &st) == -1 || fstat(o->fd, &mine) == -1))
+		same =
+		    err_sys(e, "cannot read object %s, which exists", o->key);
+	else if (fd != -1 && S_ISREG(st.st_mode) && st.st_size == mine.st_size)
 		same = same_bytes(fd, o->fd, e);
 	/* Whoever wrote it: we are about to vouch for it. */
 	if (same == 1 && d->sys.fsync(fd) == -1)

@@ -22,14 +22,15 @@
 static int
 open_object(struct dir *d, const char *key, struct stat *st, struct err *e)
 {
-	int fd;
+	int fd, is;
 
 	if (dir_check_key(key, e) == -1)
 		return -1;
 	fd = openat(d->root, key, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd != -1 && fstat(fd, st) == 0 && S_ISREG(st->st_mode))
+	is = fd == -1 ? -1 : fstat(fd, st);
+	if (is == 0 && S_ISREG(st->st_mode))
 		return fd;
-	if (fd != -1 || errno == ENOENT || errno == ENOTDIR || errno == ENXIO)
+	if (is == 0 || errno == ENOENT || errno == ENOTDIR || errno == ENXIO)
 		err_set(e, ERR_MISSING, "no object %s in the replica", key);
 	else
 		err_sys(e, "cannot open object %s", key);
