@@ -226,6 +226,10 @@ dist:
 musl:
 	$Qpackaging/musl
 
+# The programs as files that need no library: minutes, the first time.
+static:
+	$Qpackaging/static $(VERSION) $(EPOCH) $B/static $(PROGRAMS)
+
 deb: dist
 	$Qpackaging/deb $(VERSION) $(EPOCH) $B/deb
 
@@ -278,4 +282,4 @@ uninstall:
 		'$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
 		2>/dev/null || :
 
-.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large bench-growth bench-million fuzz cover dist sbom deb musl install uninstall
+.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large bench-growth bench-million fuzz cover dist sbom deb musl static install uninstall
