@@ -98,6 +98,7 @@ struct pass_text {
 	/* private */
 	bool begun, ended;
 	struct buf rest;
+	struct buf last; /* key of a state; no data: none was there */
 	struct pass_line line;
 };
 int pass_text_feed(

@@ -346,6 +346,19 @@ take_head(struct pass_text *t, struct field rest, struct err *e)
 	return 0;
 }
 
+/* States come in byte order of their keys, each once. */
+static bool
+ascends(struct pass_text *t)
+{
+	const struct buf *key = &t->line.key;
+	bool is =
+	    t->last.data == NULL || strcmp(buf_str(&t->last), buf_str(key)) < 0;
+
+	buf_reset(&t->last);
+	buf_add(&t->last, buf_str(key), key->len);
+	return is;
+}
+
 static int
 take(struct pass_text *t, const char *p, size_t n, struct err *e)
 {
@@ -371,6 +384,10 @@ take(struct pass_text *t, const char *p, size_t n, struct err *e)
 	}
 	if (!take_line(rest, &t->line))
 		return err_set(e, ERR_CORRUPT, "line %" PRIu64 " is damaged",
+		    t->lines + 2);
+	if (t->line.shipped && !ascends(t))
+		return err_set(e, ERR_CORRUPT,
+		    "line %" PRIu64 " is not in the order of the keys",
 		    t->lines + 2);
 	t->lines++;
 	return t->each != NULL ? t->each(t->ctx, &t->line, e) : 0;
@@ -411,5 +428,6 @@ void
 pass_text_release(struct pass_text *t)
 {
 	buf_release(&t->rest);
+	buf_release(&t->last);
 	pass_line_release(&t->line);
 }

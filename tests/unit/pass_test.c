@@ -189,6 +189,24 @@ test_text(void)
 	free(long_line);
 }
 
+static void
+test_order(void)
+{
+#define HEAD2 "pass 1 x 1 2\n"
+	is_int(text(HEAD2 "db % " WAL " ok\ndb a " WAL " ok\n"
+			  "none a failed 0 77 y\ndb a-wal " LTX " ok\n"
+			  "db a%ff " WAL " ok\nnone a failed 0 77 y\nend 6\n"),
+	    ERR_NONE, "states ascend, what has none may be anywhere");
+	is_int(text(HEAD2 "db a " WAL " ok\ndb a " WAL " ok\nend 2\n"),
+	    ERR_CORRUPT, "two states of one");
+	is_int(text(HEAD2 "db % " WAL " ok\ndb % " WAL " ok\nend 2\n"),
+	    ERR_CORRUPT, "two of no name");
+	is_int(text(HEAD2 "db a-wal " WAL " ok\ndb a " WAL " ok\nend 2\n"),
+	    ERR_CORRUPT, "a log before its database");
+	is_int(text(HEAD2 "db a%ff " WAL " ok\ndb az " WAL " ok\nend 2\n"),
+	    ERR_CORRUPT, "bytes have no sign");
+}
+
 /* -- names ----------------------------------------------------------------- */
 
 static void
@@ -363,6 +381,7 @@ main(void)
 	test_names();
 	test_lines();
 	test_text();
+	test_order();
 	test_objects();
 	test_damage();
 	store_close(store);
