@@ -105,6 +105,7 @@ test_room(void)
 static void
 test_in_place(void)
 {
+	static const uint8_t abc[3] = { 'a', 'b', 'c' };
 	struct got g = { 0 };
 	struct relay *r;
 	struct err e;
@@ -117,10 +118,10 @@ test_in_place(void)
 	}
 	p = relay_room(r, &n);
 	ok(n >= 3, "there is room");
-	memcpy(p, "abc", 3);
-	is_int(relay_put(r, p, 3, &e), 0, "what lies there");
+	memcpy(p, abc, sizeof(abc));
+	is_int(relay_put(r, p, sizeof(abc), &e), 0, "what lies there");
 	is_int(relay_end(r, &e), 0, "is taken");
-	ok(g.n == 3 && g.sum == add(0, (const uint8_t *)"abc", 3), "as it is");
+	ok(g.n == sizeof(abc) && g.sum == add(0, abc, sizeof(abc)), "as it is");
 	ok(g.last == p, "from there");
 }
 
