@@ -92,7 +92,8 @@ elsewhere(void *ctx, size_t *n)
 
 	(void)ctx;
 	memset(place[i % 2], 0xaa, sizeof(place[0]));
-	*n = i % 5 == 0 ? i % 97 + 1 : sizeof(place[0]) - i % 4 * 65536;
+	*n = i % 5 == 0 ? i % 97 + 1
+			: sizeof(place[0]) - (size_t)(i % 4) * 65536;
 	return place[++i % 2];
 }
 
