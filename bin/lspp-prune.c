@@ -161,8 +161,10 @@ static void
 found_pass(void *ctx, const struct store_entry *en)
 {
 	struct search *f = ctx;
+	struct run *run = f->run;
 
-	prune_note_pass(f->run, en);
+	if (run->alone || add_seen(run, run->store, en->key, "pass"))
+		prune_note_pass(run, en);
 }
 
 static int

@@ -339,7 +339,8 @@ back() {
 	prune --yes --keep-for 12h --shard 1/2 '**' >/dev/null
 	replica_list lspp-passes/ | diff "$T/one" -
 	names=$(replica_list)
-	prune -n --keep-for 12h '**' >"$T/plan"
+	prune -n --keep-for 12h '**' '**' >"$T/plan"
+	assert_equal "$(grep -c '/lspp-passes/1\.pass\.lz4$' "$T/plan")" 1
 	replica_list | diff <(echo "$names") -
 	grep -q '^superseded .*/lspp-passes/1\.pass\.lz4$' "$T/plan"
 	prune --yes --keep-for 12h '**' >"$T/did"
