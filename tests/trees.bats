@@ -10,7 +10,7 @@ load lib/lspp
 setup() {
 	set +T
 	root_or_skip "owners and devices"
-	need tree lspp-scan lspp-hot lspp-ship lspp-verify lspp-restore lspp-prune
+	need tree atcall lspp-scan lspp-hot lspp-ship lspp-verify lspp-restore lspp-prune
 	cd "$T"
 	chmod 755 .
 	seed
@@ -90,5 +90,36 @@ tree_holds() {
 	n=$(count 1000 20)
 	for ((i = 0; i < n; i++)); do
 		tree_holds $((SEED + i)) || fail "LSPP_SEED=$((SEED + i))"
+	done
+}
+
+# becomes_link N PROGRAM... -- before its N-th call the database becomes a link.
+becomes_link() {
+	local n=$1 status=0
+	shift
+	rm -f srv/hostile/app.db
+	cp template srv/hostile/app.db
+	chown 1001 srv/hostile/app.db
+	tree watch outside atcall -f /app.db -n "$n" -x "$T/swap" "$@" \
+		>watched 2>err || status=$?
+	[ $status -lt 99 ] || { cat watched err; return 1; }
+}
+
+@test "a link that comes between a look at the way and SQLite's open" {
+	local n
+	mkdir -p srv/hostile
+	chown 1001 srv/hostile
+	cp template srv/hostile/app.db
+	cat >swap <<-END
+		#!/bin/sh
+		ln -s $T/outside/secret.db $T/srv/hostile/link &&
+			chown -h 1001 $T/srv/hostile/link &&
+			mv -T $T/srv/hostile/link $T/srv/hostile/app.db
+	END
+	chmod +x swap
+	lspp-ship srv/hostile/app.db
+	atcall -f /app.db -o calls lspp-verify --against-source hostile/app.db
+	for ((n = 1; n <= $(head -n 1 calls); n++)); do
+		becomes_link $n lspp-verify -q --against-source hostile/app.db
 	done
 }

@@ -123,7 +123,8 @@ rodb_begin(const char *path, int wait_ms, struct err *e)
 
 	rodb_uri(&uri, path);
 	rc = sqlite3_open_v2(buf_str(&uri), &db,
-	    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
+	    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
+		SQLITE_OPEN_NOFOLLOW,
 	    rodb_vfs());
 	buf_release(&uri);
 	if (rc == SQLITE_OK) {

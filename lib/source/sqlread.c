@@ -94,7 +94,8 @@ open_source(const char *path, bool alone, sqlite3 **db)
 
 	rodb_uri(&uri, path);
 	rc = sqlite3_open_v2(buf_str(&uri), db,
-	    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
+	    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
+		SQLITE_OPEN_NOFOLLOW,
 	    pagetap_vfs());
 	buf_release(&uri);
 	if (rc != SQLITE_OK)
