@@ -268,6 +268,10 @@ put_whole() {
 	fi
 }
 
+same_rows() {
+	cmp <(sql_on -readonly "$1" .dump) <(sql_on -readonly "$2" .dump)
+}
+
 # damaged FORMAT -- one is not applied, told once, and got when it is whole.
 damaged() {
 	local key
@@ -276,7 +280,6 @@ damaged() {
 	write_one
 	ship
 	followed
-	cp out/a.db before
 	write_one
 	ship
 	ship_stop
@@ -288,9 +291,11 @@ damaged() {
 	replica_get "$key" >good
 	flip_byte good bad
 	replica_put "$key" bad
+	# A daemon of Litestream may have made more than one of a change.
+	run -3 lspp-restore -q -o was --to-last-good a.db
 	follow_start
 	wait_for told "$key"
-	cmp before out/a.db
+	same_rows was/a.db out/a.db
 	assert_equal "$(wc -l <err.log)" 1
 	put_whole "$key" good
 	caught_up
