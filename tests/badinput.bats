@@ -113,6 +113,15 @@ ship_bad() {
 	ship_bad 65 '.*nearly all holes' holes2.db
 }
 
+@test "such a file in place of a database that was shipped: verify" {
+	lspp-ship good1.db good2.db >/dev/null
+	truncate -s 4T good1.db || skip "no file of TB here"
+	run timeout 60 lspp-verify --against-source '**'
+	assert_failure 1
+	assert_output --partial 'nearly all holes'
+	assert_line good2.db
+}
+
 @test "a file that may not be read" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root to have a second user"
 	sqlite3 secret.db "CREATE TABLE t(a)"

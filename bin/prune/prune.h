@@ -56,7 +56,7 @@ struct run {
 	struct chooser chooser;         /* with -c */
 	struct config_file file;        /* likewise */
 	struct config_chooser *by_file; /* likewise; else NULL */
-	struct target_set seen; /* unless alone */
+	struct target_set seen;         /* unless alone */
 	/* There is one operand.  A pattern finds nothing twice: then nothing is
 	 * remembered of what was found. */
 	bool alone;

@@ -206,6 +206,12 @@ struct source *source_open(
 void source_close(struct source *s); /* takes NULL */
 
 /*
+ * ERR_CORRUPT: of the file that fd is open on, whose size is that, all but a
+ * little is holes, and it is so large that reading them takes hours.
+ */
+int source_refuse_holes(int fd, off_t size, struct err *e);
+
+/*
  * Does who opens path see what those see who have it open, and they what he
  * does?  ERR_BUSY: no, as above.  For who is to write there.
  */

@@ -32,7 +32,7 @@ enum {
  * compressing file system counts what it has compressed as data.
  */
 int
-source_check_holes(const struct source *s, off_t size, struct err *e)
+source_refuse_holes(int fd, off_t size, struct err *e)
 {
 	const off_t large = (off_t)64 << 30, enough = size / 256;
 	off_t from, to = 0, data = 0;
@@ -40,14 +40,14 @@ source_check_holes(const struct source *s, off_t size, struct err *e)
 	if (size < large)
 		return 0;
 	while (data < enough) {
-		if ((from = lseek(s->fd, to, SEEK_DATA)) == -1) {
+		if ((from = lseek(fd, to, SEEK_DATA)) == -1) {
 			if (errno != ENXIO)
 				return 0; /* it cannot be told here */
 			return err_set(e, ERR_CORRUPT,
 			    "nearly all holes: %lld bytes of %lld",
 			    (long long)data, (long long)size);
 		}
-		if ((to = lseek(s->fd, from, SEEK_HOLE)) == -1)
+		if ((to = lseek(fd, from, SEEK_HOLE)) == -1)
 			return 0;
 		data += to - from;
 	}
@@ -76,7 +76,8 @@ source_check_size(
 	uint32_t in_file = 0;
 
 	if (file_pages(s, &in_file, e) == -1 ||
-	    source_check_holes(s, (off_t)in_file * s->st.page_size, e) == -1)
+	    source_refuse_holes(s->fd, (off_t)in_file * s->st.page_size, e) ==
+		-1)
 		return -1;
 	growth_from(&g, in_file);
 	growth_read(

@@ -310,7 +310,7 @@ source_size_from_header(struct source *s, struct err *e)
 		    s->st.pages, h.page_size, (long long)now.st_size);
 	if (s->st.pages == 0)
 		return err_set(e, ERR_CORRUPT, "no pages");
-	return source_check_holes(s, now.st_size, e);
+	return source_refuse_holes(s->fd, now.st_size, e);
 }
 
 /* The header says another page size than the WAL: not its WAL. */

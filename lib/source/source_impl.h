@@ -114,7 +114,6 @@ bool source_hold(const struct source *s);
 /* source_check.c: can the files hold that?  0, or -1 with ERR_CORRUPT. */
 int source_check_size(
     struct source *s, uint32_t frames, uint32_t pages, struct err *e);
-int source_check_holes(const struct source *s, off_t size, struct err *e);
 void source_check_first(struct source *s, const uint8_t *page);
 /* Is a page up to 'last' neither in the file nor in the overlay? */
 bool source_lacks(struct source *s, uint32_t last);

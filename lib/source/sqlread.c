@@ -10,6 +10,7 @@
 #include "lib/source/pagetap.h"
 #include "lib/source/rodb.h"
 #include "lib/sqlite/dbhdr.h"
+#include "lib/sys/stop.h"
 
 enum {
 	PAGE_MAX = 65536,
@@ -135,6 +136,8 @@ step_all(struct pass *p, sqlite3_backup *b)
 
 	p->running = true;
 	do {
+		if ((p->failed = stop_overdue(p->e) == -1))
+			return SQLITE_ABORT;
 		rc = sqlite3_backup_step(b, n);
 	} while (rc == SQLITE_OK && p->tries <= TRIES);
 	if (rc == SQLITE_OK)

@@ -3,10 +3,12 @@
  * The newest state of a replica against the live database: reading that, by way
  * of SQLite where it can be had, and what is to be known for a verdict.
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/when.h"
 #include "lib/source/source.h"
@@ -153,6 +155,22 @@ read_held(struct look *l, const char *path, const char *real, struct err *e)
 	return rc == 1 ? 0 : -1;
 }
 
+/* Before SQLite reads all of it. */
+static int
+check_holes(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	int rc = 0;
+
+	if (fd == -1)
+		return 0; /* SQLite says why */
+	if (fstat(fd, &st) == 0)
+		rc = source_refuse_holes(fd, st.st_size, e);
+	close(fd);
+	return rc;
+}
+
 /* In a transaction, if that can be had. */
 static int
 read_live(struct look *l, const char *path, struct err *e)
@@ -172,7 +190,10 @@ read_live(struct look *l, const char *path, struct err *e)
 	rc = signature_take(&l->live.before, path, &racy, e);
 	if (rc == 0 && S_ISREG(st.st_mode)) {
 		guard_enter(f->dev, f->ino);
-		rc = read_by_sqlite(l, real, false, e);
+		/* Closing it drops locks of this process: nobody has any. */
+		rc = check_holes(real, e);
+		if (rc == 0)
+			rc = read_by_sqlite(l, real, false, e);
 		guard_leave(f->dev, f->ino);
 	}
 	if (rc == 0)
