@@ -48,17 +48,15 @@ found(void *ctx, struct prune_db *db)
 
 /* A name of names that mean something below a database. */
 static void
-draw_name(char *out)
+draw_name(struct buf *out)
 {
 	static const char *const part[] = { "a", "b", "a-", "generations",
 		"0123456789abcdef", "ltx", "0000", "h", "snapshots", "z" };
 	unsigned n = draw(4);
 
-	*out = '\0';
-	for (unsigned i = 0; i < n; i++) {
-		strcat(out, i > 0 ? "/" : "");
-		strcat(out, part[draw(10)]);
-	}
+	buf_reset(out);
+	for (unsigned i = 0; i < n; i++)
+		buf_addf(out, "%s%s", i > 0 ? "/" : "", part[draw(10)]);
 }
 
 static void
@@ -85,20 +83,21 @@ static bool
 of_one_root(void)
 {
 	struct prune_scan scan = { .found = found };
-	char name[256];
+	struct buf name = { 0 };
 	struct err e;
 
 	mem_clear();
 	n_seen = 0;
 	wrong = NULL;
 	for (unsigned i = draw(12); i > 0; i--) {
-		draw_name(name);
+		draw_name(&name);
 		for (unsigned o = draw(5); o > 0; o--)
-			put_object(name);
+			put_object(buf_str(&name));
 	}
 	if (prune_scan(&mem_store, &scan, &e) == -1)
 		wrong = "it fails";
 	free(scan.first);
+	buf_release(&name);
 	for (size_t i = 0; i < n_seen; i++)
 		free(seen[i].key);
 	return wrong == NULL;
