@@ -617,7 +617,9 @@ peak() {
 
 @test "what it needs of memory does not grow with the names" {
 	need measure
-	local i few many
+	local i few many most=800
+	# What the sanitizers lay around each piece is a multiple of it.
+	[[ ${B##*/} != *-* ]] || most=8000
 	history 1
 	mkdir "$R/0"
 	for i in {0..99}; do
@@ -629,7 +631,7 @@ peak() {
 	few=$(peak lspp-prune -r "$R" -n --keep-last 1 '0/**')
 	many=$(peak lspp-prune -r "$R" -n --keep-last 1 '**')
 	say "101 databases: $few KB, 6,001: $many KB"
-	((many < few + 800))
+	((many < few + most))
 	[ -n "${LSPP_SOAK:-}" ] || return 0
 	# A drill reads them all, and what it does at once is more: of more names.
 	for i in {60..399}; do
