@@ -47,6 +47,7 @@ prune(void)
 }
 
 static int alone;
+static bool killed; /* the last prune, in the middle */
 
 /* What is to stand alone is said before anything goes. */
 static void
@@ -86,6 +87,7 @@ prune_by(const struct prune_policy *p)
 		mark(db);
 	if (rc == 0 && db->plan.n > 0 && draw(2))
 		until = db->plan.v[draw((unsigned)db->plan.n)].wave;
+	killed = until != UINT32_MAX;
 	for (size_t k = 0; rc == 0 && k < db->plan.n; k++) {
 		const struct prune_item *it = &db->plan.v[k];
 
@@ -190,9 +192,10 @@ ask(int64_t at)
 	return why;
 }
 
-/* The content that a time leads to; 0: it is not told for certain. */
+/* The content that a time leads to; 0: none, or, if only what is certain
+ * counts, one with status 3. */
 static int
-content_at(int64_t at)
+content_of(int64_t at, bool certain)
 {
 	struct restore_want w = RESTORE_WANT;
 	const struct object *o = NULL;
@@ -201,10 +204,29 @@ content_at(int64_t at)
 
 	w.at_ns = at;
 	w.now_ns = m.now + m.ours + m.later;
-	if (restore_plan(&store, "db", &w, &p, &e) == 0 && !p.earlier)
+	if (restore_plan(&store, "db", &w, &p, &e) == 0 &&
+	    (!certain || !p.earlier))
 		o = led_to(&p);
 	restore_plan_release(&p);
 	return o == NULL ? 0 : o->content;
+}
+
+static int
+content_at(int64_t at)
+{
+	return content_of(at, true);
+}
+
+/*
+ * Does it lead there as before?  What a prune that was killed has left of another
+ * generation may look newer where a clock went back: then the same state comes,
+ * with status 3, until the next prune.
+ */
+static bool
+leads_to(int64_t at, int content)
+{
+	return content_at(at) == content ||
+	    (killed && m.back && content_of(at, false) == content);
 }
 
 static bool
@@ -245,7 +267,7 @@ keeps(void)
 	for (int i = 0; i < m.n; i++) {
 		at = m.v[i].at + m.ours;
 		if (m.v[i].at > 0 && at >= from && before[i] != 0 &&
-		    content_at(at) != before[i])
+		    !leads_to(at, before[i]))
 			return "what was promised is kept";
 		/* Of a clock that was ahead it is not told for certain. */
 		now = content_at(at);
