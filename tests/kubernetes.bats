@@ -39,6 +39,8 @@ conform() {
 }
 
 @test "they are as the schemas of Kubernetes have it" {
+	[ -e "$SCHEMAS" ] ||
+		skip 'no schemas of Kubernetes here: ./bootstrap --test fetches them'
 	run -0 conform "$YAML"/*.yaml
 	assert_output --partial 'Valid: 4, Invalid: 0, Errors: 0, Skipped: 0'
 	# Which would see it.

@@ -348,6 +348,19 @@ back() {
 	assert_equal "$(replica_list lspp-passes/)" ''
 }
 
+@test "by a clock that is wrong no pass goes, and it is told, with nothing else there" {
+	[ $REPLICA = dir ] || skip "the time of a server cannot be moved here"
+	fleet 2
+	pass 1
+	replica_list lspp-passes/ >"$T/one"
+	find "$R" -mindepth 1 -maxdepth 1 ! -name lspp-passes -exec rm -r {} +
+	NO_FAKE_STAT=1 at_time -f +30d lspp-prune -r "$R" --yes --keep-for 12h \
+		'**' >"$T/out.txt" 2>"$T/err" && fail "0"
+	grep -q "machine's clock says" "$T/err"
+	assert_equal "$(cat "$T/out.txt")" ''
+	replica_list lspp-passes/ | diff "$T/one" -
+}
+
 @test "nobody takes a pass for a database" {
 	fleet 2
 	pass 1

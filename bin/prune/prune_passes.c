@@ -43,11 +43,16 @@ delete_pass(struct run *run, const struct old_pass *o)
 void
 prune_passes(struct run *run)
 {
+	bool go = run->passes > 0 && !run->ended && !stop_requested();
 	struct err e;
 
+	/* That of databases is told with them, and ends the run. */
+	if (go && prune_clock(run, run->store, &e) == -1) {
+		cli_fail(&run->cli, NULL, &e, 1);
+		go = false;
+	}
 	for (size_t i = 0; i < run->passes; i++) {
-		if (!run->ended && !stop_requested() &&
-		    prune_clock(run, run->store, &e) == 0)
+		if (go && !stop_requested())
 			delete_pass(run, &run->pass[i]);
 		free(run->pass[i].key);
 	}
