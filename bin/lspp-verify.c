@@ -27,14 +27,36 @@
 /* At one that is being pruned. */
 #define LOOKS 20
 
+/* A page of a listing is not relied on for longer. */
+#define PAGE_NS INT64_C(60000000000)
+
+static void
+forget_listing(struct request *q)
+{
+	if (q->page != NULL)
+		listed_release(&q->below);
+	listed_page_drop(q->page);
+	q->page = NULL;
+}
+
 /* -- choosing, on the reader's thread -------------------------------------- */
 
+/*
+ * Those that a pattern found come in the order of a listing.  A sample does not;
+ * and what a live database is compared with is listed just then.
+ */
 static void
 hand_in(struct run *run, struct choice *c)
 {
 	struct request *q = xcalloc(1, sizeof(*q));
 
 	q->c = *c;
+	run->pager.s = c->store;
+	run->pager.for_ns = PAGE_NS;
+	if (c->rc == 0 && c->searched && run->sample == NULL &&
+	    run->by_file == NULL && !run->want.source && !run->cli.dry_run)
+		(void)pager_look(
+		    &run->pager, buf_str(&c->key), &q->below, &q->page);
 	pool_put(run->pool, &q->job);
 }
 
@@ -204,6 +226,7 @@ feed(struct pool *p, void *ctx)
 		cli_choose(&run->in, run->by_file, &run->chooser);
 	if (run->sample != NULL && e->class == ERR_NONE && !stop_requested())
 		(void)draw(run, e);
+	pager_release(&run->pager);
 }
 
 /* -- looking, on a worker -------------------------------------------------- */
@@ -223,7 +246,10 @@ look(struct worker *w, struct request *q, struct err *e)
 	    state_root(w->st, q->c.store->url, false, &q->root, e) == -1)
 		return -1;
 	j.root = q->root;
+	if (q->page != NULL && !listed_page_is_old(q->page, PAGE_NS))
+		j.listed = &q->below;
 	rc = verify(w->verifier, &j, &w->run->want, &q->out, e);
+	forget_listing(q);
 	q->took_ns = when_now() - q->at_ns;
 	return rc;
 }
@@ -299,6 +325,7 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 		pool_done(p, jobs[i]);
 		choice_release(&q->c);
 		verified_release(&q->out);
+		forget_listing(q);
 		free(q);
 	}
 	lines_flush();

@@ -164,6 +164,10 @@ lines() {
 	costs 0 0 0 1 0 lspp-scan "$R"
 	costs 0 0 0 0 0 lspp-stat
 	costs 0 $((2 * N)) 0 4 0 lspp-restore -o out '**'
-	costs 0 $((3 * N)) 0 $((N + 2)) 0 lspp-verify '**'
+	costs 0 $((3 * N)) 0 4 0 lspp-verify '**'
+	# By name, and beside the live databases, each is listed just then.
+	sed "s|^src/||" paths >keys
+	costs 0 $((3 * N)) 0 $N 0 with keys lspp-verify
+	costs 0 $((3 * N)) 0 $((N + 2)) 0 lspp-verify --against-source '**'
 	costs 0 0 0 3 0 lspp-prune --yes --keep-for 30d '**'
 }

@@ -15,6 +15,7 @@
 #include "lib/cli/cli.h"
 #include "lib/cli/lines.h"
 #include "lib/store/conf.h"
+#include "lib/store/listed_page.h"
 #include "lib/store/stats.h"
 #include "lib/sys/pool.h"
 #include "lib/verify/evidence.h"
@@ -38,6 +39,7 @@ struct run {
 	struct state *reader;  /* the reader's handle, or NULL */
 	/* With one pattern: the records of those that a listing found. */
 	struct bits listed;
+	struct pager pager; /* the reader's */
 	struct err trouble; /* of the reader */
 
 	struct state *st; /* the main thread's, NULL: nothing is noted, */
@@ -72,6 +74,9 @@ struct request {
 	int64_t at_ns, took_ns;
 	bool marked;
 	bool dropped; /* a signal came before it was begun */
+	/* What a page has of it, for the first look; page NULL: nothing. */
+	struct listed below;
+	struct listed_page *page;
 	/* It may be being pruned: so many looks, and what the last one saw. */
 	unsigned looks;
 	size_t objects;

@@ -97,10 +97,16 @@ below(const struct listed *l, const char *key)
 	return from;
 }
 
+bool
+listed_page_is_old(const struct listed_page *page, int64_t for_ns)
+{
+	return monotonic_ns() - page->asked_ns >= for_ns;
+}
+
 static bool
 is_old(const struct pager *p, const struct listed_page *page)
 {
-	return p->for_ns != 0 && monotonic_ns() - page->asked_ns >= p->for_ns;
+	return p->for_ns != 0 && listed_page_is_old(page, p->for_ns);
 }
 
 static struct listed_page *

@@ -200,7 +200,8 @@ look_all(struct look *l, struct err *e)
 	return l->fault.class != ERR_CORRUPT ? look_foreign(l, e) : 0;
 }
 
-/* The record first: what it says is in the listing, or was pruned since. */
+/* The record first: what it says is in the look's own listing, or was pruned
+ * since. */
 static int
 begin(struct look *l, struct err *e)
 {
@@ -215,9 +216,12 @@ begin(struct look *l, struct err *e)
 	if (l->known)
 		memcpy(l->out->shipping, l->rec.pos.line,
 		    sizeof(l->out->shipping));
-	ltx_listed(&l->listed, j->store, j->db);
+	if (l->from == NULL) {
+		ltx_listed(&l->listed, j->store, j->db);
+		l->from = &l->listed;
+	}
 	return history_read_listed(
-	    &l->h, &l->listed, j->db, NULL, !l->want->newest, e);
+	    &l->h, l->from, j->db, NULL, !l->want->newest, e);
 }
 
 static void
@@ -249,6 +253,8 @@ look(struct verifier *v, const struct verify_job *j,
 	unsigned attempts = out->attempts;
 	int rc;
 
+	if (attempts == 0)
+		l.from = j->listed;
 	verified_release(out);
 	out->attempts = attempts + 1;
 	rc = begin(&l, e);

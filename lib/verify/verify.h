@@ -66,7 +66,8 @@
  * Two looks.  A listing of a directory that is written to may lack a name and
  * have a later one; objects vanish behind a listing.  So a fault counts if a
  * second look, with a listing of its own, finds the same, and no fewer
- * objects.
+ * objects.  So the first may be at a listing that served others, too, and is
+ * older than the record: what it lacks for that is found by the second.
  */
 #ifndef LSPP_VERIFY_VERIFY_H
 #define LSPP_VERIFY_VERIFY_H
@@ -78,6 +79,7 @@
 #include "lib/base/buf.h"
 
 struct err;
+struct listed;
 struct state;
 struct store;
 
@@ -136,6 +138,9 @@ struct verify_job {
 	struct state *st; /* NULL: there is none */
 	int64_t root;     /* in st; 0: never shipped to */
 	const char *path; /* of the live database, without a record */
+	/* All that is below "db/", listed a moment ago: what the first look is
+	 * at.  Each other one lists.  NULL: so does the first. */
+	const struct listed *listed;
 };
 
 /*

@@ -47,7 +47,9 @@ struct look {
 	const struct verify_job *j;
 	const struct verify_want *want;
 	struct verified *out;
-	struct listed listed; /* what is below the database */
+	/* What is below the database: the job's, or the look's own. */
+	const struct listed *from;
+	struct listed listed;
 	struct history h;
 	struct record rec;
 	bool known;       /* rec is filled */

@@ -366,7 +366,7 @@ look_ltx(struct look *l, struct err *e)
 	struct ltx_where where;
 	int rc;
 
-	rc = ltx_list_any(&x.files, &l->listed, l->j->db, &x.how, &where, e);
+	rc = ltx_list_any(&x.files, l->from, l->j->db, &x.how, &where, e);
 	if (rc == -1 || x.files.n == 0) {
 		ltx_list_release(&x.files);
 		/* Nothing is restored from such names, so none is sound. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Does a replica restore?  Asked of replicas in memory, whole and bent. */
+#include "lib/store/listed.h"
 #include "lib/verify/verify.h"
 #include "tests/unit/mem_store.h"
 #include "tests/unit/tap.h"
@@ -128,6 +129,94 @@ test_pruned(void)
 	verified_release(&v);
 }
 
+static int
+add_listed(void *ctx, const struct store_entry *en, struct err *e)
+{
+	(void)e;
+	listed_add(ctx, en);
+	return 0;
+}
+
+/* What is below a.db now; to be looked at later. */
+static void
+list_now(struct listed *all, struct listed *l)
+{
+	struct err e;
+
+	*all = LISTED_NOT(&mem_store);
+	(void)mem_store.ops->list(
+	    &mem_store, "a.db/", false, add_listed, all, &e);
+	listed_part(l, all, "a.db/", 0, all->n);
+	mem_lists = 0;
+}
+
+/* Looks at that; the listings are released. */
+static int
+look_at(
+    struct listed *all, struct listed *l, struct verified *out, struct err *e)
+{
+	const struct verify_want want = { .deep = true };
+	const struct verify_job j = {
+		.store = &mem_store, .db = "a.db", .listed = l
+	};
+	int rc;
+
+	*out = (struct verified){ 0 };
+	*e = (struct err){ 0 };
+	rc = verify(verifier, &j, &want, out, e);
+	listed_release(l);
+	listed_release(all);
+	return rc;
+}
+
+/* The first run, as lspp-prune does. */
+static void
+prune_first(void)
+{
+	mem_remove(SNAPSHOT("0"));
+	for (size_t i = 0; i < mem_n;)
+		if (strstr(mem[i].key, "/wal/00000000_") != NULL)
+			mem_remove(mem[i].key);
+		else
+			i++;
+}
+
+/* A listing that served others, too, is the first look's, and no other's. */
+static void
+test_listed(void)
+{
+	struct mem_history h;
+	struct listed all, l;
+	struct verified v;
+	struct err e;
+
+	make(&h);
+	list_now(&all, &l);
+	is_int(look_at(&all, &l, &v, &e), 0, "whole: %s", e.msg);
+	ok(mem_lists == 0 && v.attempts == 1 && v.objects == 5, "not listed");
+	verified_release(&v);
+	list_now(&all, &l);
+	mem_segment(&h, 2, 9, 300 * S);
+	is_int(look_at(&all, &l, &v, &e), 0, "written to since: %s", e.msg);
+	ok(v.as_of_ns / S == 210 && mem_lists == 0, "as of the listing");
+	verified_release(&v);
+	/* A run was pruned since. */
+	make(&h);
+	list_now(&all, &l);
+	prune_first();
+	is_int(look_at(&all, &l, &v, &e), 0, "pruned since: %s", e.msg);
+	ok(v.attempts == 2 && mem_lists > 0, "which a listing told");
+	verified_release(&v);
+	/* And what is damaged is seen twice. */
+	make(&h);
+	mem_damage(SEGMENT("1", "00000000"), 30);
+	list_now(&all, &l);
+	is_int(look_at(&all, &l, &v, &e), -1, "damaged");
+	ok(e.class == ERR_CORRUPT && v.attempts == 2 && mem_lists > 0, "%s",
+	    e.msg);
+	verified_release(&v);
+}
+
 int
 main(void)
 {
@@ -137,6 +226,7 @@ main(void)
 	test_wrong();
 	test_not_known();
 	test_pruned();
+	test_listed();
 	verifier_free(verifier);
 	mem_clear();
 	return done();
