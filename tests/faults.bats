@@ -435,3 +435,20 @@ no_times() {
 	again() { :; }
 	trials 8
 }
+
+# -- what is told ---------------------------------------------------------------
+
+# Whose state a disk does not read must not be told to move it away.
+@test "a disk that does not read is not a damaged state" {
+	local n all stat=(lspp-stat -s "$S")
+	fleet wal
+	atcall -f state.db -e EIO -k read -o calls "${stat[@]}" >/dev/null
+	all=$(head -n 1 calls)
+	[ "$all" -gt 5 ]
+	for ((n = 1; n <= all; n++)); do
+		run -74 --separate-stderr \
+			atcall -f state.db -e EIO -k read -n $n "${stat[@]}"
+		assert_regex "$stderr" 'Input/output error'
+		refute_regex "$stderr" 'malformed|move the state'
+	done
+}

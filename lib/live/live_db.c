@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/live/live_db.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/sqlite/dbfault.h"
 #include "lib/sys/file.h"
 #include "lib/sys/stop.h"
 
@@ -25,6 +27,9 @@ live_fail(sqlite3 *db, int rc, const struct stop_wait *w, struct err *e)
 		    e, "nothing was changed; --live-wait waits for longer");
 	case SQLITE_NOTADB:
 	case SQLITE_CORRUPT:
+		if ((errno = dbfault_errno(db)) != 0)
+			return err_sys(e, "the live database: %s",
+			    sqlite3_errstr(SQLITE_IOERR));
 		err_set(e, ERR_CORRUPT, "the live database: %s",
 		    sqlite3_errmsg(db));
 		return err_hint(e, "%s", stop_and_force);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/restore/restore_proof.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -11,6 +12,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/replica/wal/provenance.h"
+#include "lib/sqlite/dbfault.h"
 #include "lib/sys/crew.h"
 #include "lib/sys/file.h"
 #include "lib/sys/stop.h"
@@ -188,6 +190,8 @@ sqlite_failed(sqlite3 *db, int code, struct err *e)
 {
 	int system = code & 0xff;
 
+	if ((errno = dbfault_errno(db)) != 0)
+		return err_sys(e, "SQLite's check");
 	if (system == SQLITE_ERROR) {
 		err_set(e, ERR_CORRUPT, "SQLite cannot check it: %s",
 		    sqlite3_errmsg(db));
@@ -212,6 +216,10 @@ ask(sqlite3 *db, const char *pragma, struct err *e)
 		goto out;
 	}
 	answer = (const char *)sqlite3_column_text(q, 0);
+	if ((errno = dbfault_errno(db)) != 0) {
+		err_sys(e, "SQLite's check");
+		goto out;
+	}
 	if (answer == NULL || strcmp(answer, "ok") != 0) {
 		err_set(e, ERR_CORRUPT, "SQLite's check: %.*s",
 		    (int)strcspn(answer ? answer : "?", "\n"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/source/rodb.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/sqlite/dbfault.h"
 
 #define VFS_NAME "lspp-readonly"
 
@@ -103,6 +105,8 @@ rodb_fail(sqlite3 *db, int rc, struct err *e)
 		    "was the -wal cut? restart the application; what it "
 		    "committed meanwhile may be lost");
 	}
+	if ((errno = dbfault_errno(db)) != 0)
+		return err_sys(e, "%s", sqlite3_errstr(SQLITE_IOERR));
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED: return err_set(e, ERR_BUSY, "locked by a writer");

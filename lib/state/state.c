@@ -10,6 +10,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/sqlite/dbfault.h"
 #include "lib/sqlite/dbhdr.h"
 #include "lib/state/state_impl.h"
 #include "lib/sys/file.h"
@@ -70,10 +71,14 @@ state_fail(struct state *st, struct err *e)
 {
 	int rc = st->db != NULL ? sqlite3_errcode(st->db) : SQLITE_NOMEM;
 	const char *why = st->db != NULL ? sqlite3_errmsg(st->db) : "no memory";
+	int disk = dbfault_errno(st->db);
 
 	switch (rc & 0xff) {
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+		if ((errno = disk) != 0)
+			return err_sys(
+			    e, "state: %s", sqlite3_errstr(SQLITE_IOERR));
 		err_set(e, ERR_CONFIG, "state: %s", why);
 		return err_hint(e,
 		    "move the state directory away: the next "
@@ -84,7 +89,7 @@ state_fail(struct state *st, struct err *e)
 	case SQLITE_PERM:
 	case SQLITE_AUTH: return err_set(e, ERR_DENIED, "state: %s", why);
 	case SQLITE_IOERR:
-		errno = sqlite3_system_errno(st->db);
+		errno = disk != 0 ? disk : sqlite3_system_errno(st->db);
 		return errno != 0 ? err_sys(e, "state: %s", why)
 				  : err_set(e, ERR_IO, "state: %s", why);
 	case SQLITE_FULL:
