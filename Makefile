@@ -205,8 +205,9 @@ endif
 .PRECIOUS: build-fuzz/%
 
 # Each of them for a while, as a test: what breaks one is told, with its name.
+fuzzers: $(FUZZERS:%=build-fuzz/%)
 fuzz-check: SECONDS = 30
-fuzz-check: $(FUZZERS:%=build-fuzz/%)
+fuzz-check: fuzzers
 	$Qtests/fuzz/check $(SECONDS) $(FUZZERS)
 
 # Line coverage of lib/ by all the tests.
@@ -282,4 +283,4 @@ uninstall:
 		'$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
 		2>/dev/null || :
 
-.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large bench-growth bench-million fuzz cover dist sbom deb musl static install uninstall
+.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large bench-growth bench-million fuzz fuzzers fuzz-check cover dist sbom deb musl static install uninstall
