@@ -70,17 +70,21 @@ words() {
 
 # What the manuals speak of, two days ago and now; anew for each example.
 fleet() {
+	local t
 	mkdir -p "$ROOT"/srv/{acme,eu/x,old,t,www} "$ROOT/var/lib/node_exporter"
 	sqlite3 "$ROOT/srv/acme/app.db" 'CREATE TABLE needle (x)'
 	cp "$ROOT/srv/acme/app.db" "$ROOT/srv/eu/x/a.db"
 	cp "$ROOT/srv/acme/app.db" "$ROOT/srv/old/gone.db"
 	cp "$ROOT/srv/acme/app.db" "$ROOT/srv/template.db"
-	mkdir "$ROOT/srv/tenants/t1"
-	cp "$ROOT/srv/acme/app.db" "$ROOT/srv/tenants/t1"
+	mkdir "$ROOT"/srv/tenants/{t1,acme,blue}
+	for t in t1 acme blue; do
+		cp "$ROOT/srv/acme/app.db" "$ROOT/srv/tenants/$t"
+	done
 	sqlite3 "$ROOT/srv/fleet.db" "CREATE TABLE tenant (path, plan);
 		INSERT INTO tenant VALUES ('/srv/acme/app.db', 'free')"
 	echo /srv/acme/app.db >"$ROOT/srv/failed"
 	echo /srv/old/gone.db >"$ROOT/srv/paths"
+	echo old/gone.db >"$ROOT/srv/left"
 	cat >"$ROOT/begin" <<-'END'
 	set -e
 	cd /srv
@@ -99,9 +103,16 @@ fleet() {
 		rm -rf /srv/* /backup/* /var/lib/lspp/* /b /tmp/*
 		cp -a /was/srv /was/backup /was/b /
 		cp -a /was/lspp /var/lib
-		if grep -qE 'gone|paths|old' "$f"; then
+		if grep -qE 'gone|paths|old|< left' "$f"; then
 			rm /srv/old/gone.db
 			lspp-scan /srv | lspp-hot >/dev/null 2>&1 || :
+		fi
+		if grep -qF -- '--forget /srv/acme/app.db' "$f"; then
+			rm /srv/acme/app.db
+		fi
+		# Where it is restored to, there is nothing yet.
+		if d=$(grep -oP -- '-o \K/srv[^ ]*' "$f") && ! grep -q if-not-exists "$f"; then
+			rm -rf "${d:?}"/*.db "${d:?}"/*/
 		fi
 		status=0
 		bash -o pipefail "$f" >"/said/${f##*/}" 2>&1 </dev/null || status=$?
@@ -126,6 +137,9 @@ declare -gA ENDS=(
 	for p in $PROGRAMS; do
 		write_examples "lspp-$p.1" "$ROOT/examples"
 	done
+	write_examples lspp.7 "$ROOT/examples" DESCRIPTION
+	# A bucket that keeps versions is nothing that a directory can stand for.
+	rm "$(grep -l '^aws ' "$ROOT"/examples/lspp.7.*)"
 	fleet
 	run -0 in_root "exec chroot $ROOT /bin/bash /begin"
 	while read -r status example; do
