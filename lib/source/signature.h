@@ -35,7 +35,7 @@ struct file_sig {
 	int64_t dev, ino, size, mtime_ns, ctime_ns; /* all 0: no such file */
 };
 
-/* No padding: stored and compared as bytes. */
+/* No padding: compared as bytes. */
 struct signature {
 	struct file_sig db, wal;
 };

@@ -12,6 +12,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/le.h"
 #include "lib/sqlite/pagesum.h"
 #include "lib/sys/file.h"
 #include "lib/sys/guard.h"
@@ -72,10 +73,12 @@ dblocks_close(struct dblocks *l)
 int64_t
 dblock_id(int64_t root, const char *key)
 {
+	uint8_t number[8];
 	struct buf b = { 0 };
 	struct pagesum h;
 
-	buf_add(&b, &root, sizeof(root));
+	le64_put(number, (uint64_t)root);
+	buf_add(&b, number, sizeof(number));
 	buf_adds(&b, key);
 	h = pagesum_of(0, b.data, (uint32_t)b.len);
 	buf_release(&b);

@@ -91,6 +91,13 @@ int state_each_path(struct state *st, const char *text,
 
 /* Exactly n bytes of a column in p; false if it has another length. */
 bool state_column(sqlite3_stmt *q, int at, void *p, size_t n);
+/* What is known of files, as state_bytes.c keeps it; false, and nothing in s, if it
+ * has another length. */
+enum { STATE_SIGNATURE = 80, STATE_SOURCE = 72 };
+bool state_signature(sqlite3_stmt *q, int at, struct signature *s);
+bool state_source(sqlite3_stmt *q, int at, struct source_pos *s);
+void state_signature_put(uint8_t p[STATE_SIGNATURE], const struct signature *s);
+void state_source_put(uint8_t p[STATE_SOURCE], const struct source_pos *s);
 /* A number from 0 to max; false if it is none. */
 bool state_natural(sqlite3_stmt *q, int at, uint64_t max, uint64_t *v);
 /* A column as a string; the caller frees it. */

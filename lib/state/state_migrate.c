@@ -4,9 +4,10 @@
  * that is killed leaves the one or the other, whole.
  *
  * Version 2 had a position in three columns, generation, idx and off, the chain
- * in the order of bytes of the machine, and in the upper half of snapshot_index
- * a checksum, or 0.  Who has such a state open meanwhile, a program of before,
- * fails at its next record: then the objects that it put are adopted.
+ * in little-endian words, the order of all machines that had it, and in the
+ * upper half of snapshot_index a checksum, or 0.  Who has such a state open
+ * meanwhile, a program of before, fails at its next record: then the objects
+ * that it put are adopted.
  *
  * A record that is damaged stays so: it gets no checksum.
  */
@@ -16,6 +17,7 @@
 #include "lib/base/be.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/le.h"
 #include "lib/replica/wal/layout.h"
 #include "lib/replica/wal/walpos.h"
 #include "lib/sqlite/growth.h"
@@ -77,14 +79,16 @@ read_numbers(sqlite3_stmt *q, struct record *r, uint32_t *check)
 static bool
 read_record(sqlite3_stmt *q, struct record *r)
 {
-	uint8_t sum[PAGESUM_SIZE];
+	uint8_t sum[PAGESUM_SIZE], words[WALPOS_CHAIN];
 	uint32_t chain[4], check;
 	char *generation = state_text(q, 3);
 	bool ok = layout_is_generation(generation) &&
-	    state_column(q, 6, chain, sizeof(chain)) &&
+	    state_column(q, 6, words, sizeof(words)) &&
 	    state_column(q, 9, sum, sizeof(sum)) && read_numbers(q, r, &check);
 
 	if (ok) {
+		for (size_t i = 0; i < 4; i++)
+			chain[i] = le32(words + 4 * i);
 		r->format = FORMAT_WAL;
 		memcpy(r->pos.line, generation, POS_LINE);
 		walpos_chain(&r->chain, chain, chain + 2);

@@ -114,8 +114,7 @@ read_blobs(sqlite3_stmt *q, struct record *r)
 	bool ok = strlen(line) < POS_LINE && chain <= CHAIN_MAX &&
 	    state_column(q, 7, r->chain.bytes, (size_t)chain) &&
 	    state_column(q, 11, sum, sizeof(sum)) &&
-	    state_column(q, 12, &r->source, sizeof(r->source)) &&
-	    state_column(q, 13, &r->sig, sizeof(r->sig));
+	    state_source(q, 12, &r->source) && state_signature(q, 13, &r->sig);
 
 	if (ok) {
 		memcpy(r->pos.line, line, strlen(line));
@@ -231,9 +230,11 @@ state_other_name(struct state *st, int64_t root, const char *path,
 int
 state_put(struct state *st, struct record *r, struct err *e)
 {
-	uint8_t sum[PAGESUM_SIZE];
+	uint8_t sum[PAGESUM_SIZE], source[STATE_SOURCE], sig[STATE_SIGNATURE];
 
 	pagesum_store(sum, r->sum);
+	state_source_put(source, &r->source);
+	state_signature_put(sig, &r->sig);
 	if (sql_run(st, e,
 		r->id != 0 ? "REPLACE INTO db(" STATE_COLUMNS ") " VALUES
 			   : "INSERT INTO db(" STATE_COLUMNS ") " VALUES,
@@ -241,9 +242,8 @@ state_put(struct state *st, struct record *r, struct err *e)
 		    NAME(r->path), NUMBER(r->format), TEXT(r->pos.line),
 		    NUMBER(r->pos.at), BYTES(r->chain.bytes, r->chain.n),
 		    NUMBER(r->snapshot), NUMBER(r->page_size), NUMBER(r->pages),
-		    BYTES(sum, sizeof(sum)),
-		    BYTES(&r->source, sizeof(r->source)),
-		    BYTES(&r->sig, sizeof(r->sig)), NUMBER(r->racy),
+		    BYTES(sum, sizeof(sum)), BYTES(source, sizeof(source)),
+		    BYTES(sig, sizeof(sig)), NUMBER(r->racy),
 		    NUMBER(state_checksum(r)), NUMBER(r->snapshot_ns),
 		    NUMBER(r->snapshot_size), NUMBER(r->wal_bytes),
 		    NUMBER(r->segments), NUMBER(r->captured_ns))) == -1)

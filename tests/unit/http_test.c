@@ -86,6 +86,14 @@ test_nobody(void)
 	q.url = "gopher://127.0.0.1:1/";
 	is_int(http_do(h, &q, &r, &e), -1, "no HTTP");
 	is_int(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777, "a date");
+	is_int(http_date("Sunday, 06-Nov-94 08:49:37 GMT"), 784111777,
+	    "as RFC 850 has it");
+	is_int(http_date("Sun Nov  6 08:49:37 1994"), 784111777,
+	    "as asctime has it");
+	is_int(http_date("Wed, 20 Jan 2038 00:00:00 GMT"), 2147558400,
+	    "one that 32 bits do not hold");
+	is_int(http_date("Sun, 06 Nov 1994 08:49:37 GMT, so far"), -1,
+	    "and more behind it");
 	is_int(http_date("today"), -1, "is none");
 	http_free(h);
 	http_response_release(&r);

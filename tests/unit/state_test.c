@@ -12,6 +12,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/replica/wal/walpos.h"
+#include "lib/state/dblock.h"
 #include "lib/state/state_whose.h"
 #include "tests/unit/app_kit.h"
 
@@ -257,6 +258,51 @@ bend(struct state *st, sqlite3 *db, const char *set, bool damaged)
 	free(sql);
 }
 
+/* The bytes are the same on each machine, whatever its order. */
+static void
+bytes(void)
+{
+	static const char source[] = "01000000"
+				     "00000000"
+				     "00000000"
+				     "00000000"
+				     "0C000000"
+				     "00000000"
+				     "00000000"
+				     "00000000"
+				     "0000000000000000"
+				     "0500000000000000"
+				     "0000000000000000"
+				     "0000000000000000"
+				     "0000000000000000";
+	static const char sig[] = "0100000000000000"
+				  "0200000000000000"
+				  "0300000000000000"
+				  "0400000000000000"
+				  "0500000000000000"
+				  "0600000000000000"
+				  "0700000000000000"
+				  "0800000000000000"
+				  "0900000000000000"
+				  "0A00000000000000";
+	sqlite3 *db = other_handle();
+	sqlite3_stmt *q = NULL;
+
+	if (ok(sqlite3_prepare_v2(db,
+		   "SELECT hex(source), hex(sig) FROM db WHERE root = 1", -1,
+		   &q, NULL) == SQLITE_OK &&
+		    sqlite3_step(q) == SQLITE_ROW,
+		"the record's row")) {
+		is_str((const char *)sqlite3_column_text(q, 0), source,
+		    "a source");
+		is_str((const char *)sqlite3_column_text(q, 1), sig,
+		    "a signature");
+	}
+	sqlite3_finalize(q);
+	sqlite3_close(db);
+	is_int(dblock_id(258, "a/b.db"), 2177446592232131611, "a lock's place");
+}
+
 static void
 damaged(struct state *st)
 {
@@ -401,6 +447,7 @@ main(void)
 	dir_begin();
 	if (ok((st = state_open(dir, true, &e)) != NULL, "opened %s", e.msg)) {
 		records(st);
+		bytes();
 		shipped(st);
 		sums(st);
 		steps(st);

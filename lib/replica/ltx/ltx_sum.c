@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "lib/base/be.h"
+#include "lib/base/le.h"
 
 #define POLY UINT64_C(0xd800000000000000)
 
@@ -27,15 +28,6 @@ make(void)
 		for (unsigned b = 0; b < 256; b++)
 			table[k][b] = table[k - 1][b] >> 8 ^
 			    table[0][table[k - 1][b] & 0xff];
-}
-
-/* 8 bytes, the first of which is the lowest.  Written out, it is one load. */
-static uint64_t
-le64(const uint8_t *p)
-{
-	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 |
-	    (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 |
-	    (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
 }
 
 /* What 8 bytes do to the CRC, the last of them so many bytes later. */

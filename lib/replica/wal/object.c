@@ -11,6 +11,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/le.h"
 
 #define BLOCK ((size_t)256 * 1024)
 
@@ -210,13 +211,6 @@ void
 object_dec_into(struct object_dec *d, object_room *room)
 {
 	d->room = room;
-}
-
-static uint32_t
-le32(const uint8_t *p)
-{
-	return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 |
-	    (uint32_t)p[1] << 8 | p[0];
 }
 
 static int

@@ -113,7 +113,7 @@ take_replica(struct stat_replica *d, sqlite3_stmt *q)
 	d->segments = (uint32_t)sqlite3_column_int64(q, 5);
 	d->snapshot_ns = sqlite3_column_int64(q, 6);
 	d->captured_ns = sqlite3_column_int64(q, 7);
-	(void)state_column(q, 8, &sig, sizeof(sig));
+	(void)state_signature(q, 8, &sig);
 	d->written_ns = signature_newest_ns(&sig);
 	d->racy = sqlite3_column_int(q, 9) != 0;
 	d->gone = sqlite3_column_type(q, 10) != SQLITE_NULL;

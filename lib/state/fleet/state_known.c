@@ -212,7 +212,7 @@ one_row(void *ctx, sqlite3_stmt *q, struct err *e)
 		.path = buf_str(&r->path),
 		.racy = sqlite3_column_int(q, 4) != 0,
 		.captured_ns = sqlite3_column_int64(q, 5) };
-	(void)state_column(q, 3, &row.sig, sizeof(row.sig));
+	(void)state_signature(q, 3, &row.sig);
 	return r->each(r->ctx, &row, e);
 }
 

@@ -115,7 +115,7 @@ state_look(struct state *st, int64_t root, const char *path,
 			if (!seen->known || captured < seen->captured_ns)
 				seen->captured_ns = captured;
 			seen->known = true;
-			if (!state_column(q, 2, &was, sizeof(was)) ||
+			if (!state_signature(q, 2, &was) ||
 			    !signature_equal(&was, sig))
 				seen->changed = true;
 			if (sqlite3_column_int(q, 3) != 0)

@@ -499,5 +499,16 @@ http_response_release(struct http_response *r)
 int64_t
 http_date(const char *s)
 {
-	return s == NULL ? -1 : (int64_t)curl_getdate(s, NULL);
+	static const char *const formats[] = { "%a, %d %b %Y %T GMT",
+		"%a, %d-%b-%y %T GMT", "%a %b %e %T %Y" };
+
+	for (size_t i = 0; s != NULL && i < sizeof(formats) / sizeof(*formats);
+	     i++) {
+		struct tm tm = { 0 };
+		const char *end = strptime(s, formats[i], &tm);
+
+		if (end != NULL && *end == '\0')
+			return (int64_t)timegm(&tm);
+	}
+	return -1;
 }

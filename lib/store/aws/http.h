@@ -95,7 +95,8 @@ int http_do(struct http *h, const struct http_request *q,
 const char *http_header(const struct http_response *r, const char *name);
 void http_response_release(struct http_response *r);
 
-/* Seconds since 1970 of an RFC 9110 date, or -1. */
+/* Seconds since 1970 of an RFC 9110 date, or -1.  (A library that was built with
+ * a time_t of 32 bits is not asked.) */
 int64_t http_date(const char *s);
 
 #endif
