@@ -321,6 +321,52 @@ it had broken"* ]] || fail "$stderr"
 	assert_equal "$(marks)" ""
 }
 
+# gone_behind KEY... -- the command that takes them all, the first one first.
+gone_behind() {
+	if [ "$REPLICA" = dir ]; then
+		printf 'rm %s' "${*/#/$R/}"
+	else
+		printf 's3tool %s rm-many %s' "$R" "$*"
+	fi
+}
+
+@test "what is pruned behind a listing is no damage, at whichever call" {
+	local n calls keys first which=(-k write)
+	a_fleet 1
+	for n in 1 2; do
+		sqlite3 1.db "$(rows 3 500)"
+		ship --snapshot-interval 0s 1.db >/dev/null
+	done
+	# The first state, and what led on from it.
+	if [ "$LAYOUT" = ltx ]; then
+		mapfile -t keys < <(replica_list 1.db/ | grep -E '/(000)?0/')
+	else
+		first=$(objects 1.db snapshots | head -n 1)
+		first=${first##*/}
+		mapfile -t keys < <(
+			objects 1.db snapshots | head -n 1
+			objects 1.db wal | grep "/${first%%.*}_"
+		)
+	fi
+	assert [ "${#keys[@]}" -ge 2 ]
+	# The calls that objects are read with.
+	[ "$REPLICA" != dir ] || which=(-f .lz4)
+	[ "$REPLICA$LAYOUT" != dirltx ] || which=(-f .ltx)
+	replica_save "$T/r0"
+	atcall -o "$T/calls" "${which[@]}" lspp-verify --settle 0s -j 1 \
+		-r "$R" -s "$S" --deep 1.db
+	calls=$(<"$T/calls")
+	assert [ "$calls" -ge 5 ]
+	for ((n = 1; n <= calls; n += 1 + calls / $(count 500 20 6))); do
+		replica_back "$T/r0"
+		run -0 --separate-stderr atcall "${which[@]}" -n $n \
+			-x "$(gone_behind "${keys[@]}")" \
+			lspp-verify --settle 0s -j 1 -r "$R" -s "$S" --deep 1.db
+		assert_equal "$stderr" ""
+	done
+	assert_equal "$(marks)" ""
+}
+
 # prune_some -- all but the last three snapshots, each with what led on from it:
 # the snapshots first.
 #

@@ -258,9 +258,10 @@ look(struct verifier *v, const struct verify_job *j,
 	verified_release(out);
 	out->attempts = attempts + 1;
 	rc = begin(&l, e);
-	*objects = l.h.objects;
 	if (rc == 0)
 		rc = look_all(&l, e);
+	/* Behind look_all(): LTX files are counted there. */
+	*objects = l.h.objects;
 	/* That the newest state is lost counts, whatever else cannot be read.
 	 */
 	if (l.fault.class != ERR_NONE && (rc == 0 || out->newest)) {
