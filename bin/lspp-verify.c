@@ -436,7 +436,7 @@ run_pool(struct run *run, struct err *e)
 		w[i].run = run;
 		w[i].verifier = verifier_new(run->tmp);
 		if (run->reader != NULL &&
-		    (w[i].st = state_open(run->cli.state, false, e)) == NULL)
+		    (w[i].st = state_open_worker(run->cli.state, e)) == NULL)
 			rc = -1;
 		args[i] = &w[i];
 	}

@@ -292,7 +292,7 @@ ship_worker_new(struct ship *s, struct err *e)
 	spool_init(&w->patch, dir, IN_MEMORY);
 	w->dec = object_dec_new();
 	if (s->st != NULL &&
-	    (w->st = state_open(s->conf->state_dir, false, e)) == NULL) {
+	    (w->st = state_open_worker(s->conf->state_dir, e)) == NULL) {
 		ship_worker_free(w);
 		return NULL;
 	}

@@ -316,6 +316,17 @@ state_open(const char *dir, bool write, struct err *e)
 	return st;
 }
 
+struct state *
+state_open_worker(const char *dir, struct err *e)
+{
+	struct state *st = state_open(dir, false, e);
+
+	if (st == NULL || state_exec(st, "PRAGMA cache_size = -64", e) == 0)
+		return st;
+	state_close(st);
+	return NULL;
+}
+
 void
 state_close(struct state *st)
 {

@@ -110,6 +110,12 @@ void record_release(struct record *r);
  * that is not allowed.
  */
 struct state *state_open(const char *dir, bool write, struct err *e);
+/*
+ * Opened to read, for a worker: it looks up single records.  So it keeps a few
+ * pages in memory, where others keep up to 512 KB: of these there would be as
+ * many as there are workers.
+ */
+struct state *state_open_worker(const char *dir, struct err *e);
 void state_close(struct state *st); /* takes NULL */
 
 /*

@@ -436,13 +436,68 @@ runs(void)
 	state_close(s);
 }
 
+enum { FLEET = 20000 };
+
+/* What SQLite has allocated, once st has looked each of the fleet up. */
+static int64_t
+memory_of(struct state *st)
+{
+	struct record got;
+	char key[32];
+	int64_t before = sqlite3_memory_used();
+	struct err e;
+
+	for (unsigned i = 0, n = 0; i < FLEET; i++) {
+		/* In no order: whatever keeps pages has the most to keep. */
+		n = (n + 7919) % FLEET;
+		(void)snprintf(key, sizeof(key), "fleet/%u.db", n);
+		if (state_find(st, 1, key, &got, &e) != 1)
+			abort();
+		record_release(&got);
+	}
+	return sqlite3_memory_used() - before;
+}
+
+/* A worker's handle keeps little of a large state. */
+static void
+worker_memory(struct state *st)
+{
+	struct record r = a_record();
+	struct state *all, *worker;
+	struct err e = { 0 };
+	int64_t most, little;
+
+	if (state_begin(st, &e) == -1)
+		abort();
+	for (unsigned i = 0; i < FLEET; i++) {
+		free(r.key);
+		r.key = xasprintf("fleet/%u.db", i);
+		r.id = 0;
+		if (state_put(st, &r, &e) == -1)
+			abort();
+	}
+	ok(state_commit(st, &e) == 0, "a fleet: %s", e.msg);
+	record_release(&r);
+	all = state_open(dir, false, &e);
+	worker = state_open_worker(dir, &e);
+	if (!ok(all != NULL && worker != NULL, "opened: %s", e.msg))
+		return;
+	most = memory_of(all);
+	little = memory_of(worker);
+	ok(most > 300000 && little < 100000, "%d KB, and a worker %d KB",
+	    (int)(most / 1024), (int)(little / 1024));
+	state_close(all);
+	state_close(worker);
+}
+
 int
 main(void)
 {
 	struct err e = { 0 };
 	struct state *st;
 
-	if (setenv("LSPP_MACHINE", "one", 1) == -1)
+	if (setenv("LSPP_MACHINE", "one", 1) == -1 ||
+	    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 1) != SQLITE_OK)
 		return 1;
 	dir_begin();
 	if (ok((st = state_open(dir, true, &e)) != NULL, "opened %s", e.msg)) {
@@ -455,6 +510,7 @@ main(void)
 		damaged_sums(st);
 		opening(st);
 		runs();
+		worker_memory(st);
 	}
 	state_close(st);
 	return dir_done();
