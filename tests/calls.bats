@@ -15,16 +15,17 @@ calls_of() {
 	} END { print n }' "$T/count"
 }
 
-# databases FROM TO -- of two pages, in a folder seven levels down.
+# databases FROM TO -- of two pages, in a folder seven levels down: their paths.
 databases() {
-	local i
-	mkdir -p "$D"
-	[ -e "$T/t.db" ] ||
-		sqlite3 "$T/t.db" 'CREATE TABLE t (x); INSERT INTO t VALUES (1)'
-	for ((i = $1; i <= $2; i++)); do
-		cp "$T/t.db" "$D/$i.db"
-		echo "$D/$i.db"
-	done
+	seq -f "$D/%.0f.db" "$1" "$2"
+}
+
+# All of them, once.
+setup_file() {
+	local template=$BATS_FILE_TMPDIR/t.db
+	sqlite3 "$template" 'CREATE TABLE t (x); INSERT INTO t VALUES (1)'
+	mkdir "$BATS_FILE_TMPDIR/fleet"
+	seq -f "$BATS_FILE_TMPDIR/fleet/%.0f.db" 140 | lspp-new -t "$template" >/dev/null
 }
 
 setup() {
@@ -33,6 +34,9 @@ setup() {
 		lspp-verify lspp-prune
 	D=$T/1/2/3/4/5/6/fleet
 	export LSPP_STATE=$T/state LSPP_REPLICA=$T/replica LSPP_BASE=$T
+	mkdir -p "${D%/*}"
+	cp -r "$BATS_FILE_TMPDIR/fleet" "$D"
+	cp "$BATS_FILE_TMPDIR/t.db" "$T"
 	databases 1 20 >"$T/few"
 	databases 21 140 >"$T/many"
 }

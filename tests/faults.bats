@@ -113,7 +113,7 @@ again() {
 
 # calls FAULT -- which calls of RUN it can happen to: adds "FAULT N" to ALL.
 calls() {
-	local n first
+	local n first last
 	# What loads the program is not ours.
 	atcall -e "${1%+}" -o calls "${RUN[0]}" --version >/dev/null
 	first=$(head -n 1 calls)
@@ -121,7 +121,8 @@ calls() {
 	cp -a base w
 	$BEFORE
 	$LATER atcall -e "${1%+}" -o calls "${RUN[@]}" >/dev/null 2>&1 || :
-	for ((n = first; n <= $(head -n 1 calls); n++)); do
+	last=$(head -n 1 calls)
+	for ((n = first; n <= last; n++)); do
 		ALL+=("$1 $n")
 	done
 }

@@ -238,7 +238,8 @@ setup() {
 		while read -r p; do echo "$round" >"$p.round"; done <chosen
 		[ "$round" -gt 6 ] || continue
 		for f in *.round; do
-			age=$((round - $(cat "$f")))
+			read -r last <"$f"
+			age=$((round - last))
 			[ $age -le $oldest ] || oldest=$age
 		done
 	done

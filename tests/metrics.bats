@@ -240,10 +240,12 @@ every_program() {
 	done >/dev/null
 	# Each series of each file, and no other.  Its labels come out sorted.
 	sorted() {
-		grep '^lspp_' | sed 's/ [^ ]*$//' | while IFS= read -r line; do
-			echo "${line%%\{*} $(grep -oE '[a-z_]+="([^"\\]|\\.)*"' \
-				<<<"${line#*\{}" | sort | paste -sd,)"
-		done | sort
+		grep '^lspp_' | sed 's/ [^ ]*$//' | python3 -c '
+import re, sys
+for line in sys.stdin:
+    name, _, labels = line.rstrip("\n").partition("{")
+    labels = re.findall(r"[a-z_]+=\"(?:[^\"\\]|\\.)*\"", labels)
+    print(name, ",".join(sorted(labels)))' | sort
 	}
 	diff <(cat text/*.prom | sorted) <(sorted <scrape)
 	"$LSPP_ROOT/.tools/promtool" check metrics <scrape

@@ -106,7 +106,7 @@ becomes_link() {
 }
 
 @test "a link that comes between a look at the way and SQLite's open" {
-	local n
+	local n last
 	mkdir -p srv/hostile
 	chown 1001 srv/hostile
 	cp template srv/hostile/app.db
@@ -119,7 +119,8 @@ becomes_link() {
 	chmod +x swap
 	lspp-ship srv/hostile/app.db
 	atcall -f /app.db -o calls lspp-verify --against-source hostile/app.db
-	for ((n = 1; n <= $(head -n 1 calls); n++)); do
+	last=$(head -n 1 calls)
+	for ((n = 1; n <= last; n++)); do
 		becomes_link $n lspp-verify -q --against-source hostile/app.db
 	done
 }

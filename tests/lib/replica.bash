@@ -69,21 +69,23 @@ replica_rm() {
 		s3tool "$R" rm-many "$@" >/dev/null
 		return
 	fi
+	rm -f "${@/#/"$R/"}"
 	for key; do
-		rm -f "$R/$key"
-		rmdir -p --ignore-fail-on-non-empty "$R/${key%/*}"
+		key=$R/$key
+		[ ! -d "${key%/*}" ] ||
+			rmdir -p --ignore-fail-on-non-empty "${key%/*}"
 	done
-	mkdir -p "$R"
+	[ -d "$R" ] || mkdir -p "$R"
 }
 
 # replica_put KEY FILE -- whatever was there.
 replica_put() {
-	replica_rm "$1"
+	local file=$R/$1
 	if [ $REPLICA = dir ]; then
-		mkdir -p "$R/$1"
-		rmdir "$R/$1"
-		cp "$2" "$R/$1"
+		[ -d "${file%/*}" ] || mkdir -p "${file%/*}"
+		cp --remove-destination "$2" "$file"
 	else
+		replica_rm "$1"
 		s3tool "$R" put "$1" "$2" >/dev/null
 	fi
 }

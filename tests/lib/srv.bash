@@ -3,9 +3,10 @@
 
 # db FILE... -- a database of one row below srv.
 db() {
-	local f
+	local f dir
 	for f; do
-		mkdir -p "srv/$(dirname "$f")"
+		dir=srv/$f dir=${dir%/*}
+		[ -d "$dir" ] || mkdir -p "$dir"
 		[ -e template ] || sqlite3 template 'CREATE TABLE t AS SELECT 1 x'
 		cp template "srv/$f"
 	done
