@@ -184,21 +184,31 @@ any_collation(void *unused, sqlite3 *db, int encoding, const char *name)
 	(void)sqlite3_create_collation(db, name, encoding, NULL, compare);
 }
 
+/* What SQLite's code says of the file: nothing, if it could not be opened. */
+static enum err_class
+class_of(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN: return ERR_IO;
+	case SQLITE_NOMEM: return ERR_OS;
+	default: return ERR_CORRUPT;
+	}
+}
+
 /* SQLITE_ERROR is a schema that needs what only the application has. */
 static int
 sqlite_failed(sqlite3 *db, int code, struct err *e)
 {
-	int system = code & 0xff;
-
 	if ((errno = dbfault_errno(db)) != 0)
 		return err_sys(e, "SQLite's check");
-	if (system == SQLITE_ERROR) {
+	if ((code & 0xff) == SQLITE_ERROR) {
 		err_set(e, ERR_CORRUPT, "SQLite cannot check it: %s",
 		    sqlite3_errmsg(db));
 		return err_hint(e, "--check none restores it unchecked");
 	}
-	return err_set(e, system == SQLITE_IOERR ? ERR_IO : ERR_CORRUPT,
-	    "SQLite's check: %s", sqlite3_errmsg(db));
+	return err_set(
+	    e, class_of(code), "SQLite's check: %s", sqlite3_errmsg(db));
 }
 
 static int

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A ship of one database, of which each system call fails in turn: what was
+ * acknowledged restores, byte for byte, and what was not can be shipped by the
+ * next one.
+ */
+#include "tests/unit/fail_world.h"
+
+static bool
+holds(int rc, const struct err *e)
+{
+	struct err again;
+
+	if (rc == 0 ? !restores(&is)
+		    : was.len > 0 && !restores(&was) && !restores(&is))
+		return false;
+	if (rc == -1 && (e->class == ERR_NONE || e->class == ERR_BUG))
+		return false;
+	if (ship(&again) == -1) {
+		printf("# the next one: %s\n", again.msg);
+		return false;
+	}
+	return restores(&is);
+}
+
+static void
+each_of(enum format f, const char *first, const char *then)
+{
+	const struct fail_work begin = { first, as_before, ship, holds, 0 };
+	const struct fail_work go_on = { then, as_before, ship, holds, 0 };
+	struct err e;
+
+	format = f;
+	fail_remove("before");
+	(void)unlink("a.db");
+	fail_must(
+	    mkdir("before", 0700) == 0 && mkdir("before/replica", 0700) == 0,
+	    "before");
+	run_sql(
+	    "a.db", "CREATE TABLE t(x); INSERT INTO t VALUES(zeroblob(9000))");
+	buf_reset(&was);
+	bytes_of("a.db", &is);
+	fail_each(&begin);
+
+	as_before();
+	or_end(ship(&e) == 0, &e);
+	fail_copy("replica", "before/replica");
+	fail_copy("state", "before/state");
+	bytes_of("a.db", &was);
+	run_sql("a.db", "UPDATE t SET x = randomblob(9000)");
+	bytes_of("a.db", &is);
+	fail_each(&go_on);
+}
+
+int
+main(void)
+{
+	world_begin();
+	each_of(FORMAT_WAL, "a first ship", "a change");
+	each_of(FORMAT_LTX, "a first ship as LTX", "a change as LTX");
+	return world_done();
+}
