@@ -19,6 +19,8 @@
  *	-x	what happens: run COMMAND, then let the program go on; without
  *		it the program is killed, with SIGKILL
  *
+ * What gcov writes when a program ends, in a build of `make cover`, is not counted.
+ *
  * All threads are counted together; those other than the one that made the
  * call go on while COMMAND runs.  Exits as the program did, 137 if it was
  * killed.
@@ -80,7 +82,7 @@ struct watch {
 	size_t n_calls;
 	long at, count;
 	const struct fault *fault; /* instead of command */
-	bool all_behind, printed;
+	bool all_behind, printed, over;
 	char hit[PATH_MAX + 32];
 	pid_t child;
 	int status;
@@ -115,13 +117,36 @@ is_file(const struct watch *w, pid_t tid, unsigned long long fd)
 	return ends_with(path, w->file);
 }
 
+/* Does gcov open a file of its own? */
+static bool
+is_gcov(pid_t tid, const struct __ptrace_syscall_info *info)
+{
+	char path[PATH_MAX + sizeof(long)] = "";
+	unsigned long at = info->entry.args[1];
+	long word;
+
+	if (info->op != PTRACE_SYSCALL_INFO_ENTRY ||
+	    info->entry.nr != SYS_openat)
+		return false;
+	for (size_t i = 0; i < PATH_MAX; i += sizeof(word)) {
+		errno = 0;
+		word = ptrace(PTRACE_PEEKDATA, tid, at + i, NULL);
+		if (errno != 0)
+			return false;
+		memcpy(path + i, &word, sizeof(word));
+		if (memchr(&word, 0, sizeof(word)) != NULL)
+			break;
+	}
+	return ends_with(path, ".gcda");
+}
+
 static bool
 counts(const struct watch *w, pid_t tid, const struct __ptrace_syscall_info *at)
 {
 	struct __ptrace_syscall_info info = *at;
 	bool found = w->calls == NULL;
 
-	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+	if (info.op != PTRACE_SYSCALL_INFO_ENTRY || w->over)
 		return false;
 	for (size_t i = 0; i < w->n_calls; i++)
 		if ((long)info.entry.nr == w->calls[i])
@@ -188,6 +213,7 @@ look(struct watch *w, pid_t tid, int status)
 		if (info.op == PTRACE_SYSCALL_INFO_ENTRY &&
 		    info.entry.nr == SYS_write && info.entry.args[0] == 1)
 			w->printed = true;
+		w->over = w->over || is_gcov(tid, &info);
 		if (counts(w, tid, &info) &&
 		    (++w->count == w->at ||
 			(w->all_behind && w->at > 0 && w->count > w->at)))
