@@ -228,7 +228,7 @@ dist:
 musl:
 	$Qpackaging/musl
 
-# The programs as files that need no library: minutes, the first time.
+# The programs as a file that needs no library: minutes, the first time.
 static:
 	$Qpackaging/static $(VERSION) $(EPOCH) $B/static $(PROGRAMS)
 
