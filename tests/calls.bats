@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # How many system calls a database costs: what time does not tell on a machine
 # that others use, a count does.  Each bound is what was counted and a tenth.
+#
+# On a disk: that is where they were counted.
 
 load lib/lspp
 
