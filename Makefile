@@ -135,6 +135,12 @@ check-s3: all tools
 check-page: all tools
 	$Qtests/run tests/browser/page.bats
 
+# The programs and the unit tests for MACHINES, by cross compilers and qemu; and
+# states and replicas that go from one to another.
+MACHINES ?= arm64 armhf s390x
+cross: all tools
+	$QT='$T' tests/cross/run $(MACHINES)
+
 # The full counts: hours, not minutes.
 soak: all tools unit
 	$QLSPP_SOAK=1 tests/run $T
@@ -284,4 +290,4 @@ uninstall:
 		'$(DESTDIR)$(EXAMPLESDIR)' '$(dir $(DESTDIR)$(EXAMPLESDIR))' \
 		2>/dev/null || :
 
-.PHONY: tools unit check check-s3 check-page soak lint demo bench check-large bench-large bench-growth bench-million fuzz fuzzers fuzz-check cover dist sbom deb musl static install uninstall
+.PHONY: tools unit check check-s3 check-page cross soak lint demo bench check-large bench-large bench-growth bench-million fuzz fuzzers fuzz-check cover dist sbom deb musl static install uninstall

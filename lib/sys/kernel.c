@@ -30,11 +30,12 @@ struct what {
 int
 kernel_open_no_links(int at, const char *path, int flags)
 {
-	struct how how = {
-		.flags = (uint64_t)(unsigned)flags,
-		.resolve = OPEN_NO_SYMLINKS,
-	};
+	struct how how = { .resolve = OPEN_NO_SYMLINKS };
 
+	/* On a machine of 32 bits only open(3) itself asks for large files. */
+	if ((flags & O_PATH) == 0)
+		flags |= O_LARGEFILE;
+	how.flags = (uint64_t)(unsigned)flags;
 	return (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
 }
 

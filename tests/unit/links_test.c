@@ -64,19 +64,24 @@ static void
 test_strict(void)
 {
 	struct stat st;
-	struct err e;
+	struct err e = { 0 };
 	int fd = links_open_dir("way/e", "open", &e);
+	bool old; /* a kernel that knows no such call, or qemu's */
 
 	ok(fd != -1, "a directory by its links");
 	file_close(fd);
-	ok(file_openat_strict(AT_FDCWD, "way/x", O_RDONLY) == -1 &&
-		errno == ELOOP,
-	    "a link is not followed");
+	fd = file_openat_strict(AT_FDCWD, "way/x", O_RDONLY);
+	old = fd == -1 && errno == ENOSYS;
+	ok(old || (fd == -1 && errno == ELOOP), "a link is not followed%s",
+	    old ? " # skip no openat2" : "");
 	fd = file_open_here("real/x", &st, &e);
 	ok(fd != -1, "a file without one");
 	file_close(fd);
-	ok(file_open_here("way/x", &st, &e) == -1 && e.class == ERR_BUSY,
-	    "nor one that came on the way: %s", e.msg);
+	fd = file_open_here("way/x", &st, &e);
+	ok(old || (fd == -1 && e.class == ERR_BUSY),
+	    "nor one that came on the way%s%s",
+	    old ? " # skip no openat2" : ": ", e.msg);
+	file_close(fd);
 	ok(file_open_here("dangling", &st, &e) == -1 && e.class == ERR_CORRUPT,
 	    "nor one in its place: %s", e.msg);
 }
