@@ -345,7 +345,8 @@ open_state(struct run *run, struct err *e)
 	run->reader = state_open(dir, false, e);
 	if (run->reader == NULL) {
 		if (run->from_state) {
-			e->class = ERR_CONFIG;
+			if (e->class == ERR_MISSING)
+				e->class = ERR_CONFIG;
 			return err_in(e, "--sample without paths");
 		}
 		run->mute = "there is no state: no lspp-ship is told to begin "

@@ -93,6 +93,30 @@ says() {
 		<(grep -v "^      --debug sign" all)
 }
 
+@test "tables fit 80 columns of a terminal" {
+	local p name=a-name/of-some-length/and-another-one/database.sqlite3
+	mkdir -p "${name%/*}"
+	cp d/1.db $name
+	lspp-ship d/1.db $name >/dev/null
+	rm -rf x
+	for p in 'stat' 'stat --by 1' 'stat --top 3' "restore --list '**'" \
+		"restore --list --around 0s '**'" "restore -n -o x '**'"; do
+		run -0 script -qec "stty cols 80; lspp-$p" /dev/null
+		[ "${p%% *}" = stat ] || assert_output --partial "$name"
+		# But for a name, which is as long as it is.
+		tr -d '\r' <<<"$output" | grep -vF -e "$name" -e " $T" >rows
+		[ -s rows ]
+		run ! grep -nE '.{81}' rows
+	done
+	run -0 script -qec "lspp-restore --list d/1.db" /dev/null
+	assert_line --index 0 --regexp '^generation +count +size from +until'
+	assert_line --index 1 --regexp '^d/1.db'
+	assert_line --index 2 --regexp '^[0-9a-f]{16}      1   [0-9]{3}B 20.*Z 20.*Z'
+	# In a pipe a row is a line.
+	run -0 lspp-restore --list d/1.db
+	assert_line --index 1 --regexp '^[0-9a-f]{16} .*Z d/1.db$'
+}
+
 @test "a name steers no terminal, and is itself in a pipe" {
 	local name=$'\e]0;x\a\rb\u009b2J\x9b.db' p
 	mv d/1.db "d/$name"
@@ -113,14 +137,32 @@ says() {
 @test "a state of somebody else's is a permission that is missing" {
 	[ "$(id -u)" = 0 ] && command -v setpriv >/dev/null ||
 		skip "not root, or no setpriv"
+	local p caps=-dac_override,-dac_read_search,-fowner,-chown mode
 	lspp-ship d/1.db >/dev/null
-	chmod 755 "$T"
-	chmod 755 state
 	chmod 600 state/*
-	says 77 'state: unable to open database file: Permission denied' \
-		setpriv --reuid 65534 --clear-groups \
-		"$(command -v lspp-stat)" -s state
-	[[ $stderr == *'hint: who runs this has to be able to read'* ]]
+	chown -R 65534 state
+	limited() {
+		setpriv --bounding-set="$caps" --inh-caps="$caps" "$@"
+	}
+	for mode in 755 700; do
+		chmod $mode state
+		for p in 'stat' 'stat --health' 'hot d/1.db' 'hot --gone' \
+			'ship d/1.db' 'restore -s state -o out d/1.db' \
+			'verify --sample 1' 'prune --yes --gone-for 1d d/1.db'; do
+			# shellcheck disable=SC2086
+			run -77 limited lspp-$p
+			assert_output --regexp 'state: .*: Permission denied'
+			[ "$p" = 'stat --health' ] || assert_output --partial \
+				'hint: who runs this has to be able to read and'
+		done
+		# Who goes on without it says why, and verify is not all well.
+		run -1 --separate-stderr limited lspp-verify d/1.db
+		assert_output d/1.db
+		[[ $stderr == *'Permission denied'* ]]
+		run -0 --separate-stderr limited lspp-scan --known state d
+		assert_output d/1.db
+		[[ $stderr == *'--known is of no use: '*'Permission denied'* ]]
+	done
 }
 
 @test "another base than before is told once, and ships all the same" {

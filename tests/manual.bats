@@ -32,6 +32,19 @@ words() {
 	done
 }
 
+@test "what is to be typed survives in each rendered manual" {
+	local page line n=0
+	for page in "$LSPP_ROOT"/man/*; do
+		mandoc -T utf8 "$page" | col -bx | tr -s '\n ' ' ' >rendered
+		while IFS= read -r line; do
+			line=$(tr -s '\t ' ' ' <<<"${line#"${line%%[![:space:]]*}"}")
+			grep -qF -- "$line" rendered || fail "${page##*/}: $line"
+			n=$((n + 1))
+		done < <(examples "$page" any | grep -v '^%%$')
+	done
+	[ "$n" -gt 150 ]
+}
+
 @test "each option is in its program's manual" {
 	local p h option
 	for p in $PROGRAMS; do
@@ -114,6 +127,9 @@ fleet() {
 		if d=$(grep -oP -- '-o \K/srv[^ ]*' "$f") && ! grep -q if-not-exists "$f"; then
 			rm -rf "${d:?}"/*.db "${d:?}"/*/
 		fi
+		if [[ $f = */lspp-format.5.* ]]; then
+			cp -a /backup/fleet/acme/app.db /backup/fleet/acme/a.db
+		fi
 		status=0
 		bash -o pipefail "$f" >"/said/${f##*/}" 2>&1 </dev/null || status=$?
 		printf '%s %s\n' "$status" "${f##*/}"
@@ -140,6 +156,12 @@ declare -gA ENDS=(
 	write_examples lspp.7 "$ROOT/examples" DESCRIPTION
 	# A bucket that keeps versions is nothing that a directory can stand for.
 	rm "$(grep -l '^aws ' "$ROOT"/examples/lspp.7.*)"
+	# The second begins where the first one is; what is no shell's stays out.
+	write_examples lspp-format.5 "$ROOT/examples"
+	cat "$ROOT/examples/lspp-format.5.2" >>"$ROOT/examples/lspp-format.5.1"
+	write_examples lspp-output.7 "$ROOT/examples"
+	rm "$ROOT/examples/lspp-format.5.2" \
+		"$(grep -l '^time() -' "$ROOT"/examples/lspp-output.7.*)"
 	fleet
 	run -0 in_root "exec chroot $ROOT /bin/bash /begin"
 	while read -r status example; do
@@ -150,6 +172,6 @@ declare -gA ENDS=(
 			bad=1
 		}
 	done <<<"$output"
-	[ "$n" -gt 30 ]
+	[ "$n" -gt 55 ]
 	[ "$bad" -eq 0 ]
 }

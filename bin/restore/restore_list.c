@@ -16,6 +16,7 @@
 #include "lib/replica/ltx/ltx_list.h"
 #include "lib/replica/wal/walpos.h"
 #include "lib/store/listed.h"
+#include "lib/text/human.h"
 #include "lib/text/json_write.h"
 
 enum { AROUND = 8 }; /* states before a time, and after it */
@@ -206,12 +207,37 @@ put_object(struct cli *c, const char *name, const struct row *r)
 	cli_put_object(c);
 }
 
+/* 80 columns, so a size is like "12.3K", and below the name. */
+static void
+put_narrow(
+    struct run *run, const struct row *r, const char *from, const char *until)
+{
+	struct buf size = { 0 };
+	const char *text;
+	char *line;
+
+	human_bytes(&size, (double)r->bytes);
+	text = buf_str(&size);
+	line = xasprintf("%-16s %6zu %*.*s%c %-24s %s", r->generation,
+	    r->snapshots + r->segments, 5, (int)strcspn(text, " "), text,
+	    text[strcspn(text, " ") + 1], from, until);
+	cli_put(&run->cli, line);
+	free(line);
+	buf_release(&size);
+}
+
 /* The name comes last, whatever it holds. */
 static void
 put_row(struct run *run, const char *name, const struct row *r)
 {
 	char from[WHEN_SIZE] = "-", until[WHEN_SIZE];
 
+	if (run->narrow) {
+		if (r->from_ns != INT64_MAX)
+			(void)when_text(r->from_ns, from);
+		put_narrow(run, r, from, when_text(r->until_ns, until));
+		return;
+	}
 	if (!run->headed)
 		(void)printf("%-16s %9s %8s %14s %-24s %-24s %s%c",
 		    "generation", "snapshots", "segments", "bytes", "from",
@@ -244,9 +270,9 @@ put_moment_object(struct cli *c, const char *name, const struct moment *m)
 static void
 put_moment(struct run *run, const char *name, const struct moment *m)
 {
-	char at[WHEN_SIZE], offset[12] = "-";
+	char at[WHEN_SIZE], offset[12] = "-", *line;
 
-	if (!run->headed)
+	if (!run->headed && !run->narrow)
 		(void)printf("%-24s %-16s %-8s %-8s %-6s %s%c", "time",
 		    "generation", "index", "offset", "before", "database",
 		    run->cli.end);
@@ -254,10 +280,27 @@ put_moment(struct run *run, const char *name, const struct moment *m)
 	if (m->name.kind == LAYOUT_SEGMENT)
 		(void)snprintf(offset, sizeof(offset), "%08" PRIx32,
 		    walpos_offset(m->name.at));
-	(void)printf("%-24s %-16s %08" PRIx32 " %-8s %-6s ",
+	line = xasprintf("%-24s %-16s %08" PRIx32 " %-8s %-6s %s",
 	    when_text(m->ns, at), m->generation, walpos_index(m->name.at),
-	    offset, m->gap ? "gone" : "-");
-	cli_put(&run->cli, name);
+	    offset, m->gap ? "gone" : "-", run->narrow ? "" : name);
+	cli_put(&run->cli, line);
+	free(line);
+}
+
+/* What the columns are, once, and whose rows follow. */
+static void
+head_narrow(struct run *run, const struct request *q)
+{
+	if (!run->headed && q->moments > 0)
+		cli_put(&run->cli,
+		    "time                     generation       index    "
+		    "offset   before");
+	else if (!run->headed)
+		cli_put(&run->cli,
+		    "generation        count   size from                     "
+		    "until");
+	run->headed = true;
+	cli_put(&run->cli, buf_str(&q->c.key));
 }
 
 void
@@ -266,6 +309,8 @@ restore_list_print(struct run *run, const struct request *q)
 	char from[WHEN_SIZE], to[WHEN_SIZE];
 	const struct row *r;
 
+	if (run->narrow && q->moments + q->rows > 0)
+		head_narrow(run, q);
 	for (size_t i = 0; i < q->moments; i++) {
 		if (run->cli.json)
 			put_moment_object(&run->cli, q->c.name, &q->moment[i]);

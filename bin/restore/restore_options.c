@@ -390,6 +390,7 @@ restore_options(struct run *run)
 		if (rc == -1)
 			cli_usage(&run->cli, "%s", e.msg);
 	}
+	run->narrow = run->cli.end != '\0' && isatty(STDOUT_FILENO);
 	check_options(run);
 	check_time_options(run);
 	check_follow(run);

@@ -118,21 +118,25 @@ static void
 print_plan(struct run *run, const struct request *q)
 {
 	const struct restore_plan *p = &q->plan;
-	char until[WHEN_SIZE], snapshot[CODEC_LABEL] = "-", *line;
+	char until[WHEN_SIZE], snapshot[CODEC_LABEL] = "-", *line, *names;
 
 	if (p->ltx == NULL)
 		p->codec->label(snapshot, p->snapshot);
+	names = xasprintf("%s -> %s", buf_str(&q->c.key),
+	    run->spare != NULL ? "standard output" : buf_str(&q->c.path));
 	if (!run->headed)
 		(void)printf("%-16s %-8s %8s %14s %-24s %s%c", "generation",
 		    "snapshot", "segments", "bytes", "covered until",
-		    "database -> target", run->cli.end);
+		    run->narrow ? "" : "database -> target", run->cli.end);
 	run->headed = true;
-	line = xasprintf("%-16s %-8s %8zu %14" PRIu64 " %-24s %s -> %s",
+	if (run->narrow)
+		cli_put(&run->cli, names);
+	line = xasprintf("%-16s %-8s %8zu %14" PRIu64 " %-24s %s",
 	    p->generation, snapshot, p->segments, p->bytes,
-	    when_text(p->until_ns, until), buf_str(&q->c.key),
-	    run->spare != NULL ? "standard output" : buf_str(&q->c.path));
+	    when_text(p->until_ns, until), run->narrow ? "" : names);
 	cli_put(&run->cli, line);
 	free(line);
+	free(names);
 }
 
 /* Where the state was: in a generation, or at a TXID. */

@@ -64,6 +64,10 @@ static const char later[] =
     " was INTEGER, now INTEGER, no_tables INTEGER, PRIMARY KEY(root, key))"
     " WITHOUT ROWID;";
 
+static const char read_write[] =
+    "who runs this has to be able to read and write the directory of the "
+    "state (-s) and what is in it";
+
 /* -- errors ---------------------------------------------------------------- */
 
 int
@@ -105,9 +109,7 @@ state_fail(struct state *st, struct err *e)
 		err_set(e,
 		    errno == EACCES || errno == EPERM ? ERR_DENIED : ERR_IO,
 		    "state: %s: %s", why, strerror(errno));
-		return err_hint(e,
-		    "who runs this has to be able to read and write the "
-		    "directory of the state (-s) and what is in it");
+		return err_hint(e, "%s", read_write);
 	default: return err_set(e, ERR_IO, "state: %s", why);
 	}
 }
@@ -247,8 +249,11 @@ open_file(struct state *st, const char *path, bool write, struct err *e)
 	    (write ? SQLITE_OPEN_CREATE : 0);
 	struct stat sb;
 
-	if (!write && stat(path, &sb) == -1)
-		return err_sys(e, "state: %s", path);
+	if (!write && stat(path, &sb) == -1) {
+		err_sys(e, "state: %s", path);
+		return e->class == ERR_DENIED ? err_hint(e, "%s", read_write)
+					      : -1;
+	}
 	if (sqlite3_open_v2(path, &st->db, flags, NULL) != SQLITE_OK) {
 		state_fail(st, e);
 		return err_in(e, "%s", path);

@@ -2,7 +2,7 @@
 # The examples of a manual, as a reader of it would type them.
 
 # examples PAGE [SECTION] -- of its section EXAMPLES, or that one: each .Dl, and each
-# literal block, ends in a line of "%%".  Where a block has prompts, what is between
+# literal block, ends in a line of "%%"; "any" is all of the page.  Where a block has prompts, what is between
 # them is an answer.
 examples() {
 	awk -v section=".Sh ${2:-EXAMPLES}" '
@@ -13,7 +13,7 @@ examples() {
 		gsub(/\\e/, "\\", text)
 		print text
 	}
-	/^\.Sh / { on = $0 == section }
+	/^\.Sh / { on = $0 == section || section == ".Sh any" }
 	!on { next }
 	/^\.Dl / { say(substr($0, 5)); print "%%" }
 	/^\.Ed/ && inside { inside = 0; print "%%" }

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "lib/live/live_db.h"
 #include "lib/restore/restore_proof.h"
 #include "lib/source/rodb.h"
 #include "lib/state/state.h"
+#include "lib/sys/stop.h"
 #include "tests/unit/app_kit.h"
 
 enum { ALL = 1 << 30 };
@@ -145,6 +147,30 @@ each_once(
 	ok(n > 0 && n < 1000, "%s: %d reads that fail", what, n);
 }
 
+/* What is read of a database that is open: no restore with --force is advised. */
+static void
+test_live(const char *path)
+{
+	struct stop_wait w = { 0 };
+	sqlite3 *db = NULL;
+	struct err e;
+	int rc = SQLITE_OK;
+
+	for (int n = 1; n < 10 && (rc & 0xff) != SQLITE_CORRUPT; n++) {
+		sqlite3_close(db);
+		good_reads = ALL;
+		db = must_open(path);
+		good_reads = n;
+		rc = sqlite3_exec(
+		    db, "SELECT sum(length(b)) FROM t", NULL, NULL, NULL);
+	}
+	good_reads = ALL;
+	live_fail(db, rc, &w, &e);
+	ok(e.class == ERR_IO && strstr(e.hint, "dmesg") != NULL,
+	    "an open database: %s; %s", e.msg, e.hint);
+	sqlite3_close(db);
+}
+
 static void
 test_users(void)
 {
@@ -157,6 +183,7 @@ test_users(void)
 	each_once("a state", state_once, s);
 	each_once("a check", proof_once, a);
 	each_once("a read", rodb_once, a);
+	test_live(a);
 	st = xasprintf("%s/state.db", s);
 	overwrite(st, 100, 4000);
 	good_reads = ALL;
