@@ -554,3 +554,36 @@ compacted() {
 		wait_for same_db followed a.db
 	done
 }
+
+# stored -- how many files a.db has.
+stored() {
+	replica_list a.db/ | wc -l
+}
+
+@test "killed behind the pages of another size: these alone are the newest state" {
+	local i n status=137 found=''
+	first
+	more 40000
+	ship s
+	n=$(stored)
+	# Before each call in turn, up to the one behind the first file.
+	for ((i = 5; status == 137; i++)); do
+		sqlite3 a.db "PRAGMA page_size = $((1024 << (i % 2))); VACUUM"
+		status=0
+		atcall -k write -n $i lspp-ship -j 1 -r "$R" -C "$T" -s s a.db \
+			>printed || status=$?
+		[ "$(stored)" -eq $((n + 1)) ] || continue
+		found=$i
+		break
+	done
+	assert [ -n "$found" ]
+	ltx_ours ours a.db
+	cmp ours a.db
+	run -0 lspp-verify -s s --deep -r "$R" -C "$T" a.db
+	assert_output a.db
+	ship s
+	comes_back
+	more
+	ship s
+	comes_back
+}

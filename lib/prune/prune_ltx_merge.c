@@ -100,14 +100,12 @@ take_state(void *ctx, const struct ltx_header *h, struct err *e)
 	struct merging *m = ctx;
 
 	m->h = *h;
-	if (m->replay.page_size == 0 || m->replay.pages == 0)
-		m->replay.page_size = h->page_size;
+	/* As a restore does: check_grown() wants all of them then. */
+	if (m->replay.page_size != h->page_size &&
+	    replay_begin(&m->replay, true, true, e) == -1)
+		return -1;
+	m->replay.page_size = h->page_size;
 	m->was = m->replay.pages;
-	if (m->replay.page_size != h->page_size)
-		return err_set(e, ERR_CORRUPT,
-		    "has pages of %" PRIu32 " bytes, the files before it of "
-		    "%" PRIu32,
-		    h->page_size, m->replay.page_size);
 	return 0;
 }
 
@@ -287,10 +285,6 @@ prove(struct merging *m, const struct ltx_name *n, struct err *e)
 	uint64_t at = 0, after;
 	size_t k;
 
-	/* Of another page size: it has all pages, or is refused. */
-	if (m->h.page_size != m->replay.page_size &&
-	    replay_begin(&m->replay, true, true, e) == -1)
-		return -1;
 	m->grown = 0;
 	ltx_read_begin(m->reader, n, &onto_sums, m);
 	for (; at < m->out.size; at += k) {

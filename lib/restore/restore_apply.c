@@ -242,10 +242,12 @@ apply_again(const struct apply *a)
 	return a->n_limits > a->n_limits_known;
 }
 
-void
-apply_pages(struct apply *a, uint32_t page_size)
+int
+apply_pages(struct apply *a, uint32_t page_size, struct err *e)
 {
 	a->page_size = page_size;
+	a->pages = 0;
+	return resize(a, 0, e);
 }
 
 int

@@ -74,10 +74,10 @@ int apply_log_end(struct apply *a, struct err *e);
 bool apply_again(const struct apply *a);
 
 /*
- * Pages in place of all that: the file is of that page size; a page goes where
- * it belongs; what was put is in the file, which gets that many pages.
+ * Pages in place of all that: the file is empty, and of that page size; a page
+ * goes where it belongs; what was put is in the file, which gets that many pages.
  */
-void apply_pages(struct apply *a, uint32_t page_size);
+int apply_pages(struct apply *a, uint32_t page_size, struct err *e);
 int apply_page(
     struct apply *a, uint32_t pgno, const uint8_t *page, struct err *e);
 int apply_pages_end(struct apply *a, uint32_t pages, struct err *e);

@@ -31,6 +31,7 @@ struct reading {
 	/* The file that is read. */
 	struct ltx_header h;
 	uint32_t grown; /* pages that it adds */
+	uint32_t other; /* 0, or the size of the pages before it */
 	uint8_t *page;  /* one that was there before */
 };
 
@@ -94,24 +95,42 @@ is_rolling(const struct reading *x, uint64_t sum)
 }
 
 static int
+other_size(const struct reading *x, struct err *e)
+{
+	return err_set(e, ERR_CORRUPT,
+	    "has pages of %" PRIu32 " bytes, the files before it of %" PRIu32,
+	    x->h.page_size, x->other);
+}
+
+/* Nothing is there yet, or pages of another size: then a file that has all pages
+ * begins anew, and no other one leads on. */
+static int
+begin_pages(struct reading *x, struct err *e)
+{
+	struct ltx_state *s = x->out;
+
+	if (x->other != 0 && x->h.summed)
+		return other_size(x, e);
+	s->page_size = x->h.page_size;
+	s->pages = 0;
+	s->sum = (struct pagesum){ 0 };
+	x->rolls = x->h.summed;
+	x->rolling = 0;
+	return apply_pages(x->a, s->page_size, e);
+}
+
+static int
 take_header(void *ctx, const struct ltx_header *h, struct err *e)
 {
 	struct reading *x = ctx;
 	struct ltx_state *s = x->out;
 
 	x->h = *h;
-	x->grown = 0;
-	if (x->txid == 0) {
-		s->page_size = h->page_size;
-		apply_pages(x->a, h->page_size);
-		x->rolls = h->summed;
-		return 0;
+	x->grown = x->other = 0;
+	if (h->page_size != s->page_size) {
+		x->other = s->page_size;
+		return begin_pages(x, e);
 	}
-	if (h->page_size != s->page_size)
-		return err_set(e, ERR_CORRUPT,
-		    "has pages of %" PRIu32 " bytes, the files before it of "
-		    "%" PRIu32,
-		    h->page_size, s->page_size);
 	if (!h->summed || ltx_is_snapshot(h))
 		return 0;
 	if (start_rolling(x, e) == -1)
@@ -148,6 +167,8 @@ grow(struct reading *x, struct err *e)
 		need--;
 	if (x->grown == need)
 		return 0;
+	if (x->other != 0)
+		return other_size(x, e);
 	return err_set(e, ERR_CORRUPT,
 	    "makes the database grow by %" PRIu32 " pages and has %" PRIu32
 	    " of them",

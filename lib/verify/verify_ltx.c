@@ -30,6 +30,7 @@ struct ltx_look {
 	struct ltx_header h; /* of the file at hand */
 	uint64_t txid;       /* of the state before it; 0: it is the first */
 	uint32_t page_size, pages, grown;
+	uint32_t other;       /* 0, or the size of the pages before it */
 	bool replays;         /* the pagesum of the state is wanted */
 	bool summed;          /* one of them has a rolling checksum */
 	bool rolls;           /* then it is wanted: */
@@ -38,22 +39,46 @@ struct ltx_look {
 };
 
 static int
+other_size(const struct ltx_look *x, struct err *e)
+{
+	return err_set(e, ERR_CORRUPT,
+	    "has pages of %" PRIu32 " bytes, the files before it of %" PRIu32,
+	    x->h.page_size, x->other);
+}
+
+/* The first, or pages of another size: as a restore does, which wants all of them
+ * then. */
+static int
+begin_pages(struct ltx_look *x, struct err *e)
+{
+	struct replay *r = &x->l->v->replay;
+
+	if (x->other != 0 && x->h.summed)
+		return other_size(x, e);
+	if (x->replays && replay_begin(r, true, true, e) == -1)
+		return -1;
+	if (x->rolls && sumtable_reset(&x->sums, e) == -1)
+		return -1;
+	x->page_size = r->page_size = x->h.page_size;
+	x->pages = 0;
+	x->rolling = 0;
+	return 0;
+}
+
+static int
 take_header(void *ctx, const struct ltx_header *h, struct err *e)
 {
 	struct ltx_look *x = ctx;
 
 	x->h = *h;
-	x->grown = 0;
+	x->grown = x->other = 0;
 	if (!x->chained)
 		return 0;
 	x->summed |= h->summed;
-	if (x->txid == 0)
-		x->page_size = x->l->v->replay.page_size = h->page_size;
-	if (h->page_size != x->page_size)
-		return err_set(e, ERR_CORRUPT,
-		    "has pages of %" PRIu32 " bytes, the files before it of "
-		    "%" PRIu32,
-		    h->page_size, x->page_size);
+	if (x->txid == 0 || h->page_size != x->page_size) {
+		x->other = x->txid == 0 ? 0 : x->page_size;
+		return begin_pages(x, e);
+	}
 	if (x->rolls && h->before != 0 && h->min == x->txid + 1 &&
 	    h->before != (x->rolling | LTX_SUM_FLAG))
 		return err_set(e, ERR_CORRUPT,
@@ -116,6 +141,8 @@ check_chained(struct ltx_look *x, uint64_t after, struct err *e)
 
 	if (lock > x->pages && lock <= x->h.pages)
 		need--;
+	if (x->grown != need && x->other != 0)
+		return other_size(x, e);
 	if (x->grown != need)
 		return err_set(e, ERR_CORRUPT,
 		    "makes the database grow by %" PRIu32
