@@ -6,8 +6,8 @@
  *
  * DB is a database that nobody writes to, without a -wal.  Checks what `writer`
  * keeps true in every transaction: integrity_check, the sum over all accounts,
- * the number of the last transaction in two places, and a fingerprint in each
- * row of a table of large rows.  Prints that number, which has to be in [MIN,
+ * the number of the last transaction in two places, a fingerprint in each
+ * row of a table of large rows, and a checksum over all rows.  Prints that number, which has to be in [MIN,
  * MAX], and exits with 0 if all is well; else says on stderr what is not.
  */
 #include <sqlite3.h>
@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/tools/rows.h"
 
 static const struct {
 	const char *what, *sql, *expect;
@@ -32,6 +34,10 @@ static const struct {
 	    "SELECT COUNT(*) FROM ballast WHERE print IS NOT "
 	    "substr(x, 1, 8) || substr(x, -8)",
 	    "0" },
+	{ "checksum of all rows",
+	    "SELECT CASE sum WHEN " ROWS_SUM
+	    " THEN 'ok' ELSE sum END FROM meta",
+	    "ok" },
 };
 
 /* The first value of a query, or what went wrong, as text. */
@@ -107,6 +113,7 @@ main(int argc, char *argv[])
 		return 1;
 	}
 	sqlite3_free(uri);
+	(void)rows_register(db);
 	bad = check_all(db, argv[1]);
 	bad |= check_number(db, argv[1], min, max);
 	sqlite3_close(db);

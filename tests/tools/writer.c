@@ -2,24 +2,27 @@
 /*
  * writer -- an application that writes, and knows what it committed.
  *
- *	writer [-Hl] [-b KB] [-c FILE] [-d USEC] [-j MODE] [-n N] [-p SIZE]
- *	    [-s SEED] [-w MS] DB
+ *	writer [-HRl] [-b KB] [-c FILE] [-d USEC] [-j MODE] [-m MIN] [-n N]
+ *	    [-p SIZE] [-s SEED] [-w MS] DB
  *
  *	-H	hostile: changes its autocheckpoint from 5 to 1000, checkpoints
  *		in all ways, reconnects, vacuums
+ *	-R	hostile to who waits for readers: now and then a connection of its
+ *		own goes on reading an old state of a WAL
  *	-l	at the end print "commits N p50 USEC p99 USEC max USEC"
  *	-b	fill a new database with so much first
  *	-c	the number of the last committed transaction, 8 bytes in FILE:
  *		never more than what is durable, never less than what was said
  *	-d	sleep so long between transactions, on average
  *	-j	journal mode of a new database [wal]
+ *	-m	the next transaction has at least this number
  *	-n	end after so many transactions; else on SIGTERM
  *	-p	page size of a new database [4096]
  *	-w	wait so long for a lock [60000], then roll back and exit with 1
  *
  * Prints "ready" after the first transaction.  Every one moves money between
- * accounts, counts itself and changes large rows; `judge` tells whether a copy
- * is of a moment between two of them.
+ * accounts, counts itself and changes large rows, and says what all rows are
+ * (rows.h); `judge` tells whether a copy is of a moment between two of them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,17 +38,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/tools/rows.h"
+
 enum { ACCOUNTS = 200, MAX_SAMPLES = 1 << 20 };
 
 struct writer {
 	const char *path, *journal;
-	bool hostile, report;
+	bool hostile, readers, report;
 	long fill, pause, count, page_size;
 	int wait;
 	sqlite3 *db, *keeper; /* keeper: keeps the WAL when db reconnects */
+	sqlite3 *reader;      /* reads an old state */
 	volatile int64_t *committed;
-	int64_t n;
-	long left; /* transactions of this session */
+	int64_t n, min;
+	long left, reads; /* transactions of this session, of the reader */
 	uint64_t seed;
 	uint32_t *sample; /* usec a transaction took */
 	size_t samples;
@@ -109,6 +115,7 @@ locked_out(struct writer *w)
 {
 	try_sql(w->db, "%s",
 	    sqlite3_get_autocommit(w->db) ? "SELECT 1" : "ROLLBACK");
+	sqlite3_close(w->reader);
 	sqlite3_close(w->keeper);
 	sqlite3_close(w->db);
 	die(w->path, "locked");
@@ -122,6 +129,8 @@ open_db(struct writer *w)
 	if (sqlite3_open(w->path, &db) != SQLITE_OK)
 		die(w->path, sqlite3_errmsg(db));
 	sqlite3_busy_timeout(db, w->wait);
+	if (rows_register(db) != SQLITE_OK)
+		die("functions", sqlite3_errmsg(db));
 	return db;
 }
 
@@ -130,18 +139,19 @@ create(struct writer *w)
 {
 	static const char schema[] =
 	    "BEGIN IMMEDIATE;"
-	    "CREATE TABLE meta(n INTEGER, total INTEGER);"
+	    "CREATE TABLE meta(n INTEGER, total INTEGER, sum INTEGER);"
 	    "CREATE TABLE account(id INTEGER PRIMARY KEY, balance INTEGER);"
 	    "CREATE TABLE log(n INTEGER PRIMARY KEY, note TEXT);"
 	    "CREATE TABLE ballast(id INTEGER PRIMARY KEY, print BLOB, x BLOB);"
 	    "CREATE TABLE fill(x BLOB);"
 	    "CREATE INDEX by_print ON ballast(print);"
-	    "INSERT INTO meta VALUES(0, %d);"
+	    "INSERT INTO meta VALUES(0, %d, 0);"
 	    "WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c"
 	    " WHERE i < %d) INSERT INTO account SELECT i, 1000 FROM c;"
 	    "WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c"
 	    " WHERE i < %ld) INSERT INTO fill SELECT randomblob(900) FROM c"
 	    " WHERE %ld > 0;"
+	    "UPDATE meta SET sum = " ROWS_SUM ";"
 	    "COMMIT;";
 
 	try_sql(w->db, "PRAGMA page_size = %ld; PRAGMA journal_mode = %s",
@@ -149,6 +159,28 @@ create(struct writer *w)
 	if (try_sql(w->db, schema, 1000 * ACCOUNTS, ACCOUNTS, w->fill,
 		w->fill) != SQLITE_OK)
 		die("create", "locked");
+}
+
+/* From now on each row that comes or goes changes meta.sum. */
+static void
+keep_sum(struct writer *w)
+{
+	static const char triggers[] =
+	    "PRAGMA recursive_triggers = ON;"
+	    "CREATE TEMP TRIGGER a AFTER UPDATE ON account BEGIN UPDATE meta "
+	    "SET sum = row(row(sum, 'account', old.id, old.balance),"
+	    " 'account', new.id, new.balance); END;"
+	    "CREATE TEMP TRIGGER l AFTER INSERT ON log BEGIN UPDATE meta "
+	    "SET sum = row(sum, 'log', new.n, new.note); END;"
+	    "CREATE TEMP TRIGGER d AFTER DELETE ON log BEGIN UPDATE meta "
+	    "SET sum = row(sum, 'log', old.n, old.note); END;"
+	    "CREATE TEMP TRIGGER b AFTER INSERT ON ballast BEGIN UPDATE meta "
+	    "SET sum = row(sum, 'ballast', new.id, new.x); END;"
+	    "CREATE TEMP TRIGGER g AFTER DELETE ON ballast BEGIN UPDATE meta "
+	    "SET sum = row(sum, 'ballast', old.id, old.x); END;";
+
+	if (try_sql(w->db, "%s", triggers) != SQLITE_OK)
+		die("triggers", "locked");
 }
 
 static int64_t
@@ -175,6 +207,7 @@ begin_session(struct writer *w)
 	w->n = number(w->db, "SELECT n FROM meta");
 	if (w->n == -1)
 		die("number", sqlite3_errmsg(w->db));
+	keep_sum(w);
 	/* Journal modes but wal are a connection's own. */
 	if (strcmp(w->journal, "wal") != 0)
 		try_sql(w->db, "PRAGMA journal_mode = %s", w->journal);
@@ -185,6 +218,29 @@ begin_session(struct writer *w)
 	    "PRAGMA synchronous = %s; PRAGMA wal_autocheckpoint = "
 	    "%d",
 	    below(w, 2) ? "NORMAL" : "OFF", limits[below(w, 4)]);
+}
+
+static void
+end_reader(struct writer *w)
+{
+	sqlite3_close(w->reader);
+	w->reader = NULL;
+}
+
+/* Its transaction ends with the connection.  Without a WAL nobody could commit
+ * meanwhile. */
+static void
+be_read(struct writer *w)
+{
+	if (w->reader != NULL && --w->reads <= 0)
+		end_reader(w);
+	if (w->reader != NULL || below(w, 100) != 0 ||
+	    strcmp(w->journal, "wal") != 0)
+		return;
+	w->reads = 20 + below(w, 200);
+	w->reader = open_db(w);
+	try_sql(w->reader, "BEGIN");
+	number(w->reader, "SELECT n FROM meta");
 }
 
 /* Half of the time another connection keeps the WAL where it is. */
@@ -210,10 +266,14 @@ be_hostile(struct writer *w)
 
 	if (--w->left <= 0)
 		reconnect(w);
+	/* Nobody ends the reader while this one waits for it. */
+	if (w->reader != NULL)
+		sqlite3_busy_timeout(w->db, 20);
 	if (below(w, 60) == 0)
 		try_sql(w->db, "PRAGMA wal_checkpoint(%s)", modes[below(w, 4)]);
 	if (below(w, 400) == 0)
 		try_sql(w->db, "VACUUM");
+	sqlite3_busy_timeout(w->db, w->wait);
 }
 
 static void
@@ -243,26 +303,29 @@ transact(struct writer *w)
 	try_sql(w->db,
 	    "UPDATE account SET balance = balance - %u WHERE id = %u;"
 	    "UPDATE account SET balance = balance + %u WHERE id = %u;"
-	    "UPDATE meta SET n = n + 1;"
+	    "UPDATE meta SET n = max(n + 1, %lld);"
 	    "INSERT INTO log SELECT n, 'from %u to %u' FROM meta;"
 	    "DELETE FROM log WHERE n < (SELECT n - 500 FROM meta)",
-	    sum, from, sum, to, from, to);
+	    sum, from, sum, to, (long long)w->min, from, to);
 	if (below(w, 5) == 0)
 		change_ballast(w);
 	if (try_sql(w->db, "COMMIT") != SQLITE_OK)
 		locked_out(w);
-	w->n++;
+	w->n = w->n + 1 > w->min ? w->n + 1 : w->min;
 	*w->committed = w->n;
 }
 
 static void
 nap(struct writer *w)
 {
-	struct timespec ts = { 0, 0 };
+	struct timespec ts;
+	long usec;
 
 	if (w->pause == 0)
 		return;
-	ts.tv_nsec = (long)below(w, (unsigned)(2 * w->pause)) * 1000;
+	usec = (long)below(w, (unsigned)(2 * w->pause));
+	ts.tv_sec = usec / 1000000;
+	ts.tv_nsec = usec % 1000000 * 1000;
 	nanosleep(&ts, NULL);
 }
 
@@ -305,8 +368,11 @@ run(struct writer *w)
 		}
 		if (w->hostile)
 			be_hostile(w);
+		if (w->readers)
+			be_read(w);
 		nap(w);
 	}
+	end_reader(w);
 	sqlite3_close(w->keeper);
 	sqlite3_close(w->db);
 	if (w->report)
@@ -335,14 +401,16 @@ options(struct writer *w, int argc, char *argv[])
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "Hlb:c:d:j:n:p:s:w:")) != -1)
+	while ((c = getopt(argc, argv, "HRlb:c:d:j:m:n:p:s:w:")) != -1)
 		switch (c) {
 		case 'H': w->hostile = true; break;
+		case 'R': w->readers = true; break;
 		case 'l': w->report = true; break;
 		case 'b': w->fill = strtol(optarg, NULL, 10); break;
 		case 'c': w->committed = map_counter(optarg); break;
 		case 'd': w->pause = strtol(optarg, NULL, 10); break;
 		case 'j': w->journal = optarg; break;
+		case 'm': w->min = strtoll(optarg, NULL, 10); break;
 		case 'n': w->count = strtol(optarg, NULL, 10); break;
 		case 'p': w->page_size = strtol(optarg, NULL, 10); break;
 		case 's': w->seed = strtoull(optarg, NULL, 10) + 1; break;
