@@ -39,10 +39,11 @@ names() {
 }
 
 fleet() {
-	local name
+	local name dir
 	names all
 	while IFS= read -r -d '' name; do
-		mkdir -p "src/$(dirname "./$name")"
+		dir=src/./$name dir=${dir%/*}
+		[ -d "$dir" ] || mkdir -p "$dir"
 		cp one "src/$name"
 	done <all
 	sort -z -o all all
@@ -82,9 +83,9 @@ are_back() {
 	replica_list | grep -c . >before
 	find src -type f -print0 |
 		while IFS= read -r -d '' f; do
-			sqlite3 "file:$(printf %s "$f" |
-				od -An -v -tx1 | tr -d '\n' | tr ' ' %)" \
-				'INSERT INTO t VALUES(2)'
+			hex=$(printf %s "$f" | od -An -v -tx1)
+			hex=${hex//$'\n'/}
+			sqlite3 "file:${hex// /%}" 'INSERT INTO t VALUES(2)'
 		done
 	find src -type f -print0 | lspp-ship -0 -r "$R" >/dev/null
 	run --separate-stderr lspp-prune -0 -n -r "$R" --keep-last 1 <list

@@ -105,13 +105,13 @@ count() {
 # sha_tree DIR... -- "hash mode path" of every file and "dir mode path" of
 # every directory, sorted: equal output is an equal tree.
 sha_tree() {
+	local files
 	find "$@" -type d -printf 'dir %m %p\n' | LC_ALL=C sort
-	find "$@" -type f -print0 | LC_ALL=C sort -z |
-		xargs -0 -r sh -c 'for f; do
-			sum=$(sha256sum <"$f") || exit
-			printf "%s %s %s\n" "${sum%% *}" \
-				"$(stat -c %a -- "$f")" "$f"
-		done' sh
+	mapfile -d '' files < <(find "$@" -type f -print0 | LC_ALL=C sort -z)
+	[ ${#files[@]} -eq 0 ] || paste -d ' ' \
+		<(printf '%s\0' "${files[@]}" | xargs -0 sha256sum -z -- |
+			cut -z -d ' ' -f 1 | tr '\0' '\n') \
+		<(printf '%s\0' "${files[@]}" | xargs -0 stat -c '%a %n' --)
 	find "$@" ! -type d ! -type f -printf '%y %m %p -> %l\n' |
 		LC_ALL=C sort
 }

@@ -13,8 +13,8 @@ prune_setup() {
 
 # at TIME PROGRAM... -- as if it were that many seconds since 1970.
 at() {
-	local when
-	when=$(date -u -d "@$1" '+%Y-%m-%d %H:%M:%S')
+	local when TZ=UTC
+	printf -v when '%(%Y-%m-%d %H:%M:%S)T' "$1"
 	shift
 	TZ=UTC NO_FAKE_STAT=1 at_time -f "$when" "$@"
 }
