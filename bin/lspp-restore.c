@@ -29,11 +29,15 @@
 
 #define JOBS 10 /* unless told */
 
+/* What costs no request to be listed again is not relied on for longer. */
+#define LISTED_NS INT64_C(60000000000)
+
 static void
 forget_listing(struct request *q)
 {
-	if (q->page != NULL)
-		listed_release(&q->below);
+	if (q->c.listed)
+		listed_release(&q->c.below);
+	q->c.listed = false;
 	listed_page_drop(q->page);
 	q->page = NULL;
 }
@@ -67,9 +71,9 @@ chosen(void *ctx, struct choice *c)
 	q->c = *c;
 	q->attempts = 1;
 	run->pager.s = c->store;
-	if (c->rc == 0 && c->searched && !run->list && run->by_file == NULL)
-		(void)pager_look(
-		    &run->pager, buf_str(&q->c.key), &q->below, &q->page);
+	if (c->rc == 0 && c->searched && run->chooser.lists && !c->listed)
+		q->c.listed = pager_look(
+		    &run->pager, buf_str(&q->c.key), &q->c.below, &q->page);
 	if (run->spare != NULL)
 		run->held = q;
 	else
@@ -117,6 +121,7 @@ check_targets(const struct run *run, char **operands, struct err *e)
 	if (run->by_file != NULL || !choose_may_clash(&h.target, operands))
 		return 0;
 	h.chosen = no_clash;
+	h.lists = false;
 	h.ctx = e;
 	for (; *operands != NULL && rc == 0; operands++)
 		rc = choose(&h, *operands);
@@ -220,8 +225,9 @@ attempt(const struct worker *w, struct request *q, struct err *e)
 	struct restore_want want = run->want;
 	bool compare = false;
 
-	if (q->page != NULL)
-		want.listed = &q->below;
+	if (q->c.listed &&
+	    (q->page != NULL || !listed_is_old(&q->c.below, LISTED_NS)))
+		want.listed = &q->c.below;
 	if (q->by_pass)
 		want.exact = &q->at;
 	if (run->spare != NULL) {
@@ -414,6 +420,7 @@ open_replica(struct run *run, char **operands, struct err *e)
 		run->by_file = config_chooser_open(&run->file, &run->chooser);
 		return 0;
 	}
+	run->chooser.lists = !run->list && !run->follow;
 	if (run->cli.replica == NULL) {
 		if (t->into == NULL && !run->list)
 			cli_usage(&run->cli,

@@ -27,24 +27,22 @@
 /* At one that is being pruned. */
 #define LOOKS 20
 
-/* A page of a listing is not relied on for longer. */
-#define PAGE_NS INT64_C(60000000000)
+/* A listing is not relied on for longer. */
+#define LISTED_NS INT64_C(60000000000)
 
 static void
 forget_listing(struct request *q)
 {
-	if (q->page != NULL)
-		listed_release(&q->below);
+	if (q->c.listed)
+		listed_release(&q->c.below);
+	q->c.listed = false;
 	listed_page_drop(q->page);
 	q->page = NULL;
 }
 
 /* -- choosing, on the reader's thread -------------------------------------- */
 
-/*
- * Those that a pattern found come in the order of a listing.  A sample does not;
- * and what a live database is compared with is listed just then.
- */
+/* Those that a pattern found come in the order of a listing. */
 static void
 hand_in(struct run *run, struct choice *c)
 {
@@ -52,11 +50,10 @@ hand_in(struct run *run, struct choice *c)
 
 	q->c = *c;
 	run->pager.s = c->store;
-	run->pager.for_ns = PAGE_NS;
-	if (c->rc == 0 && c->searched && run->sample == NULL &&
-	    run->by_file == NULL && !run->want.source && !run->cli.dry_run)
-		(void)pager_look(
-		    &run->pager, buf_str(&c->key), &q->below, &q->page);
+	run->pager.for_ns = LISTED_NS;
+	if (c->rc == 0 && c->searched && run->chooser.lists && !c->listed)
+		q->c.listed = pager_look(
+		    &run->pager, buf_str(&c->key), &q->c.below, &q->page);
 	pool_put(run->pool, &q->job);
 }
 
@@ -246,8 +243,8 @@ look(struct worker *w, struct request *q, struct err *e)
 	    state_root(w->st, q->c.store->url, false, &q->root, e) == -1)
 		return -1;
 	j.root = q->root;
-	if (q->page != NULL && !listed_page_is_old(q->page, PAGE_NS))
-		j.listed = &q->below;
+	if (q->c.listed && !listed_is_old(&q->c.below, LISTED_NS))
+		j.listed = &q->c.below;
 	rc = verify(w->verifier, &j, &w->run->want, &q->out, e);
 	forget_listing(q);
 	q->took_ns = when_now() - q->at_ns;
@@ -323,9 +320,9 @@ finish(struct pool *p, struct job **jobs, size_t n, void *ctx)
 		if (!q->dropped)
 			verify_report(run, q);
 		pool_done(p, jobs[i]);
+		forget_listing(q);
 		choice_release(&q->c);
 		verified_release(&q->out);
-		forget_listing(q);
 		free(q);
 	}
 	lines_flush();
@@ -383,6 +380,10 @@ open_replica(struct run *run, char **operands, struct err *e)
 		run->by_file = config_chooser_open(&run->file, &run->chooser);
 		return 0;
 	}
+	/* A sample is not drawn in the order of a listing; and what a live
+	 * database is compared with is listed just then. */
+	run->chooser.lists = run->size.n == 0 && run->size.percent <= 0 &&
+	    !run->want.source && !run->cli.dry_run;
 	run->chooser.alone = operands[0] != NULL && operands[1] == NULL &&
 	    strcmp(operands[0], "-") != 0;
 	if (run->cli.replica == NULL &&

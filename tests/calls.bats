@@ -119,6 +119,14 @@ pass() {
 	at_most 57 "$few" "$many"
 }
 
+@test "to restore a database that a pattern finds" {
+	lspp-ship -r "$T/r1" <"$T/few" >/dev/null
+	lspp-ship -r "$T/r2" <"$T/many" >/dev/null
+	few=$(calls_of lspp-restore -r "$T/r1" -o "$T/o1" '**')
+	many=$(calls_of lspp-restore -r "$T/r2" -o "$T/o2" '**')
+	at_most 57 "$few" "$many"
+}
+
 @test "to make a database of a template" {
 	mkdir "$T/n"
 	few=$(sed "s|.*/|$T/n/|" "$T/few" | calls_of lspp-new -t "$T/t.db")
@@ -132,7 +140,7 @@ pass() {
 	# Without a state: how many transactions that has, time tells.
 	few=$(calls_of lspp-verify -s "$T/none" -r "$T/r1" '**')
 	many=$(calls_of lspp-verify -s "$T/none" -r "$T/r2" '**')
-	at_most 48 "$few" "$many"
+	at_most 30 "$few" "$many"
 	few=$(calls_of lspp-prune --yes --keep-for 30d -r "$T/r1" '**')
 	many=$(calls_of lspp-prune --yes --keep-for 30d -r "$T/r2" '**')
 	at_most 20 "$few" "$many"

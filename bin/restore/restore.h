@@ -87,8 +87,7 @@ struct request {
 	char *unseen;       /* why something newer may be elsewhere; or NULL */
 	bool by_pass;       /* it is at that place, and what is there */
 	struct restore_at at;
-	struct listed below; /* with page: what is below its key */
-	struct listed_page *page;
+	struct listed_page *page; /* that c.below is of, or NULL */
 	struct restore_plan plan;
 	struct restored *restored; /* NULL with -n, when passed or failed */
 	struct row *row;           /* with --list */

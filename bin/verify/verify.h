@@ -73,10 +73,8 @@ struct request {
 	int64_t root;    /* in the state; 0: not in it */
 	int64_t at_ns, took_ns;
 	bool marked;
-	bool dropped; /* a signal came before it was begun */
-	/* What a page has of it, for the first look; page NULL: nothing. */
-	struct listed below;
-	struct listed_page *page;
+	bool dropped;             /* a signal came before it was begun */
+	struct listed_page *page; /* that c.below is of, or NULL */
 	/* It may be being pruned: so many looks, and what the last one saw. */
 	unsigned looks;
 	size_t objects;

@@ -21,6 +21,9 @@ struct search {
 	bool any;    /* it found or reported something */
 	bool failed; /* not all could be listed */
 	bool ended;  /* chosen() said so */
+	/* All that is below the key that is found next. */
+	bool listed;
+	struct listed below;
 };
 
 void
@@ -32,6 +35,8 @@ choice_release(struct choice *c)
 	for (size_t i = 0; i < c->others; i++)
 		buf_release(&c->other[i].key);
 	free(c->other);
+	if (c->listed)
+		listed_release(&c->below);
 	*c = (struct choice){ 0 };
 }
 
@@ -176,6 +181,11 @@ found_key(struct search *f, const char *key)
 	skip = f->skip < strlen(key) ? f->skip : 0;
 	c.name = name_of(f, key, skip);
 	buf_adds(&c.key, key);
+	if (f->listed) {
+		c.listed = true;
+		c.below = f->below;
+		f->listed = false;
+	}
 	c.rc = choice_name(h, key, &c.e);
 	if (c.rc == 0 && !finds_main(f, key, &c) &&
 	    found_place(f, &c, skip) == TARGET_SAME_KEY) {
@@ -187,6 +197,23 @@ found_key(struct search *f, const char *key)
 	else
 		f->ended = h->chosen(h->ctx, &c) == -1;
 	return f->ended || stop_requested() ? -1 : 0;
+}
+
+static bool
+lists(void *ctx, const char *key)
+{
+	const struct search *f = ctx;
+
+	return f->h->lists && shard_has(&f->h->shard, key);
+}
+
+static void
+take_listed(void *ctx, struct listed *l)
+{
+	struct search *f = ctx;
+
+	f->below = *l;
+	f->listed = true;
 }
 
 static int
@@ -229,7 +256,11 @@ static int
 choose_matching(struct chooser *h, const char *operand, const char *pattern)
 {
 	struct search f = { .h = h, .operand = operand, .pattern = pattern };
-	struct scan s = { .found = found, .failed = failed, .ctx = &f };
+	struct scan s = { .found = found,
+		.failed = failed,
+		.lists = lists,
+		.listed = take_listed,
+		.ctx = &f };
 	struct choice c = { 0 };
 
 	if (store_is_url(operand) && h->target.into != NULL)

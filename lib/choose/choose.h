@@ -30,6 +30,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/choose/target.h"
+#include "lib/store/listed.h"
 #include "lib/store/store.h"
 #include "lib/text/shard.h"
 
@@ -52,7 +53,11 @@ struct choice {
 	struct err e;
 	bool absent;   /* it failed because a pattern matched nothing */
 	bool searched; /* a pattern found it: they come in order of "<key>/" */
-	bool clash;    /* it failed for another's target, or its log's place */
+	/* All that is below "<key>/", where lists was set and the search has seen
+	   all of it. */
+	bool listed;
+	struct listed below;
+	bool clash; /* it failed for another's target, or its log's place */
 	/* choose_config(), without every_replica: its further replicas. */
 	struct choice_other *other;
 	size_t others;
@@ -74,6 +79,7 @@ struct chooser {
 	/* There is one operand.  A pattern finds no name twice, so then nothing
 	   is remembered of what was found. */
 	bool alone;
+	bool lists;      /* choose(): of what a pattern finds, what is below */
 	bool paths_only; /* choose_config(): a pattern is wrong use */
 	/* Takes over what c holds.  -1: no more choices are wanted. */
 	int (*chosen)(void *ctx, struct choice *c);

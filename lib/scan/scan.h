@@ -23,6 +23,7 @@
 #include <stdbool.h>
 
 struct err;
+struct listed;
 struct store;
 
 struct scan {
@@ -38,6 +39,14 @@ struct scan {
 	 * not opened.  May be NULL: none is known.
 	 */
 	bool (*known)(void *ctx, const char *path);
+	/*
+	 * Of a replica: should listed() get all that is below the database key,
+	 * right before found()?  It takes over what l holds.  It is called only
+	 * where that costs the scan hardly more: of a directory, and few objects
+	 * in the layout of 0.3 alone.  Both may be NULL.
+	 */
+	bool (*lists)(void *ctx, const char *key);
+	void (*listed)(void *ctx, struct listed *l);
 	bool follow; /* follow symbolic links to files and directories */
 	bool one_fs; /* do not cross into another file system */
 	/*

@@ -2,7 +2,7 @@
 /*
  * Finding the databases of a replica in a directory: one delimited listing for
  * each directory on the way, none of the objects of a database but the first
- * (of LTX, of each level).
+ * (of LTX, of each level), or where they are asked for, and few, all of them.
  * S3 has a way of its own: scan_rolled.
  */
 #include <stdlib.h>
@@ -13,12 +13,15 @@
 #include "lib/replica/wal/layout.h"
 #include "lib/scan/scan.h"
 #include "lib/scan/scan_rolled.h"
+#include "lib/store/listed.h"
 #include "lib/store/store.h"
 #include "lib/sys/file.h"
 #include "lib/sys/stop.h"
 #include "lib/text/glob.h"
 
 #define GENERATIONS "generations/"
+
+enum { FEW = 32 }; /* objects of one database */
 
 /* Strings, the last of which is the next. */
 struct list {
@@ -104,6 +107,7 @@ wanted(struct search *f, const char *p)
 struct below {
 	struct search *f;
 	struct list *out;
+	size_t others; /* that are none */
 };
 
 static int
@@ -115,6 +119,8 @@ note_prefix(void *ctx, const struct store_entry *en, struct err *e)
 	(void)e;
 	if (en->prefix)
 		add(b->out, en->key);
+	else
+		b->others++;
 	if (en->odd == NULL)
 		return 0;
 	if (wanted(b->f, en->key)) {
@@ -136,15 +142,18 @@ note_object(void *ctx, const struct store_entry *en, struct err *e)
 	return f->proven;
 }
 
-/* The prefixes right below p.  What cannot be listed is reported. */
-static void
+/* The prefixes right below p.  What cannot be listed is reported.  True: there
+ * is nothing else. */
+static bool
 list_below(struct search *f, const char *p, struct list *out)
 {
-	struct below b = { f, out };
+	struct below b = { f, out, 0 };
 	struct err e;
 
-	if (f->st->ops->list(f->st, p, true, note_prefix, &b, &e) == -1)
-		f->s->failed(f->s->ctx, url_of(f, p), &e);
+	if (f->st->ops->list(f->st, p, true, note_prefix, &b, &e) == 0)
+		return b.others == 0;
+	f->s->failed(f->s->ctx, url_of(f, p), &e);
+	return false;
 }
 
 /* Does the generation with that prefix hold any object? */
@@ -220,7 +229,7 @@ look_at_generations(struct search *f, const char *p, struct list *out)
 	struct list below = { 0 };
 	bool is = false, again = false;
 
-	list_below(f, p, &below);
+	(void)list_below(f, p, &below);
 	for (size_t i = 0; i < below.n && !again; i++)
 		again = strcmp(below.v[i] + strlen(p), GENERATIONS) == 0;
 	if (again)
@@ -247,17 +256,76 @@ is_both(const struct search *f, const char *p)
 	    (n == word || p[n - word - 1] == '/');
 }
 
+/* All objects in a folder "generations", while they are few. */
+struct whole {
+	size_t skip; /* bytes of a key before what is in it */
+	struct listed *l;
+	bool other, proven;
+};
+
+static int
+keep_object(void *ctx, const struct store_entry *en, struct err *e)
+{
+	struct whole *w = ctx;
+	char line[POS_LINE];
+	struct layout_name n;
+
+	(void)e;
+	w->other = en->odd != NULL || w->l->n == FEW ||
+	    !layout_parse_below(en->key + w->skip, line, &n);
+	if (w->other)
+		return 1;
+	w->proven |= n.kind == LAYOUT_SNAPSHOT || n.kind == LAYOUT_SEGMENT;
+	listed_add(w->l, en);
+	return 0;
+}
+
+/*
+ * p has nothing but a folder "generations".  True: that makes it a database, all
+ * that it holds is few objects, and they were handed out.  False: nothing is
+ * known, and the longer way tells what it is, and what fails.
+ */
+static bool
+look_at_few(struct search *f, const char *p, const char *generations)
+{
+	struct listed l;
+	struct whole w = { .skip = strlen(generations), .l = &l };
+	struct err e;
+
+	(void)url_of(f, p);
+	if (f->s->lists == NULL ||
+	    (f->pattern != NULL && !matches(f->pattern, key_in(f))) ||
+	    !f->s->lists(f->s->ctx, key_in(f)))
+		return false;
+	listed_begin(&l, f->st);
+	if (f->st->ops->list(f->st, generations, false, keep_object, &w, &e) ==
+		-1 ||
+	    w.other || !w.proven) {
+		listed_release(&l);
+		return false;
+	}
+	listed_whole(&l, p);
+	f->s->listed(f->s->ctx, &l);
+	return true;
+}
+
 /* Report the database p if there is one; what else is below goes to todo. */
 static int
 look(struct search *f, const char *p)
 {
 	struct list below = { 0 }, more = { 0 };
 	size_t skip = strlen(p);
-	bool is = false, both = is_both(f, p);
+	bool is = false, both = is_both(f, p), alone;
 	int rc = 0;
 
 	f->begun = true;
-	list_below(f, p, &below);
+	alone = list_below(f, p, &below);
+	if (alone && below.n == 1 &&
+	    strcmp(below.v[0] + skip, GENERATIONS) == 0 &&
+	    look_at_few(f, p, below.v[0])) {
+		clear(&below);
+		return f->s->found(f->s->ctx, buf_str(&f->url));
+	}
 	for (size_t i = 0; i < below.n; i++)
 		if (strcmp(below.v[i] + skip, GENERATIONS) == 0)
 			is |= look_at_generations(f, below.v[i], &more);

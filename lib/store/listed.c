@@ -3,8 +3,37 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/buf.h"
+
+static int64_t
+monotonic_ns(void)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+void
+listed_begin(struct listed *l, struct store *s)
+{
+	*l = LISTED_NOT(s);
+	l->asked_ns = monotonic_ns();
+}
+
+void
+listed_whole(struct listed *l, const char *prefix)
+{
+	l->prefix = xstrdup(prefix);
+}
+
+bool
+listed_is_old(const struct listed *l, int64_t for_ns)
+{
+	return monotonic_ns() - l->asked_ns >= for_ns;
+}
 
 void
 listed_add(struct listed *l, const struct store_entry *en)
@@ -32,7 +61,8 @@ listed_part(struct listed *l, const struct listed *all, const char *prefix,
     size_t from, size_t to)
 {
 	*l = LISTED_NOT(all->s);
-	l->prefix = xstrdup(prefix);
+	l->asked_ns = all->asked_ns;
+	listed_whole(l, prefix);
 	l->v = all->v + from;
 	l->n = to - from;
 	l->part = true;
@@ -43,13 +73,13 @@ listed_read(struct listed *l, struct store *s, const char *prefix)
 {
 	char *next = NULL;
 
-	*l = LISTED_NOT(s);
+	listed_begin(l, s);
 	if (!s->ops->traits.flat)
 		return;
 	l->failed = s->ops->list_page(
 			s, prefix, NULL, NULL, keep, l, &next, &l->why) == -1;
 	if (l->failed || next == NULL)
-		l->prefix = xstrdup(prefix);
+		listed_whole(l, prefix);
 	free(next);
 }
 

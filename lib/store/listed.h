@@ -9,6 +9,10 @@
 #ifndef LSPP_STORE_LISTED_H
 #define LSPP_STORE_LISTED_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "lib/base/err.h"
 #include "lib/store/store.h"
 
@@ -20,8 +24,9 @@ struct listed_entry {
 struct listed {
 	struct store *s; /* borrowed */
 	/* private */
-	char *prefix; /* NULL: nothing is known of anything */
-	bool failed;  /* and why: each look below the prefix does */
+	char *prefix;     /* NULL: nothing is known of anything */
+	int64_t asked_ns; /* by a monotonic clock: none of it is from before */
+	bool failed;      /* and why: each look below the prefix does */
 	struct err why;
 	struct listed_entry *v;
 	size_t n, room;
@@ -40,11 +45,19 @@ struct listed {
 void listed_read(struct listed *l, struct store *s, const char *prefix);
 void listed_release(struct listed *l);
 
-/* For listed_page: one more entry, of what is not known to be all; and the
- * entries of 'all' from there to there, which are all that is below prefix. */
+/*
+ * For who lists, and keeps what comes: begin now, then one more entry after the
+ * other, and in the end that these are all that is below prefix.  Or the entries
+ * of 'all' from there to there are that.
+ */
+void listed_begin(struct listed *l, struct store *s);
+void listed_whole(struct listed *l, const char *prefix);
 void listed_add(struct listed *l, const struct store_entry *en);
 void listed_part(struct listed *l, const struct listed *all, const char *prefix,
     size_t from, size_t to);
+
+/* Was it asked for so long ago, or longer? */
+bool listed_is_old(const struct listed *l, int64_t for_ns);
 
 /* As the store's list(). */
 int listed_each(const struct listed *l, const char *prefix, bool delimited,

@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/buf.h"
 
@@ -15,9 +14,8 @@ enum {
 
 struct listed_page {
 	atomic_uint holders;
-	char *after;      /* it begins behind that */
-	bool last;        /* nothing is behind it */
-	int64_t asked_ns; /* none of it is from before that */
+	char *after; /* it begins behind that */
+	bool last;   /* nothing is behind it */
 	struct listed all;
 };
 
@@ -29,15 +27,6 @@ listed_page_drop(struct listed_page *page)
 	listed_release(&page->all);
 	free(page->after);
 	free(page);
-}
-
-static int64_t
-monotonic_ns(void)
-{
-	struct timespec ts = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
 static int
@@ -59,8 +48,7 @@ page_new(struct store *s, const char *after)
 
 	atomic_init(&page->holders, 1);
 	page->after = xstrdup(after);
-	page->asked_ns = monotonic_ns();
-	page->all = LISTED_NOT(s);
+	listed_begin(&page->all, s);
 	if (s->ops->list_page(s, "", NULL, *after != '\0' ? after : NULL, keep,
 		&page->all, &next, &e) == -1) {
 		listed_page_drop(page);
@@ -97,16 +85,10 @@ below(const struct listed *l, const char *key)
 	return from;
 }
 
-bool
-listed_page_is_old(const struct listed_page *page, int64_t for_ns)
-{
-	return monotonic_ns() - page->asked_ns >= for_ns;
-}
-
 static bool
 is_old(const struct pager *p, const struct listed_page *page)
 {
-	return p->for_ns != 0 && listed_page_is_old(page, p->for_ns);
+	return p->for_ns != 0 && listed_is_old(&page->all, p->for_ns);
 }
 
 static struct listed_page *

@@ -50,9 +50,7 @@ bool pager_look(struct pager *p, const char *name, struct listed *l,
     struct listed_page **page);
 void pager_release(struct pager *p);
 
-/* On any thread: was it asked for so long ago, or longer? */
-bool listed_page_is_old(const struct listed_page *page, int64_t for_ns);
-/* Likewise.  Takes NULL. */
+/* On any thread.  Takes NULL. */
 void listed_page_drop(struct listed_page *page);
 
 #endif
