@@ -84,6 +84,18 @@ fail_now(const char *name)
 		return next args;                       \
 	}
 
+/* Where it does not fail, it is not made: on a busy disk it would take longer than
+ * all else. */
+#define FAIL_SYNC(name)               \
+	int name(int fd)              \
+	{                             \
+		(void)fd;             \
+		if (!fail_now(#name)) \
+			return 0;     \
+		errno = EIO;          \
+		return -1;            \
+	}
+
 /* clang-format off */
 FAIL_CALL(ssize_t, read, "", EIO, (int fd, void *v, size_t n), (fd, v, n))
 FAIL_CALL(ssize_t, write, "", EIO, (int fd, const void *v, size_t n), (fd, v, n))
@@ -94,9 +106,9 @@ FAIL_CALL(int, stat, FAIL_BIG, EIO, (const char *p, struct stat *s), (p, s))
 FAIL_CALL(int, lstat, FAIL_BIG, EIO, (const char *p, struct stat *s), (p, s))
 FAIL_CALL(int, fstatat, FAIL_BIG, EIO, (int at, const char *p, struct stat *s, int f), (at, p, s, f))
 FAIL_CALL(int, ftruncate, FAIL_BIG, EIO, (int fd, off_t n), (fd, n))
-FAIL_CALL(int, fsync, "", EIO, (int fd), (fd))
-FAIL_CALL(int, fdatasync, "", EIO, (int fd), (fd))
-FAIL_CALL(int, syncfs, "", EIO, (int fd), (fd))
+FAIL_SYNC(fsync)
+FAIL_SYNC(fdatasync)
+FAIL_SYNC(syncfs)
 FAIL_CALL(int, mkdir, "", ENOSPC, (const char *p, mode_t m), (p, m))
 FAIL_CALL(int, mkdirat, "", ENOSPC, (int at, const char *p, mode_t m), (at, p, m))
 FAIL_CALL(int, unlink, "", EIO, (const char *p), (p))
@@ -205,17 +217,22 @@ fail_copy_file(const char *from, const char *to)
 	static char piece[65536];
 	int in = open(from, O_RDONLY | O_CLOEXEC),
 	    out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct stat st;
 	ssize_t n = -1;
 
 	while (
 	    in != -1 && out != -1 && (n = read(in, piece, sizeof(piece))) > 0)
 		fail_must(write(out, piece, (size_t)n) == n, to);
-	fail_must(n == 0, from);
+	fail_must(n == 0 && fstat(in, &st) == 0 &&
+		futimens(out, (struct timespec[]){ st.st_atim, st.st_mtim }) ==
+		    0,
+	    from);
 	(void)close(in);
 	(void)close(out);
 }
 
-/* What is in a tree, into another, of files and directories. */
+/* What is in a tree, into another, of files with their times and of
+ * directories. */
 FAIL_FN void
 fail_copy(const char *from, const char *to)
 {

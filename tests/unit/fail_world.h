@@ -19,6 +19,7 @@
 
 static char *url, *state_dir, *path;
 static enum format format;
+static int64_t snapshot_interval_ns = 86400 * S;
 static struct buf was, is; /* the database */
 
 /* -- one ship -------------------------------------------------------------- */
@@ -70,7 +71,7 @@ ship(struct err *e)
 		.state_dir = state_dir,
 		.base = dir,
 		.format = format,
-		.snapshot_interval_ns = 86400 * S,
+		.snapshot_interval_ns = snapshot_interval_ns,
 		.roll_at = 64 << 20,
 		.max_hold_ms = 2000 };
 	struct one o = { .rc = -1 };
@@ -100,7 +101,7 @@ FAIL_FN bool
 restores(const struct buf *bytes)
 {
 	const struct restore_want newest = RESTORE_WANT;
-	struct restore_target t = { .path = "back", .force = true };
+	struct restore_target t = { .path = "back" };
 	struct restorer *r = restorer_new(NULL);
 	struct restored *made = NULL;
 	struct restore_plan p = { 0 };
@@ -109,6 +110,7 @@ restores(const struct buf *bytes)
 	struct err e;
 	bool same = false;
 
+	(void)unlink("back"); /* to replace it has the disk written to */
 	s = store_open(url, STORE_READ, true, NULL, &e);
 	if (s == NULL)
 		return false;

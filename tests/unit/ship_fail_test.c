@@ -52,11 +52,43 @@ each_of(enum format f, const char *first, const char *then)
 	fail_each(&go_on);
 }
 
+/* Of a database that a writer has open, in WAL mode. */
+static void
+each_in_use(enum format f, const char *what)
+{
+	const struct fail_work go_on = { what, as_before, ship, holds, 0 };
+	struct app writer;
+	struct err e;
+
+	format = f;
+	fail_remove("before");
+	fail_remove("replica");
+	fail_remove("state");
+	(void)unlink("a.db");
+	fail_must(mkdir("before", 0700) == 0 && mkdir("replica", 0700) == 0,
+	    "before");
+	writer = wal_app(path);
+	or_end(ship(&e) == 0, &e);
+	fail_copy("replica", "before/replica");
+	fail_copy("state", "before/state");
+	(void)restores(&was);
+	bytes_of("back", &was);
+	app_do(&writer, "UPDATE t SET b = randomblob(300) WHERE a % 9 = 0;");
+	or_end(ship(&e) == 0, &e);
+	(void)restores(&is);
+	bytes_of("back", &is);
+	ok(sees(path, &is), "%s: it is what SQLite sees", what);
+	fail_each(&go_on);
+	app_end(&writer, 0);
+}
+
 int
 main(void)
 {
 	world_begin();
 	each_of(FORMAT_WAL, "a first ship", "a change");
 	each_of(FORMAT_LTX, "a first ship as LTX", "a change as LTX");
+	each_in_use(FORMAT_WAL, "a change of one in use");
+	each_in_use(FORMAT_LTX, "a change of one in use, as LTX");
 	return world_done();
 }
