@@ -205,6 +205,18 @@ ships() {
 	trials 8
 }
 
+@test "a replica whose own name may not last is told, also if it was there" {
+	local n
+	change a.db
+	for n in 1 2; do
+		run -74 --separate-stderr atcall -f /w -k sync -e EIO -n 1 \
+			lspp-ship "${AT[@]}" "$D/a.db"
+		[[ $stderr == *"cannot sync the directory of $R: "* ]] || fail "$stderr"
+		assert_output ""
+	done
+	run -0 lspp-ship "${AT[@]}" "$D/a.db"
+}
+
 # -- restore ------------------------------------------------------------------
 
 # Whole or absent; whole if it was printed; both if it is 0.

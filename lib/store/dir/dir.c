@@ -384,15 +384,20 @@ make_root(const char *path, bool must_exist, struct err *e)
 	    "replica root %s is gone: is it mounted?", path);
 }
 
-/* The root's own name must last, too, also if the run that made it was
- * killed before it could see to it. */
+/*
+ * The root's own name must last, too, also if the run that made it was killed
+ * before it could see to it.  So a failure counts in each run.  But a root that
+ * is there may be below a directory that this user cannot read.
+ */
 static int
 sync_root(struct dir *d, bool made, struct err *e)
 {
 	int fd, rc = 0;
 
 	fd = openat(d->root, "..", DIR_FLAGS);
-	if ((fd == -1 || d->sys.fsync(fd) == -1) && made)
+	if (fd == -1
+		? made || errno != EACCES
+		: d->sys.fsync(fd) == -1 && errno != EINVAL && errno != EROFS)
 		rc = err_sys(e, "cannot sync the directory of %s", d->path);
 	file_close(fd);
 	return rc;
