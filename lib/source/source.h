@@ -172,8 +172,8 @@ enum {
 
 struct source_pos {
 	uint32_t valid;      /* bits */
-	uint32_t big_endian; /* the WAL's checksums; 0, as what follows to
-				backfill, if BARE */
+	uint32_t big_endian; /* the WAL's checksums, if frames is not 0; 0, as
+				what follows to backfill, if BARE */
 	uint32_t salt[2];
 	uint32_t frames; /* 0: the WAL with these salts has not begun */
 	uint32_t sum[2]; /* at that frame */

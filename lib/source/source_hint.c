@@ -146,7 +146,10 @@ follow_all(struct source *s, struct err *e)
 	return take_end(s, &end, e);
 }
 
-/* The frames behind since.  2: not a tail; else as follow_all(). */
+/*
+ * The frames behind since.  2: not a tail; else as follow_all().  The order of
+ * bytes of a WAL that had not begun was not known then.
+ */
 static int
 follow_tail(struct source *s, const struct source_pos *since,
     uint32_t since_pages, struct err *e)
@@ -155,7 +158,7 @@ follow_tail(struct source *s, const struct source_pos *since,
 	int stands = 1;
 
 	if (!source_same_salts(s->hdr.salt, since->salt) ||
-	    s->hdr.big_endian != since->big_endian ||
+	    (since->frames > 0 && s->hdr.big_endian != since->big_endian) ||
 	    (s->has_index && since->frames > s->index.frames))
 		return 2;
 	if (since->frames > 0 && (stands = frame_stands(s, since, e)) == -1)
