@@ -14,11 +14,17 @@ plain(void)
 	char *path = db_path("plain.db");
 	sqlite3 *db = must_open(path);
 	struct image img = { 0 };
+	struct err e = { 0 };
 
 	must(db, table);
 	must(db, fill);
 	sqlite3_close(db);
 	check("rollback, closed", &img, path, NULL, SOURCE_PLAIN, SOURCE_DIFF);
+	/* However long it takes this machine once to come to it. */
+	for (int i = 0; i < 200 && !img.st.racy; i++)
+		if (chmod(path, 0644) == -1 ||
+		    read_into(&img, path, NULL, &e) == -1)
+			break;
 	ok(img.st.racy, "a file just written is racy");
 	ok(!img.st.pos.valid, "without a WAL there is no position");
 	buf_release(&img.bytes);
