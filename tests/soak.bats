@@ -221,6 +221,12 @@ lodger_ends() {
 	done
 } 2>/dev/null
 
+# What those may say who are not killed, of what a server does and of a database
+# whose first ship was killed.
+MAY='hint: |more failed like|tried [0-9]+ times|no snapshot, and there is no other'
+MAY+='|no backup of that name|no replica root|no database in|no state in'
+MAY+='|lspp-prune was ended'
+
 # other PROGRAM... -- one of the others, which may be killed.
 other() {
 	local name=$1.other pid killer=''
@@ -233,6 +239,8 @@ other() {
 	local began=${EPOCHREALTIME/./}
 	wait $pid
 	[ -z "$killer" ] || wait "$killer"
+	! grep -vE "$MAY" "$name.err" >"$name.odd" ||
+		fault "$name: $(head -n 3 "$name.odd" | tr '\n' ' ')"
 	LAST[$1]=$(((${EPOCHREALTIME/./} - began) / 1000))
 }
 
@@ -377,11 +385,14 @@ sizes() {
 	done
 }
 
-# passed N -- each quarter has made so many passes.
+# passed N -- each quarter has made so many passes; minutes, on a busy machine.
 passed() {
-	local q
+	local q i=0
 	for ((q = 0; q < 4; q++)); do
-		[ -e "q$q.passes" ] && [ "$(wc -l <"q$q.passes")" -ge "$1" ] || return
+		until [ -e "q$q.passes" ] && [ "$(wc -l <"q$q.passes")" -ge "$1" ]; do
+			[ $((i++)) -lt 6000 ] || return
+			sleep 0.1
+		done
 	done
 }
 
@@ -392,7 +403,7 @@ rounds() {
 	for ((n = 1; ; n++)); do
 		if [ -z "${LSPP_SOAK:-}" ]; then
 			[ $n -le 2 ] || break
-			wait_for passed $((2 * n)) || return
+			passed $((2 * n)) || return
 		else
 			[ $SECONDS -lt $until ] || break
 			sleep 20
@@ -440,9 +451,14 @@ sample() {
 the_end() {
 	local q=$1 name names=() n=0
 	at_rest "$q"
+	# What ends a generation and the snapshot of the next one may be of one
+	# second: up to the next ship Litestream takes either.
+	sleep 1.1
 	for name in "$W/src/q$q"/*.db; do
 		names+=("${name##*/}")
+		writer -n 1 "$name" >/dev/null
 	done
+	at_rest "$q"
 	restored "$q" "$W/judged" "${names[@]}"
 	for name in "${names[@]}"; do
 		image "$W/src/q$q/$name" "$W/image"
