@@ -62,6 +62,14 @@ next(void *ctx)
 	return &q->job;
 }
 
+/* There is no --force, and no -o. */
+static void
+forget_hint(struct err *e)
+{
+	if (e->class == ERR_EXISTS)
+		e->hint[0] = '\0';
+}
+
 static int
 make(const struct run *run, struct worker *w, struct request *q)
 {
@@ -70,13 +78,16 @@ make(const struct run *run, struct worker *w, struct request *q)
 	if (run->cli.dry_run) {
 		if (restore_target_free(q->path, &q->e) == 0)
 			return 0;
-		q->e.hint[0] = '\0'; /* there is no --force */
+		q->e.hint[0] = '\0';
 		return -1;
 	}
 	if (template_copy(
 		&run->template, &w->place, q->path, &q->made, &q->e) == -1)
 		return -1;
-	return run->sync ? 0 : restored_name(q->made, &q->e);
+	if (run->sync || restored_name(q->made, &q->e) == 0)
+		return 0;
+	forget_hint(&q->e);
+	return -1;
 }
 
 static void
@@ -104,8 +115,11 @@ publish(struct job **jobs, size_t n)
 	restore_publish(list, m);
 	for (size_t i = 0; i < n; i++) {
 		q = (struct request *)jobs[i];
-		if (q->rc == 0 && q->made != NULL && (q->rc = q->made->rc) != 0)
+		if (q->rc == 0 && q->made != NULL &&
+		    (q->rc = q->made->rc) != 0) {
 			q->e = q->made->e;
+			forget_hint(&q->e);
+		}
 	}
 }
 

@@ -116,7 +116,7 @@ pass() {
 	cat "$T/few" "$T/many" | lspp-ship >/dev/null
 	few=$(calls_of lspp-restore -o "$T/o1" <"$T/few")
 	many=$(calls_of lspp-restore -o "$T/o2" <"$T/many")
-	at_most 57 "$few" "$many"
+	at_most 55 "$few" "$many"
 }
 
 @test "to restore a database that a pattern finds" {
@@ -124,14 +124,14 @@ pass() {
 	lspp-ship -r "$T/r2" <"$T/many" >/dev/null
 	few=$(calls_of lspp-restore -r "$T/r1" -o "$T/o1" '**')
 	many=$(calls_of lspp-restore -r "$T/r2" -o "$T/o2" '**')
-	at_most 57 "$few" "$many"
+	at_most 55 "$few" "$many"
 }
 
 @test "to make a database of a template" {
 	mkdir "$T/n"
 	few=$(sed "s|.*/|$T/n/|" "$T/few" | calls_of lspp-new -t "$T/t.db")
 	many=$(sed "s|.*/|$T/n/|" "$T/many" | calls_of lspp-new -t "$T/t.db")
-	at_most 32 "$few" "$many"
+	at_most 29 "$few" "$many"
 }
 
 @test "to prove a database, and to find nothing to prune of it" {

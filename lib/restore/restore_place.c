@@ -328,20 +328,16 @@ is_database(int dir, const char *name)
 	return n == sizeof(head) && dbhdr_magic(head, sizeof(head));
 }
 
-/* As in_the_way(), for what would be a file of SQLite's beside name. */
+/* As in_the_way(), for what would be a file of SQLite's beside the one of that
+ * path: there is something called side. */
 static int
-side_in_the_way(int dir, const char *name, const char *path, const char *suffix,
+side_in_the_way(int dir, const char *side, const char *path, const char *suffix,
     bool force, struct err *e)
 {
-	char *side = xasprintf("%s%s", name, suffix);
 	char *side_path = xasprintf("%s%s", path, suffix);
-	struct stat st;
-	int rc = 0;
+	int rc;
 
-	if (fstatat(dir, side, &st, AT_SYMLINK_NOFOLLOW) == -1 &&
-	    errno == ENOENT) {
-		rc = 0; /* as a rule: that was one call */
-	} else if (is_database(dir, side)) {
+	if (is_database(dir, side)) {
 		err_set(e, ERR_EXISTS,
 		    "%s is a database: SQLite would take it for a log of %s",
 		    side_path, path_base(path));
@@ -350,8 +346,30 @@ side_in_the_way(int dir, const char *name, const char *path, const char *suffix,
 	} else {
 		rc = in_the_way(dir, side, side_path, force, e);
 	}
-	free(side);
 	free(side_path);
+	return rc;
+}
+
+/* As a rule that is one call for each. */
+static int
+sides_in_the_way(
+    int dir, const char *name, const char *path, bool force, struct err *e)
+{
+	struct buf side = { 0 };
+	struct stat st;
+	int rc = 0;
+
+	for (int i = 0; i < BESIDE_N && rc == 0; i++) {
+		buf_reset(&side);
+		buf_adds(&side, name);
+		buf_adds(&side, beside_suffix[i]);
+		if (fstatat(dir, buf_str(&side), &st, AT_SYMLINK_NOFOLLOW) ==
+			0 ||
+		    errno != ENOENT)
+			rc = side_in_the_way(dir, buf_str(&side), path,
+			    beside_suffix[i], force, e);
+	}
+	buf_release(&side);
 	return rc;
 }
 
@@ -360,11 +378,14 @@ static int
 is_beside(int dir, const char *name, const char *path, struct err *e)
 {
 	size_t len = beside_of(name, strlen(name));
-	char *of = xasprintf("%.*s", (int)len, name);
 	struct stat st;
+	char *of;
 	int rc = 0;
 
-	if (len > 0 && fstatat(dir, of, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (len == 0)
+		return 0;
+	of = xasprintf("%.*s", (int)len, name);
+	if (fstatat(dir, of, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    !S_ISDIR(st.st_mode)) {
 		err_set(e, ERR_EXISTS,
 		    "%.*s is there: SQLite would take %s for a log of it",
@@ -377,17 +398,23 @@ is_beside(int dir, const char *name, const char *path, struct err *e)
 }
 
 int
-place_free(
+place_free_name(
     int dir, const char *name, const char *path, bool force, struct err *e)
 {
 	int rc = is_beside(dir, name, path, e);
 
 	if (rc == 0)
 		rc = in_the_way(dir, name, path, force, e);
-	for (int i = 0; i < BESIDE_N && rc == 0; i++)
-		rc = side_in_the_way(
-		    dir, name, path, beside_suffix[i], force, e);
 	return rc == 0 ? 0 : -1;
+}
+
+int
+place_free(
+    int dir, const char *name, const char *path, bool force, struct err *e)
+{
+	if (place_free_name(dir, name, path, force, e) == -1)
+		return -1;
+	return sides_in_the_way(dir, name, path, force, e) == 0 ? 0 : -1;
 }
 
 int

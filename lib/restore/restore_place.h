@@ -66,6 +66,9 @@ const char *place_open(
  */
 int place_free(
     int dir, const char *name, const char *path, bool force, struct err *e);
+/* The same but for the side files, for who asks in full before the rename. */
+int place_free_name(
+    int dir, const char *name, const char *path, bool force, struct err *e);
 
 /* ERR_EXISTS if something is mounted on it: no file can take its place. */
 int place_mounted(int dir, const char *name, const char *path, struct err *e);

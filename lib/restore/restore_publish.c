@@ -194,8 +194,8 @@ restored_fd(const struct restored *r)
 	return r->fd;
 }
 
-int
-restored_name(struct restored *r, struct err *e)
+static int
+give_name(struct restored *r, struct err *e)
 {
 	int rc;
 
@@ -219,7 +219,13 @@ restored_name(struct restored *r, struct err *e)
 	if (rc == -1)
 		return err_sys(e, "cannot rename to %s", r->name);
 	r->tmp[0] = '\0';
-	return is_there(r, e);
+	return 0;
+}
+
+int
+restored_name(struct restored *r, struct err *e)
+{
+	return give_name(r, e) == -1 ? -1 : is_there(r, e);
 }
 
 void
@@ -228,16 +234,16 @@ restore_publish(struct restored **list, size_t n)
 	for (size_t i = 0; i < n; i++)
 		list[i]->rc = 0;
 	sync_group(list, n, sync_data);
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->rc == 0)
+			list[i]->rc = give_name(list[i], &list[i]->e);
+	sync_group(list, n, sync_name);
 	for (size_t i = 0; i < n; i++) {
 		if (list[i]->rc == 0)
-			list[i]->rc = restored_name(list[i], &list[i]->e);
+			list[i]->rc = is_there(list[i], &list[i]->e);
 		if (list[i]->rc == 0 && list[i]->part[0] != '\0')
 			(void)unlinkat(list[i]->dir, list[i]->part, 0);
 	}
-	sync_group(list, n, sync_name);
-	for (size_t i = 0; i < n; i++)
-		if (list[i]->rc == 0)
-			list[i]->rc = is_there(list[i], &list[i]->e);
 }
 
 int

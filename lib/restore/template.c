@@ -172,7 +172,7 @@ template_copy(const struct db_template *t, struct place *place,
 	struct restored *r;
 
 	if (name == NULL ||
-	    place_free(place->dir, name, target, false, e) == -1) {
+	    place_free_name(place->dir, name, target, false, e) == -1) {
 		e->hint[0] = '\0'; /* there is no --force, and no -o */
 		return -1;
 	}

@@ -44,8 +44,8 @@ void template_close(struct db_template *t);
 /*
  * A copy beside target, without its name as yet: give it one with
  * restore_publish() or restored_name().  Missing directories are made.  place
- * is one thread's.  ERR_EXISTS: there is a file of that name, or a -wal, -shm
- * or -journal of one.
+ * is one thread's.  ERR_EXISTS: there is a file of that name; that there is a
+ * -wal, -shm or -journal of one, is told when it is to get its name.
  */
 int template_copy(const struct db_template *t, struct place *place,
     const char *target, struct restored **out, struct err *e);
