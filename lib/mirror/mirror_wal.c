@@ -201,8 +201,10 @@ follow_wal(struct mirror *m, struct mirror_tools *t,
 		return rc == -1 ? -1 : 0;
 	t->wal.growth = &t->stage.growth;
 	if (history_read(
-		&x.h, m->conf.store, m->conf.key, m->is.line, true, e) == -1)
+		&x.h, m->conf.store, m->conf.key, m->is.line, true, e) == -1) {
+		history_release(&x.h);
 		return -1;
+	}
 	if (x.h.n == 1)
 		rc = read_segments(&x, &x.h.v[0], rc == 1, to, e);
 	/* A snapshot where the copy stands is what the copy is. */

@@ -26,7 +26,7 @@ static struct buf was, is; /* the database */
 
 struct one {
 	struct ship *s;
-	struct job *j; /* or NULL: it was handed out */
+	bool begun; /* the job was handed out */
 	int rc, times;
 	struct err e;
 };
@@ -46,10 +46,10 @@ static struct job *
 next_job(void *ctx)
 {
 	struct one *o = ctx;
-	struct job *j = o->j;
-
-	o->j = NULL;
-	return j;
+	if (o->begun)
+		return NULL;
+	o->begun = true;
+	return ship_job_new(o->s, path, NULL);
 }
 
 static void
@@ -82,7 +82,6 @@ ship(struct err *e)
 	if ((o.s = ship_open(&c, e)) == NULL)
 		return -1;
 	if ((w = ship_worker_new(o.s, e)) != NULL) {
-		o.j = ship_job_new(o.s, path, NULL);
 		args[0] = w;
 		rc = pool_run(&ops, &o, args, 1, 4, 4, e);
 	}
