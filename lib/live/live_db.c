@@ -27,7 +27,8 @@ live_fail(sqlite3 *db, int rc, const struct stop_wait *w, struct err *e)
 		    e, "nothing was changed; --live-wait waits for longer");
 	case SQLITE_NOTADB:
 	case SQLITE_CORRUPT:
-		if ((errno = dbfault_errno(db)) != 0)
+		if ((errno = dbfault_errno(db)) != 0 ||
+		    (errno = dbfault_journal_errno(db)) != 0)
 			return err_sys(e, "the live database: %s",
 			    sqlite3_errstr(SQLITE_IOERR));
 		err_set(e, ERR_CORRUPT, "the live database: %s",

@@ -18,4 +18,11 @@ struct sqlite3;
  */
 int dbfault_errno(struct sqlite3 *db);
 
+/*
+ * The same of the journal that SQLite was to roll back.  It is closed when SQLite
+ * tells that it could not, so it is read once more, as a whole.  Only for a
+ * database that SQLite may write.
+ */
+int dbfault_journal_errno(struct sqlite3 *db);
+
 #endif

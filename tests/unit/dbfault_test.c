@@ -171,6 +171,57 @@ test_live(const char *path)
 	sqlite3_close(db);
 }
 
+/* The next one that opens it rolls back, from a journal that is not read. */
+static void
+test_hot_journal(void)
+{
+	char *path = db_path("hot.db");
+	struct app a = app_start(path);
+	struct stop_wait w = { 0 };
+	int rc = -1, damage = 0, told = 0, n;
+	struct err e;
+	sqlite3 *db;
+
+	app_do(&a, "PRAGMA cache_size=5;");
+	app_do(&a, table);
+	app_do(&a, fill);
+	app_do(&a, "BEGIN IMMEDIATE");
+	app_do(&a, "UPDATE t SET b = randomblob(300)");
+	app_end(&a, SIGKILL);
+	for (n = 0; n < 1000 && rc != SQLITE_OK; n++) {
+		good_reads = ALL;
+		db = must_open(path);
+		good_reads = n;
+		rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+		if ((rc & 0xff) == SQLITE_CORRUPT) {
+			damage++;
+			live_fail(db, rc, &w, &e);
+			told += e.class == ERR_IO;
+		}
+		sqlite3_close(db);
+	}
+	good_reads = ALL;
+	is_int(rc, SQLITE_OK, "rolled back at last");
+	ok(damage > 0, "SQLite calls %d of %d damage", damage, n);
+	is_int(told, damage, "each is told as the disk's");
+	free(path);
+}
+
+/* A journal in memory is of no disk. */
+static void
+test_memory(void)
+{
+	char *path = db_path("m.db");
+	sqlite3 *db = must_open(path);
+
+	must(db, "PRAGMA journal_mode = MEMORY; CREATE TABLE t(a)");
+	must(db, "BEGIN; INSERT INTO t VALUES(1)");
+	is_int(dbfault_errno(db), 0, "in memory");
+	is_int(dbfault_journal_errno(db), 0, "where no journal is");
+	sqlite3_close(db);
+	free(path);
+}
+
 static void
 test_users(void)
 {
@@ -202,5 +253,7 @@ main(void)
 	take_reads();
 	test_rows();
 	test_users();
+	test_hot_journal();
+	test_memory();
 	return dir_done();
 }
