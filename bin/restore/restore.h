@@ -55,7 +55,7 @@ struct run {
 	struct restore_own own;
 	char *spare; /* for -o -: what would be the target; else NULL */
 	bool headed; /* the rows of -n */
-	bool narrow; /* they are for a terminal: a name is on a line of its own */
+	bool narrow; /* for a terminal: a name is on a line of its own */
 	struct request *held; /* the one database for standard output */
 };
 
