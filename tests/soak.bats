@@ -252,6 +252,9 @@ prune_options() {
 others() {
 	local q deep
 	declare -A LAST
+	until over || [ -s "$S/state.db" ]; do
+		sleep 0.1
+	done
 	while ! over; do
 		q=$((RANDOM % 4))
 		settings $q
@@ -262,8 +265,8 @@ others() {
 		0 | 1 | 2) other lspp-prune "${PRUNE[@]}" '**' ;;
 		3 | 4) other lspp-verify "${AT[@]}" "${deep[@]}" \
 			-C "$W/src/q$q" '**' ;;
-		5) [ ! -e "$S/state.db" ] || other lspp-verify "${AT[@]}" \
-			-C "$W/src/q$q" --against-source --sample 10% ;;
+		5) other lspp-verify "${AT[@]}" -C "$W/src/q$q" --against-source \
+			--sample 10% ;;
 		6) other lspp-stat -s "$S" ;;
 		7) rm -rf "$W/again"
 			other lspp-restore "${AT[0]}" "${AT[1]}" -o "$W/again" "t*$q.db"
@@ -327,9 +330,10 @@ bad_weather() {
 away() {
 	(
 		flock -x 9
-		s3_down
+		end_process "$S3_DIR/pid" KILL
 		sleep "0.$((RANDOM % 10))"
-		s3_serve --keep-alive 9>&-
+		s3_serve --keep-alive 9>&- || s3_serve --keep-alive 9>&- ||
+			fault "the server does not come back"
 		echo away >>"$W/kills"
 	) 9>"$W/server"
 }
