@@ -252,7 +252,9 @@ prune_options() {
 others() {
 	local q deep
 	declare -A LAST
-	until over || [ -s "$S/state.db" ]; do
+	# There is something of each root.
+	until over || { [ -s q0.acks ] && [ -s q1.acks ] && [ -s q2.acks ] &&
+		[ -s q3.acks ]; }; do
 		sleep 0.1
 	done
 	while ! over; do
@@ -451,19 +453,30 @@ sample() {
 	done
 }
 
+# all_at_rest -- and once more, with something new: what ends a generation and the
+# snapshot of the next one may be of one second, and up to the next ship Litestream
+# takes either.
+all_at_rest() {
+	local q name
+	for q in 0 1 2 3; do
+		at_rest $q
+	done
+	sleep 1.1
+	for name in "$W"/src/q?/*.db; do
+		writer -n 1 "$name" >/dev/null
+	done
+	for q in 0 1 2 3; do
+		at_rest $q
+	done
+}
+
 # the_end Q -- each database is what SQLite reads in the source, and all of the
 # replica is sound.
 the_end() {
 	local q=$1 name names=() n=0
-	at_rest "$q"
-	# What ends a generation and the snapshot of the next one may be of one
-	# second: up to the next ship Litestream takes either.
-	sleep 1.1
 	for name in "$W/src/q$q"/*.db; do
 		names+=("${name##*/}")
-		writer -n 1 "$name" >/dev/null
 	done
-	at_rest "$q"
 	restored "$q" "$W/judged" "${names[@]}"
 	for name in "${names[@]}"; do
 		image "$W/src/q$q/$name" "$W/image"
@@ -552,8 +565,9 @@ growth() {
 		wait "$q" || fault "a loop ended with $?"
 	done
 	LOOPS=()
+	TOOK=(0 0 0 0)
+	all_at_rest || fault "not all came to rest"
 	for ((q = 0; q < 4; q++)); do
-		TOOK[q]=0
 		the_end $q || fault "q$q: not looked at to the end"
 	done
 	: >growth
