@@ -15,10 +15,11 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 PKG_CONFIG ?= pkg-config
-LIBS = sqlite3 liblz4 libxxhash zlib libcurl libcrypto expat yaml-0.1
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
+LIBS = sqlite3 liblz4 libxxhash zlib libcrypto expat yaml-0.1
+LATE_LIBS = libcurl# loaded when it is needed: lib/store/aws/late_curl.h
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) $(LATE_LIBS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null || \
-	echo -lsqlite3 -llz4 -lxxhash -lz -lcurl -lcrypto -lexpat -lyaml)
+	echo -lsqlite3 -llz4 -lxxhash -lz -lcrypto -lexpat -lyaml) -ldl
 
 CFLAGS ?= $(if $(SANITIZE),-O1,-O2) -g
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \

@@ -119,7 +119,8 @@ complete_words() {
 	assert_equal "$(jq -r '([.packages[].SPDXID, .files[].SPDXID, .SPDXID] as $ids |
 		.relationships[] | .spdxElementId, .relatedSpdxElement |
 		select(IN($ids[]) | not))' "$T/one")" ''
-	sed -n 's/^LIBS = //p' Makefile | tr ' ' '\n' | sort >"$T/called"
+	sed -n 's/^\(LATE_\)\{0,1\}LIBS = \([^#]*\).*/\2/p' Makefile | tr ' ' '\n' |
+		sort >"$T/called"
 	jq -r '.packages[].name | select(. != "lspp")' "$T/one" | sort >"$T/listed"
 	assert_equal "$(cat "$T/listed")" "$(cat "$T/called")"
 }

@@ -82,6 +82,16 @@ all_say() {
 	done
 }
 
+@test "libcurl that does not load: 71 on S3, and no word of it in a directory" {
+	mkdir lib
+	: >lib/libcurl.so.4
+	LD_LIBRARY_PATH=$T/lib all_say 71 'cannot load libcurl' 'is it installed?' 0
+	LD_LIBRARY_PATH=$T/lib run -0 --separate-stderr lspp-ship -C src -s own \
+		-r "$T/rep" src/a.db
+	assert_output src/a.db
+	assert_equal "$stderr" ''
+}
+
 @test "a wrong secret" {
 	s3_needs signatures codes
 	AWS_SECRET_ACCESS_KEY=wrong all_say 77 SignatureDoesNotMatch \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/aws/http.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,6 +12,7 @@
 #include <time.h>
 
 #include "lib/base/err.h"
+#include "lib/store/aws/late_curl.h"
 #include "lib/sys/stop.h"
 
 enum {
@@ -33,12 +33,6 @@ struct http {
 	uint64_t at; /* in the body */
 	bool caller; /* the caller's function failed: e is filled */
 };
-
-static void
-init_curl(void)
-{
-	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 static const char *
 variable(const char *name)
@@ -234,10 +228,11 @@ set_trust(struct http *h)
 struct http *
 http_new(const struct http_conf *conf, struct err *e)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct http *h = xcalloc(1, sizeof(*h));
+	struct http *h;
 
-	(void)pthread_once(&once, init_curl);
+	if (late_curl(e) == -1)
+		return NULL;
+	h = xcalloc(1, sizeof(*h));
 	h->conf = conf;
 	if ((h->curl = curl_easy_init()) == NULL) {
 		err_set(e, ERR_OS, "libcurl cannot be initialized");
