@@ -4,6 +4,8 @@
 # that others use, a count does.  Each bound is what was counted and a tenth.
 #
 # On a disk: that is where they were counted.
+#
+# Not under sanitizers: what it looks at is a count.
 
 load lib/lspp
 

@@ -469,7 +469,7 @@ lspp-ship -q --lock-wait 0s -r '$R' -C '$D' -s '$S' a.db >/dev/null 2>&1 || :" \
 
 @test "no false alarm under a writer with hundreds of commits, and ships" {
 	local mode k rounds n
-	rounds=$(count 400 12)
+	rounds=$(count 400 12 6)
 	for mode in wal delete; do
 		start_writer a.db -H -d 3000 -j $mode -s $RANDOM
 		ship -q a.db >/dev/null || :

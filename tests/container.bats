@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What packaging/container puts into an image, run as it would be there: in a root
 # of its own, by busybox.  Without `make static`, busybox or root it is skipped.
+#
+# Not under sanitizers: its programs are others.
 
 load lib/lspp
 

@@ -6,6 +6,7 @@
 # it is cron that is told the time.
 #
 # Long: begins early.
+# Not under sanitizers: what it looks at is a crontab.
 
 load lib/root
 load lib/state

@@ -64,7 +64,7 @@ by_litestream() {
 	mapfile -t states <x.db.log
 	assert [ "$(find "$R" -name '*.snapshot.lz4' | wc -l)" -ge 4 ]
 	assert [ "$(ls "$R/x.db/generations" | wc -l)" -ge 2 ]
-	for ((k = 0; k < $(count 200 30); k++)); do
+	for ((k = 0; k < $(count 200 30 15); k++)); do
 		j=$((RANDOM % (${#states[@]} - 1)))
 		at=${states[j]%% *}
 		# Exactly then, or anywhere before the next.
@@ -164,7 +164,7 @@ outcome() {
 	needed >needed
 	assert [ "$(wc -l <needed)" -ge 8 ]
 	cp -r "$R" sound
-	for ((k = 0; k < $(count 1000 60); k++)); do
+	for ((k = 0; k < $(count 1000 60 30); k++)); do
 		rm -rf "$R" && cp -rp sound "$R"
 		harm
 		for option in "" --to-last-good; do

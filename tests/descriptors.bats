@@ -4,6 +4,7 @@
 # if it lets none be, the number that is needed.
 #
 # Twice: on S3, too.
+# Not under sanitizers: what it looks at is a limit.
 
 load lib/hard
 

@@ -89,11 +89,11 @@ totals() {
 }
 
 @test "what is acknowledged is what SQLite holds" {
-	rounds "$(count 260 6)" "$(count 4 4)" -n "$(count 100 30)"
+	rounds "$(count 260 6 3)" "$(count 4 4)" -n "$(count 100 30)"
 }
 
 @test "slowly, when no time of a file is of this moment" {
-	rounds "$(count 200 10)" "$(count 30 10)" -S -n "$(count 60 6)"
+	rounds "$(count 200 10 5)" "$(count 30 10 5)" -S -n "$(count 60 6)"
 }
 
 @test "slowly, where the times of files are of whole seconds" {
@@ -103,7 +103,7 @@ totals() {
 	mkdir "$T/mnt"
 	mount -o loop "$T/disk" "$T/mnt" || skip "no loop mounts here"
 	MOUNTED=$T/mnt
-	rounds "$(count 80 5)" "$(count 20 5)" -S -n "$(count 60 5)" \
+	rounds "$(count 80 5 3)" "$(count 20 5 3)" -S -n "$(count 60 5)" \
 		-D "$T/mnt" -f 1s
 	rounds "$(count 60 2)" "$(count 4 2)" -n "$(count 60 20)" \
 		-D "$T/mnt" -f 1s

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the documents point at is there: files, folders, tests by their names.
+#
+# Not under sanitizers: what it looks at are documents.
 
 load lib/lspp
 

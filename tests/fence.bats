@@ -5,6 +5,7 @@
 # Each test for a directory is repeated on S3, see both().
 #
 # Long: begins early.
+# Not under sanitizers: fence_model.bats runs the same code, faster.
 
 # shellcheck disable=SC2154  # stderr is set by run --separate-stderr
 

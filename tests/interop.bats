@@ -6,6 +6,7 @@
 # Twice: on S3, too.
 # And as LTX.
 # Long: begins early.
+# Not under sanitizers: what it looks at is litestream.
 
 load lib/hard
 

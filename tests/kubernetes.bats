@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # examples/kubernetes: what they ask for is what Kubernetes has, and their commands
 # run as they are written, in a sandbox like the one that they ask for.
+#
+# Not under sanitizers: what it looks at is YAML.
 
 load lib/root
 load lib/engines

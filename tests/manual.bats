@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Manuals and programs say the same: options, and examples that run as they stand.
+#
+# Not under sanitizers: what it looks at are manuals.
 
 load lib/root
 load lib/manual

@@ -5,6 +5,7 @@
 # well, and each for its fault.
 #
 # Long: begins early.
+# Not under sanitizers: what it looks at are rules and a crontab.
 
 # shellcheck disable=SC2034  # they are what lib/day reads
 

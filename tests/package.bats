@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What leaves the house: an installed tree, completion, a release, a list of parts.
+#
+# Not under sanitizers: what it looks at is what make makes.
 
 load lib/lspp
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # examples/parallel: GNU parallel runs it on three machines, which are sshds of
 # this one.
+#
+# Not under sanitizers: what it looks at is a script.
 
 load lib/lspp
 load lib/engines

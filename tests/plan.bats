@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # bench/plan, by which lspp-planning(7) says what a fleet costs: the requests that it
 # predicts are those of real runs, and the manual has its figures.
+#
+# Not under sanitizers: what it looks at is a model.
 
 load lib/lspp
 load lib/s3

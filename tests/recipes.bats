@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The pages of examples/recipes, and the literal examples of lspp(7): what they tell
 # to type is typed, as it stands, in a root of its own; then what they promise is looked at.
+#
+# Not under sanitizers: what it looks at are pages.
 
 load lib/root
 load lib/manual

@@ -3,6 +3,8 @@
 # How many requests a database costs on S3, counted twice: by a proxy between the
 # programs and the server, and by the programs themselves, of which both must say
 # the same.  A request is money and a wait; each bound is what there must be.
+#
+# Not under sanitizers: what it looks at is a count.
 
 load lib/lspp
 load lib/s3_up

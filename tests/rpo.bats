@@ -3,6 +3,7 @@
 # How old may a commit be that is not in the replica yet?
 #
 # Long: begins early.
+# Not under sanitizers: what it looks at is a time.
 
 load lib/hard
 

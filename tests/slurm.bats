@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # examples/slurm: Slurm itself, with two nodes that are this machine.
+#
+# Not under sanitizers: what it looks at is a script.
 
 load lib/lspp
 load lib/engines

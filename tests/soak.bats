@@ -9,6 +9,7 @@
 # LSPP_SOAK_DIR where: what is there stays.
 #
 # Long: begins early.
+# Not under sanitizers: other suites run the same code, faster.
 
 load lib/tenants
 load lib/s3

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What `make static` made, alone in an empty folder: no library, no /etc, no /dev.
 # Without that, or without root, each test is skipped and says so.
+#
+# Not under sanitizers: its programs are others.
 
 load lib/lspp
 load lib/s3

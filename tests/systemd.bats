@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # examples/systemd: sound, hardened, and the command of the service run as it is
 # written in a sandbox like the one that it asks for.
+#
+# Not under sanitizers: what it looks at are units.
 
 load lib/root
 

@@ -87,7 +87,7 @@ tree_holds() {
 
 @test "what a tenant plants leads nowhere" {
 	local i n
-	n=$(count 1000 20)
+	n=$(count 1000 20 8)
 	for ((i = 0; i < n; i++)); do
 		tree_holds $((SEED + i)) || fail "LSPP_SEED=$((SEED + i))"
 	done

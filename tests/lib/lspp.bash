@@ -89,13 +89,13 @@ traced() {
 	ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace "$@"
 }
 
-# count SOAK CHECK [S3] -- how often to do a thing: SOAK times under `make soak`
-# (LSPP_SOAK set), else CHECK times, or S3 in the second run of a suite, against
-# object storage.
+# count SOAK CHECK [LESS] -- how often to do a thing: SOAK times under `make soak`
+# (LSPP_SOAK set), else CHECK times, or LESS where each time takes longer: under
+# sanitizers, and in the second run of a suite, against object storage.
 count() {
 	if [ -n "${LSPP_SOAK:-}" ]; then
 		echo "$1"
-	elif [ "${REPLICA:-dir}" = s3 ]; then
+	elif [ "${REPLICA:-dir}" = s3 ] || [ -n "${SANITIZE:-}" ]; then
 		echo "${3:-$2}"
 	else
 		echo "$2"
