@@ -5,8 +5,9 @@
  * fail_each() runs the work with its first call failing, then the second, until
  * none is left that did.  Calls of libraries, SQLite's among them, count as ours
  * do.  What fails is what a disk can fail at, and descriptors and threads that
- * there are none of; a lock does not, for SQLite waits for one.  A call that
- * fails is not carried out.  So it is with one call alone, and with all behind
+ * there are none of; a lock does not, for SQLite waits for one.  So does each
+ * statement of SQL, which may have all it needs in memory: preparing it, and each
+ * of its steps.  A call that fails is not carried out.  So it is with one call alone, and with all behind
  * it.
  *
  * This is what tests/faults.bats does to programs, in one process, and so a
@@ -25,6 +26,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -178,6 +180,61 @@ pthread_create(
 	if (fail_now("pthread_create"))
 		return EAGAIN;
 	return next(t, a, f, x);
+}
+
+/* Is it ours, and not a statement that SQLite makes itself, which would not have
+ * failed with an error that SQLite knows?  What rolls back does not fail: it is
+ * over anyway. */
+static bool
+fail_sql(const void *caller, const char *sql, const char *name)
+{
+	extern const char __executable_start[], etext[];
+
+	return (const char *)caller >= __executable_start &&
+	    (const char *)caller < etext &&
+	    (sql == NULL || strncmp(sql, "ROLLBACK", 8) != 0) && fail_now(name);
+}
+
+int
+sqlite3_exec(sqlite3 *db, const char *sql,
+    int (*row)(void *, int, char **, char **), void *ctx, char **msg)
+{
+	FAIL_NEXT(sqlite3_exec, "sqlite3_exec");
+	if (fail_sql(__builtin_return_address(0), sql, "sqlite3_exec"))
+		return SQLITE_IOERR;
+	return next(db, sql, row, ctx, msg);
+}
+
+int
+sqlite3_step(sqlite3_stmt *q)
+{
+	FAIL_NEXT(sqlite3_step, "sqlite3_step");
+	if (fail_sql(
+		__builtin_return_address(0), sqlite3_sql(q), "sqlite3_step"))
+		return SQLITE_IOERR;
+	return next(q);
+}
+
+int
+sqlite3_prepare_v3(sqlite3 *db, const char *sql, int n, unsigned flags,
+    sqlite3_stmt **q, const char **tail)
+{
+	FAIL_NEXT(sqlite3_prepare_v3, "sqlite3_prepare_v3");
+	*q = NULL;
+	if (fail_sql(__builtin_return_address(0), sql, "sqlite3_prepare_v3"))
+		return SQLITE_IOERR;
+	return next(db, sql, n, flags, q, tail);
+}
+
+int
+sqlite3_prepare_v2(
+    sqlite3 *db, const char *sql, int n, sqlite3_stmt **q, const char **tail)
+{
+	FAIL_NEXT(sqlite3_prepare_v2, "sqlite3_prepare_v2");
+	*q = NULL;
+	if (fail_sql(__builtin_return_address(0), sql, "sqlite3_prepare_v2"))
+		return SQLITE_IOERR;
+	return next(db, sql, n, q, tail);
 }
 
 /* -- files, while nothing fails -------------------------------------------- */
