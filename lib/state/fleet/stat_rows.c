@@ -269,17 +269,16 @@ stat_rows_close(struct stat_rows *r)
 
 /* -- roots ----------------------------------------------------------------- */
 
-static int64_t
-meta(struct state *st, const char *name, int64_t root)
+/* A number that is kept of a root, or 0. */
+static int
+meta(
+    struct state *st, const char *name, int64_t root, int64_t *v, struct err *e)
 {
-	struct err ignored;
 	char key[64];
-	int64_t v = 0;
 
 	(void)snprintf(key, sizeof(key), "%s %" PRId64, name, root);
-	(void)sql_number(st, &ignored, &v,
-	    "SELECT value FROM meta WHERE name = ?", WITH(TEXT(key)));
-	return v;
+	return sql_or_zero(
+	    st, e, v, "SELECT value FROM meta WHERE name = ?", WITH(TEXT(key)));
 }
 
 struct roots {
@@ -294,8 +293,8 @@ take_root(void *ctx, sqlite3_stmt *q, struct err *e)
 	struct roots *all = ctx;
 	struct stat_root *r;
 	struct buf url = { 0 };
+	int64_t seen;
 
-	(void)e;
 	all->v = xrealloc(all->v, (all->n + 1) * sizeof(*all->v));
 	r = &all->v[all->n++];
 	r->id = sqlite3_column_int64(q, 0);
@@ -304,9 +303,11 @@ take_root(void *ctx, sqlite3_stmt *q, struct err *e)
 	mask_urls(r->url); /* it is to be shown */
 	buf_release(&url);
 	r->n_replicas = (uint64_t)sqlite3_column_int64(q, 2);
-	r->pass_ns = meta(all->st, "pass", r->id);
-	r->ran_ns = meta(all->st, "ran", r->id);
-	r->seen = (uint64_t)meta(all->st, "seen", r->id);
+	if (meta(all->st, "pass", r->id, &r->pass_ns, e) == -1 ||
+	    meta(all->st, "ran", r->id, &r->ran_ns, e) == -1 ||
+	    meta(all->st, "seen", r->id, &seen, e) == -1)
+		return -1;
+	r->seen = (uint64_t)seen;
 	return 0;
 }
 
