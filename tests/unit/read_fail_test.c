@@ -6,6 +6,7 @@
  */
 #include "tests/unit/fail_world.h"
 
+#include "lib/live/restore_live.h"
 #include "lib/mirror/mirror.h"
 #include "lib/restore/restore_proof.h"
 #include "lib/state/state.h"
@@ -53,12 +54,13 @@ another_file(void)
 }
 
 static int
-restore(struct err *e)
+restore_to(bool live, struct err *e)
 {
 	struct restore_want newest = RESTORE_WANT;
 	struct restore_target t = { .path = "out/a.db",
 		.trusted = 4,
-		.force = replaces,
+		.force = replaces || live,
+		.force_open = live,
 		.check = RESTORE_CHECK_FULL };
 	struct restorer *r = restorer_new(NULL);
 	struct restored *made = NULL;
@@ -69,8 +71,11 @@ restore(struct err *e)
 	newest.good = RESTORE_LAST_GOOD;
 	if (s != NULL &&
 	    restore_find(r, s, "a.db", &newest, &p, &t, &made, e) == 0) {
-		restore_publish(&made, 1);
-		if ((rc = made->rc) == -1)
+		if (!live)
+			restore_publish(&made, 1);
+		if (live)
+			rc = restored_live(made, t.path, 1000, e);
+		else if ((rc = made->rc) == -1)
 			*e = made->e;
 	}
 	if (rc == 0 && p.earlier)
@@ -80,6 +85,12 @@ restore(struct err *e)
 	restorer_free(r);
 	store_close(s);
 	return rc;
+}
+
+static int
+restore(struct err *e)
+{
+	return restore_to(false, e);
 }
 
 /* A fault here does not make of the newest state one that is damaged. */
@@ -98,6 +109,68 @@ whole_or_absent(int rc, const struct err *e)
 		return false;
 	replaces = replaces || there;
 	return restore(&again) == 0 && file_is("out/a.db", &is);
+}
+
+/* -- into a database that stays where it is ------------------------------- */
+
+/* Of the state before, as its application has it open. */
+static void
+a_live_one(void)
+{
+	no_file();
+	fail_copy("copy/a.db", "out/a.db");
+}
+
+static int
+restore_live(struct err *e)
+{
+	return restore_to(true, e);
+}
+
+/* The rows, as SQLite reads them; the change counter is the live one's own. */
+static void
+rows_of(const char *file, struct buf *rows)
+{
+	sqlite3 *db = must_open(file);
+	sqlite3_stmt *q;
+
+	buf_reset(rows);
+	fail_must(sqlite3_prepare_v2(db,
+		      "SELECT x FROM t UNION ALL"
+		      " SELECT integrity_check FROM pragma_integrity_check",
+		      -1, &q, NULL) == SQLITE_OK,
+	    file);
+	while (sqlite3_step(q) == SQLITE_ROW)
+		buf_add(rows, sqlite3_column_blob(q, 0),
+		    (size_t)sqlite3_column_bytes(q, 0));
+	(void)sqlite3_finalize(q);
+	(void)sqlite3_close(db);
+}
+
+static bool
+has_rows_of(const char *file)
+{
+	struct buf got = { 0 }, want = { 0 };
+	bool same;
+
+	rows_of("out/a.db", &got);
+	rows_of(file, &want);
+	same = got.len == want.len && memcmp(got.data, want.data, got.len) == 0;
+	buf_release(&got);
+	buf_release(&want);
+	return same;
+}
+
+static bool
+old_or_new(int rc, const struct err *e)
+{
+	struct err again;
+	bool is_new = has_rows_of("a.db");
+
+	if (!has_reason(rc, e) || (rc == 0 && !is_new) ||
+	    (!is_new && !has_rows_of("copy/a.db")))
+		return false;
+	return restore_live(&again) == 0 && has_rows_of("a.db");
 }
 
 /* -- verify ---------------------------------------------------------------- */
@@ -218,6 +291,7 @@ each_of(enum format f, const char *as, const char *object)
 		{ "a restore", no_file, restore, whole_or_absent, 3 },
 		{ "a restore over a file", another_file, restore,
 		    whole_or_absent, 3 },
+		{ "a live database", a_live_one, restore_live, old_or_new, 5 },
 		{ "a copy", a_copy, follow, one_state, 3 },
 		{ "a verification", nothing, look, no_false_word, 3 },
 	};
@@ -248,8 +322,8 @@ each_of(enum format f, const char *as, const char *object)
 	}
 	bend(object);
 	damaged = true;
-	work[3].what = "a verification of what is damaged";
-	fail_each(&work[3]);
+	work[4].what = "a verification of what is damaged";
+	fail_each(&work[4]);
 }
 
 static void
