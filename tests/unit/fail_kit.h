@@ -33,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -125,6 +126,8 @@ FAIL_CALL(ssize_t, readlinkat, "", EIO, (int at, const char *p, char *b, size_t 
 FAIL_CALL(ssize_t, readlink, "", EIO, (const char *p, char *b, size_t n), (p, b, n))
 FAIL_CALL(int, dup, "", EMFILE, (int fd), (fd))
 FAIL_CALL(int, pipe2, "", EMFILE, (int fd[2], int f), (fd, f))
+FAIL_CALL(int, mkostemp, FAIL_BIG, ENOSPC, (char *p, int f), (p, f))
+FAIL_CALL(int, getentropy, "", EIO, (void *v, size_t n), (v, n))
 /* clang-format on */
 
 int
@@ -159,6 +162,17 @@ openat(int at, const char *p, int flags, ...)
 		return -1;
 	}
 	return next(at, p, flags, mode);
+}
+
+void *
+mmap(void *at, size_t n, int prot, int flags, int fd, off_t o)
+{
+	FAIL_NEXT(mmap, "mmap" FAIL_BIG);
+	if (fail_now("mmap")) {
+		errno = ENODEV;
+		return MAP_FAILED;
+	}
+	return next(at, n, prot, flags, fd, o);
 }
 
 struct dirent *
