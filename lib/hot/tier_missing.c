@@ -260,6 +260,7 @@ do_all(struct hunt *h,
 		if (rc != -1 && do_some(h, e) == -1)
 			rc = -1;
 	} while (rc == 1 && !stop_requested());
+	forget(h); /* what was gathered before the state failed */
 	free(h->last);
 	h->last = NULL;
 	return rc == -1 ? -1 : 0;
