@@ -18,6 +18,7 @@ setup() {
 
 teardown() {
 	[ -z "${SERVERS:-}" ] || kill $SERVERS || :
+	answers
 }
 
 # well_at MINUTE -- twelve databases, shipped; all was well for two minutes.
@@ -227,6 +228,7 @@ well_at() {
 	sqlite3 "$D/state/state.db" 'UPDATE verdict SET at_ns = at_ns -
 		41 * 86400000000000'
 	minutes 1
+	answers
 	# The clock of promtool is to begin before that.
 	M0=$((M - 42 * 1440)) EVERY=1h SERIES='verified|last_run'
 	fires LsppUnverified
