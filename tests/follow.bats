@@ -436,7 +436,7 @@ rewound() {
 	ship
 	follow_start
 	wait_for printed 1
-	sqlite3 out/a.db 'INSERT INTO u VALUES (77, 1)'
+	sqlite3 -cmd '.timeout 20000' out/a.db 'INSERT INTO u VALUES (77, 1)'
 	wait_for told 'something else wrote into the copy'
 	write_one
 	ship
