@@ -370,6 +370,146 @@ test_errors(void)
 	fails("dbs:\n- path: \"/a\\0b\"\n", "line 2: path: a NUL byte");
 }
 
+/* What of one replica, on line 3, is refused, and as what. */
+static void
+test_bad_replicas(void)
+{
+	static const struct {
+		const char *replica, *want;
+	} bad[] = {
+		{ "url: nothing",
+		    "url: \"nothing\" is not a URL like "
+		    "s3://bucket/path" },
+		{ "url: 's3://b/x#y'", "url: \"#\" cuts off the rest of it" },
+		{ "url: 's3://b/%4'", "url: a \"%\" that encodes nothing" },
+		{ "url: 's3://b/%4g'", "url: a \"%\" that encodes nothing" },
+		{ "url: 's3://b/%00'", "url: a \"%\" that encodes nothing" },
+		{ "url: 's3://b/x?region=%zz'",
+		    "url: a \"%\" that encodes nothing" },
+		{ "url: 'file://host/x'",
+		    "url: \"file://host/x\": a file URL is file:///DIR, "
+		    "without \"%\"; use path" },
+		{ "url: 's3://b/x', bucket: b",
+		    "a replica has a bucket or a url, not both" },
+		{ "type: file", "a replica needs a path or a url" },
+		{ "type: s3, bucket: a/b",
+		    "\"a/b\" cannot be a bucket's name" },
+		{ "type: s3, bucket: b, path: ../x",
+		    "path: it begins with .." },
+		{ "type: s3, bucket: b, path: ..", "path: it begins with .." },
+		{ "type: s3, bucket: b, path: 'a?b'",
+		    "path: \"?\" in the name of a replica is not supported" },
+		{ "path: [x]", "path: a single value is expected" },
+		{ "[x]: y", "a replica: a key that is no text" },
+		{ "path: /x, snapshot-interval: 1.2.3s",
+		    "snapshot-interval: \"1.2.3s\" is not a duration like 90s, "
+		    "5m, 1h30m" },
+		{ "path: /x, snapshot-interval: 1e3s",
+		    "snapshot-interval: \"1e3s\" is not a duration like 90s, "
+		    "5m, 1h30m" },
+	};
+	char *text, *want;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		text = xasprintf(
+		    "dbs:\n- path: /a\n  replica: {%s}\n", bad[i].replica);
+		want = xasprintf("line 3: %s", bad[i].want);
+		fails(text, want);
+		free(text);
+		free(want);
+	}
+}
+
+static void
+test_bad_dbs(void)
+{
+	const struct config_env homeless = { .get = get, .cwd = "/cwd" };
+	static const char home[] =
+	    "dbs: [{path: ~/a.db, replica: {path: /x}}]\n";
+	struct err e;
+
+	fails("dbs:\n- path: /a\n  replicas: {path: /x}",
+	    "line 3: replicas: a list is expected");
+	fails("dbs:\n- path: /a\n  replicas: [{path: /x}]\n"
+	      "  replica: {path: /y}",
+	    "line 3: a database has a replica or replicas, not both");
+	fails("dbs:\n- dir: /b\n  pattern: 'x/*.db'\n  replica: {path: /x}",
+	    "line 3: pattern: it is for names of files and has no slash");
+	fails("dbs:\n- dir: /b\n  pattern: 'a\\'\n  replica: {path: /x}",
+	    "line 3: pattern: \"a\\\" is malformed");
+	fails("dbs:\n- dir: /b\n  pattern: '[a\\'\n  replica: {path: /x}",
+	    "line 3: pattern: \"[a\\\" is malformed");
+	fails("multi-db: {enabled: true, patterns: /x,\n"
+	      "  replica-template: {path: '/r/{{tenant}}'}}",
+	    "line 1: multi-db needs a list of patterns and a "
+	    "replica-template");
+	fails("multi-db: {enabled: true, patterns: [[x]],\n"
+	      "  replica-template: {path: '/r/{{tenant}}'}}",
+	    "line 1: patterns: a text is expected");
+	fails("multi-db: {enabled: true, patterns: ['/x/[a'],\n"
+	      "  replica-template: {path: '/r/{{tenant}}'}}",
+	    "line 1: patterns: \"/x/[a\" is malformed");
+	fails("multi-db: {enabled: true, patterns: ['/x/*.db'],\n"
+	      "  replica-template: {path: '/{{tenant}}'}}",
+	    "line 2: path: / cannot be the root of replicas");
+	ok(config_parse(&c, home, sizeof(home) - 1, &homeless, &e) == -1,
+	    "no home directory");
+	is_str(e.msg, "line 1: ~/a.db: there is no home directory", "it says");
+	ok(config_parse(&c, "a\0b", 3, &env, &e) == -1, "a NUL byte");
+	is_str(e.msg, "line 1: a NUL byte: no YAML", "it says");
+}
+
+/* How Litestream, or Go, has it: what is escaped, and odd ways to say a thing. */
+static void
+test_spellings(void)
+{
+	parse("dbs:\n"
+	      "- path: sqlite:///data/a.db\n"
+	      "  replica:\n"
+	      "    url: 's3://b/p%41%2d/a?region=a%20b&sc=1&endpoint='\n"
+	      "    snapshot-interval: '0'\n"
+	      "- path: sqlite3:///data/b.db\n"
+	      "  replica: {type: s3, bucket: b, path: /, region: 'x y'}\n"
+	      "- path: /../data/c.db\n"
+	      "  replica: {path: /r, storage-class: null, region: ''}\n");
+	is_str(where("/data/a.db", 0), "s3://b/pA-?region=a%20b a",
+	    "what is encoded in a URL");
+	is_str(where("/data/b.db", 0), "s3://b?region=x%20y ",
+	    "a path that is but a slash");
+	is_str(where("/data/c.db", 0), "file:///r ", "not above the root");
+	is_int(c.n_warnings, 1, "one warning");
+	is_str(c.warning[0].text, "url: \"sc\" in the query is ignored",
+	    "an unknown parameter");
+	parse("dbs:\n- dir: /t\n  pattern: '[^a!]**[!b]\\*{x}'\n"
+	      "  replica: {path: /r}\n");
+	ok(config_find(&c, "/t/b-!*{x}") != NULL, "a pattern of Go's fits");
+	ok(config_find(&c, "/t/a-!*{x}") == NULL, "not in a class");
+	ok(config_find(&c, "/t/b-!y{x}") == NULL, "an escaped star");
+}
+
+/* A name in a replica that none of the databases can have. */
+static void
+test_other_names(void)
+{
+	struct buf path = { 0 };
+
+	parse(
+	    "dbs:\n- dir: /t\n  pattern: '*.db'\n"
+	    "  replica: {path: /r/all}\n"
+	    "- dir: /u\n  pattern: '*.db'\n  recursive: true\n"
+	    "  replica: {url: 's3://b/u'}\n"
+	    "multi-db: {enabled: true, patterns: ['/m/*/x.db'],\n"
+	    "  replica-template: {path: '/r/m-{{project}}/x-{{filename}}'}}\n");
+	is_str(where("/m/p/x.db", 0), "file:///r m-p/x-x", "a name");
+	ok(!config_path(config_find(&c, "/m/p/x.db"), 0, "n-p/x-x", &path),
+	    "another beginning");
+	ok(!config_path(config_find(&c, "/m/p/x.db"), 0, "m-p/y-x", &path),
+	    "another middle");
+	ok(!config_path(config_find(&c, "/m/p/x.db"), 0, "m-p", &path),
+	    "half of it");
+	buf_release(&path);
+}
+
 /* A merge may refer to others, ten times each: that must not take for ever. */
 static void
 test_laughs(void)
@@ -400,8 +540,12 @@ main(void)
 	test_warnings();
 	test_secrets();
 	test_refused();
+	test_spellings();
+	test_other_names();
 	config_release(&c);
 	test_errors();
+	test_bad_replicas();
+	test_bad_dbs();
 	test_laughs();
 	return done();
 }
