@@ -204,8 +204,8 @@ read_and_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	return 0;
 }
 
-/* A replica that lspp-verify found broken, or that lspp-prune began to delete,
- * is not gone on with.  1, or -1. */
+/* A replica that lspp-verify found broken, or that lspp-prune began to delete, or
+ * that was ended, is not gone on with.  1, or -1. */
 static int
 ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
 {
@@ -214,8 +214,10 @@ ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
 
 	if (rc == 1)
 		ship_anew(j,
-		    "lspp-verify found the one it had broken, or lspp-prune "
-		    "--gone-for began to delete it");
+		    "lspp-verify found the one it had broken, lspp-prune "
+		    "--gone-for began to delete it, or a run ended it and "
+		    "began "
+		    "none");
 	return rc == -1 ? -1 : 1;
 }
 

@@ -406,7 +406,7 @@ end(struct ship_worker *w, struct ship_job *j, const struct past *p,
     struct err *e)
 {
 	j->outcome = SHIP_MORE;
-	if (ship_note_run(w, j, e) == -1)
+	if (ship_note_ending(w, j, p->gen, e) == -1)
 		return -1;
 	if (!p->ended && stage_empty(w, j, p, 0, e) == -1)
 		return -1;

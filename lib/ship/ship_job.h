@@ -330,6 +330,10 @@ int ship_still_own(struct ship_worker *w, struct ship_job *j, struct err *e);
 
 /* Before an object of j is written, and when j is over. */
 int ship_note_run(struct ship_worker *w, struct ship_job *j, struct err *e);
+/* Likewise, before that generation is ended: if it is the one of the record, and
+ * what is to follow it does not come, the next run begins anew. */
+int ship_note_ending(
+    struct ship_worker *w, struct ship_job *j, const char *line, struct err *e);
 void ship_note_end(struct ship_job *j);
 
 /* Within the transaction of the record, or of the failure. */

@@ -72,7 +72,10 @@ ship_stage(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (j->start == SHIP_CLAIMS && j->keys[1] != NULL &&
 	    ops->can_name(j->ship->store, j->keys[1], e) == -1)
 		return -1;
-	if (ship_note_run(w, j, e) == -1)
+	rc = j->start == SHIP_ENDS && !j->codec->traits.one_row
+	    ? ship_note_ending(w, j, j->rec.pos.line, e)
+	    : ship_note_run(w, j, e);
+	if (rc == -1)
 		return -1;
 	if (names_next(j) && (rc = ship_next_owner(j, &named, e)) != 0)
 		return rc == 1 ? 0 : -1;

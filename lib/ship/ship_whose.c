@@ -253,6 +253,17 @@ ship_note_run(struct ship_worker *w, struct ship_job *j, struct err *e)
 	return rc;
 }
 
+int
+ship_note_ending(
+    struct ship_worker *w, struct ship_job *j, const char *line, struct err *e)
+{
+	if (ship_note_run(w, j, e) == -1)
+		return -1;
+	return j->known && strcmp(line, j->rec.pos.line) == 0
+	    ? state_put_going(w->st, j->ship->root, j->rec.key, e)
+	    : 0;
+}
+
 void
 ship_note_end(struct ship_job *j)
 {

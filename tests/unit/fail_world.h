@@ -20,6 +20,7 @@
 static char *url, *state_dir, *path;
 static enum format format;
 static int64_t snapshot_interval_ns = 86400 * S;
+static bool new_generation;
 static struct buf was, is; /* the database */
 
 /* -- one ship -------------------------------------------------------------- */
@@ -72,6 +73,7 @@ ship(struct err *e)
 		.base = dir,
 		.format = format,
 		.snapshot_interval_ns = snapshot_interval_ns,
+		.new_generation = new_generation,
 		.roll_at = 64 << 20,
 		.max_hold_ms = 2000 };
 	struct one o = { .rc = -1 };
@@ -95,6 +97,10 @@ ship(struct err *e)
 
 /* -- a restore ------------------------------------------------------------- */
 
+static bool
+    earlier; /* what was restored last: something says that it is not the
+			newest */
+
 /* Does the replica lead to these bytes? */
 FAIL_FN bool
 restores(const struct buf *bytes)
@@ -108,13 +114,15 @@ restores(const struct buf *bytes)
 	struct buf got = { 0 };
 	struct err e;
 	bool same = false;
+	int rc;
 
 	(void)unlink("back"); /* to replace it has the disk written to */
 	s = store_open(url, STORE_READ, true, NULL, &e);
 	if (s == NULL)
 		return false;
-	if (restore_plan(s, "a.db", &newest, &p, &e) == 0 &&
-	    restore_stage(r, s, "a.db", &p, &t, &made, &e) == 0) {
+	rc = restore_plan(s, "a.db", &newest, &p, &e);
+	earlier = p.earlier;
+	if (rc == 0 && restore_stage(r, s, "a.db", &p, &t, &made, &e) == 0) {
 		restore_publish(&made, 1);
 		same = made->rc == 0 &&
 		    file_slurp("back", SIZE_MAX / 4, &got, &e) == 0 &&

@@ -16,15 +16,42 @@ holds(int rc, const struct err *e)
 		return false;
 	if (rc == -1 && (e->class == ERR_NONE || e->class == ERR_BUG))
 		return false;
+	new_generation = false;
 	if (ship(&again) == -1) {
 		printf("# the next one: %s\n", again.msg);
 		return false;
 	}
-	return restores(&is);
+	return restores(&is) && !earlier;
 }
 
 static void
-each_of(enum format f, const char *first, const char *then)
+asked_for(void)
+{
+	as_before();
+	new_generation = true;
+}
+
+/* Of what is shipped, and does not change: the next run has nothing to ship, unless
+ * what has ended is to be followed by something. */
+static void
+each_anew(const char *what)
+{
+	const struct fail_work anew = { what, asked_for, ship, holds, 0 };
+	struct err e;
+
+	as_before();
+	or_end(ship(&e) == 0, &e);
+	fail_remove("before");
+	fail_must(mkdir("before", 0700) == 0, "before");
+	fail_copy("replica", "before/replica");
+	fail_copy("state", "before/state");
+	bytes_of("a.db", &was);
+	fail_each(&anew);
+	new_generation = false;
+}
+
+static void
+each_of(enum format f, const char *first, const char *then, const char *anew)
 {
 	const struct fail_work begin = { first, as_before, ship, holds, 0 };
 	const struct fail_work go_on = { then, as_before, ship, holds, 0 };
@@ -50,6 +77,7 @@ each_of(enum format f, const char *first, const char *then)
 	run_sql("a.db", "UPDATE t SET x = randomblob(9000)");
 	bytes_of("a.db", &is);
 	fail_each(&go_on);
+	each_anew(anew);
 }
 
 /* Of a database that a writer has open, in WAL mode. */
@@ -86,8 +114,9 @@ int
 main(void)
 {
 	world_begin();
-	each_of(FORMAT_WAL, "a first ship", "a change");
-	each_of(FORMAT_LTX, "a first ship as LTX", "a change as LTX");
+	each_of(FORMAT_WAL, "a first ship", "a change", "a new generation");
+	each_of(FORMAT_LTX, "a first ship as LTX", "a change as LTX",
+	    "a new line of LTX");
 	each_in_use(FORMAT_WAL, "a change of one in use");
 	each_in_use(FORMAT_LTX, "a change of one in use, as LTX");
 	return world_done();
