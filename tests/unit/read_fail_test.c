@@ -9,6 +9,7 @@
 #include "lib/live/restore_live.h"
 #include "lib/mirror/mirror.h"
 #include "lib/restore/restore_proof.h"
+#include "lib/restore/template.h"
 #include "lib/state/state.h"
 #include "lib/verify/verify.h"
 
@@ -173,6 +174,45 @@ old_or_new(int rc, const struct err *e)
 	return restore_live(&again) == 0 && has_rows_of("a.db");
 }
 
+/* -- new databases --------------------------------------------------------- */
+
+/* As lspp-new --sync makes one. */
+static int
+make_new(struct err *e)
+{
+	struct db_template t = { .fd = -1 };
+	struct restored *made = NULL;
+	struct place place;
+	int rc = -1;
+
+	place_init(&place);
+	if (template_open(&t, "other", ".", e) == 0 &&
+	    template_copy(&t, &place, "out/new/a.db", &made, e) == 0) {
+		restore_publish(&made, 1);
+		if ((rc = made->rc) == -1)
+			*e = made->e;
+	}
+	restored_drop(made);
+	place_release(&place);
+	template_close(&t);
+	return rc;
+}
+
+/* One that is there is left alone: then it is told, and is whole. */
+static bool
+new_or_absent(int rc, const struct err *e)
+{
+	bool there = access("out/new/a.db", F_OK) == 0;
+	struct err again;
+
+	if (!has_reason(rc, e) || (rc == 0 && !there) ||
+	    (there && !file_is("out/new/a.db", &other)))
+		return false;
+	if (make_new(&again) == -1 && (!there || again.class != ERR_EXISTS))
+		return false;
+	return file_is("out/new/a.db", &other);
+}
+
 /* -- verify ---------------------------------------------------------------- */
 
 static bool damaged;
@@ -327,6 +367,15 @@ each_of(enum format f, const char *as, const char *object)
 }
 
 static void
+each_new(void)
+{
+	const struct fail_work work = { "a new database", no_file, make_new,
+		new_or_absent, 3 };
+
+	fail_each(&work);
+}
+
+static void
 checks_of_sqlite(void)
 {
 	struct fail_work work = { "SQLite's check", nothing, prove,
@@ -352,6 +401,7 @@ main(void)
 	bytes_of("other", &other);
 	each_of(FORMAT_WAL, "", "*.wal.lz4");
 	each_of(FORMAT_LTX, " of LTX", "*.ltx");
+	each_new();
 	checks_of_sqlite();
 	buf_release(&other);
 	return world_done();
