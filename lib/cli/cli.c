@@ -19,7 +19,8 @@ enum { JOBS_DEFAULT = 8, JOBS_MAX = 1024 };
 
 /* In the order of the help.  Without help: a name kept for later. */
 const struct cli_opt cli_shared_options[] = {
-	{ "replica", 'r', "URL", "replica root, file:///DIR or DIR", 'r' },
+	{ "replica", 'r', "URL",
+	    "replica root, s3://BUCKET/..., file:///DIR or DIR", 'r' },
 	{ "base", 'C', "DIR", "a path below DIR is its name in the replica",
 	    'C' },
 	{ "shard", 0, "K/N", "part K of N, by name, and no other", CLI_SHARD },

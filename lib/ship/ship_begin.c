@@ -156,7 +156,7 @@ ship_must_look(struct ship_job *j, struct err *e)
 		atomic_store(&j->ship->unlisted, true);
 		return 0;
 	}
-	if (rc == -1 && e->class == ERR_DENIED)
+	if (rc == -1 && e->class == ERR_DENIED && s->ops->traits.remote)
 		return err_hint(e, "to ship as LTX, s3:ListBucket is needed");
 	if (rc == -1 || check_other(j, &there, e) == -1)
 		return -1;

@@ -89,7 +89,7 @@ dbhdr_check(const uint8_t p[DBHDR_SIZE], uint32_t page_size, uint32_t pages,
 	    page_size - p[AT_RESERVED] < USABLE_MIN)
 		return err_set(e, ERR_CORRUPT,
 		    "not an SQLite database: "
-		    "its header cannot be");
+		    "SQLite writes no such header");
 	if (dbhdr_pages(&h, (uint64_t)pages * page_size) > pages)
 		return err_set(e, ERR_CORRUPT,
 		    "page 1 says %u pages, but there are %u", h.pages, pages);

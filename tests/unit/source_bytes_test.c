@@ -157,7 +157,7 @@ first_page(void)
 		{ "no magic", "database", 3, 'X' },
 		{ "another page size", "of 8192", 16, 0x20 },
 		{ "read version 3", "later SQLite", 19, 3 },
-		{ "other payload fractions", "its header cannot be", 21, 63 },
+		{ "other payload fractions", "no such header", 21, 63 },
 		{ "more pages than there are", "16777", 28, 1 },
 	};
 	struct buf db = { 0 }, log = { 0 };
