@@ -452,7 +452,8 @@ rewound() {
 	# In WAL mode, too, where nothing is in the file yet.
 	follow_start
 	wait_for printed 1
-	sqlite3 out/a.db 'PRAGMA journal_mode = wal; INSERT INTO u VALUES (78, 1)'
+	sqlite3 -cmd '.timeout 20000' out/a.db \
+		'PRAGMA journal_mode = wal; INSERT INTO u VALUES (78, 1)'
 	wait_for told 'something else wrote into the copy'
 	follow_stop
 }

@@ -93,34 +93,59 @@ tree_holds() {
 	done
 }
 
-# becomes_link N PROGRAM... -- before its N-th call the database becomes a link.
-becomes_link() {
-	local n=$1 status=0
-	shift
+# plant -- the tenant's database, as it was.
+plant() {
 	rm -f srv/hostile/app.db
 	cp template srv/hostile/app.db
 	chown 1001 srv/hostile/app.db
-	tree watch outside atcall -f /app.db -n "$n" -x "$T/swap" "$@" \
-		>watched 2>err || status=$?
+}
+
+# becomes WHAT COUNTED N PROGRAM... -- before its N-th call of those that atcall is to
+# count the database becomes a link, or a pipe that nobody writes to.
+becomes() {
+	local what=$1 counted=$2 n=$3 status=0
+	shift 3
+	plant
+	# shellcheck disable=SC2086  # it is an option, and what it takes
+	tree watch outside timeout -s KILL 60 atcall $counted -n "$n" \
+		-x "$T/$what" "$@" >watched 2>err || status=$?
 	[ $status -lt 99 ] || { cat watched err; return 1; }
 }
 
-@test "a link that comes between a look at the way and SQLite's open" {
+# becomes_at_each WHAT COUNTED PROGRAM...
+becomes_at_each() {
 	local n last
+	plant
+	# What loads the program opens nothing of the tenant's.
+	# shellcheck disable=SC2086
+	atcall $2 -o calls "$3" --version >/dev/null
+	n=$(head -n 1 calls)
+	# shellcheck disable=SC2086
+	atcall $2 -o calls "${@:3}"
+	last=$(head -n 1 calls)
+	for ((n++; n <= last; n++)); do
+		becomes "$1" "$2" $n "${@:3}"
+	done
+}
+
+@test "a link, or a pipe, that comes between a look at the way and SQLite's open" {
 	mkdir -p srv/hostile
 	chown 1001 srv/hostile
-	cp template srv/hostile/app.db
-	cat >swap <<-END
+	plant
+	cat >"$T/link" <<-END
 		#!/bin/sh
-		ln -s $T/outside/secret.db $T/srv/hostile/link &&
-			chown -h 1001 $T/srv/hostile/link &&
-			mv -T $T/srv/hostile/link $T/srv/hostile/app.db
+		ln -s $T/outside/secret.db $T/srv/hostile/new &&
+			chown -h 1001 $T/srv/hostile/new &&
+			mv -T $T/srv/hostile/new $T/srv/hostile/app.db
 	END
-	chmod +x swap
+	cat >"$T/pipe" <<-END
+		#!/bin/sh
+		mkfifo $T/srv/hostile/new && chown 1001 $T/srv/hostile/new &&
+			mv -T $T/srv/hostile/new $T/srv/hostile/app.db
+	END
+	chmod +x link pipe
 	lspp-ship srv/hostile/app.db
-	atcall -f /app.db -o calls lspp-verify --against-source hostile/app.db
-	last=$(head -n 1 calls)
-	for ((n = 1; n <= last; n++)); do
-		becomes_link $n lspp-verify -q --against-source hostile/app.db
-	done
+	becomes_at_each link '-f /app.db' lspp-verify -q --against-source hostile/app.db
+	# Each open is one of these.
+	becomes_at_each pipe '-k write' lspp-verify -q --against-source hostile/app.db
 }

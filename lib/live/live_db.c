@@ -7,6 +7,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/sqlite/dbfault.h"
+#include "lib/sqlite/dbopen.h"
 #include "lib/sys/file.h"
 #include "lib/sys/stop.h"
 
@@ -71,6 +72,7 @@ live_open(const char *path, struct stop_wait *w, struct err *e)
 	char *real = without_links(path, e);
 	sqlite3 *db = NULL;
 
+	dbopen_never_waits();
 	if (real != NULL &&
 	    sqlite3_open_v2(real, &db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW,

@@ -68,7 +68,7 @@ read_header(int fd, uint8_t p[DBHDR_SIZE], struct dbhdr *h, struct err *e)
 static int
 look_at(const char *path, uint8_t p[DBHDR_SIZE], struct dbhdr *h, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), rc;
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), rc;
 
 	if (fd == -1)
 		return err_sys(e, "--live");

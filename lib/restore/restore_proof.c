@@ -13,6 +13,7 @@
 #include "lib/base/err.h"
 #include "lib/replica/wal/provenance.h"
 #include "lib/sqlite/dbfault.h"
+#include "lib/sqlite/dbopen.h"
 #include "lib/sys/crew.h"
 #include "lib/sys/file.h"
 #include "lib/sys/stop.h"
@@ -249,6 +250,7 @@ proof_sqlite(const char *path, bool full, struct err *e)
 	sqlite3 *db = NULL;
 	int code, rc = -1;
 
+	dbopen_never_waits();
 	uri_of(&uri, path);
 	code = sqlite3_open_v2(buf_str(&uri), &db,
 	    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);

@@ -125,7 +125,7 @@ is_marked(const char *path)
 	struct ltx_header h;
 	struct provenance pv;
 	struct err ignored;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	bool whole =
 	    fd != -1 && file_pread(fd, p, sizeof(p), 0, &ignored) == sizeof(p);
 

@@ -11,6 +11,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/sqlite/dbfault.h"
+#include "lib/sqlite/dbopen.h"
 
 #define VFS_NAME "lspp-readonly"
 
@@ -50,6 +51,7 @@ chown_nothing(int fd, uid_t uid, gid_t gid)
 static void
 register_vfs(void)
 {
+	dbopen_never_waits();
 	if ((system_vfs = sqlite3_vfs_find(NULL)) == NULL)
 		return;
 	if (system_vfs->xSetSystemCall != NULL)
