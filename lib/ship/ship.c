@@ -215,9 +215,8 @@ ask_verdict(struct ship_worker *w, struct ship_job *j, struct err *e)
 	if (rc == 1)
 		ship_anew(j,
 		    "lspp-verify found the one it had broken, lspp-prune "
-		    "--gone-for began to delete it, or a run ended it and "
-		    "began "
-		    "none");
+		    "--gone-for began to delete it, or a run began to end "
+		    "it");
 	return rc == -1 ? -1 : 1;
 }
 
