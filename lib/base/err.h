@@ -31,7 +31,7 @@ enum err_class {
 	ERR_MISSING = 66,     /* no such path, no backup of that name */
 	ERR_UNAVAILABLE = 69, /* the store cannot be reached */
 	ERR_BUG = 70,         /* an invariant of ours does not hold */
-	ERR_OS = 71,          /* out of descriptors, threads, processes */
+	ERR_OS = 71,          /* out of descriptors, threads; no libcurl */
 	ERR_EXISTS = 73,      /* the target exists or cannot be created */
 	ERR_IO = 74,          /* read or write failed, disk full */
 	ERR_BUSY = 75,        /* locked: run again; or a conflict */
